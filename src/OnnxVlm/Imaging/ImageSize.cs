@@ -1,0 +1,48 @@
+using OnnxVlm.ModelFolder;
+
+namespace OnnxVlm.Imaging;
+
+/// <summary>The size an image is resized to. Products and quotients stand in the order of the reference code, since a rounding error may decide about a row of patches.</summary>
+internal static class ImageSize
+{
+    /// <returns>Width and height in pixels, each 1 or more; those given when the image is to keep its size.</returns>
+    public static (int WidthPx, int HeightPx) AfterResize(ResizeRule rule, int patchSize, int widthPx, int heightPx) => rule.Rule switch
+    {
+        ResizeMode.Fit => Fit(rule, patchSize, widthPx, heightPx),
+        ResizeMode.ShrinkToBox => ShrinkToBox(rule.MaxWidthPx!.Value, rule.MaxHeightPx!.Value, widthPx, heightPx),
+        _ => throw new ArgumentOutOfRangeException(nameof(rule), $"expected fit or shrink_to_box, found {rule.Rule}"),
+    };
+
+    /// <summary>
+    /// s = min(columns·p/w, rows·p/h, √(patches·p²/(w·h))), then both sides are rounded down to whole patches, but not to none.
+    /// An image so elongated that its shorter side had to be rounded up loses patches of its longer side instead.
+    /// </summary>
+    private static (int WidthPx, int HeightPx) Fit(ResizeRule rule, int p, int w, int h)
+    {
+        int maxPatches = rule.MaxPatches!.Value;
+        int maxRows = Math.Min(rule.MaxRows ?? maxPatches, maxPatches);
+        int maxColumns = Math.Min(rule.MaxColumns ?? maxPatches, maxPatches);
+        long columns = (w + p - 1L) / p;
+        long rows = (h + p - 1L) / p;
+        if (columns <= maxColumns && rows <= maxRows && columns * rows <= maxPatches)
+            return (w, h);
+
+        double s = Math.Min(Math.Min(maxColumns * (double)p / w, maxRows * (double)p / h), Math.Sqrt(maxPatches * (double)p * p / ((double)w * h)));
+        columns = Math.Max(1, (long)Math.Floor(w * s / p));
+        rows = Math.Max(1, (long)Math.Floor(h * s / p));
+        if (columns >= rows)
+            columns = Math.Min(columns, maxPatches / rows);
+        else
+            rows = Math.Min(rows, maxPatches / columns);
+        return ((int)columns * p, (int)rows * p);
+    }
+
+    /// <summary>As <c>FuyuImageProcessor.resize</c>; a side that would vanish keeps one pixel.</summary>
+    private static (int WidthPx, int HeightPx) ShrinkToBox(int boxWidth, int boxHeight, int w, int h)
+    {
+        if (w <= boxWidth && h <= boxHeight)
+            return (w, h);
+        double s = Math.Min((double)boxHeight / h, (double)boxWidth / w);
+        return (Math.Max(1, (int)(w * s)), Math.Max(1, (int)(h * s)));
+    }
+}

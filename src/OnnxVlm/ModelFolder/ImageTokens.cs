@@ -1,0 +1,27 @@
+using System.Text.Json.Serialization;
+
+namespace OnnxVlm.ModelFolder;
+
+/// <summary>
+/// Token ids that stand for an image in the prompt: <c>image.tokens</c> of <c>onnxvlm.json</c>.
+/// An image is <see cref="Begin"/>, then for each row of patches a <see cref="Placeholder"/> per patch and <see cref="RowEnd"/>, then <see cref="End"/>.
+/// </summary>
+[JsonUnmappedMemberHandling(JsonUnmappedMemberHandling.Disallow)]
+public sealed record ImageTokens
+{
+    /// <summary>The token whose embedding a patch replaces.</summary>
+    /// <exception cref="ArgumentException">The id is negative.</exception>
+    public required int Placeholder { get; init => field = ManifestCheck.Range(value, 0, int.MaxValue, "image.tokens.placeholder"); }
+
+    /// <summary>The token after each row of patches; null for none.</summary>
+    /// <exception cref="ArgumentException">The id is negative.</exception>
+    public int? RowEnd { get; init => field = ManifestCheck.Range(value, 0, int.MaxValue, "image.tokens.row_end"); }
+
+    /// <summary>The token before the image; null for none.</summary>
+    /// <exception cref="ArgumentException">The id is negative.</exception>
+    public int? Begin { get; init => field = ManifestCheck.Range(value, 0, int.MaxValue, "image.tokens.begin"); }
+
+    /// <summary>The token after the image; null for none.</summary>
+    /// <exception cref="ArgumentException">The id is negative.</exception>
+    public int? End { get; init => field = ManifestCheck.Range(value, 0, int.MaxValue, "image.tokens.end"); }
+}

@@ -1,0 +1,14 @@
+using System.Text.Json.Serialization;
+
+namespace OnnxVlm.ModelFolder;
+
+/// <summary>A resampling filter, as Pillow defines it; widened by the scale when an image is made smaller.</summary>
+[JsonConverter(typeof(SnakeCaseEnumConverter<ResizeFilter>))]
+public enum ResizeFilter
+{
+    /// <summary>Triangle of support 1 (Pillow's <c>BILINEAR</c>, 2).</summary>
+    Bilinear,
+
+    /// <summary>Cubic convolution with a = −0.5, support 2 (Pillow's <c>BICUBIC</c>, 3).</summary>
+    Bicubic,
+}

@@ -1,0 +1,20 @@
+using System.Text.Json.Serialization;
+
+namespace OnnxVlm.ModelFolder;
+
+/// <summary>The rule that computes the size of the resized image.</summary>
+[JsonConverter(typeof(SnakeCaseEnumConverter<ResizeMode>))]
+public enum ResizeMode
+{
+    /// <summary>
+    /// The image keeps its scale; it is shrunk, to whole patches, only when it has more rows, columns or patches than the model takes.
+    /// The rule of this project's own architecture, <c>unified_decoder</c>.
+    /// </summary>
+    Fit,
+
+    /// <summary>
+    /// The image keeps its scale; it is shrunk only when it is larger than a box, with its aspect ratio, and the new sides are truncated to integers.
+    /// The rule of Fuyu (Hugging Face's <c>FuyuImageProcessor.resize</c>).
+    /// </summary>
+    ShrinkToBox,
+}

@@ -1,0 +1,26 @@
+using OnnxVlm.Export.Blocks;
+using OnnxVlm.ModelFolder;
+
+namespace OnnxVlm.Export.Architectures;
+
+/// <summary>What an architecture file tells the writer of the model folder, besides the graph.</summary>
+internal sealed record ModelDescription
+{
+    public required string Architecture { get; init; }
+
+    public required int Vocabulary { get; init; }
+
+    public required int ContextLength { get; init; }
+
+    public required int Layers { get; init; }
+
+    public required AttentionShape Attention { get; init; }
+
+    public required int? BeginTokenId { get; init; }
+
+    public required IReadOnlyList<int> EndTokenIds { get; init; }
+
+    public required int? PaddingTokenId { get; init; }
+
+    public required ImageRules Image { get; init; }
+}

@@ -1,0 +1,131 @@
+using OnnxVlm.Export.Blocks;
+using OnnxVlm.Export.HuggingFace;
+using OnnxVlm.Export.Onnx;
+using OnnxVlm.ModelFolder;
+
+namespace OnnxVlm.Export.Architectures;
+
+/// <summary>
+/// <c>unified_decoder</c>, the architecture of onnx-models/nano: a pre-norm causal decoder with grouped-query attention, rotary positions and a gated SiLU MLP,
+/// no biases. An image is patches through one linear layer, plus learned row and column vectors, in the places of the image token; rows end with a token of their own.
+/// The checkpoint format is described in export/training.
+/// </summary>
+internal static class UnifiedDecoder
+{
+    public const string ModelType = "unified_decoder";
+
+    public static ModelDescription Build(ModelGraph m, HfConfig c, HfConfig images)
+    {
+        c.Expect("hidden_act", "silu");
+        c.Expect("attention_bias", false);
+        int hidden = c.RequireCount("hidden_size"), intermediate = c.RequireCount("intermediate_size");
+        int vocabulary = c.RequireCount("vocab_size"), layers = c.RequireCount("num_hidden_layers", max: 1024);
+        int context = c.RequireCount("max_position_embeddings");
+        float epsilon = (float)c.Require<double>("rms_norm_eps");
+        AttentionShape attention = ReadAttention(c, hidden);
+        PatchProjection projection = ReadProjection(c, images, hidden);
+        ImageRules rules = ReadImageRules(c, images, projection, vocabulary);
+
+        RotaryTables rotary = RotaryTables.Create(m, c.Require<double>("rope_theta"), attention.HeadSize, context);
+        SequenceLengths lengths = SequenceLengths.Create(m);
+        (Value x, TokenMatrix embedding) = m.Embed("model.embed_tokens", vocabulary, hidden);           // [B, S, H]
+        ResidualStream h = new(m, m.InsertPatches(x, rules.Tokens.Placeholder, projection), hidden);
+        for (int i = 0; i < layers; i++)
+        {
+            string key = $"model.layers.{i}";
+            h.Add(m.SelfAttention($"{key}.self_attn", i, h.RmsNorm($"{key}.input_layernorm", epsilon), attention, rotary, lengths));
+            if (i == layers - 1)
+                h.KeepLastToken("last_token");                                                          // [B, 1, H] from here on
+            h.Add(m.SiluMlp($"{key}.mlp", h.RmsNorm($"{key}.post_attention_layernorm", epsilon), hidden, intermediate));
+        }
+
+        TokenMatrix head = c.Require<bool>("tie_word_embeddings") ? embedding : TokenMatrix.Create(m, "lm_head", vocabulary, hidden);
+        m.Logits(h.RmsNorm("model.norm", epsilon), head, vocabulary);                                   // [B, 1, vocabulary]
+
+        c.Ignore("model_type", "architectures", "torch_dtype", "dtype", "transformers_version", "_name_or_path", "use_cache", "initializer_range");
+        return new ModelDescription
+        {
+            Architecture = ModelType,
+            Vocabulary = vocabulary,
+            ContextLength = context,
+            Layers = layers,
+            Attention = attention,
+            BeginTokenId = TokenId(c, "bos_token_id", vocabulary),
+            EndTokenIds = c.OneOrMore("eos_token_id"),
+            PaddingTokenId = TokenId(c, "pad_token_id", vocabulary),
+            Image = rules,
+        };
+    }
+
+    private static AttentionShape ReadAttention(HfConfig c, int hidden)
+    {
+        AttentionShape attention = new(hidden, c.RequireCount("num_attention_heads"), c.RequireCount("num_key_value_heads"), c.RequireCount("head_dim"));
+        if (attention.Heads % attention.KeyValueHeads != 0)
+            throw new ModelLoadException($"{c.Path}: num_attention_heads: expected a multiple of num_key_value_heads ({attention.KeyValueHeads}), found {attention.Heads}");
+
+        // A limit of the fused attention's rotary tables.
+        if (attention.HeadSize % 16 != 0)
+            throw new UnsupportedModelException($"{c.Path}: head_dim: only multiples of 16 are implemented, found {attention.HeadSize}");
+        return attention;
+    }
+
+    private static PatchProjection ReadProjection(HfConfig c, HfConfig images, int hidden)
+    {
+        int rows = c.RequireCount("num_patch_rows", min: 0), columns = c.RequireCount("num_patch_columns", min: 0);
+        PatchProjection projection = new()
+        {
+            Key = "model.patch_embed",
+            PatchSize = c.RequireCount("patch_size", max: 256),
+            Hidden = hidden,
+            Mean = images.Require<double[]>("image_mean"),
+            Std = images.Require<double[]>("image_std"),
+            RowTable = rows > 0 ? ("model.patch_row_embed.weight", rows) : null,
+            ColumnTable = columns > 0 ? ("model.patch_column_embed.weight", columns) : null,
+        };
+        if (projection.Mean.Length != 3 || projection.Std.Length != 3 || projection.Std.Any(std => !(std > 0)))
+            throw new ModelLoadException($"{images.Path}: image_mean, image_std: expected three numbers each, deviations above 0");
+        return projection;
+    }
+
+    private static ImageRules ReadImageRules(HfConfig c, HfConfig images, PatchProjection projection, int vocabulary)
+    {
+        images.Expect("image_processor_type", "UnifiedDecoderImageProcessor");
+        images.Expect("do_resize", true);
+        images.Expect("padding", "edge");
+        images.Expect("patch_size", projection.PatchSize);
+        int filter = images.Require<int>("resample"), maxRows = images.RequireCount("max_patch_rows"), maxColumns = images.RequireCount("max_patch_columns");
+        if (projection.RowTable?.Rows < maxRows || projection.ColumnTable?.Rows < maxColumns)
+            throw new ModelLoadException($"{images.Path}: max_patch_rows, max_patch_columns: expected at most the tables' {projection.RowTable?.Rows} × {projection.ColumnTable?.Rows} (config.json), found {maxRows} × {maxColumns}");
+        return new ImageRules
+        {
+            PatchSize = projection.PatchSize,
+            PatchLayout = PatchLayout.RowColumnChannel,
+            Resize = new ResizeRule
+            {
+                Rule = ResizeMode.Fit,
+                Filter = filter switch
+                {
+                    2 => ResizeFilter.Bilinear,
+                    3 => ResizeFilter.Bicubic,
+                    _ => throw new UnsupportedModelException($"{images.Path}: resample: only 2 (bilinear) and 3 (bicubic) are implemented, found {filter}"),
+                },
+                MaxPatches = images.RequireCount("max_patches", max: 65536),
+                MaxRows = maxRows,
+                MaxColumns = maxColumns,
+            },
+            Padding = new PaddingRule { Mode = PaddingMode.Edge },
+            HasPositions = projection.HasPositions,
+            Tokens = new ImageTokens
+            {
+                Placeholder = TokenId(c, "image_token_id", vocabulary) ?? throw new ModelLoadException($"{c.Path}: image_token_id is missing; expected a token id"),
+                RowEnd = TokenId(c, "image_row_end_token_id", vocabulary),
+                Begin = TokenId(c, "image_start_token_id", vocabulary),
+                End = TokenId(c, "image_end_token_id", vocabulary),
+            },
+        };
+    }
+
+    private static int? TokenId(HfConfig c, string key, int vocabulary) => c.Optional<int>(key) is not int id ? null
+        : id >= 0 && id < vocabulary ? id
+        : throw new ModelLoadException($"{c.Path}: {key}: expected a token id below vocab_size ({vocabulary}), found {id}");
+}

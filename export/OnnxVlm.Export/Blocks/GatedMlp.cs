@@ -1,0 +1,20 @@
+using OnnxVlm.Export.Onnx;
+
+namespace OnnxVlm.Export.Blocks;
+
+/// <summary>The gated feed-forward layer (Shazeer, 2020).</summary>
+internal static class GatedMlp
+{
+    /// <summary>down(silu(gate(x)) · up(x)), silu(z) = z · sigmoid(z); gate and up are one multiplication.</summary>
+    /// <returns>[B, S, H].</returns>
+    public static Value SiluMlp(this ModelGraph model, string key, Value x, int hidden, int intermediate)
+    {
+        GraphBuilder g = model.Graph;
+        Value both = model.Linear($"{key}.gate_up_proj", x, hidden, ($"{key}.gate_proj.weight", intermediate), ($"{key}.up_proj.weight", intermediate));
+        NodeBuilder split = g.Node("Split", key, both).Set("axis", -1).Set("num_outputs", 2);
+        Value gate = split.Output(model.Type), up = split.Output(model.Type);
+        Value silu = g.Fused("QuickGelu", $"{key}.silu", gate).Set("alpha", 1f).Output(model.Type);
+        Value product = g.Node("Mul", key, silu, up).Output(model.Type);
+        return model.Linear($"{key}.down_proj", product, intermediate, ($"{key}.down_proj.weight", hidden));
+    }
+}

@@ -1,0 +1,82 @@
+using OnnxVlm.Export.Onnx;
+using OnnxVlm.Export.Quantization;
+using OnnxVlm.Export.Safetensors;
+
+namespace OnnxVlm.Export.Blocks;
+
+/// <summary>
+/// What an architecture file builds with: the graph, the checkpoint's tensors and the target. The blocks of this folder are its extension methods;
+/// each takes the checkpoint's key of the layer as its path. Shapes in comments: B batch, S tokens of this run, T tokens with the past, H hidden.
+/// </summary>
+internal sealed class ModelGraph
+{
+    public ModelGraph(Checkpoint weights, ExportTarget target)
+    {
+        Weights = weights;
+        Target = target;
+        InputIds = Graph.Input("input_ids", ElementType.Int64, "batch", "sequence");
+        AttentionMask = Graph.Input("attention_mask", ElementType.Int64, "batch", "total");
+    }
+
+    public GraphBuilder Graph { get; } = new();
+
+    public Checkpoint Weights { get; }
+
+    public ExportTarget Target { get; }
+
+    /// <summary>int64 [B, S].</summary>
+    public Value InputIds { get; }
+
+    /// <summary>int64 [B, T], 1 for a token.</summary>
+    public Value AttentionMask { get; }
+
+    /// <summary>Element type of the hidden states.</summary>
+    public ElementType Type => Target.Activations;
+
+    /// <summary>y = x · Wᵀ; several matrices of the same input are stacked into one multiplication.</summary>
+    /// <param name="path">Name of the product in the graph.</param>
+    /// <param name="x">[B, S, width].</param>
+    /// <param name="width">Inputs.</param>
+    /// <param name="parts">The checkpoint's matrices [rows, width] and their rows.</param>
+    /// <returns>[B, S, sum of the rows].</returns>
+    public Value Linear(string path, Value x, int width, params ReadOnlySpan<(string Key, int Rows)> parts)
+    {
+        CheckpointTensor[] tensors = new CheckpointTensor[parts.Length];
+        for (int i = 0; i < parts.Length; i++)
+            tensors[i] = Weights.Take(parts[i].Key, parts[i].Rows, width);
+        CheckpointRows rows = new(tensors);
+        NodeBuilder product = Target.MatrixBits == 0
+            ? Multiply(path, x, FloatMatrix($"{path}.weight", rows))
+            : Multiply(path, x, QuantizedMatrix.Declare(Graph, path, rows, Target.MatrixBits, Target.BlockSize, Target.Activations));
+        return product.Output(Type);
+    }
+
+    /// <summary>A matrix in the type of the activations, as it lies in the checkpoint: [rows, width].</summary>
+    public Value FloatMatrix(string name, CheckpointRows rows)
+    {
+        Initializer initializer = Graph.Declare(name, Type, rows.Count, rows.Width);
+        Graph.Fill(new FloatRows(initializer, rows));
+        return initializer.Value;
+    }
+
+    /// <summary>x · Wᵀ. FusedMatMul transposes while it packs the weights, so that the file keeps the checkpoint's layout and a tied head its embedding.</summary>
+    public NodeBuilder Multiply(string path, Value x, Value matrix) => Graph.Fused("FusedMatMul", path, x, matrix).Set("transB", 1);
+
+    /// <summary>x · Wᵀ with a quantized W.</summary>
+    public NodeBuilder Multiply(string path, Value x, QuantizedMatrix matrix) =>
+        Graph.Fused("MatMulNBits", path, x, matrix.Codes.Value, matrix.Scales.Value)
+            .Set("K", matrix.Width).Set("N", matrix.Rows).Set("bits", matrix.Bits).Set("block_size", matrix.BlockSize).Set("accuracy_level", Target.AccuracyLevel);
+
+    /// <summary>A small tensor of the checkpoint, kept in memory until it is written.</summary>
+    public Value Vector(string key, ElementType type, params ReadOnlySpan<long> shape)
+    {
+        CheckpointTensor tensor = Weights.Take(key, shape);
+        float[] numbers = new float[tensor.ElementCount];
+        tensor.Read(0, numbers);
+        return Graph.Weight(key, numbers, type, shape);
+    }
+
+    /// <summary>The last row of each sequence: [B, S, n] → [B, 1, n].</summary>
+    public Value LastToken(string path, Value x) =>
+        Graph.Node("Slice", path, x, Graph.Constant(-1), Graph.Constant(long.MaxValue), Graph.Constant(1)).Output(x.Type);
+}

@@ -1,0 +1,66 @@
+using OnnxVlm.Export.Onnx;
+using OnnxVlm.Export.Safetensors;
+
+namespace OnnxVlm.Export.Blocks;
+
+/// <summary>The linear layer from pixels to hidden states, with the normalization of the pixels folded into it.</summary>
+internal sealed record PatchProjection
+{
+    /// <summary>The checkpoint's key of the projection, with <c>.weight</c> [H, 3·p·p] and <c>.bias</c> [H].</summary>
+    public required string Key { get; init; }
+
+    /// <summary>Side of a patch in pixels.</summary>
+    public required int PatchSize { get; init; }
+
+    /// <summary>Width of the hidden states.</summary>
+    public required int Hidden { get; init; }
+
+    /// <summary>Mean of each channel; the checkpoint normalizes x = (u8/255 − mean) / std.</summary>
+    public required double[] Mean { get; init; }
+
+    /// <summary>Standard deviation of each channel.</summary>
+    public required double[] Std { get; init; }
+
+    /// <summary>Whether the checkpoint's patches are [channel, row, column] instead of [row, column, channel].</summary>
+    public bool ChannelFirst { get; init; }
+
+    /// <summary>Learned vectors by row of the patch, the checkpoint's key and its rows; null for none.</summary>
+    public (string Key, int Rows)? RowTable { get; init; }
+
+    /// <summary>Learned vectors by column of the patch; null for none.</summary>
+    public (string Key, int Rows)? ColumnTable { get; init; }
+
+    /// <summary>Whether the graph needs the place of each patch.</summary>
+    public bool HasPositions => RowTable is not null || ColumnTable is not null;
+
+    /// <summary>Numbers in a patch.</summary>
+    public int PatchWidth => 3 * PatchSize * PatchSize;
+
+    /// <summary>
+    /// W·((u/255 − mean)/std) + b = W'·u + b' with W' = W/(255·std), b' = b − Σ W·mean/std, in float64. Always float32 in the graph: W' is small and u is not,
+    /// which 16 bits would not survive.
+    /// </summary>
+    public (Value Weight, Value Bias) Fold(ModelGraph model)
+    {
+        CheckpointTensor weight = model.Weights.Take($"{Key}.weight", Hidden, PatchWidth);
+        CheckpointTensor bias = model.Weights.Take($"{Key}.bias", Hidden);
+        float[] w = new float[checked(Hidden * PatchWidth)], b = new float[Hidden];
+        weight.Read(0, w);
+        bias.Read(0, b);
+        for (int row = 0; row < Hidden; row++)
+        {
+            double shift = 0;
+            for (int i = 0; i < PatchWidth; i++)
+            {
+                int channel = ChannelFirst ? i / (PatchSize * PatchSize) : i % 3;
+                ref float element = ref w[(row * PatchWidth) + i];
+                shift += element * Mean[channel] / Std[channel];
+                element = (float)(element / (255 * Std[channel]));
+            }
+
+            b[row] = (float)(b[row] - shift);
+        }
+
+        return (model.Graph.Weight($"{Key}.weight", w, ElementType.Float32, Hidden, PatchWidth), model.Graph.Weight($"{Key}.bias", b, ElementType.Float32, Hidden));
+    }
+}

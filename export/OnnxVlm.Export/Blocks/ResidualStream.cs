@@ -1,0 +1,46 @@
+using OnnxVlm.Export.Onnx;
+
+namespace OnnxVlm.Export.Blocks;
+
+/// <summary>
+/// The hidden states [B, S, H] that every layer reads through a norm and adds its branch to. An addition waits for the norm that follows it, so that
+/// the two become one fused node.
+/// </summary>
+internal sealed class ResidualStream(ModelGraph model, Value start, int width)
+{
+    private Value _stream = start;
+    private Value? _branch;
+
+    /// <summary>stream += branch.</summary>
+    public void Add(Value branch)
+    {
+        if (_branch is not null)
+            throw new InvalidOperationException("Two branches without a norm between them.");
+        _branch = branch;
+    }
+
+    /// <summary>y = stream / sqrt(mean(stream²) + epsilon) · weight, over the last axis (Zhang and Sennrich, 2019).</summary>
+    /// <param name="key">The checkpoint's key of the norm, without <c>.weight</c>.</param>
+    /// <param name="epsilon">Added to the mean square.</param>
+    /// <returns>[B, S, H].</returns>
+    public Value RmsNorm(string key, float epsilon)
+    {
+        Value weight = model.Vector($"{key}.weight", model.Type, width);
+        if (_branch is not Value branch)
+            return model.Graph.Node("SimplifiedLayerNormalization", key, _stream, weight).Set("axis", -1).Set("epsilon", epsilon).Set("stash_type", 1).Output(model.Type);
+
+        NodeBuilder norm = model.Graph.Fused("SkipSimplifiedLayerNormalization", key, _stream, branch, weight).Set("epsilon", epsilon);
+        Value y = norm.Output(model.Type);
+        _stream = norm.Skip(2).Output(model.Type);
+        _branch = null;
+        return y;
+    }
+
+    /// <summary>Drops all rows but the last: nothing after the last attention needs them.</summary>
+    public void KeepLastToken(string path)
+    {
+        _stream = model.LastToken($"{path}.stream", _stream);
+        if (_branch is Value branch)
+            _branch = model.LastToken($"{path}.branch", branch);
+    }
+}

@@ -1,0 +1,44 @@
+namespace OnnxVlm.Export;
+
+/// <summary>What to export, where to and how. Immutable; each value is checked when it is set.</summary>
+public sealed record ExportOptions
+{
+    /// <summary>The Hugging Face folder: config.json, preprocessor_config.json, safetensors (one file or shards with an index), tokenizer.json, tokenizer_config.json.</summary>
+    /// <exception cref="ArgumentException">The value is null, empty or blank.</exception>
+    public required string CheckpointFolder { get; init => field = NotBlank(value, nameof(CheckpointFolder)); }
+
+    /// <summary>The model folder to write. It may exist when it is empty, or when <see cref="Overwrite"/> is set.</summary>
+    /// <exception cref="ArgumentException">The value is null, empty or blank.</exception>
+    public required string OutputFolder { get; init => field = NotBlank(value, nameof(OutputFolder)); }
+
+    /// <summary>Storage of the weights. Default <see cref="Precision.Fp32"/>.</summary>
+    /// <exception cref="ArgumentOutOfRangeException">The value is not a member of the enumeration.</exception>
+    public Precision Precision
+    {
+        get;
+        init => field = Enum.IsDefined(value) ? value : throw new ArgumentOutOfRangeException(nameof(Precision), value, "expected Fp32, Fp16, Int8 or Int4");
+    }
+
+    /// <summary>Weights that share a scale under <see cref="Precision.Int8"/> and <see cref="Precision.Int4"/>: 32 (default), 64 or 128.</summary>
+    /// <exception cref="ArgumentOutOfRangeException">The value is none of the three.</exception>
+    public int BlockSize
+    {
+        get;
+        init => field = value is 32 or 64 or 128 ? value : throw new ArgumentOutOfRangeException(nameof(BlockSize), value, "expected 32, 64 or 128");
+    } = 32;
+
+    /// <summary>Replaces the files of an earlier export in <see cref="OutputFolder"/>; other files and folders there are left alone. Default false.</summary>
+    public bool Overwrite { get; init; }
+
+    /// <summary>
+    /// Name of the checkpoint in the manifest. Default null: the repository's name where the folder is in a Hugging Face cache, else the folder's name
+    /// (its parent's name when the folder is called <c>hf</c>).
+    /// </summary>
+    public string? SourceName { get; init; }
+
+    private static string NotBlank(string value, string name)
+    {
+        ArgumentException.ThrowIfNullOrWhiteSpace(value, name);
+        return value;
+    }
+}

@@ -1,0 +1,23 @@
+namespace OnnxVlm.Export;
+
+/// <summary>What an export wrote.</summary>
+public sealed record ExportReport
+{
+    /// <summary>The model folder.</summary>
+    public required string OutputFolder { get; init; }
+
+    /// <summary>The checkpoint's <c>model_type</c>.</summary>
+    public required string Architecture { get; init; }
+
+    /// <summary>Numbers in the checkpoint's tensors; a tied head counts once.</summary>
+    public required long Parameters { get; init; }
+
+    /// <summary>Bytes of the files written.</summary>
+    public required long SizeBytes { get; init; }
+
+    /// <summary>Time from the start to the folder being in place.</summary>
+    public required TimeSpan Elapsed { get; init; }
+
+    /// <summary>One entry for each quantized weight; empty for fp32 and fp16.</summary>
+    public required IReadOnlyList<TensorReport> Quantized { get; init; }
+}

@@ -1,0 +1,122 @@
+using System.Diagnostics;
+using System.Reflection;
+using OnnxVlm.Export.Architectures;
+using OnnxVlm.Export.Blocks;
+using OnnxVlm.Export.HuggingFace;
+using OnnxVlm.Export.ModelFolders;
+using OnnxVlm.Export.Onnx;
+using OnnxVlm.Export.Quantization;
+using OnnxVlm.Export.Safetensors;
+using OnnxVlm.ModelFolder;
+
+namespace OnnxVlm.Export;
+
+/// <summary>Turns a Hugging Face folder into a model folder. Thread-safe; two exports must not write to the same folder at once.</summary>
+public static class Exporter
+{
+    private static readonly string[] RequiredTokenizerFiles = ["tokenizer.json", "tokenizer_config.json"];
+    private static readonly string[] OptionalTokenizerFiles = ["special_tokens_map.json", "added_tokens.json"];
+
+    /// <summary>The <c>model_type</c> values that can be exported.</summary>
+    public static IReadOnlyList<string> Architectures { get; } = [UnifiedDecoder.ModelType];
+
+    /// <summary>
+    /// Exports a checkpoint. The graph is built first, and everything that can be wrong with a checkpoint's form is found then; the weights are streamed after
+    /// that. The output folder appears when all of it is written; on a failure or a cancellation nothing is left.
+    /// </summary>
+    /// <param name="options">What to export and how.</param>
+    /// <param name="progress">Told about each piece of the weights, from several threads.</param>
+    /// <param name="cancellationToken">Checked between pieces of about 4 MiB.</param>
+    /// <exception cref="ArgumentNullException"><paramref name="options"/> is null.</exception>
+    /// <exception cref="ModelLoadException">The checkpoint is missing, damaged or inconsistent, or the output cannot be written.</exception>
+    /// <exception cref="UnsupportedModelException">The checkpoint asks for something that is not implemented; the message names it.</exception>
+    /// <exception cref="OperationCanceledException">The token was cancelled.</exception>
+    public static ExportReport Export(ExportOptions options, IProgress<ExportProgress>? progress = null, CancellationToken cancellationToken = default) =>
+        Export(options, ExportTarget.For(options ?? throw new ArgumentNullException(nameof(options))), progress, cancellationToken);
+
+    internal static ExportReport Export(ExportOptions options, ExportTarget target, IProgress<ExportProgress>? progress, CancellationToken cancellationToken)
+    {
+        var watch = Stopwatch.StartNew();
+        cancellationToken.ThrowIfCancellationRequested();
+        HfConfig config = HfConfig.Load(options.CheckpointFolder, "config.json");
+        string architecture = RefuseUnknownArchitecture(config);
+        RequireTokenizer(options.CheckpointFolder);
+
+        HfConfig images = HfConfig.Load(options.CheckpointFolder, "preprocessor_config.json");
+        using Checkpoint weights = Checkpoint.Open(options.CheckpointFolder);
+        ModelGraph graph = new(weights, target);
+        ModelDescription model = UnifiedDecoder.Build(graph, config, images);
+        config.RefuseUnread(architecture);
+        images.RefuseUnread(architecture);
+        weights.RefuseUnused(architecture);
+        var defaults = GenerationDefaults.Read(options.CheckpointFolder, model);
+
+        using FolderTransaction output = new(options.OutputFolder, options.Overwrite);
+        try
+        {
+            WriteFiles(output.Folder, options, graph, model, defaults, progress, cancellationToken);
+            long sizeBytes = new DirectoryInfo(output.Folder).EnumerateFiles().Sum(file => file.Length);
+            output.Commit();
+            return new ExportReport
+            {
+                OutputFolder = options.OutputFolder,
+                Architecture = architecture,
+                Parameters = weights.Parameters,
+                SizeBytes = sizeBytes,
+                Elapsed = watch.Elapsed,
+                Quantized = [.. graph.Graph.Sources.OfType<QuantizedRows>().Select(rows => rows.Report())],
+            };
+        }
+        catch (IOException exception)
+        {
+            throw new ModelLoadException($"{options.OutputFolder}: cannot be written ({exception.Message}); it needs {graph.Graph.DataBytes} bytes; nothing was left there", exception);
+        }
+    }
+
+    private static void WriteFiles(
+        string folder, ExportOptions options, ModelGraph graph, ModelDescription model, GenerationDefaults defaults, IProgress<ExportProgress>? progress, CancellationToken cancellationToken)
+    {
+        string version = typeof(Exporter).Assembly.GetCustomAttribute<AssemblyInformationalVersionAttribute>()?.InformationalVersion.Split('+')[0] ?? "0";
+        graph.Graph.Save(Path.Combine(folder, GraphBuilder.ModelFile), version);
+        using (ExternalDataFile data = new(Path.Combine(folder, GraphBuilder.DataFile), graph.Graph.DataBytes))
+            data.WriteAll(graph.Graph.Sources, progress, cancellationToken);
+        GenAIConfig.Write(Path.Combine(folder, GenAIConfig.FileName), model, defaults);
+        foreach (string name in RequiredTokenizerFiles.Concat(OptionalTokenizerFiles.Where(name => File.Exists(Path.Combine(options.CheckpointFolder, name)))))
+            File.Copy(Path.Combine(options.CheckpointFolder, name), Path.Combine(folder, name));
+
+        // Hidden files are the transaction's own.
+        string[] names = [.. Directory.EnumerateFiles(folder).Select(path => Path.GetFileName(path)).Where(name => !name.StartsWith('.')).Order(StringComparer.Ordinal)];
+        new ModelManifest
+        {
+            FormatVersion = ModelManifest.CurrentFormatVersion,
+            Architecture = model.Architecture,
+            Source = CheckpointSource.Identify(options.CheckpointFolder, options.SourceName, graph.Weights.Paths, cancellationToken),
+            Precision = ModelManifest.Precisions[(int)options.Precision],
+            ContextLength = model.ContextLength,
+            VocabularySize = model.Vocabulary,
+            EndTokenIds = defaults.EndTokenIds,
+            Image = model.Image,
+            Files = names.ToDictionary(name => name, name => ModelManifest.HashFile(Path.Combine(folder, name), cancellationToken)),
+        }.Save(Path.Combine(folder, ModelManifest.FileName));
+    }
+
+    private static string RefuseUnknownArchitecture(HfConfig config)
+    {
+        string architecture = config.Require<string>("model_type");
+        if (Architectures.Contains(architecture))
+            return architecture;
+        string reason = config.Has("vision_config") || config.Has("vision_tower") || config.Has("mm_vision_tower")
+            ? "it has a vision encoder, and OnnxVlm exports encoder-free models"
+            : "it is not implemented";
+        throw new UnsupportedModelException($"{config.Path}: model_type: expected {string.Join(" or ", Architectures)}, found {architecture}: {reason}");
+    }
+
+    private static void RequireTokenizer(string folder)
+    {
+        foreach (string name in RequiredTokenizerFiles)
+        {
+            if (!File.Exists(Path.Combine(folder, name)))
+                throw new ModelLoadException($"{Path.Combine(folder, name)}: missing; give the folder of a complete Hugging Face checkpoint");
+        }
+    }
+}

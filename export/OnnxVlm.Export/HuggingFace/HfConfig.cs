@@ -1,0 +1,131 @@
+using System.Text.Json;
+
+namespace OnnxVlm.Export.HuggingFace;
+
+/// <summary>
+/// A Hugging Face JSON file (<c>config.json</c>, <c>preprocessor_config.json</c>) that remembers which keys were read, so that
+/// <see cref="RefuseUnread"/> can name the ones that nobody implements. Keys are spelled as on disk.
+/// </summary>
+internal sealed class HfConfig
+{
+    private const long MaxBytes = 16 << 20;
+
+    private readonly Dictionary<string, JsonElement> _values;
+    private readonly HashSet<string> _read = new(StringComparer.Ordinal);
+
+    private HfConfig(string path, Dictionary<string, JsonElement> values)
+    {
+        Path = path;
+        _values = values;
+    }
+
+    /// <summary>The file's path, for messages.</summary>
+    public string Path { get; }
+
+    /// <summary>Reads a file of a checkpoint folder.</summary>
+    /// <exception cref="ModelLoadException">The file is missing, too large or not a JSON object.</exception>
+    public static HfConfig Load(string folder, string fileName)
+    {
+        string path = System.IO.Path.Combine(folder, fileName);
+        if (!Directory.Exists(folder))
+            throw new ModelLoadException($"{folder}: there is no such checkpoint folder; give the folder of a Hugging Face checkpoint");
+        if (!File.Exists(path))
+            throw new ModelLoadException($"{path}: missing; give the folder of a complete Hugging Face checkpoint");
+        if (new FileInfo(path).Length > MaxBytes)
+            throw new ModelLoadException($"{path}: expected at most {MaxBytes} bytes, found {new FileInfo(path).Length}; this is not a configuration");
+        try
+        {
+            using var document = JsonDocument.Parse(File.ReadAllBytes(path), new JsonDocumentOptions { MaxDepth = 16, AllowDuplicateProperties = false });
+            if (document.RootElement.ValueKind != JsonValueKind.Object)
+                throw new ModelLoadException($"{path}: expected a JSON object, found {document.RootElement.ValueKind}; download the checkpoint again");
+            return new HfConfig(path, document.RootElement.EnumerateObject().ToDictionary(entry => entry.Name, entry => entry.Value.Clone(), StringComparer.Ordinal));
+        }
+        catch (JsonException exception)
+        {
+            throw new ModelLoadException($"{path}: not valid JSON ({exception.Message.Split('\n')[0]}); download the checkpoint again", exception);
+        }
+    }
+
+    /// <summary>A value that must be there: int, long, double, bool, string or an array of one of them.</summary>
+    /// <exception cref="ModelLoadException">The key is missing or null, or its value has another type.</exception>
+    public T Require<T>(string key)
+        where T : notnull =>
+        Find(key) is JsonElement value ? Convert<T>(key, value) : throw new ModelLoadException($"{Path}: {key} is missing; expected {Describe<T>()}");
+
+    /// <summary>A positive whole number that must be there.</summary>
+    /// <exception cref="ModelLoadException">The key is missing, or its value is not a number from <paramref name="min"/> to <paramref name="max"/>.</exception>
+    public int RequireCount(string key, int min = 1, int max = 1 << 24)
+    {
+        int value = Require<int>(key);
+        return value >= min && value <= max ? value : throw new ModelLoadException($"{Path}: {key}: expected {min} to {max}, found {value}");
+    }
+
+    /// <summary>A value that may be missing or null.</summary>
+    /// <exception cref="ModelLoadException">The value has another type.</exception>
+    public T? Optional<T>(string key)
+        where T : struct =>
+        Find(key) is JsonElement value ? Convert<T>(key, value) : null;
+
+    /// <summary>A number or an array of numbers; empty when the key is missing or null.</summary>
+    /// <exception cref="ModelLoadException">The value has another type.</exception>
+    public int[] OneOrMore(string key) => Find(key) is not JsonElement value ? []
+        : value.ValueKind == JsonValueKind.Array ? Convert<int[]>(key, value)
+        : [Convert<int>(key, value)];
+
+    /// <summary>A value that must be there and be this one: what is not implemented is refused, not ignored.</summary>
+    /// <exception cref="UnsupportedModelException">The value is another.</exception>
+    public void Expect<T>(string key, T expected)
+        where T : notnull
+    {
+        T found = Require<T>(key);
+        if (!EqualityComparer<T>.Default.Equals(found, expected))
+            throw new UnsupportedModelException($"{Path}: {key}: only {expected} is implemented, found {found}");
+    }
+
+    /// <summary>Marks keys that do not change the model (provenance, training) as read.</summary>
+    public void Ignore(params ReadOnlySpan<string> keys)
+    {
+        foreach (string key in keys)
+            _read.Add(key);
+    }
+
+    /// <summary>Whether the key is there and not null. Does not count as reading it.</summary>
+    public bool Has(string key) => _values.TryGetValue(key, out JsonElement value) && value.ValueKind != JsonValueKind.Null;
+
+    /// <summary>Throws when the file has keys that were never asked for.</summary>
+    /// <exception cref="UnsupportedModelException">There are such keys; the message names them.</exception>
+    public void RefuseUnread(string architecture)
+    {
+        string[] unread = [.. _values.Keys.Where(key => !_read.Contains(key)).Order(StringComparer.Ordinal)];
+        if (unread.Length > 0)
+            throw new UnsupportedModelException($"{Path}: {string.Join(", ", unread)}: not implemented for {architecture}; an export would ignore it, so remove it only if it has no effect");
+    }
+
+    private JsonElement? Find(string key)
+    {
+        _read.Add(key);
+        return _values.TryGetValue(key, out JsonElement value) && value.ValueKind != JsonValueKind.Null ? value : null;
+    }
+
+    private T Convert<T>(string key, JsonElement value)
+    {
+        try
+        {
+            return value.Deserialize<T>() ?? throw new JsonException();
+        }
+        catch (JsonException)
+        {
+            string text = value.GetRawText();
+            throw new ModelLoadException($"{Path}: {key}: expected {Describe<T>()}, found {(text.Length > 80 ? text[..80] + "…" : text)}");
+        }
+    }
+
+    private static string Describe<T>() => typeof(T) switch
+    {
+        Type type when type == typeof(int) || type == typeof(long) => "a whole number",
+        Type type when type == typeof(double) => "a number",
+        Type type when type == typeof(bool) => "true or false",
+        Type type when type == typeof(string) => "a string",
+        _ => "an array",
+    };
+}

@@ -1,0 +1,107 @@
+using OnnxVlm.ModelFolder;
+
+namespace OnnxVlm.Export.ModelFolders;
+
+/// <summary>
+/// Writes a folder as a whole: files go to a temporary folder beside it and are moved into place by <see cref="Commit"/>. Disposing without a commit removes
+/// everything. What an export that was killed left behind is removed by the next one: its lock is free.
+/// </summary>
+internal sealed class FolderTransaction : IDisposable
+{
+    private const string Marker = ".onnxvlm-export-";
+    private const string LockFile = ".lock";
+
+    private readonly string _output;
+    private readonly FileStream _lock;
+
+    /// <summary>Creates the temporary folder.</summary>
+    /// <exception cref="ModelLoadException">The output is a file, or a folder with files in it while <paramref name="overwrite"/> is false, or cannot be written.</exception>
+    public FolderTransaction(string output, bool overwrite)
+    {
+        _output = Path.TrimEndingDirectorySeparator(Path.GetFullPath(output));
+        if (File.Exists(_output))
+            throw new ModelLoadException($"{output}: expected a folder to write to, found a file; choose another output folder");
+        if (!overwrite && Directory.Exists(_output) && Directory.EnumerateFileSystemEntries(_output).Any())
+            throw new ModelLoadException($"{output}: expected a new or an empty folder, found files in it; choose another one, or allow overwriting");
+
+        string parent = Path.GetDirectoryName(_output) ?? throw new ModelLoadException($"{output}: expected a folder, found the root of a disk");
+        try
+        {
+            Directory.CreateDirectory(parent);
+            RemoveAbandoned(parent);
+            Folder = Path.Combine(parent, $".{Path.GetFileName(_output)}{Marker}{Guid.NewGuid():N}");
+            Directory.CreateDirectory(Folder);
+            _lock = new FileStream(Path.Combine(Folder, LockFile), FileMode.CreateNew, FileAccess.ReadWrite, FileShare.None, bufferSize: 1, FileOptions.DeleteOnClose);
+        }
+        catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
+        {
+            throw new ModelLoadException($"{output}: cannot be written ({exception.Message}); choose another output folder", exception);
+        }
+    }
+
+    /// <summary>Where the files are written until <see cref="Commit"/>.</summary>
+    public string Folder { get; }
+
+    /// <summary>
+    /// Moves the files into place. A new folder appears at once, by one rename. Into an existing one the old manifest goes first and the new one comes last, so
+    /// that a folder in between is not taken for a model; files of the old export that the new one does not have are removed.
+    /// </summary>
+    public void Commit()
+    {
+        _lock.Dispose();
+        if (Directory.Exists(_output) && !Directory.EnumerateFileSystemEntries(_output).Any())
+            Directory.Delete(_output);
+        if (!Directory.Exists(_output))
+        {
+            Directory.Move(Folder, _output);
+            return;
+        }
+
+        string[] old = OldFiles();
+        File.Delete(Path.Combine(_output, ModelManifest.FileName));
+        string[] files = [.. Directory.EnumerateFiles(Folder).Select(path => Path.GetFileName(path)).OrderBy(name => name == ModelManifest.FileName)];
+        foreach (string name in old.Except(files))
+            File.Delete(Path.Combine(_output, name));
+        foreach (string name in files)
+            File.Move(Path.Combine(Folder, name), Path.Combine(_output, name), overwrite: true);
+    }
+
+    /// <inheritdoc/>
+    public void Dispose()
+    {
+        _lock.Dispose();
+        if (Directory.Exists(Folder))
+            Directory.Delete(Folder, recursive: true);
+    }
+
+    private string[] OldFiles()
+    {
+        try
+        {
+            return [.. ModelManifest.Load(_output).Files.Keys];
+        }
+        catch (ModelLoadException)
+        {
+            // Not a model folder, or a damaged one: nothing in it is known to be ours.
+            return [];
+        }
+    }
+
+    private void RemoveAbandoned(string parent)
+    {
+        foreach (string folder in Directory.EnumerateDirectories(parent, $".{Path.GetFileName(_output)}{Marker}*"))
+        {
+            try
+            {
+                string path = Path.Combine(folder, LockFile);
+                if (File.Exists(path))
+                    new FileStream(path, FileMode.Open, FileAccess.ReadWrite, FileShare.None).Dispose();
+                Directory.Delete(folder, recursive: true);
+            }
+            catch (IOException)
+            {
+                // Its export is still running.
+            }
+        }
+    }
+}

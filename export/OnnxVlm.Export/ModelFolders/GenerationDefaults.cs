@@ -1,0 +1,34 @@
+using OnnxVlm.Export.Architectures;
+using OnnxVlm.Export.HuggingFace;
+
+namespace OnnxVlm.Export.ModelFolders;
+
+/// <summary>What a checkpoint says about generating: its end tokens, and <c>generation_config.json</c> where there is one; else greedy.</summary>
+internal sealed record GenerationDefaults(IReadOnlyList<int> EndTokenIds, bool Sample, double Temperature, int TopK, double TopP, double RepetitionPenalty)
+{
+    private const string FileName = "generation_config.json";
+
+    /// <exception cref="ModelLoadException">There is no end token, an end token is not in the vocabulary, or a value has the wrong type.</exception>
+    public static GenerationDefaults Read(string checkpointFolder, ModelDescription model)
+    {
+        HfConfig? config = File.Exists(Path.Combine(checkpointFolder, FileName)) ? HfConfig.Load(checkpointFolder, FileName) : null;
+
+        // generation_config.json wins, as in transformers; chat models list more end tokens there.
+        int[] ends = config?.OneOrMore("eos_token_id") is { Length: > 0 } more ? more : [.. model.EndTokenIds];
+        if (ends.Length == 0)
+            throw new ModelLoadException($"{checkpointFolder}: eos_token_id is missing in config.json and {FileName}; an answer would never end");
+        foreach (int end in ends)
+        {
+            if (end < 0 || end >= model.Vocabulary)
+                throw new ModelLoadException($"{checkpointFolder}: eos_token_id: expected token ids below vocab_size ({model.Vocabulary}), found {end}");
+        }
+
+        return new GenerationDefaults(
+            ends,
+            config?.Optional<bool>("do_sample") ?? false,
+            config?.Optional<double>("temperature") ?? 1.0,
+            config?.Optional<int>("top_k") ?? 50,
+            config?.Optional<double>("top_p") ?? 1.0,
+            config?.Optional<double>("repetition_penalty") ?? 1.0);
+    }
+}

@@ -1,0 +1,197 @@
+using System.Globalization;
+using System.Runtime.InteropServices;
+using Google.Protobuf;
+using OnnxVlm.Export.Onnx.Proto;
+
+namespace OnnxVlm.Export.Onnx;
+
+/// <summary>
+/// Builds one ONNX graph (IR 10, opset 21, com.microsoft 1). Small constants lie in <c>model.onnx</c>; weights are declared here with their place in
+/// <c>model.onnx.data</c> and written later by their <see cref="WeightSource"/>. Every node and initializer has a name of its own: a duplicate throws.
+/// Not thread-safe.
+/// </summary>
+internal sealed class GraphBuilder
+{
+    public const string ModelFile = "model.onnx";
+    public const string DataFile = "model.onnx.data";
+
+    private const long IrVersion = 10;
+    private const long OpsetVersion = 21;
+    private const string Microsoft = "com.microsoft";
+
+    /// <summary>Weights of a page or more start on a page, so that they can be mapped; smaller ones on a cache line.</summary>
+    private const long PageBytes = 4096;
+    private const long CacheLineBytes = 64;
+
+    private readonly GraphProto _graph = new() { Name = "onnxvlm" };
+    private readonly HashSet<string> _names = new(StringComparer.Ordinal);
+    private readonly List<WeightSource> _sources = [];
+    private Google.Protobuf.Collections.RepeatedField<NodeProto> _nodes;
+
+    public GraphBuilder() => _nodes = _graph.Node;
+
+    /// <summary>What will fill the data file.</summary>
+    public IReadOnlyList<WeightSource> Sources => _sources;
+
+    /// <summary>Size of the data file in bytes.</summary>
+    public long DataBytes { get; private set; }
+
+    /// <summary>Adds a graph input.</summary>
+    public Value Input(string name, ElementType type, params ReadOnlySpan<Dimension> shape)
+    {
+        Claim(name);
+        _graph.Input.Add(Info(name, type, shape));
+        return new Value(name, type);
+    }
+
+    /// <summary>Declares a value that a node produced under this name to be a graph output.</summary>
+    public void Output(Value value, params ReadOnlySpan<Dimension> shape) => _graph.Output.Add(Info(value.Name, value.Type, shape));
+
+    /// <summary>Adds a node of the standard operators; its name is <c>path/op</c>.</summary>
+    public NodeBuilder Node(string op, string path, params ReadOnlySpan<Value> inputs) => Add(op, "", path, inputs);
+
+    /// <summary>Adds a node of ONNX Runtime's fused operators (com.microsoft).</summary>
+    public NodeBuilder Fused(string op, string path, params ReadOnlySpan<Value> inputs) => Add(op, Microsoft, path, inputs);
+
+    /// <summary>Adds an <c>If</c> with one output; each branch is built by a function and can use every value built before.</summary>
+    public Value If(string path, Value condition, ElementType type, Func<Value> then, Func<Value> otherwise)
+    {
+        GraphProto thenBranch = Branch($"{path}/then", then);
+        GraphProto elseBranch = Branch($"{path}/else", otherwise);
+        return Node("If", path, condition).Set("then_branch", thenBranch).Set("else_branch", elseBranch).Output(type);
+    }
+
+    /// <summary>A small int64 constant, <c>[n]</c>; the same numbers give the same constant.</summary>
+    public Value Constant(params ReadOnlySpan<long> numbers) =>
+        Inline($"constant/{string.Join('_', numbers.ToArray())}", ElementType.Int64, [numbers.Length], MemoryMarshal.AsBytes(numbers));
+
+    /// <summary>A scalar int64 constant.</summary>
+    public Value Scalar(long number) => Inline($"scalar/{number.ToString(CultureInfo.InvariantCulture)}", ElementType.Int64, [], MemoryMarshal.AsBytes(new ReadOnlySpan<long>(in number)));
+
+    /// <summary>Declares a weight and gives it its place in the data file.</summary>
+    public Initializer Declare(string name, ElementType type, params ReadOnlySpan<long> shape)
+    {
+        long sizeBytes = SizeBytes(type, shape);
+        long alignment = sizeBytes >= PageBytes ? PageBytes : CacheLineBytes;
+        long offset = checked((DataBytes + alignment - 1) / alignment * alignment);
+        DataBytes = checked(offset + sizeBytes);
+        return Place(name, type, shape, offset, sizeBytes);
+    }
+
+    /// <summary>Declares a weight that has the bytes of another one, in another shape: a quantized embedding that is also the head.</summary>
+    public Initializer DeclareAlias(string name, Initializer original, params ReadOnlySpan<long> shape)
+    {
+        if (SizeBytes(original.Type, shape) != original.SizeBytes)
+            throw new InvalidOperationException($"{name}: expected {original.SizeBytes} bytes, as {original.Name} has.");
+        return Place(name, original.Type, shape, original.Offset, original.SizeBytes);
+    }
+
+    /// <summary>Says what fills a declared weight.</summary>
+    public void Fill(WeightSource source) => _sources.Add(source);
+
+    /// <summary>Declares and fills a weight that was computed here.</summary>
+    public Value Weight(string name, ReadOnlySpan<float> numbers, ElementType type, params ReadOnlySpan<long> shape)
+    {
+        Initializer initializer = Declare(name, type, shape);
+        Fill(new MemoryWeights(initializer, MemoryWeights.Encode(name, numbers, type)));
+        return initializer.Value;
+    }
+
+    /// <summary>Writes <c>model.onnx</c>, without the weights.</summary>
+    public void Save(string path, string producerVersion)
+    {
+        ModelProto model = new()
+        {
+            IrVersion = IrVersion,
+            ProducerName = "OnnxVlm",
+            ProducerVersion = producerVersion,
+            Graph = _graph,
+            OpsetImport = { new OperatorSetIdProto { Domain = "", Version = OpsetVersion }, new OperatorSetIdProto { Domain = Microsoft, Version = 1 } },
+        };
+        using FileStream file = new(path, FileMode.CreateNew, FileAccess.Write, FileShare.None);
+        model.WriteTo(file);
+    }
+
+    private NodeBuilder Add(string op, string domain, string path, ReadOnlySpan<Value> inputs)
+    {
+        string name = $"{path}/{op}";
+        Claim(name);
+        NodeProto node = new() { Name = name, OpType = op };
+        if (domain.Length > 0)
+            node.Domain = domain;
+        foreach (Value input in inputs)
+            node.Input.Add(input.Name);
+        _nodes.Add(node);
+        return new NodeBuilder(node);
+    }
+
+    private GraphProto Branch(string name, Func<Value> build)
+    {
+        GraphProto branch = new() { Name = name };
+        Google.Protobuf.Collections.RepeatedField<NodeProto> outer = _nodes;
+        _nodes = branch.Node;
+        Value result = build();
+        _nodes = outer;
+        branch.Output.Add(Info(result.Name, result.Type, shape: []));
+        return branch;
+    }
+
+    private Value Inline(string name, ElementType type, ReadOnlySpan<long> shape, ReadOnlySpan<byte> bytes)
+    {
+        if (_names.Add(name))
+            _graph.Initializer.Add(new TensorProto { Name = name, DataType = (int)type, Dims = { shape.ToArray() }, RawData = ByteString.CopyFrom(bytes) });
+        return new Value(name, type);
+    }
+
+    private Initializer Place(string name, ElementType type, ReadOnlySpan<long> shape, long offset, long sizeBytes)
+    {
+        Claim(name);
+        _graph.Initializer.Add(new TensorProto
+        {
+            Name = name,
+            DataType = (int)type,
+            Dims = { shape.ToArray() },
+            DataLocation = TensorProto.Types.DataLocation.External,
+            ExternalData =
+            {
+                new StringStringEntryProto { Key = "location", Value = DataFile },
+                new StringStringEntryProto { Key = "offset", Value = offset.ToString(CultureInfo.InvariantCulture) },
+                new StringStringEntryProto { Key = "length", Value = sizeBytes.ToString(CultureInfo.InvariantCulture) },
+            },
+        });
+        return new Initializer(name, type, shape.ToArray(), offset, sizeBytes);
+    }
+
+    private void Claim(string name)
+    {
+        if (!_names.Add(name))
+            throw new InvalidOperationException($"The graph has a node, input or initializer called {name} already; give each its own name.");
+    }
+
+    private static ValueInfoProto Info(string name, ElementType type, ReadOnlySpan<Dimension> shape)
+    {
+        TypeProto.Types.Tensor tensor = new() { ElemType = (int)type };
+        if (shape.Length > 0)
+        {
+            tensor.Shape = new TensorShapeProto();
+            foreach (Dimension side in shape)
+                tensor.Shape.Dim.Add(side.Name is string text ? new TensorShapeProto.Types.Dimension { DimParam = text } : new TensorShapeProto.Types.Dimension { DimValue = side.Size });
+        }
+
+        return new ValueInfoProto { Name = name, Type = new TypeProto { TensorType = tensor } };
+    }
+
+    private static long SizeBytes(ElementType type, ReadOnlySpan<long> shape)
+    {
+        long size = type switch
+        {
+            ElementType.Int64 => 8,
+            ElementType.Float32 or ElementType.Int32 => 4,
+            ElementType.Float16 => 2,
+            _ => 1,
+        };
+        foreach (long side in shape)
+            size = checked(size * side);
+        return size;
+    }
+}

@@ -1,0 +1,26 @@
+namespace OnnxVlm.Export.Onnx;
+
+/// <summary>
+/// Produces the bytes of one or more initializers, any range of rows at a time and from several threads at once. Nothing is computed
+/// before the export writes the data file, so the weights of a model never are in memory together.
+/// </summary>
+internal abstract class WeightSource
+{
+    /// <summary>Name for progress and messages.</summary>
+    public abstract string Name { get; }
+
+    /// <summary>The initializers it fills.</summary>
+    public abstract IReadOnlyList<Initializer> Initializers { get; }
+
+    /// <summary>Rows that can be produced independently.</summary>
+    public abstract long Rows { get; }
+
+    /// <summary>Numbers in a row: how much memory a row takes while it is produced.</summary>
+    public abstract long RowElements { get; }
+
+    /// <summary>Bytes of all its initializers.</summary>
+    public long SizeBytes => Initializers.Sum(initializer => initializer.SizeBytes);
+
+    /// <summary>Produces a range of rows and writes them. Called concurrently for different ranges.</summary>
+    public abstract void WriteRows(long firstRow, int rowCount, ExternalDataFile file);
+}

@@ -1,0 +1,141 @@
+using System.Text.Json;
+
+namespace OnnxVlm.Export.Safetensors;
+
+/// <summary>
+/// All tensors of a Hugging Face folder: <c>model.safetensors</c>, or the shards that <c>model.safetensors.index.json</c> lists.
+/// <see cref="Take"/> checks a tensor's shape and remembers that it was used; <see cref="RefuseUnused"/> names what nobody asked for.
+/// </summary>
+internal sealed class Checkpoint : IDisposable
+{
+    private const string SingleFile = "model.safetensors";
+    private const string IndexFile = "model.safetensors.index.json";
+    private const int NamedInMessages = 5;
+
+    private readonly string _folder;
+    private readonly List<SafetensorsFile> _files = [];
+    private readonly Dictionary<string, CheckpointTensor> _tensors = new(StringComparer.Ordinal);
+    private readonly HashSet<string> _used = new(StringComparer.Ordinal);
+
+    private Checkpoint(string folder) => _folder = folder;
+
+    /// <summary>Paths of the weight files, in order.</summary>
+    public IEnumerable<string> Paths => _files.Select(file => file.Path);
+
+    /// <summary>Numbers in all tensors.</summary>
+    public long Parameters => _tensors.Values.Sum(tensor => tensor.ElementCount);
+
+    /// <summary>Opens the weights of a checkpoint folder and checks every header.</summary>
+    /// <exception cref="ModelLoadException">There are no weights, a shard is missing, or a file or the index breaks a rule.</exception>
+    public static Checkpoint Open(string folder)
+    {
+        Checkpoint checkpoint = new(folder);
+        try
+        {
+            string single = Path.Combine(folder, SingleFile);
+            string index = Path.Combine(folder, IndexFile);
+            if (File.Exists(index))
+                checkpoint.OpenShards(index);
+            else if (File.Exists(single))
+                checkpoint.Add(SafetensorsFile.Open(single));
+            else
+                throw new ModelLoadException($"{folder}: expected {SingleFile} or {IndexFile}, found neither; give a Hugging Face folder with safetensors weights");
+            return checkpoint;
+        }
+        catch
+        {
+            checkpoint.Dispose();
+            throw;
+        }
+    }
+
+    /// <summary>Whether there is a tensor of this name.</summary>
+    public bool Contains(string name) => _tensors.ContainsKey(name);
+
+    /// <summary>A tensor, which must be there and have this shape.</summary>
+    /// <exception cref="ModelLoadException">The tensor is missing, or its shape or element type is another.</exception>
+    public CheckpointTensor Take(string name, params ReadOnlySpan<long> shape)
+    {
+        if (!_tensors.TryGetValue(name, out CheckpointTensor? tensor))
+            throw new ModelLoadException($"{_folder}: tensor {name} [{Join(shape)}] is missing; the checkpoint is incomplete, or config.json belongs to another one");
+        if (tensor.Type is not (TensorType.F32 or TensorType.F16 or TensorType.BF16))
+            throw new ModelLoadException($"{_folder}: tensor {name}: expected dtype F32, F16 or BF16, found {tensor.Type}; convert the checkpoint");
+        if (!shape.SequenceEqual(tensor.Shape.ToArray()))
+            throw new ModelLoadException($"{_folder}: tensor {name}: expected shape [{Join(shape)}] from config.json, found [{string.Join(", ", tensor.Shape)}]");
+        _used.Add(name);
+        return tensor;
+    }
+
+    /// <summary>Throws when the checkpoint has tensors that the architecture did not use.</summary>
+    /// <exception cref="ModelLoadException">There are such tensors; the message names the first few.</exception>
+    public void RefuseUnused(string architecture)
+    {
+        string[] extra = [.. _tensors.Keys.Where(name => !_used.Contains(name)).Order(StringComparer.Ordinal)];
+        if (extra.Length == 0)
+            return;
+        string more = extra.Length > NamedInMessages ? $" and {extra.Length - NamedInMessages} more" : "";
+        throw new ModelLoadException($"{_folder}: {architecture} has no use for tensor {string.Join(", ", extra.Take(NamedInMessages))}{more}; the checkpoint is of another architecture or version");
+    }
+
+    /// <inheritdoc/>
+    public void Dispose()
+    {
+        foreach (SafetensorsFile file in _files)
+            file.Dispose();
+    }
+
+    private void OpenShards(string index)
+    {
+        Dictionary<string, string> shardOf = ReadIndex(index);
+        foreach (string shard in shardOf.Values.Distinct(StringComparer.Ordinal).Order(StringComparer.Ordinal))
+        {
+            // A plain name beside the index: a shard is never looked for elsewhere.
+            if (shard.Length == 0 || shard.AsSpan().IndexOfAny("/\\:\0") >= 0 || !shard.EndsWith(".safetensors", StringComparison.Ordinal))
+                throw new ModelLoadException($"{index}: expected file names ending in .safetensors in weight_map, found \"{shard}\"; do not use this checkpoint");
+            string path = Path.Combine(_folder, shard);
+            if (!File.Exists(path))
+                throw new ModelLoadException($"{path}: the shard is missing ({IndexFile} names it); download the checkpoint again");
+            Add(SafetensorsFile.Open(path));
+        }
+
+        foreach ((string name, string shard) in shardOf)
+        {
+            if (!_tensors.ContainsKey(name))
+                throw new ModelLoadException($"{index}: {name} should be in {shard}, and no shard has it; download the checkpoint again");
+        }
+
+        foreach (string name in _tensors.Keys)
+        {
+            if (!shardOf.ContainsKey(name))
+                throw new ModelLoadException($"{index}: a shard holds {name}, which weight_map does not name; download the checkpoint again");
+        }
+    }
+
+    private static Dictionary<string, string> ReadIndex(string index)
+    {
+        try
+        {
+            using var document = JsonDocument.Parse(File.ReadAllBytes(index), new JsonDocumentOptions { MaxDepth = 8, AllowDuplicateProperties = false });
+            Dictionary<string, string> shardOf = new(StringComparer.Ordinal);
+            foreach (JsonProperty entry in document.RootElement.GetProperty("weight_map").EnumerateObject())
+                shardOf.Add(entry.Name, entry.Value.GetString() ?? "");
+            return shardOf.Count > 0 ? shardOf : throw new ModelLoadException($"{index}: weight_map is empty; download the checkpoint again");
+        }
+        catch (Exception exception) when (exception is JsonException or KeyNotFoundException or InvalidOperationException)
+        {
+            throw new ModelLoadException($"{index}: expected an object weight_map of tensor name to file name ({exception.Message.Split('\n')[0]}); download the checkpoint again", exception);
+        }
+    }
+
+    private void Add(SafetensorsFile file)
+    {
+        _files.Add(file);
+        foreach (CheckpointTensor tensor in file.Tensors)
+        {
+            if (!_tensors.TryAdd(tensor.Name, tensor))
+                throw new ModelLoadException($"{file.Path}: {tensor.Name} is in another shard too; download the checkpoint again");
+        }
+    }
+
+    private static string Join(ReadOnlySpan<long> shape) => string.Join(", ", shape.ToArray());
+}

@@ -1,0 +1,97 @@
+using System.IO.MemoryMappedFiles;
+using System.Numerics.Tensors;
+using System.Runtime.CompilerServices;
+using System.Runtime.InteropServices;
+using System.Runtime.Intrinsics;
+
+namespace OnnxVlm.Export.Safetensors;
+
+/// <summary>A tensor of a checkpoint: where its bytes lie, and its numbers as 32-bit floats, a range at a time. Safe for concurrent reads.</summary>
+internal sealed class CheckpointTensor(string name, TensorType type, long[] shape, long fileOffset, long sizeBytes)
+{
+    private SafetensorsFile? _file;
+
+    public string Name => name;
+
+    public TensorType Type => type;
+
+    public IReadOnlyList<long> Shape => shape;
+
+    public long FileOffset => fileOffset;
+
+    public long SizeBytes => sizeBytes;
+
+    public long ElementCount => sizeBytes / SafetensorsFile.ElementBytes(type);
+
+    internal void Attach(SafetensorsFile file) => _file = file;
+
+    /// <summary>Converts a range of elements to 32-bit floats. The range is mapped for this call only, so a large checkpoint does not stay resident.</summary>
+    /// <param name="firstElement">Index of the first element, row-major.</param>
+    /// <param name="destination">Receives the numbers; its length is the range's.</param>
+    /// <exception cref="ModelLoadException">A number is not finite, or the element type is not F32, F16 or BF16.</exception>
+    public void Read(long firstElement, Span<float> destination)
+    {
+        ArgumentOutOfRangeException.ThrowIfNegative(firstElement);
+        ArgumentOutOfRangeException.ThrowIfGreaterThan(firstElement, ElementCount - destination.Length);
+        if (destination.IsEmpty)
+            return;
+        SafetensorsFile file = _file ?? throw new InvalidOperationException("The tensor does not belong to a file.");
+        int elementBytes = SafetensorsFile.ElementBytes(type);
+        long offset = fileOffset + (firstElement * elementBytes);
+        int length = checked(destination.Length * elementBytes);
+        using (MemoryMappedViewAccessor view = file.Map(offset, length))
+            Convert(view, length, destination);
+
+        // One pass that an infinity or a NaN cannot survive.
+        if (!float.IsFinite(TensorPrimitives.MaxMagnitude<float>(destination)))
+            throw new ModelLoadException($"{file.Path}: {name}: expected finite numbers, found NaN or infinity; the checkpoint is damaged");
+    }
+
+    private unsafe void Convert(MemoryMappedViewAccessor view, int length, Span<float> destination)
+    {
+        byte* pointer = null;
+        view.SafeMemoryMappedViewHandle.AcquirePointer(ref pointer);
+        try
+        {
+            ReadOnlySpan<byte> bytes = new(pointer + view.PointerOffset, length);
+            switch (type)
+            {
+                case TensorType.F32:
+                    bytes.CopyTo(MemoryMarshal.AsBytes(destination));
+                    break;
+                case TensorType.F16:
+                    TensorPrimitives.ConvertToSingle(MemoryMarshal.Cast<byte, Half>(bytes), destination);
+                    break;
+                case TensorType.BF16:
+                    WidenBfloat16(MemoryMarshal.Cast<byte, ushort>(bytes), destination);
+                    break;
+                default:
+                    throw new ModelLoadException($"{_file!.Path}: {name}: expected F32, F16 or BF16, found {type}; convert the checkpoint");
+            }
+        }
+        finally
+        {
+            view.SafeMemoryMappedViewHandle.ReleasePointer();
+        }
+    }
+
+    /// <summary>A bfloat16 is the upper half of a float.</summary>
+    internal static void WidenBfloat16(ReadOnlySpan<ushort> source, Span<float> destination)
+    {
+        ref ushort from = ref MemoryMarshal.GetReference(source);
+        ref float to = ref MemoryMarshal.GetReference(destination);
+        int i = 0;
+        if (Vector256.IsHardwareAccelerated)
+        {
+            for (; i <= source.Length - Vector256<ushort>.Count; i += Vector256<ushort>.Count)
+            {
+                (Vector256<uint> lower, Vector256<uint> upper) = Vector256.Widen(Vector256.LoadUnsafe(ref from, (nuint)i));
+                Vector256.ShiftLeft(lower, 16).AsSingle().StoreUnsafe(ref to, (nuint)i);
+                Vector256.ShiftLeft(upper, 16).AsSingle().StoreUnsafe(ref to, (nuint)(i + Vector256<float>.Count));
+            }
+        }
+
+        for (; i < source.Length; i++)
+            Unsafe.Add(ref to, i) = BitConverter.UInt32BitsToSingle((uint)Unsafe.Add(ref from, i) << 16);
+    }
+}

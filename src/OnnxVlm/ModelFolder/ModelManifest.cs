@@ -1,0 +1,219 @@
+using System.Security.Cryptography;
+using System.Text.Encodings.Web;
+using System.Text.Json;
+using System.Text.Json.Serialization;
+
+namespace OnnxVlm.ModelFolder;
+
+/// <summary>
+/// <c>onnxvlm.json</c>: what a model folder holds and how images are prepared for it. Immutable, so it can be shared between threads.
+/// <see cref="Load"/> reads and checks it, <see cref="VerifyFiles"/> compares the files of the folder with it.
+/// </summary>
+[JsonUnmappedMemberHandling(JsonUnmappedMemberHandling.Disallow)]
+public sealed record ModelManifest
+{
+    /// <summary>Name of the file in the model folder.</summary>
+    public const string FileName = "onnxvlm.json";
+
+    /// <summary>The only <see cref="FormatVersion"/> that this version reads and writes.</summary>
+    public const int CurrentFormatVersion = 1;
+
+    /// <summary>The values of <see cref="Precision"/>.</summary>
+    public static IReadOnlyList<string> Precisions { get; } = ["fp32", "fp16", "int8", "int4"];
+
+    /// <summary>Files a model folder cannot do without.</summary>
+    public static IReadOnlyList<string> RequiredFiles { get; } = ["model.onnx", "model.onnx.data", "genai_config.json", "tokenizer.json", "tokenizer_config.json"];
+
+    private const long MaxManifestBytes = 1 << 20;
+
+    private static readonly JsonSerializerOptions Json = new()
+    {
+        PropertyNamingPolicy = JsonNamingPolicy.SnakeCaseLower,
+        UnmappedMemberHandling = JsonUnmappedMemberHandling.Disallow,
+        DefaultIgnoreCondition = JsonIgnoreCondition.WhenWritingNull,
+        Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping,
+        RespectNullableAnnotations = true,
+        AllowDuplicateProperties = false,
+        MaxDepth = 16,
+        WriteIndented = true,
+        NewLine = "\n",
+    };
+
+    /// <summary>Version of the folder's format: 1.</summary>
+    public required int FormatVersion { get; init; }
+
+    /// <summary>The checkpoint's <c>model_type</c>, for example <c>unified_decoder</c>.</summary>
+    public required string Architecture { get; init; }
+
+    /// <summary>Where the weights came from.</summary>
+    public required ModelSource Source { get; init; }
+
+    /// <summary>Storage of the weights: <c>fp32</c>, <c>fp16</c>, <c>int8</c> or <c>int4</c>.</summary>
+    public required string Precision { get; init; }
+
+    /// <summary>The most tokens of prompt and answer together.</summary>
+    public required int ContextLength { get; init; }
+
+    /// <summary>Rows of the embedding and width of the logits; may exceed the tokenizer's vocabulary.</summary>
+    public required int VocabularySize { get; init; }
+
+    /// <summary>Ids that end an answer.</summary>
+    public required IReadOnlyList<int> EndTokenIds { get; init; }
+
+    /// <summary>How images become patches and tokens.</summary>
+    public required ImageRules Image { get; init; }
+
+    /// <summary>File name to SHA-256 in lower-case hexadecimal: each file of the folder but this one, README.md, LICENSE and what is in folders.</summary>
+    public required IReadOnlyDictionary<string, string> Files { get; init; }
+
+    /// <summary>Reads and checks <c>onnxvlm.json</c>. The other files are not opened: see <see cref="VerifyFiles"/>.</summary>
+    /// <param name="folder">The model folder.</param>
+    /// <exception cref="ArgumentException"><paramref name="folder"/> is null, empty or blank.</exception>
+    /// <exception cref="ModelLoadException">The folder or the file is missing, unreadable, not valid JSON, or has a key or value that is missing, unknown or out of range.</exception>
+    public static ModelManifest Load(string folder)
+    {
+        ArgumentException.ThrowIfNullOrWhiteSpace(folder);
+        string path = Path.Combine(folder, FileName);
+        if (!Directory.Exists(folder))
+            throw new ModelLoadException($"{folder}: there is no such model folder; give the folder that `onnxvlm export` wrote");
+        if (!File.Exists(path))
+            throw new ModelLoadException($"{path}: missing, so this is not a model folder; give the folder that `onnxvlm export` wrote, or export the model again");
+
+        try
+        {
+            long sizeBytes = new FileInfo(path).Length;
+            if (sizeBytes > MaxManifestBytes)
+                throw new ModelLoadException($"{path}: expected at most {MaxManifestBytes} bytes, found {sizeBytes}; export the model again");
+            ModelManifest manifest = JsonSerializer.Deserialize<ModelManifest>(File.ReadAllBytes(path), Json)
+                ?? throw new ModelLoadException($"{path}: expected an object, found null; export the model again");
+            manifest.Validate();
+            return manifest;
+        }
+        catch (JsonException exception)
+        {
+            throw new ModelLoadException($"{path}: {FirstLine(exception)}; export the model again", exception);
+        }
+        catch (ArgumentException exception)
+        {
+            throw new ModelLoadException($"{path}: {FirstLine(exception)}", exception);
+        }
+        catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
+        {
+            throw new ModelLoadException($"{path}: cannot be read ({exception.Message}); check the file's permissions", exception);
+        }
+    }
+
+    /// <summary>Writes the manifest as UTF-8 JSON.</summary>
+    /// <param name="path">The file to write; an existing one is replaced.</param>
+    /// <exception cref="ArgumentException">A value of this manifest is out of range.</exception>
+    public void Save(string path)
+    {
+        Validate();
+        File.WriteAllBytes(path, [.. JsonSerializer.SerializeToUtf8Bytes(this, Json), (byte)'\n']);
+    }
+
+    /// <summary>
+    /// Compares each file of <see cref="Files"/> with its SHA-256, streaming. Files the manifest does not name are not looked at.
+    /// </summary>
+    /// <param name="folder">The folder this manifest was loaded from.</param>
+    /// <param name="cancellationToken">Checked between blocks of 1 MiB.</param>
+    /// <exception cref="ArgumentException"><paramref name="folder"/> is null, empty or blank.</exception>
+    /// <exception cref="ModelLoadException">A file is missing, is a link that leaves the folder, cannot be read, or has other content.</exception>
+    /// <exception cref="OperationCanceledException">The token was cancelled.</exception>
+    public void VerifyFiles(string folder, CancellationToken cancellationToken = default)
+    {
+        ArgumentException.ThrowIfNullOrWhiteSpace(folder);
+        foreach ((string name, string expected) in Files)
+        {
+            string path = Path.Combine(folder, name);
+            RefuseLinkOut(folder, path);
+            string found = HashFile(path, cancellationToken);
+            if (!found.Equals(expected, StringComparison.Ordinal))
+                throw new ModelLoadException($"{path}: expected SHA-256 {expected} ({FileName}), found {found}; export the model or copy the folder again");
+        }
+    }
+
+    /// <summary>SHA-256 of a file in lower-case hexadecimal.</summary>
+    /// <param name="path">The file.</param>
+    /// <param name="cancellationToken">Checked between blocks of 1 MiB.</param>
+    /// <exception cref="ModelLoadException">The file is missing or cannot be read.</exception>
+    /// <exception cref="OperationCanceledException">The token was cancelled.</exception>
+    public static string HashFile(string path, CancellationToken cancellationToken = default)
+    {
+        try
+        {
+            using FileStream file = new(path, FileMode.Open, FileAccess.Read, FileShare.Read, bufferSize: 0, FileOptions.SequentialScan);
+            using var hash = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
+            byte[] block = new byte[1 << 20];
+            for (int read; (read = file.Read(block)) > 0;)
+            {
+                cancellationToken.ThrowIfCancellationRequested();
+                hash.AppendData(block, 0, read);
+            }
+
+            return Convert.ToHexStringLower(hash.GetHashAndReset());
+        }
+        catch (Exception exception) when (exception is FileNotFoundException or DirectoryNotFoundException)
+        {
+            throw new ModelLoadException($"{path}: named in {FileName} and missing; export the model or copy the folder again", exception);
+        }
+        catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
+        {
+            throw new ModelLoadException($"{path}: cannot be read ({exception.Message}); check the file's permissions", exception);
+        }
+    }
+
+    private void Validate()
+    {
+        ManifestCheck.Range(FormatVersion, CurrentFormatVersion, CurrentFormatVersion, "format_version");
+        if (string.IsNullOrWhiteSpace(Architecture))
+            throw new ArgumentException("architecture: expected a name, found an empty string; export the model again");
+        ManifestCheck.Present(Source, "source");
+        if (!Precisions.Contains(Precision))
+            throw new ArgumentException($"precision: expected {string.Join(", ", Precisions)}, found \"{Precision}\"; export the model again");
+        ManifestCheck.Range(ContextLength, 1, int.MaxValue, "context_length");
+        ManifestCheck.Range(VocabularySize, 1, int.MaxValue, "vocabulary_size");
+        ManifestCheck.Present(EndTokenIds, "end_token_ids");
+        ManifestCheck.Range(EndTokenIds.Count, 1, 64, "end_token_ids (how many)");
+        foreach (int id in EndTokenIds)
+            ManifestCheck.Range(id, 0, VocabularySize - 1, "end_token_ids");
+        ManifestCheck.Present(Image, "image");
+        Image.Validate();
+        ImageTokens tokens = Image.Tokens;
+        foreach ((string key, int? id) in new[] { ("placeholder", tokens.Placeholder), ("row_end", tokens.RowEnd), ("begin", tokens.Begin), ("end", tokens.End) })
+            ManifestCheck.Range(id, 0, VocabularySize - 1, $"image.tokens.{key}");
+        ValidateFiles();
+    }
+
+    private void ValidateFiles()
+    {
+        ManifestCheck.Present(Files, "files");
+        foreach ((string name, string hash) in Files)
+        {
+            // A plain name in the folder itself: no separator, no "..", no drive, no alternate stream.
+            if (name.Length == 0 || name is "." or ".." || name.AsSpan().IndexOfAny("/\\:\0") >= 0)
+                throw new ArgumentException($"files: expected plain file names, found \"{name}\"; export the model again");
+            if (hash is not { Length: 64 } || !hash.All(char.IsAsciiHexDigitLower))
+                throw new ArgumentException($"files.{name}: expected 64 lower-case hexadecimal digits, found \"{hash}\"; export the model again");
+        }
+
+        foreach (string name in RequiredFiles)
+        {
+            if (!Files.ContainsKey(name))
+                throw new ArgumentException($"files: expected an entry for {name}, found none; export the model again");
+        }
+    }
+
+    private static void RefuseLinkOut(string folder, string path)
+    {
+        // A link inside the folder is fine; Hugging Face caches link out, and then the hashes would speak of files that others can change.
+        FileSystemInfo? target = File.ResolveLinkTarget(path, returnFinalTarget: true);
+        if (target is null)
+            return;
+        string root = Path.GetFullPath(Directory.ResolveLinkTarget(folder, returnFinalTarget: true)?.FullName ?? folder);
+        if (!Path.GetFullPath(target.FullName).StartsWith(Path.TrimEndingDirectorySeparator(root) + Path.DirectorySeparatorChar, StringComparison.Ordinal))
+            throw new ModelLoadException($"{path}: expected a file of the folder, found a link to {target.FullName}; copy the folder again, following links");
+    }
+
+    private static string FirstLine(Exception exception) => exception.Message.Split('\n')[0].TrimEnd('.', '\r');
+}

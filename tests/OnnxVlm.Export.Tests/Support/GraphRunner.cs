@@ -1,0 +1,73 @@
+using Microsoft.ML.OnnxRuntime;
+
+namespace OnnxVlm.Export.Tests.Support;
+
+/// <summary>Runs an exported model.onnx with ONNX Runtime alone; what one run returned as present is the past of the next.</summary>
+internal sealed class GraphRunner : IDisposable
+{
+    private readonly InferenceSession _session;
+    private readonly RunOptions _options = new();
+    private readonly string[] _cacheNames;
+    private IReadOnlyList<OrtValue> _past;
+    private long _length;
+
+    public GraphRunner(string folder)
+    {
+        using SessionOptions options = new() { IntraOpNumThreads = 1 };
+        _session = new InferenceSession(Path.Combine(folder, "model.onnx"), options);
+        _cacheNames = [.. _session.InputNames.Where(name => name.StartsWith("past_key_values.", StringComparison.Ordinal))];
+        _past = [.. _cacheNames.Select(EmptyPast)];
+    }
+
+    public InferenceSession Session => _session;
+
+    /// <summary>Runs the next part of the sequence and returns the logits of its last token.</summary>
+    /// <param name="ids">Tokens of this run.</param>
+    /// <param name="patches">The patches of the images in this run.</param>
+    /// <param name="spareRows">Rows of <c>patches</c> beyond <c>patch_count</c>, filled with what must not matter.</param>
+    public float[] Run(IReadOnlyList<long> ids, IReadOnlyList<(byte[] Pixels, int Column, int Row)> patches, int spareRows = 2)
+    {
+        int width = (int)_session.InputMetadata["patches"].Dimensions[1];
+        byte[] pixels = [.. patches.SelectMany(patch => patch.Pixels), .. Enumerable.Repeat((byte)137, spareRows * width)];
+        long[] places = [.. patches.SelectMany(patch => new long[] { patch.Column, patch.Row }), .. Enumerable.Repeat(-1000L, spareRows * 2)];
+        _length += ids.Count;
+
+        List<string> names = ["input_ids", "attention_mask", "patches", "patch_count"];
+        List<OrtValue> values =
+        [
+            OrtValue.CreateTensorValueFromMemory(ids.ToArray(), [1, ids.Count]),
+            OrtValue.CreateTensorValueFromMemory(Enumerable.Repeat(1L, (int)_length).ToArray(), [1, _length]),
+            OrtValue.CreateTensorValueFromMemory(pixels, [patches.Count + spareRows, width]),
+            OrtValue.CreateTensorValueFromMemory(new long[] { patches.Count }, [1]),
+        ];
+        if (_session.InputMetadata.ContainsKey("patch_xy"))
+        {
+            names.Add("patch_xy");
+            values.Add(OrtValue.CreateTensorValueFromMemory(places, [patches.Count + spareRows, 2]));
+        }
+
+        string[] outputs = ["logits", .. _cacheNames.Select(name => name.Replace("past_key_values", "present", StringComparison.Ordinal))];
+        IDisposableReadOnlyCollection<OrtValue> results = _session.Run(_options, [.. names, .. _cacheNames], [.. values, .. _past], outputs);
+        foreach (OrtValue value in values.Concat(_past))
+            value.Dispose();
+        _past = [.. results.Skip(1)];
+        using OrtValue logits = results[0];
+        Assert.That(logits.GetTensorTypeAndShape().Shape, Has.Length.EqualTo(3));
+        Assert.That(logits.GetTensorTypeAndShape().Shape[1], Is.EqualTo(1));
+        return logits.GetTensorDataAsSpan<float>().ToArray();
+    }
+
+    public void Dispose()
+    {
+        foreach (OrtValue value in _past)
+            value.Dispose();
+        _options.Dispose();
+        _session.Dispose();
+    }
+
+    private OrtValue EmptyPast(string name)
+    {
+        NodeMetadata input = _session.InputMetadata[name];
+        return OrtValue.CreateAllocatedTensorValue(OrtAllocator.DefaultInstance, input.ElementDataType, [1, input.Dimensions[1], 0, input.Dimensions[3]]);
+    }
+}

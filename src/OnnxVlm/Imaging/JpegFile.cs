@@ -25,7 +25,7 @@ internal static class JpegFile
             switch (marker)
             {
                 case >= Sof0 and <= Sof2:
-                    frame.ReadStartOfFrame(segment, progressive: marker == Sof2);
+                    frame.ReadStartOfFrame(segment, baseline: marker == Sof0, progressive: marker == Sof2);
                     break;
                 case Dht:
                     frame.ReadHuffmanTables(segment);

@@ -14,6 +14,7 @@ internal struct JpegFrame
     private Components _components;
     private int _componentCount;
     private int _scans;
+    private bool _baseline;
     private bool _progressive;
     private bool _singleScan;
     private byte _dcTables;            // bit i: table i is defined
@@ -30,7 +31,7 @@ internal struct JpegFrame
     public readonly bool HasScan => _scans > 0;
 
     /// <summary>SOF (B.2.2): sample precision, height, width, then id, sampling factors and quantization table of each component.</summary>
-    public void ReadStartOfFrame(ReadOnlySpan<byte> segment, bool progressive)
+    public void ReadStartOfFrame(ReadOnlySpan<byte> segment, bool baseline, bool progressive)
     {
         if (_componentCount != 0)
             throw JpegFile.Damaged("it has two frames");
@@ -45,6 +46,7 @@ internal struct JpegFrame
         WidthPx = BinaryPrimitives.ReadUInt16BigEndian(segment[3..]);
         if (HeightPx == 0 || WidthPx == 0 || Math.Max(HeightPx, WidthPx) > MaxSidePx)
             throw JpegFile.Damaged($"its header gives a size of {WidthPx}×{HeightPx} pixels, each side can have 1 to {MaxSidePx}");
+        _baseline = baseline;
         _progressive = progressive;
         _componentCount = segment[5];
         for (int i = 0; i < _componentCount; i++)
@@ -115,6 +117,8 @@ internal struct JpegFrame
         ReadOnlySpan<byte> spectral = segment[(1 + 2 * count)..];
         if (_progressive)
             CheckProgression(spectral, count);
+        else if (!_baseline && !spectral.SequenceEqual<byte>([0, 63, 0])) // libjpeg takes 63 for the side of a block
+            throw JpegFile.Damaged("a sequential scan has parameters that cannot exist");
         int blocks = 0;
         int seen = 0;
         for (int i = 0; i < count; i++)

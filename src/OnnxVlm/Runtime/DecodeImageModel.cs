@@ -1,0 +1,40 @@
+using System.Text;
+
+namespace OnnxVlm.Runtime;
+
+/// <summary>
+/// An ONNX model of one node, <c>com.microsoft.extensions::DecodeImage</c>: uint8 [bytes of a file] to uint8 [height, width, channels].
+/// Written as protobuf by hand, since it is about 150 bytes; the field numbers are those of onnx.proto.
+/// </summary>
+internal static class DecodeImageModel
+{
+    private const string Domain = "com.microsoft.extensions";
+    private const int StringAttribute = 3;
+    private const int UInt8 = 2;
+
+    public static byte[] Create(string inputName, string outputName)
+    {
+        byte[] colorSpace = [.. Text(1, "color_space"), .. Text(4, "rgb"), .. Number(20, StringAttribute)];
+        byte[] node = [.. Text(1, inputName), .. Text(2, outputName), .. Text(4, "DecodeImage"), .. Message(5, colorSpace), .. Text(7, Domain)];
+        byte[] graph = [.. Message(1, node), .. Text(2, "decode"), .. Message(11, Tensor(inputName, "bytes")), .. Message(12, Tensor(outputName, "height", "width", "channels"))];
+        byte[] onnx = [.. Text(1, ""), .. Number(2, 21)];
+        byte[] extensions = [.. Text(1, Domain), .. Number(2, 1)];
+        return [.. Number(1, 10), .. Message(7, graph), .. Message(8, onnx), .. Message(8, extensions)];
+    }
+
+    /// <summary>ValueInfoProto { name, type { tensor_type { elem_type, shape { dim { dim_param } } } } }.</summary>
+    private static byte[] Tensor(string name, params string[] dimensions)
+    {
+        byte[] shape = [.. dimensions.SelectMany(d => Message(1, Text(2, d)))];
+        byte[] tensor = [.. Number(1, UInt8), .. Message(2, shape)];
+        return [.. Text(1, name), .. Message(2, Message(1, tensor))];
+    }
+
+    private static byte[] Text(int field, string text) => Message(field, Encoding.UTF8.GetBytes(text));
+
+    private static byte[] Message(int field, byte[] content) => [.. Varint(field << 3 | 2), .. Varint(content.Length), .. content];
+
+    private static byte[] Number(int field, int value) => [.. Varint(field << 3), .. Varint(value)];
+
+    private static byte[] Varint(int value) => value < 0x80 ? [(byte)value] : [(byte)(value | 0x80), .. Varint(value >> 7)];
+}

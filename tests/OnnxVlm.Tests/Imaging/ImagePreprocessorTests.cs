@@ -1,0 +1,177 @@
+using System.Text.Json;
+using OnnxVlm.Imaging;
+using OnnxVlm.ModelFolder;
+using OnnxVlm.Runtime;
+
+namespace OnnxVlm.Tests.Imaging;
+
+public sealed class ImagePreprocessorTests
+{
+    private static readonly JsonSerializerOptions SnakeCase = new() { PropertyNamingPolicy = JsonNamingPolicy.SnakeCaseLower };
+    private static readonly ResizeRule FitRule = new() { Rule = ResizeMode.Fit, Filter = ResizeFilter.Bilinear, MaxPatches = 256, MaxRows = 32, MaxColumns = 32 };
+    private static readonly ResizeRule BoxRule = new() { Rule = ResizeMode.ShrinkToBox, Filter = ResizeFilter.Bilinear, MaxWidthPx = 1920, MaxHeightPx = 1080 };
+    private static readonly ImageRules Nano = Rules(8, PatchLayout.RowColumnChannel, FitRule, new PaddingRule { Mode = PaddingMode.Edge });
+    private static readonly ImageRules Fuyu = Rules(30, PatchLayout.RowColumnChannel, BoxRule, new PaddingRule { Mode = PaddingMode.Constant, Value = 1 });
+
+    [TestCase("w31h29", 1, 2)]
+    [TestCase("gray_w64h50", 2, 3)]
+    [TestCase("palette_w50h61", 3, 2)]
+    public void Process_FuyuReference_GivesTheSamePatches(string name, int rows, int columns)
+    {
+        using var decoder = new OrtImageDecoder();
+        PatchGrid grid = new ImagePreprocessor(Fuyu, new ImageLimits(), decoder).Process(ImagingData.Read($"fuyu/{name}/image.png"));
+        Assert.That((grid.Rows, grid.Columns), Is.EqualTo((rows, columns)));
+        Assert.That(grid.Patches.ToArray(), Is.EqualTo(ImagingData.Read($"fuyu/{name}/patches.u8")));
+    }
+
+    [Test]
+    public void AfterResize_ManySizes_EqualsTheReferenceFormulas()
+    {
+        SizeCase[] cases = JsonSerializer.Deserialize<SizeCase[]>(ImagingData.Read("sizes.json"), SnakeCase)!;
+        Assert.That(cases, Has.Length.GreaterThan(200));
+        using (Assert.EnterMultipleScope())
+        {
+            foreach (SizeCase c in cases)
+            {
+                Assert.That(ImageSize.AfterResize(FitRule, 8, c.Width, c.Height), Is.EqualTo((c.Fit[0], c.Fit[1])), $"fit {c.Width}×{c.Height}");
+                Assert.That(ImageSize.AfterResize(BoxRule, 30, c.Width, c.Height), Is.EqualTo((c.ShrinkToBox[0], c.ShrinkToBox[1])), $"shrink_to_box {c.Width}×{c.Height}");
+            }
+        }
+    }
+
+    [Test]
+    public void AfterResize_FitWithAnyLimits_NeverExceedsThem()
+    {
+        var random = new Random(3);
+        for (int round = 0; round < 20_000; round++)
+        {
+            int p = random.Next(1, 40);
+            var rule = new ResizeRule
+            {
+                Rule = ResizeMode.Fit,
+                Filter = ResizeFilter.Bicubic,
+                MaxPatches = random.Next(1, 400),
+                MaxRows = random.Next(2) == 0 ? null : random.Next(1, 50),
+                MaxColumns = random.Next(2) == 0 ? null : random.Next(1, 50),
+            };
+            (int w, int h) = (random.Next(1, 1 << random.Next(1, 15)), random.Next(1, 1 << random.Next(1, 15)));
+            (int width, int height) = ImageSize.AfterResize(rule, p, w, h);
+            int columns = (width + p - 1) / p;
+            int rows = (height + p - 1) / p;
+            bool within = columns >= 1 && rows >= 1 && columns <= (rule.MaxColumns ?? int.MaxValue) && rows <= (rule.MaxRows ?? int.MaxValue) && columns * rows <= rule.MaxPatches;
+            Assert.That(within, $"{w}×{h} px, patch {p}, {rule}: {columns}×{rows} patches");
+        }
+    }
+
+    [Test]
+    public void Process_RandomSizes_EqualsTheNaiveReference([Values] PatchLayout layout, [Values] PaddingMode padding, [Values(1, 7, 8, 16, 37)] int p)
+    {
+        var random = new Random(p);
+        int? value = padding == PaddingMode.Constant ? 200 : null;
+        ImageRules rules = Rules(p, layout, FitRule with { MaxPatches = 65536, MaxRows = null, MaxColumns = null }, new PaddingRule { Mode = padding, Value = value });
+        var preprocessor = new ImagePreprocessor(rules, new ImageLimits { MinSidePx = 1 }, new FakeDecoder());
+        for (int round = 0; round < 25; round++)
+        {
+            RgbImage image = ImagingData.Noise(random.Next(1, 120), random.Next(1, 120), round);
+            PatchGrid grid = preprocessor.Process(image);
+            Assert.That(grid.Patches.ToArray(), Is.EqualTo(NaivePatches(image, p, layout, value, out int rows, out int columns)), $"{image.WidthPx}×{image.HeightPx}");
+            Assert.That((grid.Rows, grid.Columns, grid.Count), Is.EqualTo((rows, columns, rows * columns)));
+        }
+    }
+
+    [Test]
+    public void Process_RandomSizesDownToTheMinimum_StaysWithinTheRules()
+    {
+        var random = new Random(1);
+        var limits = new ImageLimits();
+        var preprocessor = new ImagePreprocessor(Nano, limits, new FakeDecoder());
+        for (int round = 0; round < 300; round++)
+        {
+            int shorter = random.Next(limits.MinSidePx, 100);
+            int longer = random.Next(shorter, Math.Min(900, 200 * shorter));
+            PatchGrid grid = preprocessor.Process(round % 2 == 0 ? ImagingData.Noise(shorter, longer) : ImagingData.Noise(longer, shorter));
+            Assert.That(grid.Rows, Is.InRange(1, 32));
+            Assert.That(grid.Columns, Is.InRange(1, 32));
+            Assert.That(grid.Count, Is.LessThanOrEqualTo(256));
+            Assert.That(grid.Patches.Length, Is.EqualTo(grid.Count * 192));
+        }
+    }
+
+    [Test]
+    public void Process_OutsideTheLimits_ThrowsBeforeDecoding()
+    {
+        var decoder = new FakeDecoder();
+        byte[] huge = ImagingData.Read("decode/rgb.png");
+        (huge[18], huge[19], huge[22], huge[23]) = (60000 >> 8, 60000 & 255, 60000 >> 8, 60000 & 255);
+        byte[] tiny = ImagingData.Read("decode/rgb.png");
+        (tiny[19], tiny[23]) = (1, 1);
+        using (Assert.EnterMultipleScope())
+        {
+            Assert.That(() => new ImagePreprocessor(Nano, new ImageLimits(), decoder).Process(huge), Throws.TypeOf<InvalidImageException>().With.Message.Contains("60000×60000"));
+            Assert.That(() => new ImagePreprocessor(Nano, new ImageLimits(), decoder).Process(tiny), Throws.TypeOf<InvalidImageException>().With.Message.Contains("1×1"));
+            Assert.That(() => new ImagePreprocessor(Nano, new ImageLimits { MaxBytes = 9 }, decoder).Process(tiny), Throws.TypeOf<InvalidImageException>().With.Message.Contains("MaxBytes"));
+            Assert.That(() => new ImagePreprocessor(Nano, new ImageLimits(), decoder).Process(ImagingData.Noise(3, 3)), Throws.TypeOf<InvalidImageException>());
+            Assert.That(decoder.Calls, Is.Zero);
+        }
+    }
+
+    [Test]
+    public void Process_FormatTheDecoderDoesNotTake_NamesTheSupportedOnes() =>
+        Assert.That(() => new ImagePreprocessor(Nano, new ImageLimits(), new FakeDecoder()).Process(ImagingData.Read("decode/lossy.webp")),
+            Throws.TypeOf<InvalidImageException>().With.Message.EqualTo("WebP images are not supported here; send one of PNG, JPEG"));
+
+    [Test]
+    public void Process_DecoderGivesAnotherSize_ThrowsInvalidImage() =>
+        Assert.That(() => new ImagePreprocessor(Nano, new ImageLimits(), new FakeDecoder { Result = ImagingData.Noise(9, 9) }).Process(ImagingData.Read("decode/rgb.png")),
+            Throws.TypeOf<InvalidImageException>().With.Message.Contains("its header says 24×16 pixels, its data 9×9"));
+
+    [Test]
+    public void Constructor_RulesThatContradictThemselves_Throws() =>
+        Assert.That(() => new ImagePreprocessor(Nano with { Resize = FitRule with { MaxPatches = null } }, new ImageLimits(), new FakeDecoder()), Throws.ArgumentException);
+
+    private static ImageRules Rules(int p, PatchLayout layout, ResizeRule resize, PaddingRule padding) => new()
+    {
+        PatchSize = p,
+        PatchLayout = layout,
+        Resize = resize,
+        Padding = padding,
+        HasPositions = false,
+        Tokens = new ImageTokens { Placeholder = 1 },
+    };
+
+    private static byte[] NaivePatches(RgbImage image, int p, PatchLayout layout, int? constant, out int rows, out int columns)
+    {
+        rows = (image.HeightPx + p - 1) / p;
+        columns = (image.WidthPx + p - 1) / p;
+        var patches = new List<byte>();
+        for (int patch = 0; patch < rows * columns; patch++)
+        {
+            for (int i = 0; i < 3 * p * p; i++)
+            {
+                (int row, int column, int channel) = layout == PatchLayout.RowColumnChannel ? (i / 3 / p, i / 3 % p, i % 3) : (i / p % p, i % p, i / p / p);
+                (int y, int x) = (patch / columns * p + row, patch % columns * p + column);
+                bool inside = y < image.HeightPx && x < image.WidthPx;
+                patches.Add(!inside && constant is int value ? (byte)value : image.Row(Math.Min(y, image.HeightPx - 1))[3 * Math.Min(x, image.WidthPx - 1) + channel]);
+            }
+        }
+
+        return [.. patches];
+    }
+
+    private sealed class FakeDecoder : IImageDecoder
+    {
+        public int Calls { get; private set; }
+
+        public RgbImage? Result { get; init; }
+
+        public IReadOnlyList<ImageFormat> Formats { get; } = [ImageFormat.Png, ImageFormat.Jpeg];
+
+        public RgbImage Decode(ReadOnlySpan<byte> encoded, ImageHeader header)
+        {
+            Calls++;
+            return Result ?? ImagingData.Noise(header.WidthPx, header.HeightPx);
+        }
+    }
+
+    private sealed record SizeCase(int Width, int Height, int[] Fit, int[] ShrinkToBox);
+}

@@ -1,0 +1,56 @@
+using System.Text.Json;
+using OnnxVlm.ModelFolder;
+
+namespace OnnxVlm.Tests.Imaging;
+
+public sealed class ImageRulesTests
+{
+    private const string Nano = """
+        {"patch_size":8,"patch_layout":"row_column_channel",
+         "resize":{"rule":"fit","filter":"bilinear","max_patches":256,"max_rows":32,"max_columns":32},
+         "padding":{"mode":"edge"},"has_positions":true,"tokens":{"placeholder":5,"row_end":6,"begin":3,"end":4}}
+        """;
+
+    private static readonly JsonSerializerOptions Json = new()
+    {
+        PropertyNamingPolicy = JsonNamingPolicy.SnakeCaseLower,
+        DefaultIgnoreCondition = System.Text.Json.Serialization.JsonIgnoreCondition.WhenWritingNull,
+    };
+
+    [Test]
+    public void Serialize_RulesThatWereRead_GivesTheSameJson()
+    {
+        ImageRules rules = JsonSerializer.Deserialize<ImageRules>(Nano, Json)!;
+        rules.Validate();
+        Assert.That(JsonSerializer.Serialize(rules, Json), Is.EqualTo(Nano.ReplaceLineEndings("").Replace(" ", "", StringComparison.Ordinal)));
+    }
+
+    [TestCase("\"patch_size\":8", "\"patch_size\":0", "image.patch_size: expected 1 to 256, found 0")]
+    [TestCase("\"max_patches\":256", "\"max_patches\":-3", "image.resize.max_patches: expected 1 to 65536, found -3")]
+    [TestCase("\"max_patches\":256,", "", "image.resize.max_patches: the rule \"fit\" needs it, and it is missing")]
+    [TestCase("\"max_rows\":32", "\"max_width_px\":32", "image.resize.max_width_px: the rule \"fit\" does not use it, found 32")]
+    [TestCase("\"fit\"", "\"shrink_to_box\"", "image.resize.max_patches: the rule \"shrink_to_box\" does not use it, found 256")]
+    [TestCase("\"edge\"", "\"constant\"", "image.padding.value: the mode \"constant\" needs it, and it is missing")]
+    [TestCase("{\"mode\":\"edge\"}", "{\"mode\":\"edge\",\"value\":1}", "image.padding.value: the mode \"edge\" does not use it, found 1")]
+    [TestCase("{\"mode\":\"edge\"}", "{\"mode\":\"constant\",\"value\":256}", "image.padding.value: expected 0 to 255, found 256")]
+    [TestCase("{\"mode\":\"edge\"}", "null", "image.padding: expected an object, found null")]
+    [TestCase("\"placeholder\":5", "\"placeholder\":-5", "image.tokens.placeholder: expected 0 or more, found -5")]
+    public void Validate_BadValue_NamesKeyExpectedAndFound(string old, string replacement, string message)
+    {
+        string json = Nano.Replace(old, replacement, StringComparison.Ordinal);
+        Assert.That(json, Is.Not.EqualTo(Nano));
+        Assert.That(() => JsonSerializer.Deserialize<ImageRules>(json, Json)!.Validate(), Throws.ArgumentException.With.Message.StartsWith(message));
+    }
+
+    [TestCase("\"patch_size\":8", "\"patch_size\":8,\"unknown\":1")]
+    [TestCase("\"begin\":3", "\"beginning\":3")]
+    [TestCase("\"bilinear\"", "\"lanczos\"")]
+    [TestCase("\"bilinear\"", "1")]
+    [TestCase("\"has_positions\":true,", "")]
+    public void Deserialize_UnknownOrMissingKeyOrName_Throws(string old, string replacement)
+    {
+        string json = Nano.Replace(old, replacement, StringComparison.Ordinal);
+        Assert.That(json, Is.Not.EqualTo(Nano));
+        Assert.That(() => JsonSerializer.Deserialize<ImageRules>(json, Json), Throws.TypeOf<JsonException>());
+    }
+}

@@ -1,0 +1,140 @@
+"""Writes the fixtures of the imaging tests with Pillow, the reference for resizing and decoding. Run: python3 make_fixtures.py [folder of Fuyu reference cases]
+
+resize.json          sizes, filter and SHA-256 of Pillow's result for noise images (see noise(); the tests compute the same noise)
+sizes.json           sizes and what the two resize rules make of them, computed with Python's numbers
+decode/<name>        tiny files in the forms that a decoder meets; <name>.rgb is what Pillow decodes, uint8 [16, 24, 3]
+orientation/<n>.jpg  a 24x16 picture stored with EXIF orientation n; upright.rgb is the upright picture
+fuyu/<name>          image.png and the patches of Hugging Face's FuyuImageProcessor brought back to uint8 (patches.u8, [rows * columns, 2700])
+"""
+import hashlib, io, json, math, os, random, struct, sys, zlib
+import numpy as np
+from PIL import Image
+
+here = os.path.dirname(os.path.abspath(__file__))
+os.chdir(here)
+
+
+def noise(w, h, seed=0):
+    v = (np.arange(w * h * 3, dtype=np.uint64) + seed) * 2654435761 & 0xFFFFFFFF
+    v ^= v >> 15
+    v = v * 2246822519 & 0xFFFFFFFF
+    return (v >> 24).astype(np.uint8).reshape(h, w, 3)
+
+
+def resize_cases():
+    rng = random.Random(7)
+    sizes = [(2000, 1200, 1800, 1080), (200, 1, 77, 1), (1, 200, 1, 33), (5, 5, 5, 9), (5, 5, 9, 5), (3, 3, 1, 1), (1, 1, 40, 30), (4, 4, 300, 4), (640, 4, 256, 8)]
+    sizes += [tuple(rng.randint(1, m) for m in (160, 120, 160, 120)) for _ in range(60)]
+    sizes += [tuple(rng.randint(1, m) for m in (900, 700, 60, 40)) for _ in range(12)]
+    for i, (w, h, nw, nh) in enumerate(sizes):
+        for name, resample in (("bilinear", Image.BILINEAR), ("bicubic", Image.BICUBIC)):
+            out = np.asarray(Image.fromarray(noise(w, h, i)).resize((nw, nh), resample))
+            yield {"width": w, "height": h, "seed": i, "new_width": nw, "new_height": nh, "filter": name, "sha256": hashlib.sha256(out.tobytes()).hexdigest()}
+
+
+def fit(w, h, p=8, max_patches=256, rows=32, columns=32):
+    up = lambda v: -(-v // p)
+    if up(w) <= columns and up(h) <= rows and up(w) * up(h) <= max_patches:
+        return w, h
+    s = min(columns * p / w, rows * p / h, math.sqrt(max_patches * p * p / (w * h)))
+    return max(p, math.floor(w * s / p) * p), max(p, math.floor(h * s / p) * p)
+
+
+def shrink_to_box(w, h, box_w=1920, box_h=1080):
+    if w <= box_w and h <= box_h:
+        return w, h
+    s = min(box_h / h, box_w / w)
+    return max(1, int(w * s)), max(1, int(h * s))
+
+
+def size_cases():
+    rng = random.Random(11)
+    sizes = [(4, 4), (128, 128), (129, 128), (128, 129), (256, 64), (257, 64), (8, 256), (8, 264), (800, 4), (1920, 1080), (1921, 1080), (1920, 1081), (4000, 3000)]
+    sizes += [(rng.randint(4, m), rng.randint(4, m)) for m in (140, 400, 2500, 8000) for _ in range(60)]
+    for w, h in sizes:
+        yield {"width": w, "height": h, "fit": fit(w, h), "shrink_to_box": shrink_to_box(w, h)}
+
+
+def png(w, h, depth, colour, rows, interlaced=False, extra=b""):
+    def chunk(kind, data):
+        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+    raw = b"".join(b"\0" + r for r in rows)
+    header = struct.pack(">IIBBBBB", w, h, depth, colour, 0, 0, int(interlaced))
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + extra + chunk(b"IDAT", zlib.compress(raw)) + chunk(b"IEND", b"")
+
+
+def picture():
+    """24x16: a gradient with a red disc and a dark corner, so that every turn looks different."""
+    y, x = np.mgrid[0:16, 0:24]
+    p = np.stack([x * 10, y * 15, 255 - x * 5 - y * 5], -1)
+    p[(x - 17) ** 2 + (y - 5) ** 2 < 14] = (230, 30, 20)
+    p[(x < 6) & (y < 4)] = (10, 20, 30)
+    return p.astype(np.uint8)
+
+
+def decode_cases():
+    p = picture()
+    im = Image.fromarray(p)
+    alpha = Image.fromarray(np.tile(np.linspace(0, 255, 24).astype(np.uint8), (16, 1)))
+    rgba = im.copy(); rgba.putalpha(alpha)
+    la = im.convert("L"); la.putalpha(alpha)
+    def save(image, kind, **kw):
+        b = io.BytesIO(); image.save(b, kind, **kw); return b.getvalue()
+    yield "rgb.png", save(im, "PNG")
+    yield "grey.png", save(im.convert("L"), "PNG")
+    yield "palette.png", save(im.quantize(32), "PNG")
+    yield "bilevel.png", save(im.convert("1"), "PNG")
+    yield "rgba.png", save(rgba, "PNG")
+    yield "grey_alpha.png", save(la, "PNG")
+    wide = p.astype(np.uint16) * 257
+    yield "rgb16.png", png(24, 16, 16, 2, [r.astype(">u2").tobytes() for r in wide])
+    yield "grey16.png", png(24, 16, 16, 0, [r.astype(">u2").tobytes() for r in wide[:, :, 1]])
+    passes = [(0, 0, 8, 8), (4, 0, 8, 8), (0, 4, 4, 8), (2, 0, 4, 4), (0, 2, 2, 4), (1, 0, 2, 2), (0, 1, 1, 2)]
+    yield "interlaced.png", png(24, 16, 8, 2, [r.tobytes() for x, y, dx, dy in passes for r in p[y::dy, x::dx]], True)
+    yield "baseline.jpg", save(im, "JPEG", quality=90, subsampling=0)
+    yield "subsampled.jpg", save(im, "JPEG", quality=90, subsampling=2)
+    yield "progressive.jpg", save(im, "JPEG", quality=90, progressive=True)
+    yield "grey.jpg", save(im.convert("L"), "JPEG", quality=90)
+    yield "cmyk.jpg", save(im.convert("CMYK"), "JPEG", quality=95)
+    yield "picture.gif", save(im.quantize(32), "GIF")
+    yield "picture.bmp", save(im, "BMP")
+    yield "lossy.webp", save(im, "WEBP", quality=90)
+    yield "lossless.webp", save(im, "WEBP", lossless=True)
+
+
+def expected(name, data):
+    image = Image.open(io.BytesIO(data))
+    if name == "grey16.png":                       # Pillow keeps 16 bits and would clip
+        return np.repeat(picture()[:, :, 1:2], 3, 2)
+    return np.asarray(image.convert("RGB"))
+
+
+def main():
+    open("resize.json", "w").write("[\n" + ",\n".join(map(json.dumps, resize_cases())) + "\n]\n")
+    open("sizes.json", "w").write("[\n" + ",\n".join(map(json.dumps, size_cases())) + "\n]\n")
+    os.makedirs("decode", exist_ok=True)
+    for name, data in decode_cases():
+        open(f"decode/{name}", "wb").write(data)
+        open(f"decode/{name}.rgb", "wb").write(expected(name, data).tobytes())
+    os.makedirs("orientation", exist_ok=True)
+    upright = Image.fromarray(picture())
+    open("orientation/upright.rgb", "wb").write(picture().tobytes())
+    undo = [None, Image.FLIP_LEFT_RIGHT, Image.ROTATE_180, Image.FLIP_TOP_BOTTOM, Image.TRANSPOSE, Image.ROTATE_90, Image.TRANSVERSE, Image.ROTATE_270]
+    for n, turn in enumerate(undo, 1):
+        stored = upright if turn is None else upright.transpose(turn)
+        exif = Image.Exif(); exif[0x0112] = n
+        stored.save(f"orientation/{n}.jpg", quality=95, subsampling=0, exif=exif)
+        if n == 6:
+            stored.save("orientation/6.png", exif=exif)
+            stored.save("orientation/6.webp", exif=exif, lossless=True)
+    if len(sys.argv) > 1:
+        for name in ("w31h29", "gray_w64h50", "palette_w50h61"):
+            os.makedirs(f"fuyu/{name}", exist_ok=True)
+            source = f"{sys.argv[1]}/{name}"
+            open(f"fuyu/{name}/image.png", "wb").write(open(f"{source}/image.png", "rb").read())
+            patches = (np.load(f"{source}/patches.npy").astype(np.float64) * 0.5 + 0.5) * 255
+            assert np.abs(patches - np.round(patches)).max() < 1e-3
+            open(f"fuyu/{name}/patches.u8", "wb").write(np.round(patches).astype(np.uint8).tobytes())
+
+
+main()

@@ -1,0 +1,124 @@
+"""From samples to batches: image rule, chat layout, padding, and the worker processes that draw samples.
+
+A batch is a list of micro-batches; each holds sequences of similar length, so that hardly a token is padding.
+"""
+
+import multiprocessing
+import random
+
+import numpy as np
+from PIL import Image
+
+from fonts import split_fonts
+from tasks import draw_sample
+from tokenizer import Tokenizer
+
+PATCH = 8
+MAX_PATCHES = 256
+MAX_SIDE = 32          # patches
+MEAN, STD = 0.5, 0.5
+
+
+def fit_image(image):
+    """The image rule of preprocessor_config.json: shrink if too large, then pad by the edge. uint8 [h, w, 3] -> multiples of 8 px."""
+    height, width = image.shape[:2]
+    columns, rows = -(-width // PATCH), -(-height // PATCH)
+    if columns > MAX_SIDE or rows > MAX_SIDE or columns * rows > MAX_PATCHES:
+        scale = min(MAX_SIDE * PATCH / width, MAX_SIDE * PATCH / height, (MAX_PATCHES * PATCH * PATCH / (width * height)) ** 0.5)
+        size = [max(PATCH, int(side * scale // PATCH) * PATCH) for side in (width, height)]
+        image = np.asarray(Image.fromarray(image).resize(size, Image.BILINEAR))
+    height, width = image.shape[:2]
+    return np.pad(image, ((0, -height % PATCH), (0, -width % PATCH), (0, 0)), mode="edge")
+
+
+def to_patches(image):
+    """uint8 [rows*8, columns*8, 3] -> uint8 [rows*columns, 192] in the order (row, column, channel), rows, columns."""
+    rows, columns = image.shape[0] // PATCH, image.shape[1] // PATCH
+    patches = image.reshape(rows, PATCH, columns, PATCH, 3).transpose(0, 2, 1, 3, 4)
+    return patches.reshape(rows * columns, PATCH * PATCH * 3), rows, columns
+
+
+class Encoder:
+    """Turns samples into token ids and patches by the chat layout of the model."""
+
+    def __init__(self, tokenizer):
+        self.tokenizer = tokenizer
+        names = ("<|im_start|>", "<|im_end|>", "<|image_start|>", "<|image_end|>", "<|image|>", "<|image_row_end|>")
+        self.start, self.end, self.image_start, self.image_end, self.image, self.row_end = (tokenizer.ids[name] for name in names)
+        self.newline = tokenizer.encode("\n")
+
+    def encode(self, sample, with_answer=True):
+        """Returns (ids, is_answer, [(patches, rows, columns)]). Without the answer, ids end where the last answer begins."""
+        images = [to_patches(fit_image(image)) for image in sample.images]
+        ids, is_answer = [], []
+
+        def add(tokens, answer=False):
+            ids.extend(tokens)
+            is_answer.extend([answer] * len(tokens))
+
+        if sample.system:
+            add([self.start, *self.tokenizer.encode("system\n" + sample.system), self.end, *self.newline])
+        for turn, (question, answer) in enumerate(sample.turns):
+            add([self.start, *self.tokenizer.encode("user\n")])
+            if turn == 0:
+                for _, rows, columns in images:
+                    add([self.image_start, *([self.image] * columns + [self.row_end]) * rows, self.image_end])
+            add([*self.tokenizer.encode(question), self.end, *self.newline, self.start, *self.tokenizer.encode("assistant\n")])
+            if with_answer or turn + 1 < len(sample.turns):
+                add([*self.tokenizer.encode(answer), self.end], answer=True)
+                add(self.newline)
+        return ids, is_answer, images
+
+    def collate(self, encoded):
+        """Pads encoded samples into one micro-batch of numpy arrays; see UnifiedDecoder.forward. targets int64 [M] and about_image
+        bool [M] (does the sample have an image?) belong to keep."""
+        length = max(len(ids) for ids, _, _ in encoded)
+        table = np.full((len(encoded), length), self.tokenizer.ids["<|endoftext|>"], np.int64)
+        answers = np.zeros((len(encoded), length), bool)
+        for row, (ids, is_answer, _) in enumerate(encoded):
+            table[row, :len(ids)] = ids
+            answers[row, :len(ids)] = is_answer
+        keep = np.flatnonzero(answers[:, 1:].ravel())                  # an answer token at t is predicted at t - 1
+        keep = keep // (length - 1) * length + keep % (length - 1)
+        about_image = np.array([len(images) > 0 for _, _, images in encoded])[keep // length]
+        images = [image for _, _, images in encoded for image in images]
+        patches = np.concatenate([patches for patches, _, _ in images]) if images else np.zeros((0, PATCH * PATCH * 3), np.uint8)
+        places = [np.indices((rows, columns)).reshape(2, -1) for _, rows, columns in images]
+        rows, columns = np.concatenate(places, axis=1) if places else np.zeros((2, 0), np.int64)
+        return {"ids": table, "patches": patches, "patch_at": np.flatnonzero(table.ravel() == self.image), "patch_rows": rows,
+                "patch_columns": columns, "keep": keep, "targets": table.ravel()[keep + 1], "about_image": about_image}
+
+
+def micro_batches(encoder, samples, max_tokens):
+    """Sorts samples by length and packs them into micro-batches of at most max_tokens padded tokens."""
+    encoded = sorted((encoder.encode(sample) for sample in samples), key=lambda item: len(item[0]), reverse=True)
+    packs = []
+    while encoded:
+        count = max(1, max_tokens // len(encoded[0][0]))
+        packs.append(encoder.collate(encoded[:count]))
+        encoded = encoded[count:]
+    return packs
+
+
+class SampleStream:
+    """Worker processes that draw batches from the mixture; `difficulty` and `batch_size` are shared and may change at any time."""
+
+    def __init__(self, tokenizer, seed, difficulty, batch_size, max_tokens, workers=1):
+        context = multiprocessing.get_context("spawn")
+        self.difficulty = context.Value("d", difficulty)
+        self.batch_size = context.Value("i", batch_size)
+        self._queue = context.Queue(maxsize=8)
+        for worker in range(workers):
+            args = (tokenizer.merges, seed * 1000 + worker, self.difficulty, self.batch_size, max_tokens, self._queue)
+            context.Process(target=_draw_forever, args=args, daemon=True).start()
+
+    def next(self):
+        """Returns the micro-batches of one step."""
+        return self._queue.get()
+
+
+def _draw_forever(merges, seed, difficulty, batch_size, max_tokens, queue):
+    encoder, fonts, rng = Encoder(Tokenizer(merges)), split_fonts(held_out=False), random.Random(seed)
+    while True:
+        samples = [draw_sample(rng, fonts, difficulty.value) for _ in range(batch_size.value)]
+        queue.put(micro_batches(encoder, samples, max_tokens))

@@ -1,0 +1,173 @@
+"""The unified decoder in PyTorch: pixels and text in one causal transformer, no vision encoder.
+
+- 8 px patches go through one linear layer, plus learned row and column embeddings
+- RMSNorm, rotary positions (rotate-half), grouped-query attention, gated SiLU MLP, tied head, no biases
+- the last layer and the head run only where an answer token is predicted
+
+Shapes: B sequences of S tokens, H hidden, N patches in the batch, M predicted positions. Parameter names are those of the
+Hugging Face folder, so the state dict is the checkpoint.
+"""
+
+from dataclasses import asdict, dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+
+@dataclass(frozen=True)
+class ModelConfig:
+    vocab_size: int
+    hidden_size: int = 256
+    intermediate_size: int = 704
+    num_hidden_layers: int = 6
+    num_attention_heads: int = 4
+    num_key_value_heads: int = 2
+    head_dim: int = 64
+    rms_norm_eps: float = 1e-6
+    rope_theta: float = 10000.0
+    max_position_embeddings: int = 2048
+    patch_size: int = 8
+    num_patch_rows: int = 32
+    num_patch_columns: int = 32
+
+    def to_dict(self):
+        return asdict(self)
+
+
+class RmsNormFunction(torch.autograd.Function):
+    """y = x / rms(x) * weight, with a backward of few passes over memory."""
+
+    @staticmethod
+    def forward(ctx, x, weight, eps):
+        scale = torch.rsqrt(torch.linalg.vector_norm(x, dim=-1, keepdim=True).square_().div_(x.shape[-1]).add_(eps))
+        normal = x * scale
+        ctx.save_for_backward(normal, scale, weight)
+        return normal * weight
+
+    @staticmethod
+    def backward(ctx, grad):
+        normal, scale, weight = ctx.saved_tensors
+        grad_weight = torch.einsum("nh,nh->h", grad, normal)
+        grad = grad * weight
+        dot = torch.einsum("nh,nh->n", grad, normal).div_(grad.shape[-1])[:, None]
+        return torch.addcmul(grad, normal, dot, value=-1).mul_(scale), grad_weight, None
+
+
+class RmsNorm(nn.Module):
+    def __init__(self, size, eps):
+        super().__init__()
+        self.weight = nn.Parameter(torch.ones(size))
+        self.eps = eps
+
+    def forward(self, x):
+        return RmsNormFunction.apply(x, self.weight, self.eps)
+
+
+class Attention(nn.Module):
+    def __init__(self, c):
+        super().__init__()
+        self.heads, self.kv_heads, self.head_dim = c.num_attention_heads, c.num_key_value_heads, c.head_dim
+        self.q_proj = nn.Linear(c.hidden_size, self.heads * self.head_dim, bias=False)
+        self.k_proj = nn.Linear(c.hidden_size, self.kv_heads * self.head_dim, bias=False)
+        self.v_proj = nn.Linear(c.hidden_size, self.kv_heads * self.head_dim, bias=False)
+        self.o_proj = nn.Linear(self.heads * self.head_dim, c.hidden_size, bias=False)
+
+    def forward(self, x, batch, rope, mask):
+        """x [B*S, H] -> [B*S, H]. Query heads that share a key head are stacked along the rows of one product."""
+        length = x.shape[0] // batch
+        group = self.heads // self.kv_heads
+        q = rotate(self.q_proj(x).view(batch, length, self.heads, self.head_dim), *rope)
+        k = rotate(self.k_proj(x).view(batch, length, self.kv_heads, self.head_dim), *rope)
+        v = self.v_proj(x).view(batch, length, self.kv_heads, self.head_dim)
+        q = q.permute(0, 2, 1, 3).reshape(batch * self.kv_heads, group * length, self.head_dim)
+        k = k.permute(0, 2, 3, 1).reshape(batch * self.kv_heads, self.head_dim, length)
+        v = v.permute(0, 2, 1, 3).reshape(batch * self.kv_heads, length, self.head_dim)
+        scores = torch.baddbmm(mask.repeat(group, 1), q, k, alpha=self.head_dim ** -0.5)      # [B*kv, group*S, S]
+        mixed = torch.bmm(torch.softmax(scores, dim=-1), v)                                  # [B*kv, group*S, D]
+        mixed = mixed.view(batch, self.heads, length, self.head_dim).transpose(1, 2).reshape(batch * length, -1)
+        return self.o_proj(mixed)
+
+
+class GatedMlp(nn.Module):
+    def __init__(self, c):
+        super().__init__()
+        self.gate_proj = nn.Linear(c.hidden_size, c.intermediate_size, bias=False)
+        self.up_proj = nn.Linear(c.hidden_size, c.intermediate_size, bias=False)
+        self.down_proj = nn.Linear(c.intermediate_size, c.hidden_size, bias=False)
+
+    def forward(self, x):
+        return self.down_proj(F.silu(self.gate_proj(x)) * self.up_proj(x))
+
+
+class Layer(nn.Module):
+    def __init__(self, c):
+        super().__init__()
+        self.input_layernorm = RmsNorm(c.hidden_size, c.rms_norm_eps)
+        self.self_attn = Attention(c)
+        self.post_attention_layernorm = RmsNorm(c.hidden_size, c.rms_norm_eps)
+        self.mlp = GatedMlp(c)
+
+    def forward(self, x, batch, rope, mask, keep=None):
+        """x [B*S, H]. With keep (int64 [M]), only these rows go on after the attention."""
+        attended = self.self_attn(self.input_layernorm(x), batch, rope, mask)
+        if keep is not None:
+            x, attended = x[keep], attended[keep]
+        x = x + attended
+        return x + self.mlp(self.post_attention_layernorm(x))
+
+
+class UnifiedDecoder(nn.Module):
+    def __init__(self, config):
+        super().__init__()
+        self.config = config
+        self.embed_tokens = nn.Embedding(config.vocab_size, config.hidden_size)
+        self.patch_embed = nn.Linear(3 * config.patch_size ** 2, config.hidden_size)
+        self.patch_row_embed = nn.Embedding(config.num_patch_rows, config.hidden_size)
+        self.patch_column_embed = nn.Embedding(config.num_patch_columns, config.hidden_size)
+        self.layers = nn.ModuleList(Layer(config) for _ in range(config.num_hidden_layers))
+        self.norm = RmsNorm(config.hidden_size, config.rms_norm_eps)
+        self._init_weights()
+
+    def forward(self, ids, patches, patch_at, patch_rows, patch_columns, keep):
+        """Returns logits [M, V] of the kept positions.
+
+        ids int64 [B, S], padded on the right (a causal mask needs no padding mask). patches float32 [N, 3*p*p], normalized.
+        patch_at int64 [N]: where each patch stands in ids.view(-1). patch_rows, patch_columns int64 [N]. keep int64 [M]: rows of ids.view(-1).
+        """
+        batch, length = ids.shape
+        x = self.embed_tokens(ids.view(-1))                                                   # [B*S, H]
+        if len(patch_at):
+            image = self.patch_embed(patches) + self.patch_row_embed(patch_rows) + self.patch_column_embed(patch_columns)
+            x = x.index_copy(0, patch_at, image)
+        rope = rope_tables(length, self.config.head_dim, self.config.rope_theta)
+        mask = torch.full((length, length), float("-inf")).triu(1)
+        for layer in self.layers[:-1]:
+            x = layer(x, batch, rope, mask)
+        x = self.layers[-1](x, batch, rope, mask, keep)                                       # [M, H]
+        return F.linear(self.norm(x), self.embed_tokens.weight)
+
+    def _init_weights(self):
+        for parameter in self.parameters():
+            if parameter.dim() == 2:
+                nn.init.normal_(parameter, std=parameter.shape[1] ** -0.5)
+        for embedding in (self.embed_tokens, self.patch_row_embed, self.patch_column_embed):
+            nn.init.normal_(embedding.weight, std=0.05)
+        nn.init.normal_(self.patch_embed.weight, std=0.01)
+        nn.init.zeros_(self.patch_embed.bias)
+        for layer in self.layers:                                                             # each layer begins as the identity
+            nn.init.zeros_(layer.self_attn.o_proj.weight)
+            nn.init.zeros_(layer.mlp.down_proj.weight)
+
+
+def rope_tables(length, head_dim, theta):
+    """cos and sin, each [S, 1, D]; the two halves of D carry the same angles."""
+    frequencies = theta ** (-torch.arange(0, head_dim, 2, dtype=torch.float64) / head_dim)
+    angles = torch.arange(length, dtype=torch.float64)[:, None] * torch.cat([frequencies, frequencies])
+    return angles.cos().float()[:, None], angles.sin().float()[:, None]
+
+
+def rotate(x, cos, sin):
+    """Rotary position embedding of x [B, S, heads, D]."""
+    first, second = x.chunk(2, dim=-1)
+    return torch.addcmul(x * cos, torch.cat([-second, first], dim=-1), sin)

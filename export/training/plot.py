@@ -1,0 +1,64 @@
+"""Draws the loss and the held-out scores of a run over its samples, with Pillow only.
+
+Usage: python3 plot.py --run runs/nano --output ../../onnx-models/nano/training.png
+"""
+
+import argparse
+import json
+import math
+from pathlib import Path
+
+from PIL import Image, ImageDraw, ImageFont
+
+WIDTH, HEIGHT = 760, 340
+LEFT, TOP, RIGHT, BOTTOM = 56, 34, 610, 296
+COLOURS = ["#1f5fbf", "#c23b22", "#2e8b57", "#8a4fbf", "#c78a00", "#007c91", "#555555", "#b0307a"]
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--run", type=Path, required=True)
+    parser.add_argument("--output", type=Path, required=True)
+    args = parser.parse_args()
+    records = [json.loads(line) for line in (args.run / "log.jsonl").read_text(encoding="utf-8").splitlines()]
+    args.output.parent.mkdir(parents=True, exist_ok=True)
+    draw_plot(records).quantize(32).save(args.output, optimize=True)
+
+
+def draw_plot(records):
+    image = Image.new("RGB", (WIDTH, HEIGHT), "white")
+    draw = ImageDraw.Draw(image)
+    font = ImageFont.truetype("DejaVuSans.ttf", 12)
+    most = max(record["samples"] for record in records)
+
+    def place(samples, value):
+        return LEFT + (RIGHT - LEFT) * samples / most, BOTTOM - (BOTTOM - TOP) * value
+
+    for tick in range(6):
+        y = place(0, tick / 5)[1]
+        draw.line([(LEFT, y), (RIGHT, y)], fill="#dddddd")
+        draw.text((LEFT - 8, y), f"{tick / 5:.1f}", font=font, fill="black", anchor="rm")
+    step = 10 ** math.floor(math.log10(most)) / (1 if most / 10 ** math.floor(math.log10(most)) >= 4 else 4)
+    for tick in range(int(most / step) + 1):
+        x = place(tick * step, 0)[0]
+        draw.text((x, BOTTOM + 6), f"{tick * step / 1000:g}k", font=font, fill="black", anchor="ma")
+    draw.text(((LEFT + RIGHT) / 2, HEIGHT - 6), "training samples", font=font, fill="black", anchor="mb")
+    draw.text((LEFT, 8), "score on held-out fonts and words (greedy); grey: loss per answer token / 4", font=font, fill="black")
+
+    losses = [place(record["samples"], min(1.0, record["loss"] / 4)) for record in records if "scores" not in record]
+    draw.line(losses, fill="#999999", width=2)
+    scored = [record for record in records if "scores" in record]
+    groups = sorted({group for record in scored for group in record["scores"]})
+    for colour, group in zip(COLOURS * 4, groups):
+        points = [place(record["samples"], record["scores"][group]) for record in scored if group in record["scores"]]
+        draw.line(points, fill=colour, width=2)
+        for x, y in points:
+            draw.ellipse([x - 2, y - 2, x + 2, y + 2], fill=colour)
+        y = TOP + 18 * groups.index(group)
+        draw.line([(RIGHT + 12, y + 7), (RIGHT + 32, y + 7)], fill=colour, width=3)
+        draw.text((RIGHT + 38, y), group, font=font, fill="black")
+    return image
+
+
+if __name__ == "__main__":
+    main()

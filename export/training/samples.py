@@ -1,0 +1,17 @@
+"""The unit of training and evaluation data."""
+
+from dataclasses import dataclass, field
+
+
+@dataclass
+class Sample:
+    """One conversation. The images stand at the start of the first question, in order.
+
+    images: uint8 [height, width, 3] each. turns: (question, answer) pairs. metric: how an answer is scored, as in cases.jsonl.
+    """
+
+    group: str
+    turns: list
+    images: list = field(default_factory=list)
+    system: str = ""
+    metric: str = "exact"

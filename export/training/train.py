@@ -1,0 +1,192 @@
+"""Trains the unified decoder on freshly rendered samples, data-parallel over CPU cores, for a given number of hours.
+
+- one single-threaded process per core; gradients are summed with gloo (faster here than one process with many threads)
+- Muon for the matrices inside the layers and the patch projection, AdamW for the rest
+- the learning rate follows the clock: constant, then a decay to zero over the last third, so a busy machine only costs samples
+- the curriculum widens (longer strings, more fonts, more colours) whenever the loss is low enough
+- resumes from RUN/checkpoint.pt; RUN/log.jsonl holds loss and held-out scores
+
+Usage: see train.sh, which also chooses the fastest BLAS kernels.
+"""
+
+import argparse
+import collections
+import json
+import random
+import time
+from pathlib import Path
+
+import numpy as np
+import torch
+import torch.distributed as dist
+import torch.multiprocessing as mp
+import torch.nn.functional as F
+
+import corpus
+import tokenizer as bpe
+from data import Encoder, SampleStream
+from evaluate import answer_all, score, to_tensors
+from fonts import split_fonts
+from model import ModelConfig, UnifiedDecoder
+from muon import Muon
+from tasks import draw_sample
+
+MERGES = 1273                       # 256 bytes + merges + 7 special tokens = 1536
+MUON_LR, ADAM_LR = 0.02, 1e-3
+WARMUP_STEPS = 50
+DECAY_START = 0.65                  # share of the hours after which the learning rate falls
+EASY_LOSS = 0.6                     # nats per answer token below which the curriculum widens
+CURRICULUM_STEP = 0.004             # 250 good steps from the first letters to the full task
+CURRICULUM_SHARES = 0.15, 0.45      # shares of the hours between which the task widens, come what may
+MAX_TOKENS = 1500                   # padded tokens of a micro-batch: small enough for the cache
+SAMPLE_SEED = 7
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--run", type=Path, required=True, help="folder of the checkpoint and the log")
+    parser.add_argument("--hours", type=float, required=True, help="training time in all, earlier sessions included")
+    parser.add_argument("--batch", type=int, default=128, help="samples a step once the curriculum is complete; half of it before")
+    parser.add_argument("--processes", type=int, default=2)
+    parser.add_argument("--checkpoint-minutes", type=float, default=5)
+    parser.add_argument("--eval-minutes", type=float, default=10)
+    parser.add_argument("--eval-samples", type=int, default=160)
+    parser.add_argument("--smoke", action="store_true", help="a tiny model, to see that everything runs")
+    args = parser.parse_args()
+    args.run.mkdir(parents=True, exist_ok=True)
+    rendezvous = args.run.resolve() / "rendezvous"
+    rendezvous.unlink(missing_ok=True)
+    mp.spawn(train, args=(args, rendezvous), nprocs=args.processes)
+
+
+def train(rank, args, rendezvous):
+    torch.set_num_threads(1)
+    torch.set_flush_denormal(True)
+    dist.init_process_group("gloo", init_method=f"file://{rendezvous}", rank=rank, world_size=args.processes)
+    torch.manual_seed(SAMPLE_SEED)
+    tokenizer = bpe.train(corpus.texts(), MERGES)
+    size = dict(hidden_size=64, intermediate_size=160, num_hidden_layers=2, num_attention_heads=2, num_key_value_heads=1,
+                head_dim=32) if args.smoke else {}
+    model = UnifiedDecoder(ModelConfig(vocab_size=tokenizer.vocab_size, **size))
+    # Adam's step of equal size per weight shakes the patch projection, whose inputs are all alike on a plain background; Muon's does not.
+    matrices = [p for name, p in model.named_parameters() if p.dim() == 2 and ("proj" in name or name == "patch_embed.weight")]
+    others = [p for p in model.parameters() if all(p is not matrix for matrix in matrices)]
+    optimizers = [Muon(matrices, lr=MUON_LR, weight_decay=0.01), torch.optim.AdamW(others, lr=ADAM_LR, betas=(0.9, 0.98), weight_decay=0.0)]
+    rates = [MUON_LR, ADAM_LR]
+
+    state = {"step": 0, "samples": 0, "seconds": 0.0, "difficulty": 0.0, "loss": 4.0}
+    if (args.run / "checkpoint.pt").exists():
+        saved = torch.load(args.run / "checkpoint.pt")
+        model.load_state_dict(saved["model"])
+        for optimizer, values in zip(optimizers, saved["optimizers"]):
+            optimizer.load_state_dict(values)
+        state = saved["state"]
+    share = lambda: args.batch // (1 if state["difficulty"] >= 1 else 2) // args.processes
+    stream = SampleStream(tokenizer, SAMPLE_SEED + state["step"] * args.processes + rank, state["difficulty"], share(), MAX_TOKENS)
+    encoder, held_out = Encoder(tokenizer), held_out_samples(args.eval_samples)
+
+    started, earlier = time.time(), state["seconds"]
+    next_checkpoint, next_eval = time.time() + 60 * args.checkpoint_minutes, time.time() + 60 * args.eval_minutes
+    while True:
+        numbers = accumulate_gradients(model, stream.next())
+        # One sum over all processes carries the gradients and the few numbers that everybody must agree on; rank 0 owns the clock.
+        state["seconds"] = earlier + time.time() - started
+        clock = torch.tensor([state["seconds"], time.time() > next_checkpoint, time.time() > next_eval]) * float(rank == 0)
+        _, image_loss, image_count, seconds, save_now, eval_now = all_reduce_gradients(model, [*numbers, *clock.tolist()])
+        progress = seconds / 3600 / args.hours
+        state["loss"] += 0.05 * (image_loss / image_count - state["loss"])
+        for optimizer, rate in zip(optimizers, rates):
+            optimizer.param_groups[0]["lr"] = rate * learning_rate(state["step"], progress)
+            optimizer.step()
+        state["step"] += 1
+        state["samples"] += share() * args.processes
+        if state["loss"] < EASY_LOSS:
+            state["difficulty"] += CURRICULUM_STEP
+        state["difficulty"] = min(1.0, max(state["difficulty"], (progress - CURRICULUM_SHARES[0]) / (CURRICULUM_SHARES[1] - CURRICULUM_SHARES[0])))
+        stream.difficulty.value, stream.batch_size.value = state["difficulty"], share()
+
+        done = progress >= 1
+        if rank == 0 and (state["step"] % 20 == 0 or done):
+            write_log(args.run, {**state, "lr": optimizers[0].param_groups[0]["lr"]})
+        if save_now or done:
+            next_checkpoint = time.time() + 60 * args.checkpoint_minutes
+            if rank == 0:
+                save_checkpoint(args.run, model, optimizers, state, tokenizer)
+        if eval_now or done:
+            scores = evaluate_shared(model, encoder, held_out, rank, args.processes)
+            next_eval = time.time() + 60 * args.eval_minutes
+            if rank == 0:
+                write_log(args.run, {**state, "scores": scores})
+        if done:
+            return
+
+
+def accumulate_gradients(model, packs):
+    """Adds the gradients of the summed loss of all micro-batches; returns (predicted tokens, loss and tokens of samples with an image)."""
+    model.zero_grad(set_to_none=False)
+    count, image_loss, image_count = 0, 0.0, 0
+    for pack in packs:
+        batch = to_tensors(pack)
+        targets, about_image = batch.pop("targets"), batch.pop("about_image")
+        losses = F.cross_entropy(model(**batch), targets, reduction="none")
+        losses.sum().backward()
+        count += len(targets)
+        image_loss += losses[about_image].sum().item()
+        image_count += int(about_image.sum())
+    return count, image_loss, image_count
+
+
+def all_reduce_gradients(model, numbers):
+    """Sums gradients and numbers over the processes; numbers[0], the token count, then divides the gradients."""
+    parameters = [p for p in model.parameters()]
+    for parameter in parameters:
+        if parameter.grad is None:
+            parameter.grad = torch.zeros_like(parameter)
+    flat = torch.cat([parameter.grad.view(-1) for parameter in parameters] + [torch.tensor(numbers, dtype=torch.float32)])
+    dist.all_reduce(flat)
+    numbers = flat[-len(numbers):].tolist()
+    at = 0
+    for parameter in parameters:
+        parameter.grad = (flat[at:at + parameter.numel()] / numbers[0]).view_as(parameter)
+        at += parameter.numel()
+    return numbers
+
+
+def learning_rate(step, progress):
+    """1 after a short warm-up; falls linearly to 0 over the last part of the hours."""
+    return min(1.0, (step + 1) / WARMUP_STEPS) * min(1.0, max(0.0, (1 - progress) / (1 - DECAY_START)))
+
+
+def held_out_samples(count):
+    """The same samples at each evaluation: fonts and words that training never draws, the full task."""
+    rng, fonts = random.Random(1234), split_fonts(held_out=True)
+    return [draw_sample(rng, fonts, 1.0, held_out=True) for _ in range(count)]
+
+
+def evaluate_shared(model, encoder, samples, rank, processes):
+    """Each process answers its part of the samples; returns {group: mean score}."""
+    mine = samples[rank::processes]
+    answers = answer_all(model, encoder, mine)
+    results = [(sample.group, score(sample.metric, answer, sample.turns[-1][1])) for sample, answer in zip(mine, answers)]
+    gathered = [None] * processes
+    dist.all_gather_object(gathered, results)
+    groups = collections.defaultdict(list)
+    for group, value in (pair for part in gathered for pair in part):
+        groups[group].append(value)
+    return {group: round(float(np.mean(values)), 4) for group, values in sorted(groups.items())}
+
+
+def save_checkpoint(run, model, optimizers, state, tokenizer):
+    """Writes beside the old checkpoint, then renames, so that an interruption never leaves a broken file."""
+    torch.save({"model": model.state_dict(), "optimizers": [optimizer.state_dict() for optimizer in optimizers], "state": state,
+                "config": model.config.to_dict(), "merges": tokenizer.merges}, run / "checkpoint.new")
+    (run / "checkpoint.new").replace(run / "checkpoint.pt")
+
+
+def write_log(run, record):
+    with open(run / "log.jsonl", "a", encoding="utf-8") as file:
+        file.write(json.dumps({key: round(value, 6) if isinstance(value, float) else value for key, value in record.items()}) + "\n")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,66 @@
+using System.CommandLine;
+using Microsoft.ML.OnnxRuntime;
+using Microsoft.ML.OnnxRuntimeGenAI;
+
+namespace OnnxVlm.Cli.Commands;
+
+/// <summary>Runs a command's work and turns what goes wrong into one line on stderr and an exit code.</summary>
+internal static class CommandAction
+{
+    /// <summary>Sets what a command does.</summary>
+    /// <param name="command">The command.</param>
+    /// <param name="work">Returns the exit code.</param>
+    public static void SetWork(this Command command, Func<ParseResult, CancellationToken, Task<int>> work) =>
+        command.SetAction(async (result, cancellationToken) =>
+        {
+            try
+            {
+                return await work(result, cancellationToken).ConfigureAwait(false);
+            }
+            catch (WrongArgumentException e)
+            {
+                return Report(e.Message, ExitCode.WrongArguments);
+            }
+            catch (OperationCanceledException)
+            {
+                return Report("Cancelled.", ExitCode.Failed);
+            }
+            catch (Exception e) when (e is VlmException or ArgumentException or IOException or UnauthorizedAccessException or OnnxRuntimeGenAIException or OnnxRuntimeException or DllNotFoundException)
+            {
+                return Report(e.Message, ExitCode.Failed);
+            }
+        });
+
+    /// <summary>Builds options from arguments; a value that the options refuse is a wrong argument.</summary>
+    /// <typeparam name="T">The options.</typeparam>
+    /// <param name="build">Sets the values.</param>
+    public static T CheckArguments<T>(Func<T> build)
+    {
+        try
+        {
+            return build();
+        }
+        catch (ArgumentException e)
+        {
+            throw new WrongArgumentException(OneLine(e.Message), e);
+        }
+    }
+
+    private static int Report(string message, int exitCode)
+    {
+        Console.Error.WriteLine($"error: {OneLine(message)}");
+        return exitCode;
+    }
+
+    // ArgumentException adds the parameter's name, which says nothing to a user of the command line.
+    private static string OneLine(string message)
+    {
+        int parameter = message.IndexOf(" (Parameter '", StringComparison.Ordinal);
+        if (parameter >= 0)
+            message = message[..parameter];
+        return message.ReplaceLineEndings(" ").Trim();
+    }
+}
+
+/// <summary>An argument parses, but its value is not one the command takes.</summary>
+internal sealed class WrongArgumentException(string message, Exception? innerException = null) : Exception(message, innerException);

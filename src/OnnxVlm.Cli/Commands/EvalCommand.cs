@@ -1,0 +1,90 @@
+using System.CommandLine;
+using System.Globalization;
+using System.Text;
+using System.Text.Json;
+using OnnxVlm.Cli.Evaluation;
+using OnnxVlm.Generation;
+using Spectre.Console;
+
+namespace OnnxVlm.Cli.Commands;
+
+/// <summary><c>onnxvlm eval</c>: the model's score on a folder of cases, by group.</summary>
+internal static class EvalCommand
+{
+    public static Command Create()
+    {
+        Option<DirectoryInfo> model = SharedOptions.Model();
+        Option<DirectoryInfo> data = new("--data") { Description = "A folder with cases.jsonl and its images.", Required = true, HelpName = "DIR" };
+        Option<string> device = SharedOptions.Device();
+        Option<bool> json = SharedOptions.Json();
+        Option<bool> misses = new("--misses") { Description = "List the cases that are not fully right, on stderr." };
+        Option<int> maxTokens = new("--max-tokens") { Description = "The most tokens of an answer.", DefaultValueFactory = _ => 256, HelpName = "N" };
+        Command command = new("eval", "Score the model on a folder of cases, by group.") { model, data, device, json, misses, maxTokens };
+        command.SetWork(async (result, cancellationToken) =>
+        {
+            GenerationOptions options = CommandAction.CheckArguments(() => new GenerationOptions { MaxNewTokens = result.GetValue(maxTokens) });
+            string folder = result.GetValue(data)!.FullName;
+            IReadOnlyList<EvaluationCase> cases = EvaluationCase.Load(folder);
+            using VlmModel loaded = SharedOptions.LoadModel(result.GetValue(model)!, result.GetValue(device)!);
+            List<(EvaluationCase Case, double Score)> scores = [];
+            foreach (EvaluationCase item in cases)
+            {
+                string answer = await AnswerAsync(loaded, item, folder, options, cancellationToken).ConfigureAwait(false);
+                double score = Metrics.Score(item.Metric, item.Expected, answer);
+                scores.Add((item, score));
+                if (score < 1 && result.GetValue(misses))
+                    Console.Error.WriteLine($"{item.Id}: expected {JsonSerializer.Serialize(item.Expected, CliJson.Compact)}, found {JsonSerializer.Serialize(answer, CliJson.Compact)}");
+            }
+            Print(scores, result.GetValue(json));
+            return ExitCode.Done;
+        });
+        return command;
+    }
+
+    private static async Task<string> AnswerAsync(VlmModel model, EvaluationCase item, string folder, GenerationOptions options, CancellationToken cancellationToken)
+    {
+        try
+        {
+            FileInfo[] images = [.. item.Images.Select(image => new FileInfo(Path.Combine(folder, image)))];
+            StringBuilder text = new();
+            await foreach (GenerationUpdate update in model.GenerateAsync(model.CreatePrompt(RunCommand.CreateMessages(null, item.Prompt, images)), options, cancellationToken).ConfigureAwait(false))
+                text.Append(update.Text);
+            return text.ToString();
+        }
+        catch (Exception e) when (e is VlmException or ArgumentException or IOException)
+        {
+            throw new VlmException($"case {item.Id}: {e.Message}", e);
+        }
+    }
+
+    private static void Print(List<(EvaluationCase Case, double Score)> scores, bool json)
+    {
+        var groups = scores.GroupBy(s => s.Case.Group).OrderBy(g => g.Key, StringComparer.Ordinal).Select(g => (Name: g.Key, N: g.Count(), Score: GroupScore(g))).ToList();
+        double total = groups.Sum(g => g.N * g.Score) / scores.Count;
+        if (json)
+        {
+            Console.Out.WriteLine(JsonSerializer.Serialize(new { groups = groups.ToDictionary(g => g.Name, g => new { n = g.N, score = g.Score }), score = total }, CliJson.Indented));
+            return;
+        }
+        Table table = PlainTable.Create("group", "cases", "score");
+        foreach (var (name, n, score) in groups)
+            table.AddRow(Markup.Escape(name), n.ToString(CultureInfo.InvariantCulture), Percent(score));
+        table.AddRow("all", scores.Count.ToString(CultureInfo.InvariantCulture), Percent(total));
+        PlainTable.Write(table);
+    }
+
+    // Character accuracy counts characters, so a long text weighs more than a short one; every other metric counts cases.
+    private static double GroupScore(IEnumerable<(EvaluationCase Case, double Score)> group)
+    {
+        double score = 0, weights = 0;
+        foreach ((EvaluationCase item, double value) in group)
+        {
+            double weight = item.Metric == "cer" ? Math.Max(1, item.Expected.Trim().Length) : 1;
+            score += weight * value;
+            weights += weight;
+        }
+        return score / weights;
+    }
+
+    private static string Percent(double score) => score.ToString("F4", CultureInfo.InvariantCulture);
+}

@@ -1,0 +1,130 @@
+using System.CommandLine;
+using System.Globalization;
+using System.Text;
+using System.Text.Json;
+using Microsoft.Extensions.AI;
+using OnnxVlm.Generation;
+using OnnxVlm.Prompting;
+
+namespace OnnxVlm.Cli.Commands;
+
+/// <summary><c>onnxvlm run</c>: one question, one answer. The answer streams to stdout, statistics go to stderr.</summary>
+internal static class RunCommand
+{
+    public static Command Create()
+    {
+        Option<DirectoryInfo> model = SharedOptions.Model();
+        Option<string> prompt = new("--prompt") { Description = "The question.", Required = true, HelpName = "TEXT" };
+        Option<FileInfo[]> images = new("--image") { Description = "An image for the question; may be given several times.", HelpName = "FILE" };
+        Option<string?> system = new("--system") { Description = "The system message.", HelpName = "TEXT" };
+        Option<string> device = SharedOptions.Device();
+        Option<bool> json = SharedOptions.Json();
+        GenerationArguments generation = new();
+        Command command = new("run", "Ask one question, about images or not, and stream the answer.") { model, prompt, images, system, device, json };
+        generation.AddTo(command);
+
+        command.SetWork(async (result, cancellationToken) =>
+        {
+            GenerationOptions options = generation.Read(result);
+            ChatMessage[] messages = CreateMessages(result.GetValue(system), result.GetValue(prompt)!, result.GetValue(images) ?? []);
+            using VlmModel loaded = SharedOptions.LoadModel(result.GetValue(model)!, result.GetValue(device)!);
+            Prompt built = loaded.CreatePrompt(messages);
+            IAsyncEnumerable<GenerationUpdate> updates = loaded.GenerateAsync(built, options, cancellationToken);
+            if (result.GetValue(json))
+                await PrintJsonAsync(updates).ConfigureAwait(false);
+            else
+                await PrintTextAsync(updates, options).ConfigureAwait(false);
+            return ExitCode.Done;
+        });
+        return command;
+    }
+
+    internal static ChatMessage[] CreateMessages(string? system, string prompt, IEnumerable<FileInfo> images)
+    {
+        if (string.IsNullOrWhiteSpace(prompt))
+            throw new ArgumentException("The prompt is empty; ask something with --prompt.");
+        List<AIContent> contents = [];
+        foreach (FileInfo image in images)
+        {
+            if (!image.Exists)
+                throw new FileNotFoundException($"The image {image.FullName} does not exist; check the path.");
+            // The kind of image is read from its first bytes, not from the file's name.
+            contents.Add(new DataContent(File.ReadAllBytes(image.FullName), "image/*"));
+        }
+        contents.Add(new TextContent(prompt));
+        ChatMessage user = new(ChatRole.User, contents);
+        return system is null ? [user] : [new ChatMessage(ChatRole.System, system), user];
+    }
+
+    private static async Task PrintTextAsync(IAsyncEnumerable<GenerationUpdate> updates, GenerationOptions options)
+    {
+        List<GenerationUpdate> tokens = [];
+        await foreach (GenerationUpdate update in updates.ConfigureAwait(false))
+        {
+            Console.Out.Write(update.Text);
+            Console.Out.Flush();
+            if (update.Logprob is not null)
+                tokens.Add(update);
+            if (update.Statistics is not { } statistics)
+                continue;
+            Console.Out.WriteLine();
+            if (options.TopLogprobs is not null)
+                PrintLogprobs(tokens);
+            Console.Error.WriteLine(Summary(statistics, update.FinishReason));
+        }
+    }
+
+    private static void PrintLogprobs(IEnumerable<GenerationUpdate> tokens)
+    {
+        foreach (GenerationUpdate update in tokens)
+        {
+            string alternatives = string.Join("  ", update.TopLogprobs.Select(Describe));
+            Console.Error.WriteLine($"{Describe(update.Logprob!)} | {alternatives}");
+        }
+
+        static string Describe(TokenLogprob token) =>
+            string.Create(CultureInfo.InvariantCulture, $"{JsonSerializer.Serialize(Encoding.UTF8.GetString(token.Bytes.Span), CliJson.Compact)} {token.Logprob:F4}");
+    }
+
+    internal static string Summary(GenerationStatistics s, FinishReason? reason) => string.Create(CultureInfo.InvariantCulture,
+        $"prompt {s.PromptTokens} tokens ({s.ImageTokens} image) · preprocessing {s.Preprocessing.TotalMilliseconds:F1} ms · prefill {s.Prefill.TotalMilliseconds:F1} ms · first token {s.TimeToFirstToken.TotalMilliseconds:F1} ms · answer {s.GeneratedTokens} tokens at {s.DecodeTokensPerSecond:F0} tokens/s · {CliJson.NameOf(reason)}");
+
+    private static async Task PrintJsonAsync(IAsyncEnumerable<GenerationUpdate> updates)
+    {
+        StringBuilder text = new();
+        List<object> logprobs = [];
+        GenerationUpdate? last = null;
+        await foreach (GenerationUpdate update in updates.ConfigureAwait(false))
+        {
+            text.Append(update.Text);
+            if (update.Logprob is { } logprob)
+                logprobs.Add(new { token = Entry(logprob), top = update.TopLogprobs.Select(Entry) });
+            last = update;
+        }
+        GenerationStatistics s = last!.Statistics!;
+        Console.Out.WriteLine(JsonSerializer.Serialize(new
+        {
+            text = text.ToString(),
+            finish_reason = CliJson.NameOf(last.FinishReason),
+            usage = new { prompt_tokens = s.PromptTokens, image_tokens = s.ImageTokens, completion_tokens = s.GeneratedTokens, total_tokens = s.PromptTokens + s.GeneratedTokens },
+            timings = new
+            {
+                preprocessing_ms = s.Preprocessing.TotalMilliseconds,
+                prefill_ms = s.Prefill.TotalMilliseconds,
+                time_to_first_token_ms = s.TimeToFirstToken.TotalMilliseconds,
+                decode_ms = s.Decode.TotalMilliseconds,
+                prefill_tokens_per_second = s.PrefillTokensPerSecond,
+                decode_tokens_per_second = s.DecodeTokensPerSecond,
+            },
+            logprobs = logprobs.Count == 0 ? null : logprobs,
+        }, CliJson.Indented));
+
+        static object Entry(TokenLogprob token) => new
+        {
+            id = token.TokenId,
+            text = Encoding.UTF8.GetString(token.Bytes.Span),
+            bytes = token.Bytes.ToArray().Select(b => (int)b),
+            logprob = token.Logprob,
+        };
+    }
+}

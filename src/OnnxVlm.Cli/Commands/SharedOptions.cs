@@ -1,0 +1,36 @@
+using System.CommandLine;
+using OnnxVlm.Runtime;
+
+namespace OnnxVlm.Cli.Commands;
+
+/// <summary>Options that several commands have, and what they stand for.</summary>
+internal static class SharedOptions
+{
+    public static Option<DirectoryInfo> Model() => new("--model") { Description = "The model folder.", Required = true, HelpName = "DIR" };
+
+    public static Option<string> Device()
+    {
+        Option<string> option = new("--device") { Description = "Where the model runs.", DefaultValueFactory = _ => "auto" };
+        option.AcceptOnlyFromAmong("auto", "cuda", "directml", "cpu");
+        return option;
+    }
+
+    public static Option<bool> Json() => new("--json") { Description = "Print one JSON object instead of text." };
+
+    /// <summary>Loads a model with the best image decoder that this build has.</summary>
+    /// <param name="folder">The model folder.</param>
+    /// <param name="device">The value of <c>--device</c>.</param>
+    public static VlmModel LoadModel(DirectoryInfo folder, string device) => VlmModel.Load(folder.FullName, new VlmOptions
+    {
+        Device = device switch
+        {
+            "cuda" => Runtime.Device.Cuda,
+            "directml" => Runtime.Device.DirectMl,
+            "cpu" => Runtime.Device.Cpu,
+            _ => Runtime.Device.Auto,
+        },
+#if IMAGESHARP
+        ImageDecoder = new ImageSharp.ImageSharpDecoder(),
+#endif
+    });
+}

@@ -1,0 +1,45 @@
+using System.CommandLine;
+using System.Globalization;
+using OnnxVlm.Cli.Verification;
+
+namespace OnnxVlm.Cli.Commands;
+
+/// <summary><c>onnxvlm verify</c>: compares the model with outputs of a reference implementation.</summary>
+internal static class VerifyCommand
+{
+    public static Command Create()
+    {
+        Option<DirectoryInfo> model = SharedOptions.Model();
+        Option<DirectoryInfo> goldens = new("--goldens") { Description = "A folder with cases/NAME/: input_ids.npy, image_k.png, logits.npy, tokens.npy, logits_gen.npy.", Required = true, HelpName = "DIR" };
+        Option<double> tolerance = new("--tolerance") { Description = "The largest absolute difference of a logit that passes.", DefaultValueFactory = _ => 2e-4, HelpName = "D" };
+        Option<string> device = SharedOptions.Device();
+        Command command = new("verify", "Compare the model with a reference implementation's logits and tokens.") { model, goldens, tolerance, device };
+        command.SetWork((result, _) =>
+        {
+            IReadOnlyList<string> folders = ReferenceCase.FoldersOf(result.GetValue(goldens)!.FullName);
+            using VlmModel loaded = SharedOptions.LoadModel(result.GetValue(model)!, result.GetValue(device)!);
+            int passed = folders.Count(folder => Check(loaded, folder, result.GetValue(tolerance)));
+            Console.Out.WriteLine($"{passed} of {folders.Count} cases pass");
+            return Task.FromResult(passed == folders.Count ? ExitCode.Done : ExitCode.Failed);
+        });
+        return command;
+    }
+
+    private static bool Check(VlmModel model, string folder, double tolerance)
+    {
+        string name = Path.GetFileName(folder);
+        try
+        {
+            Comparison found = Verifier.Compare(model, ReferenceCase.Load(folder, model));
+            bool pass = found.MaxDifference <= tolerance && found.TokensEqual;
+            Console.Out.WriteLine(string.Create(CultureInfo.InvariantCulture,
+                $"{(pass ? "pass" : "MISS")}  {name}: max |Δlogit| {found.MaxDifference:E2} over {found.Rows} of {found.AllRows} rows and the continuation, greedy tokens {(found.TokensEqual ? "equal" : "DIFFER")}"));
+            return pass;
+        }
+        catch (VlmException e)
+        {
+            Console.Out.WriteLine($"MISS  {name}: {e.Message}");
+            return false;
+        }
+    }
+}

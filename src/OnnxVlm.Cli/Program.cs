@@ -1,0 +1,33 @@
+using System.CommandLine;
+using System.Text;
+using OnnxVlm.Cli.Commands;
+
+namespace OnnxVlm.Cli;
+
+/// <summary>The <c>onnxvlm</c> command line. Exit codes: 0 done, 1 the work failed, 2 wrong arguments.</summary>
+internal static class Program
+{
+    private static async Task<int> Main(string[] args)
+    {
+        Console.OutputEncoding = new UTF8Encoding(encoderShouldEmitUTF8Identifier: false);
+        RootCommand root = new("Unified vision-language models in .NET: an image and a question in, streamed text out.")
+        {
+            RunCommand.Create(),
+            ExportCommand.Create(),
+            VerifyCommand.Create(),
+            EvalCommand.Create(),
+            InspectCommand.Create(),
+            TokenizeCommand.Create(),
+            DoctorCommand.Create(),
+        };
+        ParseResult result = root.Parse(args);
+        if (result.Errors.Count > 0)
+        {
+            foreach (string message in result.Errors.Select(error => error.Message).Distinct())
+                Console.Error.WriteLine(message);
+            Console.Error.WriteLine($"See: onnxvlm {(result.CommandResult.Command is RootCommand ? "" : result.CommandResult.Command.Name + " ")}--help");
+            return ExitCode.WrongArguments;
+        }
+        return await result.InvokeAsync(new InvocationConfiguration { EnableDefaultExceptionHandler = false }).ConfigureAwait(false);
+    }
+}

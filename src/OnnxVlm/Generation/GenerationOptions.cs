@@ -1,0 +1,105 @@
+using System.Globalization;
+using System.Runtime.CompilerServices;
+
+namespace OnnxVlm.Generation;
+
+/// <summary>How an answer is generated. Immutable; each value is checked when it is set. The defaults give the model's most probable answer.</summary>
+public sealed record GenerationOptions
+{
+    /// <summary>The most tokens of the answer. Default 512; at least 1. Less where the context ends before.</summary>
+    /// <exception cref="ArgumentOutOfRangeException">The value is below 1.</exception>
+    public int MaxNewTokens { get; init => field = AtLeast(value, 1); } = 512;
+
+    /// <summary>The answer does not end by itself before this many tokens. Default 0.</summary>
+    /// <exception cref="ArgumentOutOfRangeException">The value is negative.</exception>
+    public int MinNewTokens { get; init => field = AtLeast(value, 0); }
+
+    /// <summary>0 takes the most probable token each time; 1 samples from the model's own distribution; at most 2. Default 0.</summary>
+    /// <exception cref="ArgumentOutOfRangeException">The value is not between 0 and 2.</exception>
+    public double Temperature { get; init => field = Within(value, 0, 2); }
+
+    /// <summary>Samples from this many most probable tokens; 0 for all. Default 0.</summary>
+    /// <exception cref="ArgumentOutOfRangeException">The value is negative.</exception>
+    public int TopK { get; init => field = AtLeast(value, 0); }
+
+    /// <summary>Samples from the smallest set of tokens whose probabilities sum to this. Default 1, which is all; above 0.</summary>
+    /// <exception cref="ArgumentOutOfRangeException">The value is not in (0, 1].</exception>
+    public double TopP { get; init => field = Within(value, double.Epsilon, 1); } = 1;
+
+    /// <summary>Samples from tokens whose probability is at least this share of the most probable one's. Default 0, which is all.</summary>
+    /// <exception cref="ArgumentOutOfRangeException">The value is not between 0 and 1.</exception>
+    public double MinP { get; init => field = Within(value, 0, 1); }
+
+    /// <summary>Same seed, same options, same prompt and same device: same answer. Default null: another answer each time.</summary>
+    public long? Seed { get; init; }
+
+    /// <summary>Divides the logits of tokens already in prompt or answer (multiplies negative ones), as in the CTRL paper (arXiv:1909.05858). Default 1, which is off; above 0, at most 10.</summary>
+    /// <exception cref="ArgumentOutOfRangeException">The value is not in (0, 10].</exception>
+    public double RepetitionPenalty { get; init => field = Within(value, double.Epsilon, 10); } = 1;
+
+    /// <summary>Subtracted once from the logit of a token that the answer already has, as OpenAI defines it. Default 0; −2 to 2.</summary>
+    /// <exception cref="ArgumentOutOfRangeException">The value is not between −2 and 2.</exception>
+    public double PresencePenalty { get; init => field = Within(value, -2, 2); }
+
+    /// <summary>Subtracted from a token's logit for each time the answer already has it, as OpenAI defines it. Default 0; −2 to 2.</summary>
+    /// <exception cref="ArgumentOutOfRangeException">The value is not between −2 and 2.</exception>
+    public double FrequencyPenalty { get; init => field = Within(value, -2, 2); }
+
+    /// <summary>Added to the logits of single tokens; −100 excludes one in practice. Default empty; values −100 to 100.</summary>
+    /// <exception cref="ArgumentOutOfRangeException">A value is not between −100 and 100.</exception>
+    public IReadOnlyDictionary<int, double> LogitBias
+    {
+        get;
+        init
+        {
+            ArgumentNullException.ThrowIfNull(value);
+            foreach (double bias in value.Values)
+                Within(bias, -100, 100);
+            field = value;
+        }
+    } = new Dictionary<int, double>();
+
+    /// <summary>Texts that end the answer, and are not part of it. Default none.</summary>
+    /// <exception cref="ArgumentException">A text is empty.</exception>
+    public IReadOnlyList<string> StopTexts
+    {
+        get;
+        init
+        {
+            ArgumentNullException.ThrowIfNull(value);
+            foreach (string text in value)
+                ArgumentException.ThrowIfNullOrEmpty(text, nameof(value));
+            field = value;
+        }
+    } = [];
+
+    /// <summary>Tokens that end the answer besides the model's own end tokens, and are not part of it. Default none.</summary>
+    public IReadOnlyList<int> StopTokenIds
+    {
+        get;
+        init
+        {
+            ArgumentNullException.ThrowIfNull(value);
+            field = value;
+        }
+    } = [];
+
+    /// <summary>Reports each token's log probability, and those of this many most probable tokens. Default null, which is off; 0 to 20.</summary>
+    /// <exception cref="ArgumentOutOfRangeException">The value is not between 0 and 20.</exception>
+    public int? TopLogprobs { get; init => field = value is { } count ? (int)Within(count, 0, 20) : null; }
+
+    /// <summary>A grammar that the answer follows. Default null.</summary>
+    public Guidance? Guidance { get; init; }
+
+    private static int AtLeast(int value, int minimum, [CallerMemberName] string name = "") =>
+        value >= minimum ? value : throw new ArgumentOutOfRangeException(name, $"{name}: expected {minimum} or more, found {value}.");
+
+    // Written so that NaN is refused too.
+    private static double Within(double value, double minimum, double maximum, [CallerMemberName] string name = "")
+    {
+        if (value >= minimum && value <= maximum)
+            return value;
+        string range = minimum == double.Epsilon ? $"a number above 0 and at most {maximum}" : $"a number from {minimum} to {maximum}";
+        throw new ArgumentOutOfRangeException(name, string.Create(CultureInfo.InvariantCulture, $"{name}: expected {range}, found {value}."));
+    }
+}

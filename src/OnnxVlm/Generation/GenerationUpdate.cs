@@ -1,0 +1,23 @@
+namespace OnnxVlm.Generation;
+
+/// <summary>One step of an answer. Each token gives one update; the last update has the finish reason and the statistics instead of a token.</summary>
+public sealed record GenerationUpdate
+{
+    /// <summary>Text that is certain now. Empty while a character is incomplete or while the text may become a stop text.</summary>
+    public required string Text { get; init; }
+
+    /// <summary>The token; null in the last update.</summary>
+    public int? TokenId { get; init; }
+
+    /// <summary>The token's log probability, where <see cref="GenerationOptions.TopLogprobs"/> asks for it.</summary>
+    public TokenLogprob? Logprob { get; init; }
+
+    /// <summary>The most probable tokens, best first, where <see cref="GenerationOptions.TopLogprobs"/> asks for them.</summary>
+    public IReadOnlyList<TokenLogprob> TopLogprobs { get; init; } = [];
+
+    /// <summary>Why the answer ended; only in the last update.</summary>
+    public FinishReason? FinishReason { get; init; }
+
+    /// <summary>Counts and times; only in the last update.</summary>
+    public GenerationStatistics? Statistics { get; init; }
+}

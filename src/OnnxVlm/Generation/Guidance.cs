@@ -1,0 +1,57 @@
+using System.Text.Json;
+using System.Text.Json.Nodes;
+
+namespace OnnxVlm.Generation;
+
+/// <summary>A grammar that the whole answer follows: every token that would leave it is excluded. Immutable.</summary>
+public sealed record Guidance
+{
+    private Guidance(string nativeType, string grammar, string description)
+    {
+        ArgumentException.ThrowIfNullOrWhiteSpace(grammar);
+        NativeType = nativeType;
+        Grammar = grammar;
+        Description = description;
+    }
+
+    /// <summary>The grammar's text.</summary>
+    public string Grammar { get; }
+
+    /// <summary>llguidance's name of the kind of grammar.</summary>
+    internal string NativeType { get; }
+
+    internal string Description { get; }
+
+    /// <summary>The answer is a JSON value that the schema accepts.</summary>
+    /// <param name="schema">A JSON Schema as text.</param>
+    /// <returns>The guidance.</returns>
+    /// <exception cref="ArgumentException">The text is not a JSON object.</exception>
+    public static Guidance JsonSchema(string schema)
+    {
+        ArgumentException.ThrowIfNullOrWhiteSpace(schema);
+        try
+        {
+            if (JsonNode.Parse(schema) is not JsonObject root)
+                throw new ArgumentException("A JSON schema is a JSON object; found another JSON value.", nameof(schema));
+            // Without this an answer may be white space without end.
+            root.TryAdd("x-guidance", new JsonObject { ["whitespace_flexible"] = false });
+            return new Guidance("json_schema", root.ToJsonString(), "JSON schema");
+        }
+        catch (JsonException e)
+        {
+            throw new ArgumentException($"The JSON schema is not valid JSON: {e.Message}", nameof(schema), e);
+        }
+    }
+
+    /// <summary>The answer matches a regular expression as a whole.</summary>
+    /// <param name="expression">A regular expression in the syntax of Rust's regex crate, without look-around.</param>
+    /// <returns>The guidance.</returns>
+    /// <exception cref="ArgumentException">The text is empty.</exception>
+    public static Guidance Regex(string expression) => new("regex", expression, "regular expression");
+
+    /// <summary>The answer follows a context-free grammar.</summary>
+    /// <param name="grammar">A grammar in the Lark syntax of llguidance.</param>
+    /// <returns>The guidance.</returns>
+    /// <exception cref="ArgumentException">The text is empty.</exception>
+    public static Guidance Lark(string grammar) => new("lark_grammar", grammar, "Lark grammar");
+}

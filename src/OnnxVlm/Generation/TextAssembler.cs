@@ -1,0 +1,81 @@
+using System.Text;
+
+namespace OnnxVlm.Generation;
+
+/// <summary>
+/// Puts the bytes of tokens together to text that may be shown: half characters wait for their other half, and text that may become a stop
+/// text waits until it is one or is none.
+/// </summary>
+internal sealed class TextAssembler
+{
+    private readonly IReadOnlyList<string> _stopTexts;
+    private readonly Decoder _decoder = Encoding.UTF8.GetDecoder();
+    private readonly StringBuilder _held = new();
+
+    public TextAssembler(IReadOnlyList<string> stopTexts) => _stopTexts = stopTexts;
+
+    /// <summary>Whether a stop text has come. What follows it is dropped.</summary>
+    public bool IsStopped { get; private set; }
+
+    /// <summary>Takes the bytes of the next token.</summary>
+    /// <param name="bytes">UTF-8, possibly a part of a character.</param>
+    /// <returns>Text that is certain now; may be empty.</returns>
+    public string Add(ReadOnlySpan<byte> bytes) => IsStopped ? "" : Release(Decode(bytes, isLast: false), isLast: false);
+
+    /// <summary>Ends the text.</summary>
+    /// <returns>What was held back; an incomplete character becomes U+FFFD.</returns>
+    public string Finish() => IsStopped ? "" : Release(Decode([], isLast: true), isLast: true);
+
+    private string Decode(ReadOnlySpan<byte> bytes, bool isLast)
+    {
+        Span<char> characters = stackalloc char[Encoding.UTF8.GetMaxCharCount(Math.Min(bytes.Length, 256) + 4)];
+        if (bytes.Length > 256)
+            characters = new char[Encoding.UTF8.GetMaxCharCount(bytes.Length + 4)];
+        return new string(characters[.._decoder.GetChars(bytes, characters, isLast)]);
+    }
+
+    private string Release(string text, bool isLast)
+    {
+        if (_stopTexts.Count == 0)
+            return text;
+        string all = _held.Append(text).ToString();
+        _held.Clear();
+
+        int stop = FirstStop(all);
+        if (stop >= 0)
+        {
+            IsStopped = true;
+            return all[..stop];
+        }
+        int certain = isLast ? all.Length : all.Length - LengthOfPossibleStop(all);
+        _held.Append(all, certain, all.Length - certain);
+        return all[..certain];
+    }
+
+    private int FirstStop(string text)
+    {
+        int first = -1;
+        foreach (string stop in _stopTexts)
+        {
+            int found = text.IndexOf(stop, StringComparison.Ordinal);
+            if (found >= 0 && (first < 0 || found < first))
+                first = found;
+        }
+        return first;
+    }
+
+    // The longest end of the text that is the beginning of a stop text.
+    private int LengthOfPossibleStop(string text)
+    {
+        int longest = 0;
+        foreach (string stop in _stopTexts)
+        {
+            for (int length = Math.Min(stop.Length - 1, text.Length); length > longest; length--)
+            {
+                if (text.AsSpan(text.Length - length).SequenceEqual(stop.AsSpan(0, length)))
+                    longest = length;
+            }
+        }
+        return longest;
+    }
+}

@@ -1,0 +1,58 @@
+using OnnxVlm.Prompting;
+using OnnxVlm.Runtime;
+
+namespace OnnxVlm.Generation;
+
+/// <summary>
+/// A conversation in the key-value cache, step by step: read tokens and images, look at the logits of the next token, go back.
+/// For callers who choose every token themselves; <see cref="VlmModel.GenerateAsync"/> does all of this. Used by one thread at a time; dispose it before the model.
+/// </summary>
+public sealed class VlmSequence : IDisposable
+{
+    private readonly IDecoder _decoder;
+    private readonly IDecoderSequence _sequence;
+
+    internal VlmSequence(IDecoder decoder, int maxLength, int maxPatches)
+    {
+        ArgumentOutOfRangeException.ThrowIfLessThan(maxLength, 1);
+        ArgumentOutOfRangeException.ThrowIfGreaterThan(maxLength, decoder.ContextLength);
+        ArgumentOutOfRangeException.ThrowIfNegative(maxPatches);
+        _decoder = decoder;
+        _sequence = decoder.CreateSequence(new SequenceOptions(maxLength, maxPatches));
+    }
+
+    /// <summary>Number of tokens read so far.</summary>
+    public int Length => _sequence.Length;
+
+    /// <summary>Reads text and images.</summary>
+    /// <param name="segments">In the order the model reads them.</param>
+    /// <exception cref="VlmException">The runtime failed, for example because the sequence is full.</exception>
+    public void Append(params IReadOnlyList<PromptSegment> segments)
+    {
+        ArgumentNullException.ThrowIfNull(segments);
+        foreach (PrefillChunk chunk in PrefillPlan.Create(segments, _decoder.CanAppend ? PrefillPlan.ChunkTokens : int.MaxValue))
+            _sequence.Append(chunk.TokenIds.Span, chunk.Images);
+    }
+
+    /// <summary>The logits of the next token.</summary>
+    /// <returns>float [vocabulary], a new array.</returns>
+    public float[] NextLogits()
+    {
+        float[] logits = new float[_decoder.VocabularySize];
+        _sequence.CopyLogits(logits);
+        return logits;
+    }
+
+    /// <summary>Forgets the tokens from a position on.</summary>
+    /// <param name="length">Number of tokens to keep, 0 to <see cref="Length"/>.</param>
+    /// <exception cref="ArgumentOutOfRangeException">The length is negative or beyond the end.</exception>
+    public void RewindTo(int length)
+    {
+        ArgumentOutOfRangeException.ThrowIfNegative(length);
+        ArgumentOutOfRangeException.ThrowIfGreaterThan(length, Length);
+        _sequence.RewindTo(length);
+    }
+
+    /// <summary>Frees the cache.</summary>
+    public void Dispose() => _sequence.Dispose();
+}

@@ -1,0 +1,135 @@
+using System.Diagnostics;
+using System.Globalization;
+using System.Text;
+using Microsoft.Extensions.AI;
+using OnnxVlm.Imaging;
+using OnnxVlm.ModelFolder;
+
+namespace OnnxVlm.Prompting;
+
+/// <summary>
+/// Chat messages to a prompt. The template is rendered with a mark in place of every content, and template and contents are tokenized
+/// apart: nothing in a message can end a turn or stand for an image. Safe to use from several threads at once.
+/// </summary>
+/// <param name="tokenizer">Encodes the template's own text, special tokens included.</param>
+/// <param name="template">The checkpoint's chat template.</param>
+/// <param name="vocabulary">Tells which tokens are special.</param>
+/// <param name="imageTokens">Tokens that stand for an image.</param>
+/// <param name="preprocessor">Turns an encoded image into patches.</param>
+public sealed class PromptBuilder(ITokenizer tokenizer, IChatTemplate template, Vocabulary vocabulary, ImageTokens imageTokens, ImagePreprocessor preprocessor)
+{
+    // Private-use characters that no template holds; what is between them is the number of the message.
+    private const char MarkStart = '\uE0A0';
+    private const char MarkEnd = '\uE0A1';
+
+    private readonly ContentEncoder _encoder = new(tokenizer, vocabulary);
+
+    /// <summary>Builds the prompt for the model's next answer.</summary>
+    /// <param name="messages">The conversation. Content is <see cref="TextContent"/>, and <see cref="DataContent"/> with an image.</param>
+    /// <returns>The prompt.</returns>
+    /// <exception cref="ArgumentException">There is no message, a message has nothing in it, or content of a kind that the model cannot read.</exception>
+    /// <exception cref="InvalidImageException">An image cannot be read or is outside the limits.</exception>
+    public Prompt Build(IEnumerable<ChatMessage> messages)
+    {
+        ArgumentNullException.ThrowIfNull(messages);
+        ChatMessage[] conversation = [.. messages];
+        if (conversation.Length == 0)
+            throw new ArgumentException("There is no message; give the model at least one.", nameof(messages));
+
+        string rendered = template.Render([.. conversation.Select((message, i) => new TemplateMessage(message.Role.Value, $"{MarkStart}{i}{MarkEnd}"))]);
+
+        SegmentList segments = new();
+        HashSet<int> used = [];
+        TimeSpan preprocessing = TimeSpan.Zero;
+        int next = 0;
+        while (next < rendered.Length)
+        {
+            int mark = rendered.IndexOf(MarkStart, next);
+            if (mark < 0)
+                mark = rendered.Length;
+            if (mark > next)
+                segments.AddText(tokenizer.Encode(rendered[next..mark]));
+            if (mark == rendered.Length)
+                break;
+            int end = rendered.IndexOf(MarkEnd, mark);
+            int index = int.Parse(rendered.AsSpan(mark + 1, end - mark - 1), CultureInfo.InvariantCulture);
+            preprocessing += AddContent(segments, conversation[index]);
+            used.Add(index);
+            next = end + 1;
+        }
+        if (used.Count != conversation.Length)
+        {
+            ChatMessage dropped = conversation[Enumerable.Range(0, conversation.Length).First(i => !used.Contains(i))];
+            throw new ArgumentException($"The model's chat template has no place for a {dropped.Role} message here; leave it out.", nameof(messages));
+        }
+        return new Prompt(segments.ToArray(), preprocessing);
+    }
+
+    private TimeSpan AddContent(SegmentList segments, ChatMessage message)
+    {
+        bool empty = true;
+        long preprocessing = 0;
+        // Neighbouring texts are one text to the model, and are encoded as one.
+        StringBuilder text = new();
+        foreach (AIContent content in message.Contents)
+        {
+            switch (content)
+            {
+                case TextContent part:
+                    text.Append(part.Text);
+                    break;
+                case DataContent image when image.HasTopLevelMediaType("image"):
+                    FlushText();
+                    long start = Stopwatch.GetTimestamp();
+                    segments.Add(ImageRun.Create(imageTokens, preprocessor.Process(image.Data.Span)));
+                    preprocessing += Stopwatch.GetTimestamp() - start;
+                    empty = false;
+                    break;
+                default:
+                    throw new ArgumentException($"The model reads text and images, and cannot read {content.GetType().Name} in a {message.Role} message.", nameof(message));
+            }
+        }
+        FlushText();
+        if (empty && message.Role == ChatRole.User)
+            throw new ArgumentException("The prompt is empty; give the model some text or an image.", nameof(message));
+        return Stopwatch.GetElapsedTime(0, preprocessing);
+
+        void FlushText()
+        {
+            if (text.Length == 0)
+                return;
+            segments.AddText(_encoder.Encode(text.ToString()));
+            empty = false;
+            text.Clear();
+        }
+    }
+
+    // Joins neighbouring texts, so that a prompt is text, image, text, image, …
+    private sealed class SegmentList
+    {
+        private readonly List<PromptSegment> _segments = [];
+        private readonly List<int> _text = [];
+
+        public void AddText(ReadOnlySpan<int> ids) => _text.AddRange(ids);
+
+        public void Add(PromptSegment image)
+        {
+            Flush();
+            _segments.Add(image);
+        }
+
+        public PromptSegment[] ToArray()
+        {
+            Flush();
+            return [.. _segments];
+        }
+
+        private void Flush()
+        {
+            if (_text.Count == 0)
+                return;
+            _segments.Add(new PromptSegment(_text.ToArray()));
+            _text.Clear();
+        }
+    }
+}

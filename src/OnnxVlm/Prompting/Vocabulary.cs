@@ -1,0 +1,124 @@
+using System.Globalization;
+using System.Text;
+using System.Text.Json;
+
+namespace OnnxVlm.Prompting;
+
+/// <summary>
+/// The tokens of a <c>tokenizer.json</c> as bytes: what each id adds to the text, and which ids are special.
+/// Byte-level vocabularies (GPT-2's byte alphabet) and SentencePiece ones (<c>▁</c> and <c>&lt;0xNN&gt;</c>) are understood.
+/// Immutable, so it can be shared between threads.
+/// </summary>
+public sealed class Vocabulary
+{
+    private readonly byte[]?[] _bytes;
+    private readonly Dictionary<string, int> _special;
+
+    private Vocabulary(byte[]?[] bytes, Dictionary<string, int> special)
+    {
+        _bytes = bytes;
+        _special = special;
+        SpecialTokens = [.. special.Keys.OrderByDescending(text => text.Length).ThenBy(text => text, StringComparer.Ordinal)];
+    }
+
+    /// <summary>One more than the largest id.</summary>
+    public int Size => _bytes.Length;
+
+    /// <summary>The text of every special token, longest first.</summary>
+    public IReadOnlyList<string> SpecialTokens { get; }
+
+    /// <summary>Reads <c>tokenizer.json</c>.</summary>
+    /// <param name="path">The file.</param>
+    /// <returns>The vocabulary.</returns>
+    /// <exception cref="ModelLoadException">The file is missing or is not a tokenizer with a vocabulary.</exception>
+    public static Vocabulary Load(string path)
+    {
+        ArgumentNullException.ThrowIfNull(path);
+        try
+        {
+            using FileStream stream = File.OpenRead(path);
+            using JsonDocument document = JsonDocument.Parse(stream);
+            return Read(document.RootElement);
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException or JsonException or KeyNotFoundException or InvalidOperationException or FormatException)
+        {
+            throw new ModelLoadException($"{path} could not be read as a tokenizer: {e.Message} Export or copy the model folder again.", e);
+        }
+    }
+
+    /// <summary>The bytes that a token adds to the text; none for a special token, a padding row or an id outside the vocabulary.</summary>
+    /// <param name="tokenId">The token's id.</param>
+    /// <returns>UTF-8 bytes, which may be part of a character only.</returns>
+    public ReadOnlyMemory<byte> BytesOf(int tokenId) => (uint)tokenId < (uint)_bytes.Length ? _bytes[tokenId] : null;
+
+    /// <summary>The id of a special token, or null where the text is not one.</summary>
+    /// <param name="text">The token's text, for example <c>&lt;|im_end|&gt;</c>.</param>
+    /// <returns>The id.</returns>
+    public int? FindSpecial(string text) => _special.TryGetValue(text, out int id) ? id : null;
+
+    /// <summary>Whether an id is a special token.</summary>
+    /// <param name="tokenId">The token's id.</param>
+    /// <returns>True for a special token.</returns>
+    public bool IsSpecial(int tokenId) => _special.ContainsValue(tokenId);
+
+    private static Vocabulary Read(JsonElement root)
+    {
+        Dictionary<string, int> vocabulary = root.GetProperty("model").GetProperty("vocab").EnumerateObject().ToDictionary(p => p.Name, p => p.Value.GetInt32());
+        JsonElement[] added = root.TryGetProperty("added_tokens", out JsonElement list) && list.ValueKind == JsonValueKind.Array ? [.. list.EnumerateArray()] : [];
+        int size = 1 + vocabulary.Values.Concat(added.Select(token => token.GetProperty("id").GetInt32())).Max();
+
+        Func<string, byte[]> toBytes = IsByteLevel(root) ? FromByteAlphabet : FromSentencePiece;
+        byte[]?[] bytes = new byte[]?[size];
+        foreach ((string text, int id) in vocabulary)
+            bytes[id] = toBytes(text);
+
+        Dictionary<string, int> special = [];
+        foreach (JsonElement token in added)
+        {
+            string text = token.GetProperty("content").GetString()!;
+            int id = token.GetProperty("id").GetInt32();
+            bool isSpecial = token.TryGetProperty("special", out JsonElement flag) && flag.GetBoolean();
+            bytes[id] = isSpecial ? null : Encoding.UTF8.GetBytes(text);
+            if (isSpecial)
+                special[text] = id;
+        }
+        return new Vocabulary(bytes, special);
+    }
+
+    private static bool IsByteLevel(JsonElement root) =>
+        root.TryGetProperty("decoder", out JsonElement decoder) && decoder.ValueKind == JsonValueKind.Object && decoder.GetRawText().Contains("\"ByteLevel\"", StringComparison.Ordinal);
+
+    // GPT-2 writes each byte as a visible character: printable Latin-1 as itself, the 68 others as U+0100 and up, in order.
+    private static byte[] FromByteAlphabet(string text)
+    {
+        byte[] bytes = new byte[text.Length];
+        for (int i = 0; i < text.Length; i++)
+        {
+            if (!ByteOfCharacter.TryGetValue(text[i], out bytes[i]))
+                return Encoding.UTF8.GetBytes(text);
+        }
+        return bytes;
+    }
+
+    private static byte[] FromSentencePiece(string text)
+    {
+        bool isByte = text.Length == 6 && text.StartsWith("<0x", StringComparison.Ordinal) && text[5] == '>';
+        return isByte && byte.TryParse(text.AsSpan(3, 2), NumberStyles.HexNumber, CultureInfo.InvariantCulture, out byte value)
+            ? [value]
+            : Encoding.UTF8.GetBytes(text.Replace('▁', ' '));
+    }
+
+    private static readonly Dictionary<char, byte> ByteOfCharacter = CreateByteAlphabet();
+
+    private static Dictionary<char, byte> CreateByteAlphabet()
+    {
+        Dictionary<char, byte> alphabet = [];
+        char next = (char)256;
+        for (int value = 0; value < 256; value++)
+        {
+            bool printable = value is (>= '!' and <= '~') or (>= '¡' and <= '¬') or (>= '®' and <= 'ÿ');
+            alphabet[printable ? (char)value : next++] = (byte)value;
+        }
+        return alphabet;
+    }
+}

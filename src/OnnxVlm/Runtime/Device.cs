@@ -1,0 +1,17 @@
+namespace OnnxVlm.Runtime;
+
+/// <summary>Where the model runs.</summary>
+public enum Device
+{
+    /// <summary>The first that works of CUDA, DirectML and CPU.</summary>
+    Auto,
+
+    /// <summary>An NVIDIA GPU. Needs the cuda packages, the CUDA libraries and cuDNN.</summary>
+    Cuda,
+
+    /// <summary>A DirectX 12 GPU on Windows. Needs the directml or winml packages.</summary>
+    DirectMl,
+
+    /// <summary>The processor.</summary>
+    Cpu,
+}

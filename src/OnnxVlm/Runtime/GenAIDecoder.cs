@@ -1,0 +1,96 @@
+using System.Text;
+using Microsoft.ML.OnnxRuntimeGenAI;
+using OnnxVlm.ModelFolder;
+
+namespace OnnxVlm.Runtime;
+
+/// <summary>A model folder loaded by ONNX Runtime GenAI.</summary>
+internal sealed class GenAIDecoder : IDecoder
+{
+    private readonly Model _model;
+    private bool _disposed;
+
+    private GenAIDecoder(Model model, ModelManifest manifest, Device device)
+    {
+        _model = model;
+        Manifest = manifest;
+        Device = device;
+        Tokenizer = new GenAITokenizer(model);
+        NativeOwner.Created();
+    }
+
+    public ModelManifest Manifest { get; }
+
+    public GenAITokenizer Tokenizer { get; }
+
+    public Device Device { get; }
+
+    public int VocabularySize => Manifest.VocabularySize;
+
+    public int ContextLength => Manifest.ContextLength;
+
+    public bool CanAppend => Device != Device.DirectMl;
+
+    /// <summary>Loads a model folder.</summary>
+    /// <param name="folder">The folder, already checked against its manifest.</param>
+    /// <param name="manifest">Its manifest.</param>
+    /// <param name="device">Where to run; <see cref="Device.Auto"/> takes the first that works.</param>
+    /// <param name="threads">Threads of the CPU device.</param>
+    /// <returns>The loaded model.</returns>
+    /// <exception cref="ModelLoadException">The runtime refuses the folder, or the device cannot be used; the message says why.</exception>
+    public static GenAIDecoder Load(string folder, ModelManifest manifest, Device device, int threads)
+    {
+        if (device != Device.Auto)
+            return LoadOn(folder, manifest, device, threads);
+        foreach (Device candidate in DeviceCatalog.Candidates)
+        {
+            if (!DeviceCatalog.IsPresent(candidate))
+                continue;
+            try
+            {
+                return LoadOn(folder, manifest, candidate, threads);
+            }
+            catch (ModelLoadException) when (candidate != Device.Cpu)
+            {
+                // Auto means the first device that works; `onnxvlm doctor` tells why the others do not.
+            }
+        }
+        throw new ModelLoadException("No device works, not even the CPU; run `onnxvlm doctor` to see why.");
+    }
+
+    public IDecoderSequence CreateSequence(SequenceOptions options)
+    {
+        ObjectDisposedException.ThrowIf(_disposed, this);
+        return new GenAISequence(_model, Manifest, options);
+    }
+
+    public void Dispose()
+    {
+        if (_disposed)
+            return;
+        _disposed = true;
+        Tokenizer.Dispose();
+        _model.Dispose();
+        NativeOwner.Disposed();
+    }
+
+    private static GenAIDecoder LoadOn(string folder, ModelManifest manifest, Device device, int threads)
+    {
+        DeviceCatalog.EnsurePresent(device);
+        try
+        {
+            using Config config = new(folder);
+            config.ClearProviders();
+            if (DeviceCatalog.ProviderOf(device) is { } provider)
+                config.AppendProvider(provider);
+            config.Overlay($$"""{ "model": { "decoder": { "session_options": { "intra_op_num_threads": {{threads}} } } } }""");
+            return new GenAIDecoder(new Model(config), manifest, device);
+        }
+        catch (OnnxRuntimeGenAIException e)
+        {
+            throw new ModelLoadException($"{folder} could not be loaded on {device}: {OneLine(e.Message)}", e);
+        }
+    }
+
+    private static string OneLine(string message) => new StringBuilder(message).Replace("\r", "").Replace('\n', ' ').ToString();
+}

@@ -1,0 +1,143 @@
+using Microsoft.ML.OnnxRuntimeGenAI;
+using OnnxVlm.Generation;
+using OnnxVlm.Imaging;
+using OnnxVlm.ModelFolder;
+
+namespace OnnxVlm.Runtime;
+
+/// <summary>One GenAI generator, batch 1, always greedy: sampling happens before, in the scores that <see cref="Advance(ReadOnlySpan{float})"/> takes.</summary>
+internal sealed class GenAISequence : IDecoderSequence
+{
+    private readonly Generator _generator;
+    private readonly PinnedTensor<byte> _patches;
+    private readonly PinnedTensor<long> _patchCount = new(ElementType.int64, 1);
+    private readonly PinnedTensor<long>? _patchXY;
+    private readonly int _patchCapacity;
+    private bool _disposed;
+
+    public GenAISequence(Model model, ModelManifest manifest, SequenceOptions options)
+    {
+        int patchBytes = 3 * manifest.Image.PatchSize * manifest.Image.PatchSize;
+        _patchCapacity = Math.Max(1, options.PatchCapacity);
+        _patches = new PinnedTensor<byte>(ElementType.uint8, _patchCapacity, patchBytes);
+        _patchXY = manifest.Image.HasPositions ? new PinnedTensor<long>(ElementType.int64, _patchCapacity, 2) : null;
+        try
+        {
+            _generator = CreateGenerator(model, options);
+            NativeOwner.Created();
+        }
+        catch
+        {
+            DisposeInputs();
+            throw;
+        }
+        _generator.SetModelInput("patches", _patches.Tensor);
+        _generator.SetModelInput("patch_count", _patchCount.Tensor);
+        if (_patchXY is not null)
+            _generator.SetModelInput("patch_xy", _patchXY.Tensor);
+    }
+
+    public int Length => checked((int)_generator.TokenCount());
+
+    public void Append(ReadOnlySpan<int> tokenIds, IReadOnlyList<PatchGrid> images)
+    {
+        WritePatches(images);
+        try
+        {
+            _generator.AppendTokens(tokenIds);
+        }
+        catch (OnnxRuntimeGenAIException e)
+        {
+            throw Failed(e);
+        }
+        finally
+        {
+            // From here on the graph sees text only, also in the runs of the tokens it generates.
+            _patchCount.Data[0] = 0;
+        }
+    }
+
+    public void CopyLogits(Span<float> logits) => NativeGenerator.CopyLogits(_generator, logits);
+
+    public int Advance(ReadOnlySpan<float> scores)
+    {
+        NativeGenerator.SetLogits(_generator, scores);
+        return Advance();
+    }
+
+    public int Advance()
+    {
+        try
+        {
+            _generator.GenerateNextToken();
+            return _generator.GetNextTokens()[0];
+        }
+        catch (OnnxRuntimeGenAIException e)
+        {
+            throw Failed(e);
+        }
+    }
+
+    public void RewindTo(int length) => _generator.RewindTo((ulong)length);
+
+    public void Interrupt() => _generator.SetRuntimeOption("terminate_session", "1");
+
+    public void Dispose()
+    {
+        if (_disposed)
+            return;
+        _disposed = true;
+        _generator.Dispose();
+        DisposeInputs();
+        NativeOwner.Disposed();
+    }
+
+    private static Generator CreateGenerator(Model model, SequenceOptions options)
+    {
+        try
+        {
+            using GeneratorParams parameters = new(model);
+            parameters.SetSearchOption("do_sample", false);
+            parameters.SetSearchOption("max_length", options.MaxLength);
+            if (options.Guidance is { } guidance)
+                parameters.SetGuidance(guidance.NativeType, guidance.Grammar);
+            return new Generator(model, parameters);
+        }
+        catch (OnnxRuntimeGenAIException e) when (options.Guidance is not null)
+        {
+            throw new ArgumentException($"The {options.Guidance.Description} cannot be used to guide the answer: {e.Message}", e);
+        }
+        catch (OnnxRuntimeGenAIException e)
+        {
+            throw Failed(e);
+        }
+    }
+
+    private void WritePatches(IReadOnlyList<PatchGrid> images)
+    {
+        int count = images.Sum(image => image.Count);
+        if (count > _patchCapacity)
+            throw new ArgumentException($"{count} patches at once, but the sequence was made for {_patchCapacity}.", nameof(images));
+        int next = 0;
+        foreach (PatchGrid image in images)
+        {
+            image.Patches.Span.CopyTo(_patches.Data.AsSpan(next * (_patches.Data.Length / _patchCapacity)));
+            for (int i = 0; _patchXY is not null && i < image.Count; i++)
+            {
+                _patchXY.Data[(2 * (next + i)) + 0] = i % image.Columns;
+                _patchXY.Data[(2 * (next + i)) + 1] = i / image.Columns;
+            }
+            next += image.Count;
+        }
+        _patchCount.Data[0] = count;
+    }
+
+    private void DisposeInputs()
+    {
+        _patches.Dispose();
+        _patchCount.Dispose();
+        _patchXY?.Dispose();
+    }
+
+    private static VlmException Failed(OnnxRuntimeGenAIException e) => new($"The runtime failed: {e.Message}", e);
+}

@@ -1,0 +1,47 @@
+using System.Text.Encodings.Web;
+using System.Text.Json;
+using Microsoft.ML.OnnxRuntimeGenAI;
+using OnnxVlm.Prompting;
+
+namespace OnnxVlm.Runtime;
+
+/// <summary>The tokenizer and the chat template of a loaded model.</summary>
+internal sealed class GenAITokenizer : ITokenizer, IChatTemplate, IDisposable
+{
+    // GenAI's JSON reader knows no \uXXXX escapes.
+    private static readonly JsonSerializerOptions Json = new(JsonSerializerDefaults.Web) { Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping };
+
+    private readonly Tokenizer _tokenizer;
+
+    public GenAITokenizer(Model model)
+    {
+        _tokenizer = new Tokenizer(model);
+        NativeOwner.Created();
+    }
+
+    public int[] Encode(string text)
+    {
+        if (text.Length == 0)
+            return [];
+        using Sequences sequences = _tokenizer.Encode(text);
+        return sequences[0].ToArray();
+    }
+
+    public string Render(IReadOnlyList<TemplateMessage> messages)
+    {
+        try
+        {
+            return _tokenizer.ApplyChatTemplate("", JsonSerializer.Serialize(messages, Json), "", add_generation_prompt: true);
+        }
+        catch (OnnxRuntimeGenAIException e)
+        {
+            throw new ModelLoadException($"The chat template of tokenizer_config.json could not be rendered: {e.Message}", e);
+        }
+    }
+
+    public void Dispose()
+    {
+        _tokenizer.Dispose();
+        NativeOwner.Disposed();
+    }
+}

@@ -1,0 +1,123 @@
+using Microsoft.Extensions.AI;
+using OnnxVlm.Generation;
+using OnnxVlm.Imaging;
+using OnnxVlm.ModelFolder;
+using OnnxVlm.Prompting;
+using OnnxVlm.Runtime;
+
+namespace OnnxVlm;
+
+/// <summary>
+/// A loaded unified vision-language model: images and text in, streamed text out.
+/// <code>
+/// using VlmModel model = VlmModel.Load("onnx-models/nano");
+/// Prompt prompt = model.CreatePrompt([new ChatMessage(ChatRole.User, [new DataContent(bytes, "image/png"), new TextContent("What does the text say?")])]);
+/// await foreach (GenerationUpdate update in model.GenerateAsync(prompt, new GenerationOptions()))
+///     Console.Write(update.Text);
+/// </code>
+/// Safe to use from several threads at once. Dispose it after the last answer has ended.
+/// </summary>
+public sealed class VlmModel : IDisposable
+{
+    private readonly GenAIDecoder _decoder;
+    private readonly OrtImageDecoder? _ownImageDecoder;
+    private readonly PromptBuilder _prompts;
+    private readonly TokenGenerator _generator;
+    private bool _disposed;
+
+    private VlmModel(GenAIDecoder decoder, Vocabulary vocabulary, VlmOptions options)
+    {
+        _decoder = decoder;
+        Vocabulary = vocabulary;
+        _ownImageDecoder = options.ImageDecoder is null ? new OrtImageDecoder() : null;
+        ImagePreprocessor = new ImagePreprocessor(Manifest.Image, options.ImageLimits, options.ImageDecoder ?? _ownImageDecoder!);
+        _prompts = new PromptBuilder(decoder.Tokenizer, decoder.Tokenizer, vocabulary, Manifest.Image.Tokens, ImagePreprocessor);
+        _generator = new TokenGenerator(decoder, vocabulary, Manifest.EndTokenIds);
+    }
+
+    /// <summary>What the model folder says about itself.</summary>
+    public ModelManifest Manifest => _decoder.Manifest;
+
+    /// <summary>Where the model runs; never <see cref="Device.Auto"/>.</summary>
+    public Device Device => _decoder.Device;
+
+    /// <summary>The bytes and the special tokens of the vocabulary.</summary>
+    public Vocabulary Vocabulary { get; }
+
+    /// <summary>Turns encoded images into patches by the model's rules.</summary>
+    public ImagePreprocessor ImagePreprocessor { get; }
+
+    /// <summary>Text to token ids; a special token's text becomes that token.</summary>
+    public ITokenizer Tokenizer => _decoder.Tokenizer;
+
+    /// <summary>Loads a model folder.</summary>
+    /// <param name="folder">A folder with <c>onnxvlm.json</c>, as <c>onnxvlm export</c> writes it.</param>
+    /// <param name="options">Device, limits; null for the defaults.</param>
+    /// <returns>The model; the caller disposes it.</returns>
+    /// <exception cref="ModelLoadException">The folder is missing, damaged or inconsistent, or the device cannot be used; the message says what to do.</exception>
+    /// <exception cref="UnsupportedModelException">The folder was written for another version.</exception>
+    public static VlmModel Load(string folder, VlmOptions? options = null)
+    {
+        ArgumentException.ThrowIfNullOrEmpty(folder);
+        options ??= new VlmOptions();
+        ModelManifest manifest = ModelManifest.Load(folder);
+        if (options.VerifyHashes)
+            manifest.VerifyFiles(folder);
+        Vocabulary vocabulary = Vocabulary.Load(Path.Combine(folder, "tokenizer.json"));
+        GenAIDecoder decoder = GenAIDecoder.Load(folder, manifest, options.Device, options.Threads);
+        try
+        {
+            return new VlmModel(decoder, vocabulary, options);
+        }
+        catch
+        {
+            decoder.Dispose();
+            throw;
+        }
+    }
+
+    /// <summary>Turns a conversation into a prompt: images to patches, template and texts to tokens.</summary>
+    /// <param name="messages">The conversation. Content is <see cref="TextContent"/>, and <see cref="DataContent"/> with an image.</param>
+    /// <returns>The prompt.</returns>
+    /// <exception cref="ArgumentException">There is no message, a message has nothing in it, or content of a kind that the model cannot read.</exception>
+    /// <exception cref="InvalidImageException">An image cannot be read or is outside the limits.</exception>
+    public Prompt CreatePrompt(IEnumerable<ChatMessage> messages)
+    {
+        ObjectDisposedException.ThrowIf(_disposed, this);
+        return _prompts.Build(messages);
+    }
+
+    /// <summary>Generates an answer.</summary>
+    /// <param name="prompt">What the model reads.</param>
+    /// <param name="options">How the answer is generated; null for the defaults.</param>
+    /// <param name="cancellationToken">Ends the answer with <see cref="OperationCanceledException"/>: before the prompt is read, while it is read, and at each token.</param>
+    /// <returns>An update for each token, then one with the finish reason and the statistics. Leaving the loop early frees the sequence.</returns>
+    /// <exception cref="PromptTooLongException">The prompt does not fit into the context.</exception>
+    public IAsyncEnumerable<GenerationUpdate> GenerateAsync(Prompt prompt, GenerationOptions? options = null, CancellationToken cancellationToken = default)
+    {
+        ArgumentNullException.ThrowIfNull(prompt);
+        ObjectDisposedException.ThrowIf(_disposed, this);
+        return _generator.GenerateAsync(prompt, options ?? new GenerationOptions(), cancellationToken);
+    }
+
+    /// <summary>Starts an empty sequence for callers who choose every token themselves.</summary>
+    /// <param name="maxLength">The most tokens it will hold, at most the model's context length; the key-value cache is allocated for this many.</param>
+    /// <param name="maxPatches">The most patches of the images in one append; 0 for text only.</param>
+    /// <returns>The sequence; the caller disposes it before the model.</returns>
+    /// <exception cref="ArgumentOutOfRangeException">A number is out of range.</exception>
+    public VlmSequence CreateSequence(int maxLength, int maxPatches = 0)
+    {
+        ObjectDisposedException.ThrowIf(_disposed, this);
+        return new VlmSequence(_decoder, maxLength, maxPatches);
+    }
+
+    /// <summary>Frees the model.</summary>
+    public void Dispose()
+    {
+        if (_disposed)
+            return;
+        _disposed = true;
+        _ownImageDecoder?.Dispose();
+        _decoder.Dispose();
+    }
+}

@@ -1,0 +1,32 @@
+using OnnxVlm.Imaging;
+using OnnxVlm.Runtime;
+
+namespace OnnxVlm;
+
+/// <summary>How a model is loaded. Immutable.</summary>
+public sealed record VlmOptions
+{
+    /// <summary>Where the model runs. Default <see cref="Device.Auto"/>.</summary>
+    public Device Device { get; init; } = Device.Auto;
+
+    /// <summary>Threads of the CPU device. Default: one for each processor; at least 1.</summary>
+    /// <exception cref="ArgumentOutOfRangeException">The value is below 1.</exception>
+    public int Threads
+    {
+        get;
+        init
+        {
+            ArgumentOutOfRangeException.ThrowIfLessThan(value, 1);
+            field = value;
+        }
+    } = Environment.ProcessorCount;
+
+    /// <summary>Decodes images. Default null: ONNX Runtime Extensions, which reads PNG and JPEG.</summary>
+    public IImageDecoder? ImageDecoder { get; init; }
+
+    /// <summary>Limits on images, checked before they are decoded.</summary>
+    public ImageLimits ImageLimits { get; init; } = new();
+
+    /// <summary>Whether the files are compared with the hashes in <c>onnxvlm.json</c>. Default true; reading them takes about a second per gigabyte.</summary>
+    public bool VerifyHashes { get; init; } = true;
+}

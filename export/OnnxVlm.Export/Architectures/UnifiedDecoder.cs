@@ -39,7 +39,7 @@ internal static class UnifiedDecoder
             h.Add(m.SiluMlp($"{key}.mlp", h.RmsNorm($"{key}.post_attention_layernorm", epsilon), hidden, intermediate));
         }
 
-        TokenMatrix head = c.Require<bool>("tie_word_embeddings") ? embedding : TokenMatrix.Create(m, "lm_head", vocabulary, hidden);
+        TokenMatrix head = c.Require<bool>("tie_word_embeddings") ? embedding.AsHead(m) : TokenMatrix.Head(m, vocabulary, hidden);
         m.Logits(h.RmsNorm("model.norm", epsilon), head, vocabulary);                                   // [B, 1, vocabulary]
 
         c.Ignore("model_type", "architectures", "torch_dtype", "dtype", "transformers_version", "_name_or_path", "use_cache", "initializer_range");

@@ -11,13 +11,10 @@ internal static class Embedding
     public static (Value Hidden, TokenMatrix Matrix) Embed(this ModelGraph model, string key, int vocabulary, int hidden)
     {
         GraphBuilder g = model.Graph;
-        var matrix = TokenMatrix.Create(model, key, vocabulary, hidden);
+        var matrix = TokenMatrix.Embedding(model, key, vocabulary, hidden);
         if (matrix.Quantized is not QuantizedMatrix quantized)
             return (g.Node("Gather", key, matrix.Float, model.InputIds).Set("axis", 0).Output(model.Type), matrix);
-
-        // The same bytes as a matrix [vocabulary, bytes of a row]: the operator's layout of the same blocks.
-        Value rows = g.DeclareAlias($"{key}.rows", quantized.Codes, vocabulary, quantized.Blocks * quantized.BlockBytes).Value;
-        Value embedded = g.Fused("GatherBlockQuantized", key, rows, model.InputIds, quantized.Scales.Value)
+        Value embedded = g.Fused("GatherBlockQuantized", key, quantized.Codes.Value, model.InputIds, quantized.Scales.Value)
             .Set("bits", quantized.Bits).Set("block_size", quantized.BlockSize).Set("gather_axis", 0).Set("quantize_axis", 1).Output(model.Type);
         return (embedded, matrix);
     }

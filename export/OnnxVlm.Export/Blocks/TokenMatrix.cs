@@ -8,7 +8,18 @@ namespace OnnxVlm.Export.Blocks;
 /// <param name="Quantized">The matrix when it is.</param>
 internal sealed record TokenMatrix(Value Float, QuantizedMatrix? Quantized)
 {
-    public static TokenMatrix Create(ModelGraph model, string key, int vocabulary, int hidden)
+    private const string HeadPath = "lm_head";
+
+    /// <summary>The matrix of the embedding.</summary>
+    public static TokenMatrix Embedding(ModelGraph model, string key, int vocabulary, int hidden) => Create(model, key, vocabulary, hidden, forGather: true);
+
+    /// <summary>The matrix of a head of its own.</summary>
+    public static TokenMatrix Head(ModelGraph model, int vocabulary, int hidden) => Create(model, HeadPath, vocabulary, hidden, forGather: false);
+
+    /// <summary>The embedding as head: the same weights, once in the file.</summary>
+    public TokenMatrix AsHead(ModelGraph model) => this with { Quantized = Quantized?.ForMultiply(model.Graph, HeadPath) };
+
+    private static TokenMatrix Create(ModelGraph model, string key, int vocabulary, int hidden, bool forGather)
     {
         CheckpointRows rows = new(model.Weights.Take($"{key}.weight", vocabulary, hidden));
         ExportTarget target = model.Target;
@@ -16,7 +27,7 @@ internal sealed record TokenMatrix(Value Float, QuantizedMatrix? Quantized)
         // GatherBlockQuantized wants whole blocks; a width that has none keeps its floats.
         bool quantize = target.EmbeddingBits > 0 && hidden % target.BlockSize == 0;
         return quantize
-            ? new TokenMatrix(Value.None, QuantizedMatrix.Declare(model.Graph, key, rows, target.EmbeddingBits, target.BlockSize, target.Activations))
+            ? new TokenMatrix(Value.None, QuantizedMatrix.Declare(model.Graph, key, rows, target.EmbeddingBits, target.BlockSize, target.Activations, forGather))
             : new TokenMatrix(model.FloatMatrix($"{key}.weight", rows), null);
     }
 }

@@ -12,14 +12,12 @@ internal sealed class ExternalDataFile : IDisposable
 
     private readonly string _path;
     private readonly SafeFileHandle _handle;
-    private readonly long _sizeBytes;
     private long _bytesWritten;
 
     /// <summary>Creates the file at its final size.</summary>
     public ExternalDataFile(string path, long sizeBytes)
     {
         _path = path;
-        _sizeBytes = sizeBytes;
         _handle = File.OpenHandle(path, FileMode.CreateNew, FileAccess.Write, FileShare.None, FileOptions.None);
         RandomAccess.SetLength(_handle, sizeBytes);
     }
@@ -37,6 +35,7 @@ internal sealed class ExternalDataFile : IDisposable
     /// <exception cref="OperationCanceledException">The token was cancelled.</exception>
     public void WriteAll(IReadOnlyList<WeightSource> sources, IProgress<ExportProgress>? progress, CancellationToken cancellationToken)
     {
+        long total = sources.Sum(source => source.SizeBytes);
         ParallelOptions options = new() { MaxDegreeOfParallelism = Environment.ProcessorCount, CancellationToken = cancellationToken };
         try
         {
@@ -44,7 +43,7 @@ internal sealed class ExternalDataFile : IDisposable
             {
                 cancellationToken.ThrowIfCancellationRequested();
                 chunk.Source.WriteRows(chunk.FirstRow, chunk.RowCount, this);
-                progress?.Report(new ExportProgress(chunk.Source.Name, Interlocked.Read(ref _bytesWritten), _sizeBytes));
+                progress?.Report(new ExportProgress(chunk.Source.Name, Interlocked.Read(ref _bytesWritten), total));
             });
         }
         catch (AggregateException exception)
@@ -53,9 +52,8 @@ internal sealed class ExternalDataFile : IDisposable
             System.Runtime.ExceptionServices.ExceptionDispatchInfo.Throw(exception.Flatten().InnerExceptions[0]);
         }
 
-        long expected = sources.Sum(source => source.SizeBytes);
-        if (_bytesWritten != expected)
-            throw new InvalidOperationException($"{_path}: expected {expected} bytes of weights, wrote {_bytesWritten}.");
+        if (_bytesWritten != total)
+            throw new InvalidOperationException($"{_path}: expected {total} bytes of weights, wrote {_bytesWritten}.");
     }
 
     /// <inheritdoc/>

@@ -2,8 +2,8 @@ using OnnxVlm.Export.Onnx;
 
 namespace OnnxVlm.Export.Quantization;
 
-/// <summary>A matrix <c>[rows, width]</c> in blocks along its width, as MatMulNBits takes it.</summary>
-/// <param name="Codes">uint8 <c>[rows, blocks, block · bits / 8]</c>, low nibble first.</param>
+/// <summary>A matrix <c>[rows, width]</c> in blocks along its width.</summary>
+/// <param name="Codes">uint8, low nibble first: <c>[rows, blocks, block · bits / 8]</c> for MatMulNBits, or <c>[rows, blocks · block · bits / 8]</c> for GatherBlockQuantized.</param>
 /// <param name="Scales">float <c>[rows, blocks]</c>.</param>
 /// <param name="Rows">Outputs.</param>
 /// <param name="Width">Inputs; the last block is filled up with zeros.</param>
@@ -16,13 +16,26 @@ internal sealed record QuantizedMatrix(Initializer Codes, Initializer Scales, lo
     public int BlockBytes => BlockSize * Bits / 8;
 
     /// <summary>Declares the two initializers of a matrix and says what fills them.</summary>
-    public static QuantizedMatrix Declare(GraphBuilder graph, string name, CheckpointRows rows, int bits, int blockSize, ElementType scaleType)
+    /// <param name="graph">The graph.</param>
+    /// <param name="name">Name of the matrix.</param>
+    /// <param name="rows">The checkpoint's weights.</param>
+    /// <param name="bits">4 or 8.</param>
+    /// <param name="blockSize">Weights that share a scale.</param>
+    /// <param name="scaleType">Element type of the scales.</param>
+    /// <param name="forGather">Whether the matrix is an embedding: the same bytes in two dimensions.</param>
+    public static QuantizedMatrix Declare(GraphBuilder graph, string name, CheckpointRows rows, int bits, int blockSize, ElementType scaleType, bool forGather = false)
     {
-        int blocks = (rows.Width + blockSize - 1) / blockSize;
-        Initializer codes = graph.Declare($"{name}.codes", ElementType.UInt8, rows.Count, blocks, blockSize * bits / 8);
+        int blocks = (rows.Width + blockSize - 1) / blockSize, blockBytes = blockSize * bits / 8;
+        Initializer codes = forGather
+            ? graph.Declare($"{name}.codes", ElementType.UInt8, rows.Count, blocks * blockBytes)
+            : graph.Declare($"{name}.codes", ElementType.UInt8, rows.Count, blocks, blockBytes);
         Initializer scales = graph.Declare($"{name}.scales", scaleType, rows.Count, blocks);
         QuantizedMatrix matrix = new(codes, scales, rows.Count, rows.Width, bits, blockSize);
         graph.Fill(new QuantizedRows(name, matrix, rows));
         return matrix;
     }
+
+    /// <summary>The matrix of an embedding as one to multiply with: other dimensions over the same bytes of the file.</summary>
+    public QuantizedMatrix ForMultiply(GraphBuilder graph, string name) =>
+        this with { Codes = graph.DeclareAlias($"{name}.codes", Codes, Rows, Blocks, BlockBytes) };
 }

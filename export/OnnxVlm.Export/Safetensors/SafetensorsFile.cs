@@ -124,9 +124,8 @@ internal sealed class SafetensorsFile : IDisposable
             switch (field.Name)
             {
                 case "dtype" when field.Value.ValueKind == JsonValueKind.String:
-                    type = Enum.TryParse(field.Value.GetString(), ignoreCase: true, out TensorType known) && Enum.IsDefined(known)
-                        ? known
-                        : throw Bad($"dtype {field.Value.GetString()} is not supported; convert the checkpoint to F32, F16 or BF16");
+                    type = Enum.GetValues<TensorType>().Cast<TensorType?>().FirstOrDefault(known => field.Value.ValueEquals(known.ToString()!.ToUpperInvariant()))
+                        ?? throw Bad($"dtype {field.Value.GetString()} is not supported; convert the checkpoint to F32, F16 or BF16");
                     break;
                 case "shape":
                     shape = Numbers(field.Value) ?? throw Bad($"shape: expected an array of whole numbers, found {field.Value.GetRawText()}");

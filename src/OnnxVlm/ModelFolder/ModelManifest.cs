@@ -126,6 +126,8 @@ public sealed record ModelManifest
         foreach ((string name, string expected) in Files)
         {
             string path = Path.Combine(folder, name);
+            if (!File.Exists(path))
+                throw new ModelLoadException($"{path}: named in {FileName} and missing; export the model or copy the folder again");
             RefuseLinkOut(folder, path);
             string found = HashFile(path, cancellationToken);
             if (!found.Equals(expected, StringComparison.Ordinal))
@@ -153,19 +155,16 @@ public sealed record ModelManifest
 
             return Convert.ToHexStringLower(hash.GetHashAndReset());
         }
-        catch (Exception exception) when (exception is FileNotFoundException or DirectoryNotFoundException)
-        {
-            throw new ModelLoadException($"{path}: named in {FileName} and missing; export the model or copy the folder again", exception);
-        }
         catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
         {
-            throw new ModelLoadException($"{path}: cannot be read ({exception.Message}); check the file's permissions", exception);
+            throw new ModelLoadException($"{path}: cannot be read ({exception.Message}); check that it exists and may be read", exception);
         }
     }
 
     private void Validate()
     {
-        ManifestCheck.Range(FormatVersion, CurrentFormatVersion, CurrentFormatVersion, "format_version");
+        if (FormatVersion != CurrentFormatVersion)
+            throw new ArgumentException($"format_version: expected {CurrentFormatVersion}, found {FormatVersion}; update OnnxVlm, or export the model again");
         if (string.IsNullOrWhiteSpace(Architecture))
             throw new ArgumentException("architecture: expected a name, found an empty string; export the model again");
         ManifestCheck.Present(Source, "source");

@@ -1,0 +1,318 @@
+using System.Text.Json.Nodes;
+using OnnxVlm.Export.Tests.Support;
+
+namespace OnnxVlm.Export.Tests;
+
+/// <summary>Each damage gives one clear line, and neither the output folder nor a temporary one is left.</summary>
+[TestFixture]
+public sealed class BadCheckpointTests
+{
+    private TemporaryFolder _folder = null!;
+
+    private string Weights => Path.Combine(_folder["hf"], "model.safetensors");
+
+    [SetUp]
+    public void SetUp()
+    {
+        _folder = new TemporaryFolder();
+        new TinyModel().Write(_folder["hf"]);
+    }
+
+    [TearDown]
+    public void TearDown() => _folder.Dispose();
+
+    [Test]
+    public void Export_NoCheckpointFolder_NamesIt()
+    {
+        Directory.Delete(_folder["hf"], recursive: true);
+        Refuses<ModelLoadException>("no such checkpoint folder");
+    }
+
+    [TestCase("config.json")]
+    [TestCase("preprocessor_config.json")]
+    [TestCase("tokenizer.json")]
+    [TestCase("tokenizer_config.json")]
+    [TestCase("model.safetensors")]
+    public void Export_MissingFile_NamesIt(string name)
+    {
+        File.Delete(Path.Combine(_folder["hf"], name));
+        Refuses<ModelLoadException>(name);
+    }
+
+    [TestCase("{\"model_type\": \"unified_decoder\"", "not valid JSON")]
+    [TestCase("[1]", "expected a JSON object")]
+    [TestCase("{\"model_type\": 3}", "model_type: expected a string, found 3")]
+    [TestCase("{\"model_type\": \"unified_decoder\", \"model_type\": \"x\"}", "not valid JSON")]
+    [TestCase("{}", "model_type is missing")]
+    public void Export_BadConfig_SaysWhat(string json, string message)
+    {
+        File.WriteAllText(Path.Combine(_folder["hf"], "config.json"), json);
+        Refuses<ModelLoadException>(message);
+    }
+
+    [Test]
+    public void Export_UnknownModelType_NamesIt()
+    {
+        Config(config => config["model_type"] = "mamba");
+        Refuses<UnsupportedModelException>("model_type", "found mamba", "not implemented");
+    }
+
+    [Test]
+    public void Export_VisionEncoder_SaysSo()
+    {
+        Config(config =>
+        {
+            config["model_type"] = "llava";
+            config["vision_config"] = new JsonObject { ["model_type"] = "clip_vision_model" };
+        });
+        Refuses<UnsupportedModelException>("found llava", "vision encoder");
+    }
+
+    [TestCase("rope_scaling")]
+    [TestCase("sliding_window")]
+    public void Export_UnknownConfigKey_NamesIt(string key)
+    {
+        Config(config => config[key] = 7);
+        Refuses<UnsupportedModelException>(key);
+    }
+
+    [TestCase("hidden_act", "gelu")]
+    [TestCase("attention_bias", true)]
+    public void Export_UnimplementedValue_NamesIt(string key, object value)
+    {
+        Config(config => config[key] = JsonValue.Create(value));
+        Refuses<UnsupportedModelException>(key, value.ToString()!);
+    }
+
+    [TestCase("hidden_size", -1)]
+    [TestCase("num_hidden_layers", 0)]
+    [TestCase("num_attention_heads", 3)]
+    [TestCase("image_token_id", 5000)]
+    [TestCase("eos_token_id", 96)]
+    [TestCase("vocab_size", 1.5)]
+    public void Export_ImpossibleValue_NamesIt(string key, double value)
+    {
+        Config(config => config[key] = value == Math.Floor(value) ? JsonValue.Create((int)value) : JsonValue.Create(value));
+        Refuses<ModelLoadException>(key);
+    }
+
+    [TestCase("do_rescale")]
+    [TestCase("crop_size")]
+    public void Export_UnknownPreprocessorKey_NamesIt(string key)
+    {
+        string path = Path.Combine(_folder["hf"], "preprocessor_config.json");
+        JsonObject config = JsonNode.Parse(File.ReadAllText(path))!.AsObject();
+        config[key] = true;
+        File.WriteAllText(path, config.ToJsonString());
+        Refuses<UnsupportedModelException>(key, "preprocessor_config.json");
+    }
+
+    [Test]
+    public void Export_MissingTensor_NamesIt()
+    {
+        Rewrite(tensors => [.. tensors.Where(tensor => tensor.Name != "model.layers.1.mlp.up_proj.weight")]);
+        Refuses<ModelLoadException>("model.layers.1.mlp.up_proj.weight", "[96, 64]", "missing");
+    }
+
+    [Test]
+    public void Export_ExtraTensor_NamesIt()
+    {
+        Rewrite(tensors => [.. tensors, ("model.layers.0.self_attn.q_norm.weight", [16], new float[16])]);
+        Refuses<ModelLoadException>("no use for tensor model.layers.0.self_attn.q_norm.weight");
+    }
+
+    [Test]
+    public void Export_HeadBesideTiedEmbedding_NamesIt()
+    {
+        Rewrite(tensors => [.. tensors, ("lm_head.weight", [96, 64], new float[96 * 64])]);
+        Refuses<ModelLoadException>("no use for tensor lm_head.weight");
+    }
+
+    [Test]
+    public void Export_WrongShape_NamesBoth()
+    {
+        Rewrite(tensors => [.. tensors.Select(tensor => tensor.Name == "model.norm.weight" ? (tensor.Name, [32, 2], tensor.Numbers) : tensor)]);
+        Refuses<ModelLoadException>("model.norm.weight", "[64]", "[32, 2]");
+    }
+
+    [TestCase("I64", 8)]
+    [TestCase("U8", 1)]
+    public void Export_WrongType_NamesIt(string dtype, int bytes)
+    {
+        Header(header =>
+        {
+            JsonObject entry = header["model.norm.weight"]!.AsObject();
+            long begin = (long)entry["data_offsets"]![0]!, end = (long)entry["data_offsets"]![1]!;
+            entry["dtype"] = dtype;
+            entry["shape"] = new JsonArray((end - begin) / bytes);
+        });
+        Refuses<ModelLoadException>("model.norm.weight", dtype);
+    }
+
+    [TestCase(float.NaN)]
+    [TestCase(float.PositiveInfinity)]
+    public void Export_NotFinite_NamesTensor(float number)
+    {
+        Rewrite(tensors =>
+        {
+            tensors.Single(tensor => tensor.Name == "model.layers.1.self_attn.o_proj.weight").Numbers[77] = number;
+            return tensors;
+        });
+        Refuses<ModelLoadException>("model.layers.1.self_attn.o_proj.weight", "NaN or infinity");
+    }
+
+    [TestCase(0)]
+    [TestCase(7)]
+    [TestCase(2000)]
+    [TestCase(-1)]
+    public void Export_TruncatedFile_SaysSo(int length)
+    {
+        using (FileStream file = new(Weights, FileMode.Open))
+            file.SetLength(length < 0 ? file.Length + length : length);
+        Refuses<ModelLoadException>("model.safetensors", "download the checkpoint again");
+    }
+
+    [TestCase(1L << 40)]
+    [TestCase(-1L)]
+    [TestCase(long.MinValue)]
+    public void Export_HeaderLongerThanFile_SaysSo(long headerBytes)
+    {
+        SafetensorsWriter.WriteRaw(Weights, "{}", [], headerBytes);
+        Refuses<ModelLoadException>("header", "follow");
+    }
+
+    [Test]
+    public void Export_OverlappingTensors_NamesThem()
+    {
+        Shift("model.norm.weight", -2);
+        Refuses<ModelLoadException>("model.norm.weight overlaps");
+    }
+
+    [Test]
+    public void Export_Hole_NamesIt()
+    {
+        Rewrite(tensors => tensors, spareBytes: 6);
+        Refuses<ModelLoadException>("6 bytes after the last tensor");
+    }
+
+    [TestCase("{\"a\":{\"dtype\":\"F32\",\"shape\":[1],\"data_offsets\":[4,8]}}", "a hole of 4 bytes")]
+    [TestCase("{\"a\":{\"dtype\":\"F32\",\"shape\":[2],\"data_offsets\":[0,8]},\"a\":{\"dtype\":\"F32\",\"shape\":[2],\"data_offsets\":[0,8]}}", "names a twice")]
+    [TestCase("{\"a\":{\"dtype\":\"F32\",\"shape\":[2],\"data_offsets\":[0,8]},\"b\":{\"dtype\":\"F32\",\"shape\":[2],\"data_offsets\":[0,8]}}", "b overlaps a")]
+    [TestCase("{\"a\":{\"dtype\":\"F32\",\"shape\":[2],\"data_offsets\":[8,0]}}", "data_offsets 8 to 0")]
+    [TestCase("{\"a\":{\"dtype\":\"F32\",\"shape\":[3],\"data_offsets\":[0,12]}}", "leave the 8 bytes")]
+    [TestCase("{\"a\":{\"dtype\":\"F32\",\"shape\":[3],\"data_offsets\":[0,8]}}", "does not take the 8 bytes")]
+    [TestCase("{\"a\":{\"dtype\":\"F32\",\"shape\":[-2],\"data_offsets\":[0,8]}}", "expected an array of whole numbers")]
+    [TestCase("{\"a\":{\"dtype\":\"F32\",\"shape\":[4294967296,4294967296],\"data_offsets\":[0,8]}}", "does not take")]
+    [TestCase("{\"a\":{\"dtype\":\"F32\",\"shape\":[2],\"data_offsets\":[0,1e30]}}", "expected an array of whole numbers")]
+    [TestCase("{\"a\":{\"dtype\":\"F4\",\"shape\":[2],\"data_offsets\":[0,8]}}", "F4 is not supported")]
+    [TestCase("{\"a\":{\"dtype\":\"3\",\"shape\":[2],\"data_offsets\":[0,8]}}", "3 is not supported")]
+    [TestCase("{\"a\":{\"dtype\":\"F32\",\"shape\":[2]}}", "expected dtype, shape and two data_offsets")]
+    [TestCase("{\"a\":{\"dtype\":\"F32\",\"shape\":[2],\"data_offsets\":[0,8],\"x\":1}}", "found x")]
+    [TestCase("{\"a\":[[[[[[1]]]]]]}", "not valid JSON")]
+    [TestCase("{\"a\":5}", "expected an object")]
+    [TestCase("[]", "expected a JSON object as header")]
+    [TestCase("{\"a\"", "not valid JSON")]
+    public void Export_BadHeader_SaysWhat(string header, string message)
+    {
+        SafetensorsWriter.WriteRaw(Weights, header, new byte[8]);
+        Refuses<ModelLoadException>("model.safetensors", message);
+    }
+
+    [Test]
+    public void Export_MissingShard_NamesIt()
+    {
+        Shards();
+        File.Delete(Path.Combine(_folder["hf"], "model-00002-of-00003.safetensors"));
+        Refuses<ModelLoadException>("model-00002-of-00003.safetensors", "shard is missing");
+    }
+
+    [TestCase("../outside.safetensors")]
+    [TestCase("/tmp/outside.safetensors")]
+    [TestCase("..")]
+    [TestCase("")]
+    public void Export_ShardElsewhere_Refused(string shard)
+    {
+        Shards();
+        Index(map => map["model.norm.weight"] = shard);
+        Refuses<ModelLoadException>("expected file names ending in .safetensors");
+    }
+
+    [Test]
+    public void Export_IndexNamesUnknownTensor_SaysSo()
+    {
+        Shards();
+        Index(map => map["model.other.weight"] = "model-00001-of-00003.safetensors");
+        Refuses<ModelLoadException>("model.other.weight should be in model-00001-of-00003.safetensors");
+    }
+
+    [Test]
+    public void Export_IndexLacksTensor_SaysSo()
+    {
+        Shards();
+        Index(map => map.Remove("model.norm.weight"));
+        Refuses<ModelLoadException>("model.norm.weight, which weight_map does not name");
+    }
+
+    [Test]
+    public void Export_TensorInTwoShards_SaysSo()
+    {
+        Shards();
+        File.Copy(Path.Combine(_folder["hf"], "model-00001-of-00003.safetensors"), Path.Combine(_folder["hf"], "model-00002-of-00003.safetensors"), overwrite: true);
+        Refuses<ModelLoadException>("is in another shard too");
+    }
+
+    private void Refuses<TException>(params string[] fragments)
+        where TException : Exception
+    {
+        TException? exception = Assert.Throws<TException>(() => Exporter.Export(new ExportOptions { CheckpointFolder = _folder["hf"], OutputFolder = _folder["out"] }));
+        TestContext.Out.WriteLine(exception!.Message.Replace(_folder.Path, "…", StringComparison.Ordinal));
+        foreach (string fragment in fragments)
+            Assert.That(exception.Message, Does.Contain(fragment));
+        Assert.That(exception.Message, Does.Not.Contain('\n'));
+        Assert.That(Directory.GetFileSystemEntries(_folder.Path).Select(Path.GetFileName), Is.SubsetOf(new[] { "hf" }), "nothing is left");
+    }
+
+    private void Config(Action<JsonObject> change)
+    {
+        string path = Path.Combine(_folder["hf"], "config.json");
+        JsonObject config = JsonNode.Parse(File.ReadAllText(path))!.AsObject();
+        change(config);
+        File.WriteAllText(path, config.ToJsonString());
+    }
+
+    private void Rewrite(Func<(string Name, long[] Shape, float[] Numbers)[], (string Name, long[] Shape, float[] Numbers)[]> change, int spareBytes = 0)
+    {
+        SafetensorsWriter.Write(Weights, "BF16", change([.. new TinyModel().Tensors().Select(entry => (entry.Key, entry.Value.Shape, entry.Value.Numbers))]));
+        File.WriteAllBytes(Weights, [.. File.ReadAllBytes(Weights), .. new byte[spareBytes]]);
+    }
+
+    private void Header(Action<JsonObject> change)
+    {
+        byte[] file = File.ReadAllBytes(Weights);
+        int start = 8 + (int)BitConverter.ToInt64(file);
+        JsonObject header = JsonNode.Parse(file.AsSpan(8, start - 8))!.AsObject();
+        change(header);
+        SafetensorsWriter.WriteRaw(Weights, header.ToJsonString(), file[start..]);
+    }
+
+    private void Shift(string tensor, int bytes) => Header(header =>
+    {
+        JsonArray offsets = header[tensor]!["data_offsets"]!.AsArray();
+        offsets[0] = (long)offsets[0]! + bytes;
+        offsets[1] = (long)offsets[1]! + bytes;
+    });
+
+    private void Shards()
+    {
+        File.Delete(Weights);
+        new TinyModel().Write(_folder["hf"], shards: 3);
+    }
+
+    private void Index(Action<JsonObject> change)
+    {
+        string path = Path.Combine(_folder["hf"], "model.safetensors.index.json");
+        JsonObject index = JsonNode.Parse(File.ReadAllText(path))!.AsObject();
+        change(index["weight_map"]!.AsObject());
+        File.WriteAllText(path, index.ToJsonString());
+    }
+}

@@ -1,0 +1,142 @@
+using System.Text.Json.Nodes;
+using OnnxVlm.Export.Tests.Support;
+using OnnxVlm.ModelFolder;
+
+namespace OnnxVlm.Export.Tests.ModelFolder;
+
+[TestFixture]
+public sealed class ModelManifestTests
+{
+    private TemporaryFolder _folder = null!;
+
+    private string Manifest => Path.Combine(_folder["out"], ModelManifest.FileName);
+
+    [SetUp]
+    public void SetUp()
+    {
+        _folder = new TemporaryFolder();
+        new TinyModel().Write(_folder["hf"]);
+        Exporter.Export(new ExportOptions { CheckpointFolder = _folder["hf"], OutputFolder = _folder["out"] });
+    }
+
+    [TearDown]
+    public void TearDown() => _folder.Dispose();
+
+    [Test]
+    public void Load_NoFolder_SaysSo() =>
+        Assert.That(() => ModelManifest.Load(_folder["none"]), Throws.TypeOf<ModelLoadException>().With.Message.Contains("no such model folder"));
+
+    [Test]
+    public void Load_NoManifest_SaysSo() =>
+        Assert.That(() => ModelManifest.Load(_folder["hf"]), Throws.TypeOf<ModelLoadException>().With.Message.Contains("onnxvlm.json: missing"));
+
+    [TestCase("format_version", "2", "format_version: expected 1, found 2")]
+    [TestCase("precision", "\"fp64\"", "precision: expected fp32, fp16, int8, int4, found \"fp64\"")]
+    [TestCase("context_length", "0", "context_length")]
+    [TestCase("context_length", "\"many\"", "context_length")]
+    [TestCase("end_token_ids", "[]", "end_token_ids")]
+    [TestCase("end_token_ids", "[96]", "end_token_ids: expected 0 to 95, found 96")]
+    [TestCase("image", "null", "image")]
+    [TestCase("surprise", "1", "surprise")]
+    [TestCase("files", "{\"../evil\": \"00\"}", "plain file names")]
+    [TestCase("files", "{\"model.onnx\": \"00\"}", "files.model.onnx: expected 64")]
+    [TestCase("files", "{}", "expected an entry for model.onnx")]
+    public void Load_BadValue_NamesKey(string key, string json, string message)
+    {
+        Change(manifest => manifest[key] = JsonNode.Parse(json));
+        Refuses(message);
+    }
+
+    [TestCase("architecture")]
+    [TestCase("files")]
+    [TestCase("image")]
+    public void Load_MissingKey_NamesIt(string key)
+    {
+        Change(manifest => manifest.Remove(key));
+        Refuses(key);
+    }
+
+    [Test]
+    public void Load_PlaceholderBeyondVocabulary_NamesKey()
+    {
+        Change(manifest => manifest["image"]!["tokens"]!["placeholder"] = 96);
+        Refuses("image.tokens.placeholder: expected 0 to 95, found 96");
+    }
+
+    [Test]
+    public void Load_DuplicateKey_Refused()
+    {
+        File.WriteAllText(Manifest, File.ReadAllText(Manifest).Replace("{\n  \"format", "{\n  \"architecture\": \"x\",\n  \"format", StringComparison.Ordinal));
+        Refuses("onnxvlm.json");
+    }
+
+    [Test]
+    public void Load_NotJson_SaysSo()
+    {
+        File.WriteAllText(Manifest, "hello");
+        Refuses("onnxvlm.json");
+    }
+
+    [Test]
+    public void VerifyFiles_ChangedByte_NamesFileAndHashes()
+    {
+        var manifest = ModelManifest.Load(_folder["out"]);
+        string path = Path.Combine(_folder["out"], "model.onnx.data");
+        byte[] bytes = File.ReadAllBytes(path);
+        bytes[^1] ^= 1;
+        File.WriteAllBytes(path, bytes);
+        ModelLoadException? exception = Assert.Throws<ModelLoadException>(() => manifest.VerifyFiles(_folder["out"]));
+        Assert.That(exception!.Message, Does.Contain(path).And.Contain(manifest.Files["model.onnx.data"]).And.Contain(ModelManifest.HashFile(path)).And.Contain("again"));
+    }
+
+    [Test]
+    public void VerifyFiles_MissingFile_NamesIt()
+    {
+        File.Delete(Path.Combine(_folder["out"], "tokenizer.json"));
+        Assert.That(() => ModelManifest.Load(_folder["out"]).VerifyFiles(_folder["out"]), Throws.TypeOf<ModelLoadException>().With.Message.Contains("tokenizer.json").And.Message.Contains("missing"));
+    }
+
+    [Test]
+    public void VerifyFiles_LinkOut_Refused()
+    {
+        string path = Path.Combine(_folder["out"], "model.onnx.data");
+        File.Move(path, _folder["elsewhere"]);
+        File.CreateSymbolicLink(path, _folder["elsewhere"]);
+        Assert.That(() => ModelManifest.Load(_folder["out"]).VerifyFiles(_folder["out"]), Throws.TypeOf<ModelLoadException>().With.Message.Contains("found a link"));
+    }
+
+    [Test]
+    public void VerifyFiles_LinkInside_Accepted()
+    {
+        string path = Path.Combine(_folder["out"], "model.onnx.data");
+        File.Move(path, Path.Combine(_folder["out"], "blob"));
+        File.CreateSymbolicLink(path, "blob");
+        Assert.That(() => ModelManifest.Load(_folder["out"]).VerifyFiles(_folder["out"]), Throws.Nothing);
+    }
+
+    [Test]
+    public void VerifyFiles_FolderIsALink_Accepted()
+    {
+        Directory.CreateSymbolicLink(_folder["link"], _folder["out"]);
+        Assert.That(() => ModelManifest.Load(_folder["link"]).VerifyFiles(_folder["link"]), Throws.Nothing);
+    }
+
+    [Test]
+    public void VerifyFiles_Cancelled_Throws() =>
+        Assert.That(() => ModelManifest.Load(_folder["out"]).VerifyFiles(_folder["out"], new CancellationToken(canceled: true)), Throws.InstanceOf<OperationCanceledException>());
+
+    private void Refuses(string message)
+    {
+        ModelLoadException? exception = Assert.Throws<ModelLoadException>(() => ModelManifest.Load(_folder["out"]));
+        TestContext.Out.WriteLine(exception!.Message.Replace(_folder.Path, "…", StringComparison.Ordinal));
+        Assert.That(exception.Message, Does.Contain(message).And.Contain("again"));
+        Assert.That(exception.Message, Does.Not.Contain('\n'));
+    }
+
+    private void Change(Action<JsonObject> change)
+    {
+        JsonObject manifest = JsonNode.Parse(File.ReadAllText(Manifest))!.AsObject();
+        change(manifest);
+        File.WriteAllText(Manifest, manifest.ToJsonString());
+    }
+}

@@ -1,0 +1,77 @@
+using OnnxVlm.Export.Tests.Support;
+
+namespace OnnxVlm.Export.Tests.Quantization;
+
+/// <summary>int8 and int4 exports against the reference, with the checkpoint's weights and with the weights that the folder really has.</summary>
+[TestFixture]
+public sealed class QuantizedExportTests
+{
+    private static readonly object[] Cases =
+    [
+        new object[] { Precision.Int8, 32, true },
+        new object[] { Precision.Int8, 64, false },
+        new object[] { Precision.Int8, 128, true },
+        new object[] { Precision.Int4, 32, false },
+        new object[] { Precision.Int4, 64, true },
+        new object[] { Precision.Int4, 128, false },
+    ];
+
+    [TestCaseSource(nameof(Cases))]
+    public void Logits_ExactActivations_MatchReferenceOnDequantizedWeights(Precision precision, int blockSize, bool tied)
+    {
+        (double toDequantized, _) = Measure(precision, blockSize, tied, accuracyLevel: 0);
+        Assert.That(toDequantized, Is.LessThanOrEqualTo(2e-4));
+    }
+
+    [TestCaseSource(nameof(Cases))]
+    public void Logits_EightBitActivations_StayNearReference(Precision precision, int blockSize, bool tied)
+    {
+        (double toDequantized, double toCheckpoint) = Measure(precision, blockSize, tied, accuracyLevel: 4);
+        Assert.That(toDequantized, Is.LessThanOrEqualTo(0.03), "parts of the largest logit: activations in 8 bits");
+        Assert.That(toCheckpoint, Is.LessThanOrEqualTo(precision == Precision.Int8 ? 0.03 : 0.5), "parts of the largest logit: random weights are the worst case");
+    }
+
+    [Test]
+    public void Report_Int4_NamesErrorOfEachMatrix()
+    {
+        using TemporaryFolder folder = new();
+        TinyModel model = Model(tied: true);
+        model.Write(folder["hf"]);
+        ExportReport report = Exporter.Export(new ExportOptions { CheckpointFolder = folder["hf"], OutputFolder = folder["out"], Precision = Precision.Int4, BlockSize = 32 });
+
+        // Embedding, and four matrices a layer: packed qkv, output, packed gate/up, down.
+        Assert.That(report.Quantized, Has.Count.EqualTo(1 + (4 * model.Layers)));
+        Assert.That(report.Quantized.Where(tensor => tensor.Bits == 8).Select(tensor => tensor.RelativeError), Is.All.InRange(1e-4, 0.01));
+        Assert.That(report.Quantized.Where(tensor => tensor.Bits == 4).Select(tensor => tensor.RelativeError), Is.All.InRange(0.05, 0.1));
+        foreach (TensorReport tensor in report.Quantized)
+            TestContext.Out.WriteLine($"{tensor.Name}: {tensor.Bits} bits, relative error {tensor.RelativeError:P2}, largest {tensor.MaxError:F4}");
+    }
+
+    /// <summary>Largest difference in parts of the largest logit (with exact activations: as it is).</summary>
+    private static (double ToDequantized, double ToCheckpoint) Measure(Precision precision, int blockSize, bool tied, int accuracyLevel)
+    {
+        using TemporaryFolder folder = new();
+        TinyModel model = Model(tied);
+        model.Write(folder["hf"]);
+        ExportOptions options = new() { CheckpointFolder = folder["hf"], OutputFolder = folder["out"], Precision = precision, BlockSize = blockSize };
+        Exporter.Export(options, ExportTarget.For(options) with { AccuracyLevel = accuracyLevel }, progress: null, CancellationToken.None);
+
+        Sequence sequence = new Sequence(model, 7).Text(3).Image(2, 3).Text(5);
+        ReferenceDecoder reference = new(folder["hf"]);
+        double[] exact = reference.Logits(sequence.Ids, sequence.Patches)[^1];
+        Dequantizer.Replace(reference, folder["out"]);
+        double[] dequantized = reference.Logits(sequence.Ids, sequence.Patches)[^1];
+        using GraphRunner graph = new(folder["out"]);
+        float[] found = graph.Run(sequence.Ids, sequence.Patches);
+
+        double scale = exact.Max(Math.Abs);
+        double toDequantized = Largest(found, dequantized), toCheckpoint = Largest(found, exact);
+        TestContext.Out.WriteLine($"{precision} block {blockSize}, accuracy level {accuracyLevel}: max |difference| {toDequantized:E2} to dequantized weights, {toCheckpoint:F3} to the checkpoint; logits up to {scale:F1}");
+        return accuracyLevel == 0 ? (toDequantized, toCheckpoint) : (toDequantized / scale, toCheckpoint / scale);
+    }
+
+    private static double Largest(float[] found, double[] expected) => found.Zip(expected, (a, b) => Math.Abs(a - b)).Max();
+
+    /// <summary>Widths with and without whole blocks: 128 and 160.</summary>
+    private static TinyModel Model(bool tied) => new() { Seed = 11, Hidden = 128, Intermediate = 160, Heads = 4, KeyValueHeads = 2, HeadSize = 32, Tied = tied };
+}

@@ -1,0 +1,62 @@
+using OnnxVlm.Export.Onnx.Proto;
+
+namespace OnnxVlm.Export.Tests.Support;
+
+/// <summary>Reads the quantized matrices of an exported model folder back, after the description of MatMulNBits and GatherBlockQuantized.</summary>
+internal static class Dequantizer
+{
+    /// <summary>Puts the weights that the folder really has into the reference.</summary>
+    public static void Replace(ReferenceDecoder reference, string folder)
+    {
+        ModelProto model = ModelProto.Parser.ParseFrom(File.ReadAllBytes(Path.Combine(folder, "model.onnx")));
+        foreach (TensorProto scales in model.Graph.Initializer.Where(tensor => tensor.Name.EndsWith(".scales", StringComparison.Ordinal)))
+        {
+            string name = scales.Name[..^".scales".Length];
+            TensorProto codes = model.Graph.Initializer.Single(tensor => tensor.Name == $"{name}.codes");
+            byte[] codeBytes = Bytes(folder, codes), scaleBytes = Bytes(folder, scales);
+            int rows = (int)scales.Dims[0], blocks = (int)scales.Dims[1], blockSize = BlockSize(model, codes.Name), row = 0;
+            string[] parts = PartsOf(name);
+            int width = parts.Sum(part => reference.Weights[part].Length) / rows;
+            foreach (string part in parts)
+            {
+                double[] weights = reference.Weights[part];
+                for (int i = 0; i < weights.Length; i++)
+                    weights[i] = Weight(codeBytes, scaleBytes, ((row + (i / width)) * blocks) + (i % width / blockSize), i % width % blockSize, codeBytes.Length / rows / blocks, blockSize);
+                row += weights.Length / width;
+            }
+        }
+    }
+
+    private static double Weight(byte[] codes, byte[] scales, int block, int inBlock, int blockBytes, int blockSize)
+    {
+        double scale = BitConverter.ToSingle(scales, block * 4);
+        int start = block * blockBytes;
+        return blockBytes == blockSize
+            ? (codes[start + inBlock] - 128) * scale
+            : (((codes[start + (inBlock / 2)] >> (4 * (inBlock % 2))) & 15) - 8) * scale;
+    }
+
+    private static int BlockSize(ModelProto model, string codes)
+    {
+        NodeProto node = model.Graph.Node.First(node => node.Input.Contains(codes));
+        return (int)node.Attribute.Single(attribute => attribute.Name == "block_size").I;
+    }
+
+    private static string[] PartsOf(string name) => name switch
+    {
+        _ when name.EndsWith(".qkv_proj", StringComparison.Ordinal) => [.. new[] { "q", "k", "v" }.Select(part => name.Replace(".qkv_proj", $".{part}_proj.weight", StringComparison.Ordinal))],
+        _ when name.EndsWith(".gate_up_proj", StringComparison.Ordinal) => [.. new[] { "gate", "up" }.Select(part => name.Replace(".gate_up_proj", $".{part}_proj.weight", StringComparison.Ordinal))],
+        _ => [$"{name}.weight"],
+    };
+
+    private static byte[] Bytes(string folder, TensorProto tensor)
+    {
+        Assert.That(tensor.DataLocation, Is.EqualTo(TensorProto.Types.DataLocation.External));
+        long offset = long.Parse(tensor.ExternalData.Single(entry => entry.Key == "offset").Value, System.Globalization.CultureInfo.InvariantCulture);
+        byte[] bytes = new byte[long.Parse(tensor.ExternalData.Single(entry => entry.Key == "length").Value, System.Globalization.CultureInfo.InvariantCulture)];
+        using FileStream file = File.OpenRead(Path.Combine(folder, "model.onnx.data"));
+        file.Position = offset;
+        file.ReadExactly(bytes);
+        return bytes;
+    }
+}

@@ -4,7 +4,7 @@ namespace OnnxVlm.Imaging;
 
 /// <summary>
 /// The one EXIF value this library uses, from a TIFF block (TIFF 6.0, section 2). The other tags, sub-directories, maker notes and thumbnails
-/// are not touched: a block of 64 KiB can make a full reader hold gigabytes, since many tags may point at the same bytes.
+/// are not touched: thousands of tags may point at the same bytes, so that a full reader can be made to hold gigabytes by a block of 64 KiB.
 /// </summary>
 internal static class ExifBlock
 {

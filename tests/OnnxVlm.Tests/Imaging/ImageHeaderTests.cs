@@ -1,3 +1,5 @@
+using MetadataExtractor;
+using MetadataExtractor.Formats.Exif;
 using OnnxVlm.Imaging;
 
 namespace OnnxVlm.Tests.Imaging;
@@ -36,6 +38,29 @@ public sealed class ImageHeaderTests
     [TestCase("6.webp")]
     public void Read_ExifOfOtherFormats_GivesOrientation(string file) =>
         Assert.That(ImageHeader.Read(ImagingData.Read($"orientation/{file}")).Orientation, Is.EqualTo(ImageOrientation.Rotate90));
+
+    [TestCase("orientation/6.png")]
+    [TestCase("orientation/6.webp")]
+    [TestCase("orientation/1.jpg")]
+    [TestCase("orientation/5.jpg")]
+    [TestCase("orientation/8.jpg")]
+    public void Read_Exif_AgreesWithMetadataExtractor(string file)
+    {
+        byte[] encoded = ImagingData.Read(file);
+        int expected = ImageMetadataReader.ReadMetadata(new MemoryStream(encoded)).OfType<ExifIfd0Directory>().Single().GetInt32(ExifDirectoryBase.TagOrientation);
+        Assert.That((int)ImageHeader.Read(encoded).Orientation, Is.EqualTo(expected));
+    }
+
+    [TestCase(0)]
+    [TestCase(9)]
+    [TestCase(0x0106)]
+    public void Read_NonsenseOrientation_IsUpright(int value)
+    {
+        byte[] jpeg = ImagingData.Read("orientation/6.jpg");
+        int entry = jpeg.AsSpan().IndexOf(new byte[] { 0x01, 0x12, 0x00, 0x03 });
+        (jpeg[entry + 8], jpeg[entry + 9]) = ((byte)(value >> 8), (byte)value);
+        Assert.That(ImageHeader.Read(jpeg).Orientation, Is.EqualTo(ImageOrientation.Upright));
+    }
 
     [TestCase("", "an empty file")]
     [TestCase("Not an image.", "text")]

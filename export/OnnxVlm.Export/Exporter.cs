@@ -17,8 +17,14 @@ public static class Exporter
     private static readonly string[] RequiredTokenizerFiles = ["tokenizer.json", "tokenizer_config.json"];
     private static readonly string[] OptionalTokenizerFiles = ["special_tokens_map.json", "added_tokens.json"];
 
+    /// <summary>One file of Architectures/ each.</summary>
+    private static readonly Dictionary<string, Func<ModelGraph, HfConfig, HfConfig, ModelDescription>> Builders = new(StringComparer.Ordinal)
+    {
+        [UnifiedDecoder.ModelType] = UnifiedDecoder.Build,
+    };
+
     /// <summary>The <c>model_type</c> values that can be exported.</summary>
-    public static IReadOnlyList<string> Architectures { get; } = [UnifiedDecoder.ModelType];
+    public static IReadOnlyCollection<string> Architectures => Builders.Keys;
 
     /// <summary>
     /// Exports a checkpoint. The graph is built first, and everything that can be wrong with a checkpoint's form is found then; the weights are streamed after
@@ -45,7 +51,7 @@ public static class Exporter
         HfConfig images = HfConfig.Load(options.CheckpointFolder, "preprocessor_config.json");
         using Checkpoint weights = Checkpoint.Open(options.CheckpointFolder);
         ModelGraph graph = new(weights, target);
-        ModelDescription model = UnifiedDecoder.Build(graph, config, images);
+        ModelDescription model = Builders[architecture](graph, config, images);
         config.RefuseUnread(architecture);
         images.RefuseUnread(architecture);
         weights.RefuseUnused(architecture);
@@ -67,7 +73,7 @@ public static class Exporter
                 Quantized = [.. graph.Graph.Sources.OfType<QuantizedRows>().Select(rows => rows.Report())],
             };
         }
-        catch (IOException exception)
+        catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
         {
             throw new ModelLoadException($"{options.OutputFolder}: cannot be written ({exception.Message}); it needs {graph.Graph.DataBytes} bytes; nothing was left there", exception);
         }
@@ -103,7 +109,7 @@ public static class Exporter
     private static string RefuseUnknownArchitecture(HfConfig config)
     {
         string architecture = config.Require<string>("model_type");
-        if (Architectures.Contains(architecture))
+        if (Builders.ContainsKey(architecture))
             return architecture;
         string reason = config.Has("vision_config") || config.Has("vision_tower") || config.Has("mm_vision_tower")
             ? "it has a vision encoder, and OnnxVlm exports encoder-free models"

@@ -1,5 +1,6 @@
 using OnnxVlm.Export.Onnx;
 using OnnxVlm.Export.Quantization;
+using OnnxVlm.Export.Safetensors;
 
 namespace OnnxVlm.Export.Blocks;
 

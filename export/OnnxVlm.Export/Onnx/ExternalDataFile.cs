@@ -1,3 +1,5 @@
+using System.Collections.Concurrent;
+using System.Runtime.ExceptionServices;
 using Microsoft.Win32.SafeHandles;
 
 namespace OnnxVlm.Export.Onnx;
@@ -14,11 +16,12 @@ internal sealed class ExternalDataFile : IDisposable
     private readonly SafeFileHandle _handle;
     private long _bytesWritten;
 
-    /// <summary>Creates the file at its final size.</summary>
+    /// <summary>Creates the file at its final size; a disk without that much room is found out here.</summary>
+    /// <exception cref="IOException">The file exists already, or the disk is full.</exception>
     public ExternalDataFile(string path, long sizeBytes)
     {
         _path = path;
-        _handle = File.OpenHandle(path, FileMode.CreateNew, FileAccess.Write, FileShare.None, FileOptions.None);
+        _handle = File.OpenHandle(path, FileMode.CreateNew, FileAccess.Write, FileShare.None, FileOptions.None, preallocationSize: sizeBytes);
         RandomAccess.SetLength(_handle, sizeBytes);
     }
 
@@ -39,7 +42,7 @@ internal sealed class ExternalDataFile : IDisposable
         ParallelOptions options = new() { MaxDegreeOfParallelism = Environment.ProcessorCount, CancellationToken = cancellationToken };
         try
         {
-            Parallel.ForEach(Chunks(sources), options, chunk =>
+            Parallel.ForEach(Partitioner.Create(Chunks(sources), EnumerablePartitionerOptions.NoBuffering), options, chunk =>
             {
                 cancellationToken.ThrowIfCancellationRequested();
                 chunk.Source.WriteRows(chunk.FirstRow, chunk.RowCount, this);
@@ -49,7 +52,7 @@ internal sealed class ExternalDataFile : IDisposable
         catch (AggregateException exception)
         {
             // One cause is enough for a message; the others are the same disk or the same checkpoint.
-            System.Runtime.ExceptionServices.ExceptionDispatchInfo.Throw(exception.Flatten().InnerExceptions[0]);
+            ExceptionDispatchInfo.Throw(exception.Flatten().InnerExceptions[0]);
         }
 
         if (_bytesWritten != total)

@@ -1,3 +1,4 @@
+using System.Numerics.Tensors;
 using System.Runtime.InteropServices;
 
 namespace OnnxVlm.Export.Onnx;
@@ -19,8 +20,11 @@ internal sealed class MemoryWeights(Initializer initializer, byte[] bytes) : Wei
     {
         if (type == ElementType.Float32)
             return MemoryMarshal.AsBytes(numbers).ToArray();
+        float largest = TensorPrimitives.MaxMagnitude(numbers);
+        if (largest > (float)Half.MaxValue)
+            throw new ModelLoadException($"{name}: a weight of {largest} does not fit 16 bits (65504 at most); export it as fp32, int8 or int4");
         byte[] bytes = new byte[numbers.Length * sizeof(ushort)];
-        FloatRows.ToHalf(name, numbers, MemoryMarshal.Cast<byte, Half>(bytes.AsSpan()));
+        TensorPrimitives.ConvertToHalf(numbers, MemoryMarshal.Cast<byte, Half>(bytes.AsSpan()));
         return bytes;
     }
 

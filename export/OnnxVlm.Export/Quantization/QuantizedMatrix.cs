@@ -1,4 +1,5 @@
 using OnnxVlm.Export.Onnx;
+using OnnxVlm.Export.Safetensors;
 
 namespace OnnxVlm.Export.Quantization;
 

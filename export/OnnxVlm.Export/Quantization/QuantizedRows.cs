@@ -1,5 +1,6 @@
 using System.Buffers;
 using OnnxVlm.Export.Onnx;
+using OnnxVlm.Export.Safetensors;
 
 namespace OnnxVlm.Export.Quantization;
 

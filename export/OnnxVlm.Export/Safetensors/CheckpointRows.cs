@@ -1,6 +1,4 @@
-using OnnxVlm.Export.Safetensors;
-
-namespace OnnxVlm.Export.Onnx;
+namespace OnnxVlm.Export.Safetensors;
 
 /// <summary>Matrices of the checkpoint stacked into one: rows of the first, then rows of the second. Packs Q, K and V, or gate and up, without a copy.</summary>
 internal sealed class CheckpointRows

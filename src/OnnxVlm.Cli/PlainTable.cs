@@ -2,7 +2,7 @@ using Spectre.Console;
 
 namespace OnnxVlm.Cli;
 
-/// <summary>Tables that look the same on a terminal and in a file: no frame, no colour, no line cut to a terminal's width when redirected.</summary>
+/// <summary>Tables without frames and colours; redirected, they are plain lines that no terminal's width cuts.</summary>
 internal static class PlainTable
 {
     public static Table Create(params string[] columns)
@@ -15,8 +15,16 @@ internal static class PlainTable
 
     public static void Write(Table table)
     {
-        if (Console.IsOutputRedirected)
-            AnsiConsole.Console.Profile.Width = 400;
-        AnsiConsole.Write(table);
+        if (!Console.IsOutputRedirected)
+        {
+            AnsiConsole.Write(table);
+            return;
+        }
+        StringWriter text = new();
+        IAnsiConsole console = AnsiConsole.Create(new AnsiConsoleSettings { Ansi = AnsiSupport.No, ColorSystem = ColorSystemSupport.NoColors, Out = new AnsiConsoleOutput(text) });
+        console.Profile.Width = 1000;
+        console.Write(table);
+        foreach (string line in text.ToString().TrimEnd().Split('\n'))
+            Console.Out.WriteLine(line.TrimEnd());
     }
 }

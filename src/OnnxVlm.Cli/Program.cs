@@ -7,9 +7,17 @@ namespace OnnxVlm.Cli;
 /// <summary>The <c>onnxvlm</c> command line. Exit codes: 0 done, 1 the work failed, 2 wrong arguments.</summary>
 internal static class Program
 {
-    private static async Task<int> Main(string[] args)
+    private static Task<int> Main(string[] args)
     {
         Console.OutputEncoding = new UTF8Encoding(encoderShouldEmitUTF8Identifier: false);
+        return RunAsync(args);
+    }
+
+    /// <summary>Runs one command line; tests call it in process.</summary>
+    /// <param name="args">The arguments.</param>
+    /// <returns>The exit code.</returns>
+    internal static async Task<int> RunAsync(params string[] args)
+    {
         RootCommand root = new("Unified vision-language models in .NET: an image and a question in, streamed text out.")
         {
             RunCommand.Create(),

@@ -9,6 +9,9 @@ public sealed record GenerationStatistics
     /// <summary>Tokens of the prompt that belong to images.</summary>
     public required int ImageTokens { get; init; }
 
+    /// <summary>Tokens of the prompt that were in the cache already, from an earlier answer with the same beginning.</summary>
+    public int CachedTokens { get; init; }
+
     /// <summary>Tokens of the answer, the end token not counted.</summary>
     public required int GeneratedTokens { get; init; }
 

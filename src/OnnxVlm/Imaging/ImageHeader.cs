@@ -15,7 +15,7 @@ public readonly record struct ImageHeader(ImageFormat Format, int WidthPx, int H
     private static readonly byte[] PngSignature = [0x89, (byte)'P', (byte)'N', (byte)'G', 0x0D, 0x0A, 0x1A, 0x0A];
 
     /// <summary>Reads the header of a PNG, JPEG, GIF, BMP or WebP file.</summary>
-    /// <param name="encoded">The whole file. A PNG or JPEG file that ends early is refused here.</param>
+    /// <param name="encoded">The whole file; what follows the header may be missing or damaged.</param>
     /// <exception cref="InvalidImageException">The format is none of these, or the header is damaged.</exception>
     public static ImageHeader Read(ReadOnlySpan<byte> encoded)
     {

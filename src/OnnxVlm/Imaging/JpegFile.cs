@@ -2,20 +2,43 @@ using System.Buffers.Binary;
 
 namespace OnnxVlm.Imaging;
 
-/// <summary>
-/// The structure of a JPEG file (ITU-T T.81, annex B): marker segments, and after each start of scan the entropy-coded data.
-/// The whole file is walked, without decoding. What libjpeg takes for a fatal error is refused here, because a program that uses libjpeg with its
-/// default error handler, as ORT Extensions does, is ended by such a file; one that ends before its end marker would keep it waiting forever.
-/// </summary>
+/// <summary>The structure of a JPEG file (ITU-T T.81, annex B): marker segments, and after each start of scan the entropy-coded data.</summary>
 internal static class JpegFile
 {
     private const byte Sof0 = 0xC0, Sof2 = 0xC2, Dht = 0xC4, Rst0 = 0xD0, Rst7 = 0xD7, Soi = 0xD8, Eoi = 0xD9, Sos = 0xDA, Dqt = 0xDB, Dri = 0xDD;
     private const byte App0 = 0xE0, App1 = 0xE1, App14 = 0xEE, App15 = 0xEF, Com = 0xFE, Tem = 0x01;
 
+    /// <summary>Reads up to the frame header; EXIF, where there is any, comes before it.</summary>
     public static ImageHeader ReadHeader(ReadOnlySpan<byte> encoded)
     {
-        var frame = new JpegFrame();
         var orientation = ImageOrientation.Upright;
+        int at = 2;
+        while (true)
+        {
+            byte marker = NextMarker(encoded, ref at);
+            if (marker is Tem or (>= Rst0 and <= Rst7))
+                continue;
+            if (marker is Eoi or Sos)
+                throw Damaged("it has no frame header");
+            ReadOnlySpan<byte> segment = ReadSegment(encoded, ref at, marker);
+            if (marker == App1 && segment.StartsWith("Exif\0\0"u8))
+                orientation = ExifBlock.ReadOrientation(segment[6..]);
+            if (marker is < Sof0 or > Sof2)
+                continue;
+            var frame = new JpegFrame();
+            frame.ReadStartOfFrame(segment, baseline: marker == Sof0, progressive: marker == Sof2);
+            return ImageHeader.Create(ImageFormat.Jpeg, frame.WidthPx, frame.HeightPx, orientation);
+        }
+    }
+
+    /// <summary>
+    /// Walks the whole file, without decoding. What libjpeg takes for a fatal error is refused here, because a program that uses libjpeg with its
+    /// default error handler, as ORT Extensions does, is ended by such a file; one that ends before its end marker would keep it waiting forever.
+    /// </summary>
+    /// <exception cref="InvalidImageException">The file ends early, breaks the standard, or uses a part of it that libjpeg does not support.</exception>
+    public static void Check(ReadOnlySpan<byte> encoded)
+    {
+        var frame = new JpegFrame();
         int at = 2;
         while (NextMarker(encoded, ref at) is byte marker && marker != Eoi)
         {
@@ -38,15 +61,11 @@ internal static class JpegFile
                 case Sos:
                     frame.ReadStartOfScan(segment);
                     break;
-                case App1 when segment.StartsWith("Exif\0\0"u8):
-                    orientation = ExifBlock.ReadOrientation(segment[6..]);
-                    break;
             }
         }
 
         if (!frame.HasScan)
             throw Damaged("it has no picture data");
-        return ImageHeader.Create(ImageFormat.Jpeg, frame.WidthPx, frame.HeightPx, orientation);
     }
 
     /// <summary>Whether an Adobe segment says that the file came from Adobe's programs, which store CMYK inverted. The file has passed <see cref="ReadHeader"/>.</summary>

@@ -8,6 +8,8 @@ internal static class PngFile
     private const int SignatureBytes = 8;
     private const int ChunkOverheadBytes = 12;
 
+    private static readonly uint[] CrcTable = [.. Enumerable.Range(0, 256).Select(CrcOfByte)];
+
     public static ImageHeader ReadHeader(ReadOnlySpan<byte> encoded)
     {
         if (encoded.Length < SignatureBytes + ChunkOverheadBytes + 13)
@@ -17,29 +19,70 @@ internal static class PngFile
             throw new InvalidImageException("damaged PNG image: the first chunk is not IHDR");
         long width = BinaryPrimitives.ReadUInt32BigEndian(header[8..]);
         long height = BinaryPrimitives.ReadUInt32BigEndian(header[12..]);
-        return ImageHeader.Create(ImageFormat.Png, width, height, WalkChunks(encoded));
+        return ImageHeader.Create(ImageFormat.Png, width, height, FindOrientation(encoded));
     }
 
     /// <summary>Whether the pixels are stored in seven passes (Adam7). The file has passed <see cref="ReadHeader"/>.</summary>
     public static bool IsInterlaced(ReadOnlySpan<byte> encoded) => encoded[SignatureBytes + 8 + 12] != 0;
 
-    private static ImageOrientation WalkChunks(ReadOnlySpan<byte> encoded)
+    /// <summary>Checks that the file is whole, and the checksums of the chunks that a decoder cannot do without. The file has passed <see cref="ReadHeader"/>.</summary>
+    /// <exception cref="InvalidImageException">The file ends early, or a checksum is wrong.</exception>
+    public static void Check(ReadOnlySpan<byte> encoded)
     {
-        var orientation = ImageOrientation.Upright;
         int at = SignatureBytes;
-        while (encoded.Length - at >= ChunkOverheadBytes)
+        ReadOnlySpan<byte> type = default;
+        while (!type.SequenceEqual("IEND"u8))
         {
-            uint length = BinaryPrimitives.ReadUInt32BigEndian(encoded[at..]);
-            if (length > encoded.Length - at - ChunkOverheadBytes)
-                break;
-            ReadOnlySpan<byte> type = encoded.Slice(at + 4, 4);
-            if (type.SequenceEqual("IEND"u8))
-                return orientation;
+            if (!TryReadChunk(encoded, ref at, out type, out ReadOnlySpan<byte> data))
+                throw ImageHeader.EndsEarly(ImageFormat.Png, encoded.Length);
+            bool critical = char.IsAsciiLetterUpper((char)type[0]);
+            uint stored = BinaryPrimitives.ReadUInt32BigEndian(encoded[(at - 4)..]);
+            if (critical && Crc32(encoded.Slice(at - 8 - data.Length, 4 + data.Length)) != stored)
+                throw new InvalidImageException("damaged PNG image: a checksum is wrong; send the file again");
+        }
+    }
+
+    private static ImageOrientation FindOrientation(ReadOnlySpan<byte> encoded)
+    {
+        int at = SignatureBytes;
+        while (TryReadChunk(encoded, ref at, out ReadOnlySpan<byte> type, out ReadOnlySpan<byte> data))
+        {
             if (type.SequenceEqual("eXIf"u8))
-                orientation = ExifBlock.ReadOrientation(encoded.Slice(at + 8, (int)length));
-            at += ChunkOverheadBytes + (int)length;
+                return ExifBlock.ReadOrientation(data);
         }
 
-        throw ImageHeader.EndsEarly(ImageFormat.Png, encoded.Length);
+        return ImageOrientation.Upright;
+    }
+
+    private static bool TryReadChunk(ReadOnlySpan<byte> encoded, scoped ref int at, out ReadOnlySpan<byte> type, out ReadOnlySpan<byte> data)
+    {
+        type = default;
+        data = default;
+        if (encoded.Length - at < ChunkOverheadBytes)
+            return false;
+        uint length = BinaryPrimitives.ReadUInt32BigEndian(encoded[at..]);
+        if (length > encoded.Length - at - ChunkOverheadBytes)
+            return false;
+        type = encoded.Slice(at + 4, 4);
+        data = encoded.Slice(at + 8, (int)length);
+        at += ChunkOverheadBytes + (int)length;
+        return true;
+    }
+
+    /// <summary>ISO/IEC 15948, annex D.</summary>
+    private static uint Crc32(ReadOnlySpan<byte> bytes)
+    {
+        uint crc = uint.MaxValue;
+        foreach (byte b in bytes)
+            crc = CrcTable[(byte)(crc ^ b)] ^ (crc >> 8);
+        return ~crc;
+    }
+
+    private static uint CrcOfByte(int value)
+    {
+        uint crc = (uint)value;
+        for (int bit = 0; bit < 8; bit++)
+            crc = (crc & 1) != 0 ? 0xEDB88320 ^ (crc >> 1) : crc >> 1;
+        return crc;
     }
 }

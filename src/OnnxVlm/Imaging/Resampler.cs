@@ -1,4 +1,5 @@
 using System.Buffers;
+using System.Numerics;
 using System.Runtime.CompilerServices;
 using System.Runtime.InteropServices;
 using System.Runtime.Intrinsics;
@@ -132,9 +133,9 @@ public static class Resampler
             ReadOnlySpan<byte> rows = source.Slice(first * stride, w.Length * stride);
             Span<byte> row = destination.Slice(y * stride, stride);
             int x = 0;
-            if (Vector256.IsHardwareAccelerated)
+            if (Vector.IsHardwareAccelerated)
             {
-                for (; x <= stride - Vector256<byte>.Count; x += Vector256<byte>.Count)
+                for (; x <= stride - Vector<byte>.Count; x += Vector<byte>.Count)
                     SumColumns(rows, stride, x, w).CopyTo(row[x..]);
             }
 
@@ -148,31 +149,29 @@ public static class Resampler
         }
     }
 
-    /// <summary>32 neighbouring bytes of a new row.</summary>
-    private static Vector256<byte> SumColumns(ReadOnlySpan<byte> rows, int stride, int x, ReadOnlySpan<int> w)
+    /// <summary>A vector of neighbouring bytes of a new row.</summary>
+    private static Vector<byte> SumColumns(ReadOnlySpan<byte> rows, int stride, int x, ReadOnlySpan<int> w)
     {
-        Vector256<int> sum0 = Vector256.Create(Round), sum1 = sum0, sum2 = sum0, sum3 = sum0;
+        Vector<int> sum0 = new(Round), sum1 = sum0, sum2 = sum0, sum3 = sum0;
         for (int i = 0; i < w.Length; i++)
         {
-            Vector256<int> weight = Vector256.Create(w[i]);
-            (Vector256<ushort> low, Vector256<ushort> high) = Vector256.Widen(Vector256.Create(rows.Slice(i * stride + x, Vector256<byte>.Count)));
-            (Vector256<uint> a, Vector256<uint> b) = Vector256.Widen(low);
-            (Vector256<uint> c, Vector256<uint> d) = Vector256.Widen(high);
-            sum0 += weight * a.AsInt32();
-            sum1 += weight * b.AsInt32();
-            sum2 += weight * c.AsInt32();
-            sum3 += weight * d.AsInt32();
+            Vector<int> weight = new(w[i]);
+            Vector.Widen(new Vector<byte>(rows[(i * stride + x)..]), out Vector<ushort> low, out Vector<ushort> high);
+            Vector.Widen(low, out Vector<uint> a, out Vector<uint> b);
+            Vector.Widen(high, out Vector<uint> c, out Vector<uint> d);
+            sum0 += weight * Vector.AsVectorInt32(a);
+            sum1 += weight * Vector.AsVectorInt32(b);
+            sum2 += weight * Vector.AsVectorInt32(c);
+            sum3 += weight * Vector.AsVectorInt32(d);
         }
 
-        return Vector256.Narrow(
-            Vector256.Narrow(Clip(sum0).AsUInt32(), Clip(sum1).AsUInt32()),
-            Vector256.Narrow(Clip(sum2).AsUInt32(), Clip(sum3).AsUInt32()));
+        return Vector.Narrow(Vector.Narrow(Clip(sum0), Clip(sum1)), Vector.Narrow(Clip(sum2), Clip(sum3)));
     }
 
     private static byte Clip(int sum) => (byte)Math.Clamp(sum >> ResampleWeights.PrecisionBits, 0, 255);
 
-    private static Vector256<int> Clip(Vector256<int> sum) =>
-        Vector256.Min(Vector256.Max(sum >> ResampleWeights.PrecisionBits, Vector256<int>.Zero), Vector256.Create(255));
+    private static Vector<uint> Clip(Vector<int> sum) =>
+        Vector.AsVectorUInt32(Vector.Min(Vector.Max(sum >> ResampleWeights.PrecisionBits, Vector<int>.Zero), new Vector<int>(255)));
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private static Vector128<int> Widen(ref byte pixel) =>

@@ -58,9 +58,12 @@ internal sealed class OrtImageDecoder : IImageDecoder, IDisposable
         if (!Formats.Contains(header.Format))
             throw new InvalidImageException($"{format} images are not supported here; send PNG or JPEG");
 
-        // The operator hands a JPEG to libjpeg with an error handler that ends the process, so never one that has not passed these checks.
         if (ImageHeader.Read(encoded) != header)
             throw new ArgumentException("the header is not that of the image", nameof(header));
+        if (header.Format == ImageFormat.Jpeg)
+            JpegFile.Check(encoded); // libjpeg ends the process at an error: it must never see a file that has not passed this
+        else
+            PngFile.Check(encoded);
         if (header.Format == ImageFormat.Png && PngFile.IsInterlaced(encoded))
             throw new InvalidImageException("unsupported PNG image: it is interlaced (Adam7); save it without interlacing");
 

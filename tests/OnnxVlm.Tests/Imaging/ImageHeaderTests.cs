@@ -76,14 +76,24 @@ public sealed class ImageHeaderTests
     [TestCase("decode/rgb.png")]
     [TestCase("decode/baseline.jpg")]
     [TestCase("decode/progressive.jpg")]
-    public void Read_CutAnywhere_ThrowsInvalidImage(string file)
+    public void Read_CutAnywhere_GivesTheHeaderOrThrowsInvalidImage(string file)
     {
         byte[] whole = ImagingData.Read(file);
-        using (Assert.EnterMultipleScope())
+        ImageHeader header = ImageHeader.Read(whole);
+        int refused = 0;
+        for (int length = 0; length < whole.Length; length++)
         {
-            for (int length = 0; length < whole.Length - (file.EndsWith("png", StringComparison.Ordinal) ? 0 : 1); length++)
-                Assert.That(() => ImageHeader.Read(whole.AsSpan(0, length)), Throws.TypeOf<InvalidImageException>(), $"{length} bytes");
+            try
+            {
+                Assert.That(ImageHeader.Read(whole.AsSpan(0, length)), Is.EqualTo(header));
+            }
+            catch (InvalidImageException)
+            {
+                refused++;
+            }
         }
+
+        Assert.That(refused, Is.InRange(33, whole.Length / 2 + 33));
     }
 
     [TestCase("decode/picture.gif")]
@@ -102,11 +112,11 @@ public sealed class ImageHeaderTests
     }
 
     [Test]
-    public void Read_HugePng_GivesTheSizeForTheLimits()
+    public void Read_HugePngOfAHeaderOnly_GivesTheSizeForTheLimits()
     {
         byte[] png = ImagingData.Read("decode/rgb.png");
         (png[18], png[19], png[22], png[23]) = (60000 >> 8, 60000 & 255, 60000 >> 8, 60000 & 255);
-        ImageHeader header = ImageHeader.Read(png);
+        ImageHeader header = ImageHeader.Read(png.AsSpan(0, 33));
         Assert.That((header.WidthPx, header.HeightPx), Is.EqualTo((60000, 60000)));
     }
 
@@ -135,6 +145,6 @@ public sealed class ImageHeaderTests
             }
         }
 
-        Assert.That(refused, Is.GreaterThan(1000));
+        Assert.That(refused, Is.GreaterThan(500));
     }
 }

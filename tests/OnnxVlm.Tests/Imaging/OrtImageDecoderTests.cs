@@ -48,11 +48,28 @@ public sealed class OrtImageDecoderTests
         Assert.That(() => Decode(ImagingData.Read("decode/picture.bmp")), Throws.TypeOf<InvalidImageException>().With.Message.EqualTo("BMP images are not supported here; send PNG or JPEG"));
 
     [Test]
-    public void Decode_PngWithDamagedData_ThrowsWithoutInternals()
+    public void Decode_PngWithWrongChecksum_ThrowsInvalidImage()
     {
         byte[] png = ImagingData.Read("decode/rgb.png");
         png.AsSpan(45, 30).Fill(0x5A);
-        Assert.That(() => Decode(png), Throws.TypeOf<InvalidImageException>().With.Message.EqualTo("damaged PNG image: its data cannot be decoded; send another file"));
+        Assert.That(() => Decode(png), Throws.TypeOf<InvalidImageException>().With.Message.StartsWith("damaged PNG image: a checksum is wrong"));
+    }
+
+    [Test]
+    public void Decode_PngWithBadDataAndRightChecksum_ThrowsWithoutInternals() =>
+        Assert.That(() => Decode(ImagingData.Read("decode/damaged.png")), Throws.TypeOf<InvalidImageException>().With.Message.EqualTo("damaged PNG image: its data cannot be decoded; send another file"));
+
+    [TestCase("rgb.png")]
+    [TestCase("baseline.jpg")]
+    [TestCase("progressive.jpg")]
+    public void Decode_CutAnywhere_ThrowsInvalidImage(string file)
+    {
+        byte[] whole = ImagingData.Read($"decode/{file}");
+        using (Assert.EnterMultipleScope())
+        {
+            for (int length = 0; length < whole.Length; length++)
+                Assert.That(() => Decode(whole.AsSpan(0, length)), Throws.TypeOf<InvalidImageException>(), $"{length} bytes");
+        }
     }
 
     [Test]
@@ -66,7 +83,7 @@ public sealed class OrtImageDecoderTests
     [TestCase("FFC0", 1, 0xC3, "lossless")]
     [TestCase("FFC0", 1, 0xC9, "arithmetic")]
     [TestCase("FFC0", 1, 0xD8, "starts a second time")]
-    [TestCase("FFC0", 1, 0xE0, "before the frame header")]
+    [TestCase("FFC0", 1, 0xE0, "no frame header")]
     [TestCase("FFC0", 1, 0x02, "unknown marker 0x02")]
     [TestCase("FFC0", 3, 0x10, "frame header has the wrong length")]
     [TestCase("FFC0", 4, 12, "12 bits a sample")]

@@ -116,6 +116,7 @@ def main():
     for name, data in decode_cases():
         open(f"decode/{name}", "wb").write(data)
         open(f"decode/{name}.rgb", "wb").write(expected(name, data).tobytes())
+    open("decode/damaged.png", "wb").write(png(24, 16, 8, 2, [b"\x09" * 73] * 16))  # a filter type that does not exist
     os.makedirs("orientation", exist_ok=True)
     upright = Image.fromarray(picture())
     open("orientation/upright.rgb", "wb").write(picture().tobytes())

@@ -1,3 +1,4 @@
+using System.Runtime.CompilerServices;
 using Microsoft.Extensions.AI;
 using OnnxVlm.Generation;
 using OnnxVlm.Imaging;
@@ -15,7 +16,7 @@ namespace OnnxVlm;
 /// await foreach (GenerationUpdate update in model.GenerateAsync(prompt, new GenerationOptions()))
 ///     Console.Write(update.Text);
 /// </code>
-/// Safe to use from several threads at once. Dispose it after the last answer has ended.
+/// Safe to use from several threads at once. Disposing it ends the running answers with <see cref="ObjectDisposedException"/>.
 /// </summary>
 public sealed class VlmModel : IDisposable
 {
@@ -23,7 +24,7 @@ public sealed class VlmModel : IDisposable
     private readonly OrtImageDecoder? _ownImageDecoder;
     private readonly PromptBuilder _prompts;
     private readonly TokenGenerator _generator;
-    private bool _disposed;
+    private readonly Lifetime _lifetime;
 
     private VlmModel(GenAIDecoder decoder, Vocabulary vocabulary, VlmOptions options)
     {
@@ -32,7 +33,8 @@ public sealed class VlmModel : IDisposable
         _ownImageDecoder = options.ImageDecoder is null ? new OrtImageDecoder() : null;
         ImagePreprocessor = new ImagePreprocessor(Manifest.Image, options.ImageLimits, options.ImageDecoder ?? _ownImageDecoder!);
         _prompts = new PromptBuilder(decoder.Tokenizer, decoder.Tokenizer, vocabulary, Manifest.Image.Tokens, ImagePreprocessor);
-        _generator = new TokenGenerator(decoder, vocabulary, Manifest.EndTokenIds);
+        _generator = new TokenGenerator(decoder, vocabulary, Manifest.EndTokenIds, _prompts.Encode, options.CacheBytes);
+        _lifetime = new Lifetime(Release);
     }
 
     /// <summary>What the model folder says about itself.</summary>
@@ -83,7 +85,7 @@ public sealed class VlmModel : IDisposable
     /// <exception cref="InvalidImageException">An image cannot be read or is outside the limits.</exception>
     public Prompt CreatePrompt(IEnumerable<ChatMessage> messages)
     {
-        ObjectDisposedException.ThrowIf(_disposed, this);
+        using IDisposable use = _lifetime.Use(this);
         return _prompts.Build(messages);
     }
 
@@ -93,11 +95,12 @@ public sealed class VlmModel : IDisposable
     /// <param name="cancellationToken">Ends the answer with <see cref="OperationCanceledException"/>: before the prompt is read, while it is read, and at each token.</param>
     /// <returns>An update for each token, then one with the finish reason and the statistics. Leaving the loop early frees the sequence.</returns>
     /// <exception cref="PromptTooLongException">The prompt does not fit into the context.</exception>
+    /// <exception cref="ArgumentException">A token id of the options is outside the vocabulary, or the grammar cannot be used.</exception>
+    /// <exception cref="ObjectDisposedException">The model is disposed, before or while the answer is generated.</exception>
     public IAsyncEnumerable<GenerationUpdate> GenerateAsync(Prompt prompt, GenerationOptions? options = null, CancellationToken cancellationToken = default)
     {
         ArgumentNullException.ThrowIfNull(prompt);
-        ObjectDisposedException.ThrowIf(_disposed, this);
-        return _generator.GenerateAsync(prompt, options ?? new GenerationOptions(), cancellationToken);
+        return StreamAsync(_generator.GenerateAsync(prompt, options ?? new GenerationOptions(), CancellationToken.None), cancellationToken);
     }
 
     /// <summary>Starts an empty sequence for callers who choose every token themselves.</summary>
@@ -105,19 +108,41 @@ public sealed class VlmModel : IDisposable
     /// <param name="maxPatches">The most patches of the images in one append; 0 for text only.</param>
     /// <returns>The sequence; the caller disposes it before the model.</returns>
     /// <exception cref="ArgumentOutOfRangeException">A number is out of range.</exception>
-    public VlmSequence CreateSequence(int maxLength, int maxPatches = 0)
-    {
-        ObjectDisposedException.ThrowIf(_disposed, this);
-        return new VlmSequence(_decoder, maxLength, maxPatches);
-    }
+    public VlmSequence CreateSequence(int maxLength, int maxPatches = 0) => new(_decoder, maxLength, maxPatches, _lifetime.Use(this));
 
-    /// <summary>Frees the model.</summary>
-    public void Dispose()
+    /// <summary>Ends the running answers and frees the model. Returns at once; the memory is free when the last answer has ended.</summary>
+    public void Dispose() => _lifetime.Dispose();
+
+    private void Release()
     {
-        if (_disposed)
-            return;
-        _disposed = true;
+        _generator.Dispose();
         _ownImageDecoder?.Dispose();
         _decoder.Dispose();
+    }
+
+    private async IAsyncEnumerable<GenerationUpdate> StreamAsync(IAsyncEnumerable<GenerationUpdate> updates, [EnumeratorCancellation] CancellationToken cancellationToken)
+    {
+        using IDisposable use = _lifetime.Use(this);
+        CancellationToken ending = _lifetime.Ending;
+        using CancellationTokenSource either = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken, ending);
+        await using IAsyncEnumerator<GenerationUpdate> enumerator = updates.GetAsyncEnumerator(either.Token);
+        while (await MoveNextAsync().ConfigureAwait(false))
+            yield return enumerator.Current;
+
+        async ValueTask<bool> MoveNextAsync()
+        {
+            try
+            {
+                return await enumerator.MoveNextAsync().ConfigureAwait(false);
+            }
+            catch (OperationCanceledException) when (cancellationToken.IsCancellationRequested)
+            {
+                throw new OperationCanceledException(cancellationToken);
+            }
+            catch (OperationCanceledException) when (ending.IsCancellationRequested)
+            {
+                throw new ObjectDisposedException(nameof(VlmModel), "The model was disposed while an answer was running.");
+            }
+        }
     }
 }

@@ -29,4 +29,19 @@ public sealed record VlmOptions
 
     /// <summary>Whether the files are compared with the hashes in <c>onnxvlm.json</c>. Default true; reading them takes about a second per gigabyte.</summary>
     public bool VerifyHashes { get; init; } = true;
+
+    /// <summary>
+    /// Memory in bytes for the key-value caches of past answers: a prompt that begins like one of them is not read again from the start. Default 512 MiB; 0 keeps none.
+    /// The caches of running answers come on top.
+    /// </summary>
+    /// <exception cref="ArgumentOutOfRangeException">The value is negative.</exception>
+    public long CacheBytes
+    {
+        get;
+        init
+        {
+            ArgumentOutOfRangeException.ThrowIfNegative(value);
+            field = value;
+        }
+    } = 512L * 1024 * 1024;
 }

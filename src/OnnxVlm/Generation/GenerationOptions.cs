@@ -91,6 +91,12 @@ public sealed record GenerationOptions
     /// <summary>A grammar that the answer follows. Default null.</summary>
     public Guidance? Guidance { get; init; }
 
+    /// <summary>
+    /// Called for each token before it is said, on a thread of the thread pool; it can end the answer, say another token, or have the model read text and images in between.
+    /// Default null. An exception it throws ends the answer. With <see cref="Guidance"/> it can only continue and stop.
+    /// </summary>
+    public Func<TokenStep, TokenDecision>? OnToken { get; init; }
+
     private static int AtLeast(int value, int minimum, [CallerMemberName] string name = "") =>
         value >= minimum ? value : throw new ArgumentOutOfRangeException(name, $"{name}: expected {minimum} or more, found {value}.");
 

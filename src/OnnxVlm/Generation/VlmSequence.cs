@@ -12,13 +12,24 @@ public sealed class VlmSequence : IDisposable
     private readonly IDecoder _decoder;
     private readonly IDecoderSequence _sequence;
 
-    internal VlmSequence(IDecoder decoder, int maxLength, int maxPatches)
+    private readonly IDisposable _use;
+
+    internal VlmSequence(IDecoder decoder, int maxLength, int maxPatches, IDisposable use)
     {
-        ArgumentOutOfRangeException.ThrowIfLessThan(maxLength, 1);
-        ArgumentOutOfRangeException.ThrowIfGreaterThan(maxLength, decoder.ContextLength);
-        ArgumentOutOfRangeException.ThrowIfNegative(maxPatches);
         _decoder = decoder;
-        _sequence = decoder.CreateSequence(new SequenceOptions(maxLength, maxPatches));
+        _use = use;
+        try
+        {
+            ArgumentOutOfRangeException.ThrowIfLessThan(maxLength, 1);
+            ArgumentOutOfRangeException.ThrowIfGreaterThan(maxLength, decoder.ContextLength);
+            ArgumentOutOfRangeException.ThrowIfNegative(maxPatches);
+            _sequence = decoder.CreateSequence(new SequenceOptions(maxLength, maxPatches));
+        }
+        catch
+        {
+            use.Dispose();
+            throw;
+        }
     }
 
     /// <summary>Number of tokens read so far.</summary>
@@ -36,6 +47,7 @@ public sealed class VlmSequence : IDisposable
 
     /// <summary>The logits of the next token.</summary>
     /// <returns>float [vocabulary], a new array.</returns>
+    /// <exception cref="InvalidOperationException">Nothing was appended since the start or the last rewind.</exception>
     public float[] NextLogits()
     {
         float[] logits = new float[_decoder.VocabularySize];
@@ -54,5 +66,9 @@ public sealed class VlmSequence : IDisposable
     }
 
     /// <summary>Frees the cache.</summary>
-    public void Dispose() => _sequence.Dispose();
+    public void Dispose()
+    {
+        _sequence.Dispose();
+        _use.Dispose();
+    }
 }

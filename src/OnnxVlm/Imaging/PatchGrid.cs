@@ -1,8 +1,13 @@
+using System.Buffers.Binary;
+using System.Security.Cryptography;
+
 namespace OnnxVlm.Imaging;
 
 /// <summary>An image cut into square patches, row by row from the top left. Immutable.</summary>
 public sealed class PatchGrid
 {
+    private ulong? _contentHash;
+
     internal PatchGrid(int rows, int columns, byte[] patches)
     {
         Rows = rows;
@@ -21,4 +26,17 @@ public sealed class PatchGrid
 
     /// <summary>uint8 <c>[rows · columns, 3 · p · p]</c>, each patch in the layout of the model's image rules; not normalized, 0 to 255.</summary>
     public ReadOnlyMemory<byte> Patches { get; }
+
+    /// <summary>Tells images apart: the first 64 bits of SHA-256 over the shape and the patches. Computed once.</summary>
+    internal ulong ContentHash => _contentHash ??= ComputeHash();
+
+    private ulong ComputeHash()
+    {
+        using IncrementalHash hash = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
+        hash.AppendData(BitConverter.GetBytes(Rows));
+        hash.AppendData(BitConverter.GetBytes(Columns));
+        hash.AppendData(Patches.Span);
+        // The highest bit is set so that an image's token never looks like a text token.
+        return BinaryPrimitives.ReadUInt64LittleEndian(hash.GetHashAndReset()) | (1UL << 63);
+    }
 }

@@ -28,6 +28,10 @@ public sealed record ImageRules
     /// <summary>Ids of the tokens that stand for an image in the prompt.</summary>
     public required ImageTokens Tokens { get; init; }
 
+    /// <summary>The most patches that an image can have after <see cref="Resize"/>.</summary>
+    [JsonIgnore]
+    public int MaxPatches => Resize.Rule == ResizeMode.Fit ? Resize.MaxPatches!.Value : Blocks(Resize.MaxHeightPx!.Value) * Blocks(Resize.MaxWidthPx!.Value);
+
     /// <summary>Checks the values that depend on each other.</summary>
     /// <exception cref="ArgumentException">A section is missing, a value that a rule needs is missing, or one that it cannot use is given.</exception>
     public void Validate()
@@ -38,4 +42,6 @@ public sealed record ImageRules
         Resize.Validate();
         Padding.Validate();
     }
+
+    private int Blocks(int sidePx) => (sidePx + PatchSize - 1) / PatchSize;
 }

@@ -65,13 +65,33 @@ public sealed class PromptBuilder(ITokenizer tokenizer, IChatTemplate template, 
         return new Prompt(segments.ToArray(), preprocessing);
     }
 
+    /// <summary>Turns text and images into segments without the template around them, for content in the middle of an answer.</summary>
+    /// <param name="contents"><see cref="TextContent"/>, and <see cref="DataContent"/> with an image.</param>
+    /// <returns>The segments; none where the contents are empty.</returns>
+    /// <exception cref="ArgumentException">Content of a kind that the model cannot read.</exception>
+    /// <exception cref="InvalidImageException">An image cannot be read or is outside the limits.</exception>
+    public IReadOnlyList<PromptSegment> Encode(IReadOnlyList<AIContent> contents)
+    {
+        SegmentList segments = new();
+        AddContents(segments, contents);
+        return segments.ToArray();
+    }
+
     private TimeSpan AddContent(SegmentList segments, ChatMessage message)
+    {
+        (bool empty, TimeSpan preprocessing) = AddContents(segments, message.Contents);
+        return empty && message.Role == ChatRole.User
+            ? throw new ArgumentException("The prompt is empty; give the model some text or an image.", nameof(message))
+            : preprocessing;
+    }
+
+    private (bool Empty, TimeSpan Preprocessing) AddContents(SegmentList segments, IEnumerable<AIContent> contents)
     {
         bool empty = true;
         long preprocessing = 0;
         // Neighbouring texts are one text to the model, and are encoded as one.
         StringBuilder text = new();
-        foreach (AIContent content in message.Contents)
+        foreach (AIContent content in contents)
         {
             switch (content)
             {
@@ -86,13 +106,11 @@ public sealed class PromptBuilder(ITokenizer tokenizer, IChatTemplate template, 
                     empty = false;
                     break;
                 default:
-                    throw new ArgumentException($"The model reads text and images, and cannot read {content.GetType().Name} in a {message.Role} message.", nameof(message));
+                    throw new ArgumentException($"The model reads text and images, and cannot read {content.GetType().Name}.", nameof(contents));
             }
         }
         FlushText();
-        if (empty && message.Role == ChatRole.User)
-            throw new ArgumentException("The prompt is empty; give the model some text or an image.", nameof(message));
-        return Stopwatch.GetElapsedTime(0, preprocessing);
+        return (empty, Stopwatch.GetElapsedTime(0, preprocessing));
 
         void FlushText()
         {

@@ -1,4 +1,5 @@
 using System.Text;
+using System.Text.Json;
 using Microsoft.ML.OnnxRuntimeGenAI;
 using OnnxVlm.ModelFolder;
 
@@ -10,9 +11,10 @@ internal sealed class GenAIDecoder : IDecoder
     private readonly Model _model;
     private bool _disposed;
 
-    private GenAIDecoder(Model model, ModelManifest manifest, Device device)
+    private GenAIDecoder(Model model, ModelManifest manifest, Device device, long cacheBytesPerToken)
     {
         _model = model;
+        CacheBytesPerToken = cacheBytesPerToken;
         Manifest = manifest;
         Device = device;
         Tokenizer = new GenAITokenizer(model);
@@ -28,6 +30,10 @@ internal sealed class GenAIDecoder : IDecoder
     public int VocabularySize => Manifest.VocabularySize;
 
     public int ContextLength => Manifest.ContextLength;
+
+    public long CacheBytesPerToken { get; }
+
+    public int MaxPatchesPerImage => Manifest.Image.MaxPatches;
 
     public bool CanAppend => Device != Device.DirectMl;
 
@@ -84,11 +90,28 @@ internal sealed class GenAIDecoder : IDecoder
             if (DeviceCatalog.ProviderOf(device) is { } provider)
                 config.AppendProvider(provider);
             config.Overlay($$"""{ "model": { "decoder": { "session_options": { "intra_op_num_threads": {{threads}} } } } }""");
-            return new GenAIDecoder(new Model(config), manifest, device);
+            return new GenAIDecoder(new Model(config), manifest, device, ReadCacheBytesPerToken(folder, manifest));
         }
         catch (OnnxRuntimeGenAIException e)
         {
             throw new ModelLoadException($"{folder} could not be loaded on {device}: {OneLine(e.Message)}", e);
+        }
+    }
+
+    // Keys and values of every layer; half precision takes half of it.
+    private static long ReadCacheBytesPerToken(string folder, ModelManifest manifest)
+    {
+        string path = Path.Combine(folder, "genai_config.json");
+        try
+        {
+            using JsonDocument document = JsonDocument.Parse(File.ReadAllBytes(path));
+            JsonElement decoder = document.RootElement.GetProperty("model").GetProperty("decoder");
+            int bytes = manifest.Precision == "fp16" ? 2 : 4;
+            return 2L * bytes * decoder.GetProperty("num_hidden_layers").GetInt32() * decoder.GetProperty("num_key_value_heads").GetInt32() * decoder.GetProperty("head_size").GetInt32();
+        }
+        catch (Exception e) when (e is JsonException or KeyNotFoundException or InvalidOperationException or FormatException)
+        {
+            throw new ModelLoadException($"{path}: {e.Message} Export the model again.", e);
         }
     }
 

@@ -13,6 +13,8 @@ internal sealed class GenAISequence : IDecoderSequence
     private readonly PinnedTensor<long> _patchCount = new(ElementType.int64, 1);
     private readonly PinnedTensor<long>? _patchXY;
     private readonly int _patchCapacity;
+    private bool _unread;
+    private bool _hasLogits;
     private bool _disposed;
 
     public GenAISequence(Model model, ModelManifest manifest, SequenceOptions options)
@@ -39,12 +41,19 @@ internal sealed class GenAISequence : IDecoderSequence
 
     public int Length => checked((int)_generator.TokenCount());
 
+    public int ReadLength => _unread ? Length - 1 : Length;
+
     public void Append(ReadOnlySpan<int> tokenIds, IReadOnlyList<PatchGrid> images)
     {
-        WritePatches(images);
         try
         {
+            // The runtime reads the token it took last only when it is asked for the next one; without this it would be left out of the cache.
+            if (_unread)
+                NativeGenerator.ReadLastToken(_generator);
+            _unread = false;
+            WritePatches(images);
             _generator.AppendTokens(tokenIds);
+            _hasLogits = true;
         }
         catch (OnnxRuntimeGenAIException e)
         {
@@ -57,19 +66,28 @@ internal sealed class GenAISequence : IDecoderSequence
         }
     }
 
-    public void CopyLogits(Span<float> logits) => NativeGenerator.CopyLogits(_generator, logits);
+    public void CopyLogits(Span<float> logits)
+    {
+        ThrowIfNoLogits();
+        NativeGenerator.CopyLogits(_generator, logits);
+        _unread = false;
+    }
 
     public int Advance(ReadOnlySpan<float> scores)
     {
+        ThrowIfNoLogits();
         NativeGenerator.SetLogits(_generator, scores);
         return Advance();
     }
 
     public int Advance()
     {
+        ThrowIfNoLogits();
         try
         {
+            int length = Length;
             _generator.GenerateNextToken();
+            _unread = Length > length;
             return _generator.GetNextTokens()[0];
         }
         catch (OnnxRuntimeGenAIException e)
@@ -78,7 +96,14 @@ internal sealed class GenAISequence : IDecoderSequence
         }
     }
 
-    public void RewindTo(int length) => _generator.RewindTo((ulong)length);
+    public void RewindTo(int length)
+    {
+        if (length == Length)
+            return;
+        _generator.RewindTo((ulong)length);
+        _unread = false;
+        _hasLogits = false;
+    }
 
     public void Interrupt() => _generator.SetRuntimeOption("terminate_session", "1");
 
@@ -111,6 +136,12 @@ internal sealed class GenAISequence : IDecoderSequence
         {
             throw Failed(e);
         }
+    }
+
+    private void ThrowIfNoLogits()
+    {
+        if (!_hasLogits)
+            throw new InvalidOperationException("There are no logits before tokens are appended, nor after a rewind until more are.");
     }
 
     private void WritePatches(IReadOnlyList<PatchGrid> images)

@@ -17,6 +17,12 @@ internal interface IDecoder : IDisposable
     /// <summary>Whether a sequence takes tokens more than once. DirectML does not: there a sequence is prefilled in one piece, and a next turn afresh.</summary>
     bool CanAppend { get; }
 
+    /// <summary>Memory of the key-value cache for one token.</summary>
+    long CacheBytesPerToken { get; }
+
+    /// <summary>The most patches that an image can have.</summary>
+    int MaxPatchesPerImage { get; }
+
     /// <summary>Where the model runs, resolved: never <see cref="Device.Auto"/>.</summary>
     Device Device { get; }
 
@@ -35,8 +41,11 @@ internal sealed record SequenceOptions(int MaxLength, int PatchCapacity, Generat
 /// <summary>One conversation in the key-value cache.</summary>
 internal interface IDecoderSequence : IDisposable
 {
-    /// <summary>Number of tokens read so far.</summary>
+    /// <summary>Number of tokens in the sequence.</summary>
     int Length { get; }
+
+    /// <summary>Number of tokens that the model has read: all, or all but the one that <see cref="Advance()"/> took last.</summary>
+    int ReadLength { get; }
 
     /// <summary>Reads tokens, and the images whose placeholders are among them. An image is never split over two calls.</summary>
     /// <param name="tokenIds">int32 [n], at least one.</param>
@@ -59,7 +68,7 @@ internal interface IDecoderSequence : IDisposable
     /// <summary>Makes the running call, and every later one, fail soon. The only member that another thread may call meanwhile.</summary>
     void Interrupt();
 
-    /// <summary>Forgets the tokens from a position on.</summary>
+    /// <summary>Forgets the tokens from a position on. There are no logits then until more is appended.</summary>
     /// <param name="length">Number of tokens to keep.</param>
     void RewindTo(int length);
 }

@@ -29,6 +29,14 @@ internal static unsafe partial class NativeGenerator
         }
     }
 
+    /// <summary>Runs the model on the token that was taken last, so that it is in the cache.</summary>
+    /// <param name="generator">The generator.</param>
+    public static void ReadLastToken(Generator generator)
+    {
+        ThrowOnError(OgaGenerator_GetLogits(HandleOf(generator), out nint tensor));
+        OgaDestroyTensor(tensor);
+    }
+
     /// <summary>Replaces the logits of the next token.</summary>
     /// <param name="generator">The generator; its logits are computed.</param>
     /// <param name="logits">float [vocabulary], copied.</param>

@@ -1,0 +1,63 @@
+using OnnxVlm.Prompting;
+
+namespace OnnxVlm.Generation;
+
+/// <summary>
+/// One key for each token of a prompt, so that two prompts share a beginning exactly where their keys do: a text token's key is its id, a token of
+/// an image also carries the hash of the image's patches.
+/// </summary>
+internal sealed class PromptKeys
+{
+    private readonly IReadOnlyList<PromptSegment> _segments;
+
+    public PromptKeys(IReadOnlyList<PromptSegment> segments)
+    {
+        _segments = segments;
+        Keys = [.. segments.SelectMany(KeysOf)];
+    }
+
+    /// <summary>uint64 [tokens].</summary>
+    public ulong[] Keys { get; }
+
+    public static IEnumerable<ulong> KeysOf(PromptSegment segment)
+    {
+        ulong image = segment.Image?.ContentHash ?? 0;
+        foreach (int id in segment.TokenIds.ToArray())
+            yield return KeyOf(id) ^ image;
+    }
+
+    public static ulong KeyOf(int tokenId) => (uint)tokenId;
+
+    /// <summary>How many tokens of a sequence this prompt can go on from: the shared beginning, less a part of an image, and less than the whole prompt, whose last token gives the first logits.</summary>
+    /// <param name="cached">Keys of the tokens in the sequence.</param>
+    public int SharedWith(ReadOnlySpan<ulong> cached)
+    {
+        int shared = Math.Min(cached.CommonPrefixLength(Keys), Keys.Length - 1);
+        int start = 0;
+        foreach (PromptSegment segment in _segments)
+        {
+            if (segment.Image is not null && shared > start && shared < start + segment.TokenIds.Length)
+                return start;
+            start += segment.TokenIds.Length;
+        }
+        return shared;
+    }
+
+    /// <summary>What is left of the prompt from a position on, which is not inside an image.</summary>
+    /// <param name="position">Number of tokens to skip.</param>
+    public IReadOnlyList<PromptSegment> From(int position)
+    {
+        List<PromptSegment> rest = [];
+        foreach (PromptSegment segment in _segments)
+        {
+            if (position >= segment.TokenIds.Length)
+                position -= segment.TokenIds.Length;
+            else
+            {
+                rest.Add(position == 0 ? segment : new PromptSegment(segment.TokenIds[position..]));
+                position = 0;
+            }
+        }
+        return rest;
+    }
+}

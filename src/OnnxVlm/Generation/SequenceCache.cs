@@ -1,0 +1,108 @@
+using OnnxVlm.Runtime;
+
+namespace OnnxVlm.Generation;
+
+/// <summary>
+/// Keeps the sequences of past answers, so that a prompt that begins like one of them is not read again from the start. Bounded by the memory of the
+/// key-value caches; the least recently used goes first. Safe to use from several threads: a sequence is either in here or with one answer.
+/// </summary>
+/// <param name="decoder">Makes the sequences.</param>
+/// <param name="budgetBytes">Memory for idle sequences; 0 keeps none.</param>
+internal sealed class SequenceCache(IDecoder decoder, long budgetBytes) : IDisposable
+{
+    private readonly Lock _lock = new();
+
+    // Least recently used first.
+    private readonly List<CachedSequence> _idle = [];
+    private long _idleBytes;
+    private bool _disposed;
+
+    /// <summary>Number of idle sequences.</summary>
+    public int IdleCount
+    {
+        get
+        {
+            lock (_lock)
+                return _idle.Count;
+        }
+    }
+
+    /// <summary>Takes the idle sequence that saves the most of a prompt, rewound to what they share, or starts a new one.</summary>
+    /// <param name="prompt">What will be read.</param>
+    /// <param name="maxLength">Tokens that the sequence must have room for.</param>
+    /// <param name="patchCapacity">Patches that one append will bring.</param>
+    public CachedSequence Take(PromptKeys prompt, int maxLength, int patchCapacity)
+    {
+        CachedSequence? best = null;
+        int bestShared = 0;
+        lock (_lock)
+        {
+            foreach (CachedSequence candidate in _idle)
+            {
+                if (candidate.Options.MaxLength < maxLength || candidate.Options.PatchCapacity < patchCapacity)
+                    continue;
+                int shared = prompt.SharedWith(candidate.Keys);
+                // A short shared beginning, such as the same system message, is not worth losing another conversation's cache.
+                if (shared > bestShared && (shared == candidate.Keys.Length || 2 * shared >= prompt.Keys.Length))
+                    (best, bestShared) = (candidate, shared);
+            }
+            if (best is not null)
+                Remove(best);
+        }
+        if (best is null)
+            return Create(maxLength, patchCapacity);
+        best.RewindTo(bestShared);
+        return best;
+    }
+
+    /// <summary>Gives a sequence back; it may be disposed at once.</summary>
+    /// <param name="sequence">A sequence whose last run went well.</param>
+    public void Return(CachedSequence sequence)
+    {
+        List<CachedSequence> dropped = [];
+        lock (_lock)
+        {
+            if (_disposed || sequence.SizeBytes > budgetBytes)
+                dropped.Add(sequence);
+            else
+            {
+                _idle.Add(sequence);
+                _idleBytes += sequence.SizeBytes;
+                while (_idleBytes > budgetBytes)
+                {
+                    dropped.Add(_idle[0]);
+                    Remove(_idle[0]);
+                }
+            }
+        }
+        foreach (CachedSequence old in dropped)
+            old.Dispose();
+    }
+
+    public void Dispose()
+    {
+        List<CachedSequence> all;
+        lock (_lock)
+        {
+            _disposed = true;
+            all = [.. _idle];
+            _idle.Clear();
+            _idleBytes = 0;
+        }
+        foreach (CachedSequence sequence in all)
+            sequence.Dispose();
+    }
+
+    // Room for the next turns: the next power of two, so that a conversation outgrows its cache only a few times.
+    private CachedSequence Create(int maxLength, int patchCapacity)
+    {
+        int length = budgetBytes == 0 ? maxLength : (int)Math.Min(decoder.ContextLength, Math.Max(256, System.Numerics.BitOperations.RoundUpToPowerOf2((uint)maxLength)));
+        return new CachedSequence(decoder, new SequenceOptions(length, patchCapacity));
+    }
+
+    private void Remove(CachedSequence sequence)
+    {
+        _idle.Remove(sequence);
+        _idleBytes -= sequence.SizeBytes;
+    }
+}

@@ -3,7 +3,9 @@ namespace OnnxVlm.Export;
 /// <summary>What to export, where to and how. Immutable; each value is checked when it is set.</summary>
 public sealed record ExportOptions
 {
-    /// <summary>The Hugging Face folder: config.json, preprocessor_config.json, safetensors (one file or shards with an index), tokenizer.json, tokenizer_config.json.</summary>
+    /// <summary>
+    /// The Hugging Face folder: config.json, preprocessor_config.json, safetensors (one file, or shards with an index), tokenizer.json, tokenizer_config.json.
+    /// </summary>
     /// <exception cref="ArgumentException">The value is null, empty or blank.</exception>
     public required string CheckpointFolder { get; init => field = NotBlank(value, nameof(CheckpointFolder)); }
 

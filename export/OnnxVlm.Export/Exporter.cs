@@ -75,12 +75,14 @@ public static class Exporter
         }
         catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
         {
-            throw new ModelLoadException($"{options.OutputFolder}: cannot be written ({exception.Message}); it needs {graph.Graph.DataBytes} bytes; nothing was left there", exception);
+            string what = $"{options.OutputFolder}: cannot be written ({exception.Message}); the weights need {graph.Graph.DataBytes} bytes";
+            throw new ModelLoadException(what, exception);
         }
     }
 
     private static void WriteFiles(
-        string folder, ExportOptions options, ModelGraph graph, ModelDescription model, GenerationDefaults defaults, IProgress<ExportProgress>? progress, CancellationToken cancellationToken)
+        string folder, ExportOptions options, ModelGraph graph, ModelDescription model, GenerationDefaults defaults,
+        IProgress<ExportProgress>? progress, CancellationToken cancellationToken)
     {
         string version = typeof(Exporter).Assembly.GetCustomAttribute<AssemblyInformationalVersionAttribute>()?.InformationalVersion.Split('+')[0] ?? "0";
         graph.Graph.Save(Path.Combine(folder, GraphBuilder.ModelFile), version);
@@ -91,7 +93,7 @@ public static class Exporter
             File.Copy(Path.Combine(options.CheckpointFolder, name), Path.Combine(folder, name));
 
         // Hidden files are the transaction's own.
-        string[] names = [.. Directory.EnumerateFiles(folder).Select(path => Path.GetFileName(path)).Where(name => !name.StartsWith('.')).Order(StringComparer.Ordinal)];
+        IEnumerable<string> names = Directory.EnumerateFiles(folder).Select(path => Path.GetFileName(path)).Where(name => !name.StartsWith('.'));
         new ModelManifest
         {
             FormatVersion = ModelManifest.CurrentFormatVersion,
@@ -102,7 +104,8 @@ public static class Exporter
             VocabularySize = model.Vocabulary,
             EndTokenIds = defaults.EndTokenIds,
             Image = model.Image,
-            Files = names.ToDictionary(name => name, name => ModelManifest.HashFile(Path.Combine(folder, name), cancellationToken)),
+            Files = names.Order(StringComparer.Ordinal)
+                .ToDictionary(name => name, name => ModelManifest.HashFile(Path.Combine(folder, name), cancellationToken), StringComparer.Ordinal),
         }.Save(Path.Combine(folder, ModelManifest.FileName));
     }
 

@@ -6,9 +6,9 @@ using OnnxVlm.ModelFolder;
 namespace OnnxVlm.Export.Architectures;
 
 /// <summary>
-/// <c>unified_decoder</c>, the architecture of onnx-models/nano: a pre-norm causal decoder with grouped-query attention, rotary positions and a gated SiLU MLP,
-/// no biases. An image is patches through one linear layer, plus learned row and column vectors, in the places of the image token; rows end with a token of their own.
-/// The checkpoint format is described in export/training.
+/// <c>unified_decoder</c>, the architecture of onnx-models/nano: a pre-norm causal decoder with grouped-query attention, rotary positions and a gated
+/// SiLU MLP, no biases. An image is patches through one linear layer, plus learned row and column vectors, in the places of the image token; each row
+/// of patches ends with a token of its own. The checkpoint format is described in export/training.
 /// </summary>
 internal static class UnifiedDecoder
 {
@@ -61,7 +61,7 @@ internal static class UnifiedDecoder
     {
         AttentionShape attention = new(hidden, c.RequireCount("num_attention_heads"), c.RequireCount("num_key_value_heads"), c.RequireCount("head_dim"));
         if (attention.Heads % attention.KeyValueHeads != 0)
-            throw new ModelLoadException($"{c.Path}: num_attention_heads: expected a multiple of num_key_value_heads ({attention.KeyValueHeads}), found {attention.Heads}");
+            throw new ModelLoadException($"{c.Path}: num_attention_heads: expected a multiple of {attention.KeyValueHeads} (num_key_value_heads), found {attention.Heads}");
 
         // A limit of the fused attention's rotary tables.
         if (attention.HeadSize % 16 != 0)
@@ -95,7 +95,11 @@ internal static class UnifiedDecoder
         images.Expect("patch_size", projection.PatchSize);
         int filter = images.Require<int>("resample"), maxRows = images.RequireCount("max_patch_rows"), maxColumns = images.RequireCount("max_patch_columns");
         if (projection.RowTable?.Rows < maxRows || projection.ColumnTable?.Rows < maxColumns)
-            throw new ModelLoadException($"{images.Path}: max_patch_rows, max_patch_columns: expected at most the tables' {projection.RowTable?.Rows} × {projection.ColumnTable?.Rows} (config.json), found {maxRows} × {maxColumns}");
+        {
+            string found = $"max_patch_rows, max_patch_columns: expected at most num_patch_rows, num_patch_columns of config.json, found {maxRows}, {maxColumns}";
+            throw new ModelLoadException($"{images.Path}: {found}");
+        }
+
         return new ImageRules
         {
             PatchSize = projection.PatchSize,
@@ -117,7 +121,7 @@ internal static class UnifiedDecoder
             HasPositions = projection.HasPositions,
             Tokens = new ImageTokens
             {
-                Placeholder = TokenId(c, "image_token_id", vocabulary) ?? throw new ModelLoadException($"{c.Path}: image_token_id is missing; expected a token id"),
+                Placeholder = TokenId(c, "image_token_id", vocabulary) ?? throw new ModelLoadException($"{c.Path}: image_token_id is missing"),
                 RowEnd = TokenId(c, "image_row_end_token_id", vocabulary),
                 Begin = TokenId(c, "image_start_token_id", vocabulary),
                 End = TokenId(c, "image_end_token_id", vocabulary),

@@ -14,11 +14,13 @@ internal static class Attention
     {
         GraphBuilder g = model.Graph;
         int queries = shape.Heads * shape.HeadSize, keys = shape.KeyValueHeads * shape.HeadSize;
-        Value packed = model.Linear($"{key}.qkv_proj", x, shape.Hidden, ($"{key}.q_proj.weight", queries), ($"{key}.k_proj.weight", keys), ($"{key}.v_proj.weight", keys));
+        Value packed = model.Linear(
+            $"{key}.qkv_proj", x, shape.Hidden, ($"{key}.q_proj.weight", queries), ($"{key}.k_proj.weight", keys), ($"{key}.v_proj.weight", keys));
 
         Value pastKey = g.Input($"past_key_values.{layer}.key", model.Type, "batch", shape.KeyValueHeads, "past", shape.HeadSize);
         Value pastValue = g.Input($"past_key_values.{layer}.value", model.Type, "batch", shape.KeyValueHeads, "past", shape.HeadSize);
-        NodeBuilder attention = g.Fused("GroupQueryAttention", key, packed, Value.None, Value.None, pastKey, pastValue, lengths.LastPosition, lengths.Total, rotary.Cos, rotary.Sin)
+        NodeBuilder attention = g
+            .Fused("GroupQueryAttention", key, packed, Value.None, Value.None, pastKey, pastValue, lengths.LastPosition, lengths.Total, rotary.Cos, rotary.Sin)
             .Set("num_heads", shape.Heads).Set("kv_num_heads", shape.KeyValueHeads).Set("scale", (float)(1 / Math.Sqrt(shape.HeadSize)))
             .Set("do_rotary", 1).Set("rotary_interleaved", 0);
         Value attended = attention.Output(model.Type);

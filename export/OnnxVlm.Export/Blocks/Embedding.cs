@@ -31,8 +31,7 @@ internal static class Embedding
         Value count = g.Input("patch_count", ElementType.Int64, 1);
         Value? places = projection.HasPositions ? g.Input("patch_xy", ElementType.Int64, "patch_capacity", 2) : null;
         (Value weight, Value bias) = projection.Fold(model);
-        Value? rowTable = projection.RowTable is var (rowKey, rows) ? model.Vector(rowKey, ElementType.Float32, rows, projection.Hidden) : null;
-        Value? columnTable = projection.ColumnTable is var (columnKey, columns) ? model.Vector(columnKey, ElementType.Float32, columns, projection.Hidden) : null;
+        Value? rowTable = Table(projection.RowTable), columnTable = Table(projection.ColumnTable);
 
         // The condition comes from a shape, which every device keeps on the host: no synchronization for a token of text.
         Value used = g.Node("Slice", "patches.used", patches, g.Constant(0), count, g.Constant(0)).Output(ElementType.UInt8);
@@ -40,15 +39,18 @@ internal static class Embedding
         Value hasImages = g.Node("Greater", "patches.used", usedRows, g.Constant(0)).Output(ElementType.Bool);
         return g.If("patches", hasImages, model.Type, Scatter, () => g.Node("Identity", "patches.none", hidden).Output(model.Type));
 
+        Value? Table((string Key, int Rows)? table) =>
+            table is var (key, rows) ? model.Vector(key, ElementType.Float32, rows, projection.Hidden) : null;
+
         Value Scatter()
         {
-            Value pixels = g.Node("Cast", "patches.pixels", used).Set("to", (long)ElementType.Float32).Output(ElementType.Float32);
+            Value pixels = g.Cast("patches.pixels", used, ElementType.Float32);
             Value product = model.Multiply("patches.projection", pixels, weight).Output(ElementType.Float32);
             Value projected = g.Node("Add", "patches.projection", product, bias).Output(ElementType.Float32);
             projected = AddTable(projected, "row", rowTable, axis: 1);
             projected = AddTable(projected, "column", columnTable, axis: 0);
             if (model.Type != ElementType.Float32)
-                projected = g.Node("Cast", "patches.projection", projected).Set("to", (long)model.Type).Output(model.Type);
+                projected = g.Cast("patches.projection", projected, model.Type);
 
             Value isImage = g.Node("Equal", "patches.places", model.InputIds, g.Scalar(placeholder)).Output(ElementType.Bool);
             Value indices = g.Node("NonZero", "patches.places", isImage).Output(ElementType.Int64);

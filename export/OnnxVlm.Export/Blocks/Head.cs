@@ -9,7 +9,9 @@ internal static class Head
     public static void Logits(this ModelGraph model, Value lastToken, TokenMatrix matrix, int vocabulary)
     {
         GraphBuilder g = model.Graph;
-        NodeBuilder last = matrix.Quantized is null ? model.Multiply("lm_head", lastToken, matrix.Float) : model.Multiply("lm_head", lastToken, matrix.Quantized);
+        NodeBuilder last = matrix.Quantized is null
+            ? model.Multiply("lm_head", lastToken, matrix.Float)
+            : model.Multiply("lm_head", lastToken, matrix.Quantized);
         if (model.Type != ElementType.Float32)
             last = g.Node("Cast", "logits", last.Output(model.Type)).Set("to", (long)ElementType.Float32);
         g.Output(last.Output("logits", ElementType.Float32), "batch", 1, vocabulary);

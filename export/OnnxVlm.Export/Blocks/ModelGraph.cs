@@ -59,13 +59,16 @@ internal sealed class ModelGraph
         return initializer.Value;
     }
 
-    /// <summary>x · Wᵀ. FusedMatMul transposes while it packs the weights, so that the file keeps the checkpoint's layout and a tied head its embedding.</summary>
+    /// <summary>
+    /// x · Wᵀ. FusedMatMul transposes while it packs the weights, so that the file keeps the checkpoint's layout and a tied head is the embedding itself.
+    /// </summary>
     public NodeBuilder Multiply(string path, Value x, Value matrix) => Graph.Fused("FusedMatMul", path, x, matrix).Set("transB", 1);
 
     /// <summary>x · Wᵀ with a quantized W.</summary>
     public NodeBuilder Multiply(string path, Value x, QuantizedMatrix matrix) =>
         Graph.Fused("MatMulNBits", path, x, matrix.Codes.Value, matrix.Scales.Value)
-            .Set("K", matrix.Width).Set("N", matrix.Rows).Set("bits", matrix.Bits).Set("block_size", matrix.BlockSize).Set("accuracy_level", Target.AccuracyLevel);
+            .Set("K", matrix.Width).Set("N", matrix.Rows)
+            .Set("bits", matrix.Bits).Set("block_size", matrix.BlockSize).Set("accuracy_level", Target.AccuracyLevel);
 
     /// <summary>A small tensor of the checkpoint, kept in memory until it is written.</summary>
     public Value Vector(string key, ElementType type, params ReadOnlySpan<long> shape)

@@ -61,6 +61,7 @@ internal sealed record PatchProjection
             b[row] = (float)(b[row] - shift);
         }
 
-        return (model.Graph.Weight($"{Key}.weight", w, ElementType.Float32, Hidden, PatchWidth), model.Graph.Weight($"{Key}.bias", b, ElementType.Float32, Hidden));
+        Value folded = model.Graph.Weight($"{Key}.weight", w, ElementType.Float32, Hidden, PatchWidth);
+        return (folded, model.Graph.Weight($"{Key}.bias", b, ElementType.Float32, Hidden));
     }
 }

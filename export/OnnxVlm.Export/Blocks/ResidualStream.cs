@@ -27,7 +27,10 @@ internal sealed class ResidualStream(ModelGraph model, Value start, int width)
     {
         Value weight = model.Vector($"{key}.weight", model.Type, width);
         if (_branch is not Value branch)
-            return model.Graph.Node("SimplifiedLayerNormalization", key, _stream, weight).Set("axis", -1).Set("epsilon", epsilon).Set("stash_type", 1).Output(model.Type);
+        {
+            NodeBuilder first = model.Graph.Node("SimplifiedLayerNormalization", key, _stream, weight);
+            return first.Set("axis", -1).Set("epsilon", epsilon).Set("stash_type", 1).Output(model.Type);
+        }
 
         NodeBuilder norm = model.Graph.Fused("SkipSimplifiedLayerNormalization", key, _stream, branch, weight).Set("epsilon", epsilon);
         Value y = norm.Output(model.Type);

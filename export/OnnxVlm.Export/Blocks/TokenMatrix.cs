@@ -26,9 +26,9 @@ internal sealed record TokenMatrix(Value Float, QuantizedMatrix? Quantized)
         ExportTarget target = model.Target;
 
         // GatherBlockQuantized wants whole blocks; a width that has none keeps its floats.
-        bool quantize = target.EmbeddingBits > 0 && hidden % target.BlockSize == 0;
-        return quantize
-            ? new TokenMatrix(Value.None, QuantizedMatrix.Declare(model.Graph, key, rows, target.EmbeddingBits, target.BlockSize, target.Activations, forGather))
-            : new TokenMatrix(model.FloatMatrix($"{key}.weight", rows), null);
+        if (target.EmbeddingBits == 0 || hidden % target.BlockSize != 0)
+            return new TokenMatrix(model.FloatMatrix($"{key}.weight", rows), null);
+        return new TokenMatrix(
+            Value.None, QuantizedMatrix.Declare(model.Graph, key, rows, target.EmbeddingBits, target.BlockSize, target.Activations, forGather));
     }
 }

@@ -38,7 +38,8 @@ internal sealed class HfConfig
             using var document = JsonDocument.Parse(File.ReadAllBytes(path), new JsonDocumentOptions { MaxDepth = 16, AllowDuplicateProperties = false });
             if (document.RootElement.ValueKind != JsonValueKind.Object)
                 throw new ModelLoadException($"{path}: expected a JSON object, found {document.RootElement.ValueKind}; download the checkpoint again");
-            return new HfConfig(path, document.RootElement.EnumerateObject().ToDictionary(entry => entry.Name, entry => entry.Value.Clone(), StringComparer.Ordinal));
+            IEnumerable<JsonProperty> entries = document.RootElement.EnumerateObject();
+            return new HfConfig(path, entries.ToDictionary(entry => entry.Name, entry => entry.Value.Clone(), StringComparer.Ordinal));
         }
         catch (JsonException exception)
         {
@@ -98,7 +99,7 @@ internal sealed class HfConfig
     {
         string[] unread = [.. _values.Keys.Where(key => !_read.Contains(key)).Order(StringComparer.Ordinal)];
         if (unread.Length > 0)
-            throw new UnsupportedModelException($"{Path}: {string.Join(", ", unread)}: not implemented for {architecture}; an export would ignore it, so remove it only if it has no effect");
+            throw new UnsupportedModelException($"{Path}: {string.Join(", ", unread)}: not implemented for {architecture}; remove it only if it has no effect");
     }
 
     private JsonElement? Find(string key)

@@ -10,18 +10,23 @@ internal static class CheckpointSource
     private const string CachePrefix = "models--";
 
     /// <summary>
-    /// From a Hugging Face cache, <c>…/models--owner--name/snapshots/commit</c>, both are in the path. Elsewhere the revision is the hash of the weights: of the
-    /// file, or of the shards' hashes one after the other.
+    /// From a Hugging Face cache, <c>…/models--owner--name/snapshots/commit</c>, both are in the path. Elsewhere the revision is the hash of the
+    /// weights: of the file, or of the shards' hashes one after the other.
     /// </summary>
     public static ModelSource Identify(string checkpointFolder, string? name, IEnumerable<string> weightPaths, CancellationToken cancellationToken)
     {
         DirectoryInfo folder = new(Path.TrimEndingDirectorySeparator(Path.GetFullPath(checkpointFolder)));
-        if (folder.Parent is { Name: "snapshots", Parent: DirectoryInfo repository } && repository.Name.StartsWith(CachePrefix, StringComparison.Ordinal) && IsCommit(folder.Name))
-            return new ModelSource { Name = name ?? repository.Name[CachePrefix.Length..].Replace("--", "/", StringComparison.Ordinal), Revision = folder.Name };
+        if (IsCommit(folder.Name) && folder.Parent is { Name: "snapshots", Parent: DirectoryInfo repository }
+            && repository.Name.StartsWith(CachePrefix, StringComparison.Ordinal))
+        {
+            string inCache = repository.Name[CachePrefix.Length..].Replace("--", "/", StringComparison.Ordinal);
+            return new ModelSource { Name = name ?? inCache, Revision = folder.Name };
+        }
 
         string[] hashes = [.. weightPaths.Select(path => ModelManifest.HashFile(path, cancellationToken))];
         string hash = hashes is [string single] ? single : Convert.ToHexStringLower(SHA256.HashData(Encoding.ASCII.GetBytes(string.Join('\n', hashes))));
-        return new ModelSource { Name = name ?? (folder is { Name: "hf", Parent: DirectoryInfo parent } ? parent.Name : folder.Name), Revision = $"sha256:{hash}" };
+        string ofFolder = folder is { Name: "hf", Parent: DirectoryInfo parent } ? parent.Name : folder.Name;
+        return new ModelSource { Name = name ?? ofFolder, Revision = $"sha256:{hash}" };
     }
 
     private static bool IsCommit(string text) => text.Length == 40 && text.All(char.IsAsciiHexDigitLower);

@@ -15,7 +15,9 @@ internal sealed class FolderTransaction : IDisposable
     private readonly FileStream _lock;
 
     /// <summary>Creates the temporary folder.</summary>
-    /// <exception cref="ModelLoadException">The output is a file, or a folder with files in it while <paramref name="overwrite"/> is false, or cannot be written.</exception>
+    /// <exception cref="ModelLoadException">
+    /// The output is a file, or a folder with files in it while <paramref name="overwrite"/> is false, or cannot be written.
+    /// </exception>
     public FolderTransaction(string output, bool overwrite)
     {
         _output = Path.TrimEndingDirectorySeparator(Path.GetFullPath(output));
@@ -31,7 +33,8 @@ internal sealed class FolderTransaction : IDisposable
             RemoveAbandoned(parent);
             Folder = Path.Combine(parent, $".{Path.GetFileName(_output)}{Marker}{Guid.NewGuid():N}");
             Directory.CreateDirectory(Folder);
-            _lock = new FileStream(Path.Combine(Folder, LockFile), FileMode.CreateNew, FileAccess.ReadWrite, FileShare.None, bufferSize: 1, FileOptions.DeleteOnClose);
+            string path = Path.Combine(Folder, LockFile);
+            _lock = new FileStream(path, FileMode.CreateNew, FileAccess.ReadWrite, FileShare.None, bufferSize: 1, FileOptions.DeleteOnClose);
         }
         catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
         {

@@ -43,7 +43,9 @@ internal static class GenAIConfig
         json.WriteNumber("num_attention_heads", model.Attention.Heads);
         json.WriteNumber("num_hidden_layers", model.Layers);
         json.WriteNumber("num_key_value_heads", model.Attention.KeyValueHeads);
-        WriteNames(json, "inputs", ("input_ids", "input_ids"), ("attention_mask", "attention_mask"), ("past_key_names", "past_key_values.%d.key"), ("past_value_names", "past_key_values.%d.value"));
+        WriteNames(
+            json, "inputs", ("input_ids", "input_ids"), ("attention_mask", "attention_mask"),
+            ("past_key_names", "past_key_values.%d.key"), ("past_value_names", "past_key_values.%d.value"));
         WriteNames(json, "outputs", ("logits", "logits"), ("present_key_names", "present.%d.key"), ("present_value_names", "present.%d.value"));
         json.WriteStartObject("session_options");
         json.WriteString("log_id", "onnxvlm");

@@ -61,12 +61,15 @@ internal sealed class GraphBuilder
         return Node("If", path, condition).Set("then_branch", thenBranch).Set("else_branch", elseBranch).Output(type);
     }
 
+    /// <summary>The same numbers in another element type.</summary>
+    public Value Cast(string path, Value x, ElementType type) => Node("Cast", path, x).Set("to", (long)type).Output(type);
+
     /// <summary>A small int64 constant, <c>[n]</c>; the same numbers give the same constant.</summary>
     public Value Constant(params ReadOnlySpan<long> numbers) =>
         Inline($"constant/{string.Join('_', numbers.ToArray())}", ElementType.Int64, [numbers.Length], MemoryMarshal.AsBytes(numbers));
 
     /// <summary>A scalar int64 constant.</summary>
-    public Value Scalar(long number) => Inline($"scalar/{number.ToString(CultureInfo.InvariantCulture)}", ElementType.Int64, [], MemoryMarshal.AsBytes(new ReadOnlySpan<long>(in number)));
+    public Value Scalar(long number) => Inline($"scalar/{number}", ElementType.Int64, [], MemoryMarshal.AsBytes(new ReadOnlySpan<long>(in number)));
 
     /// <summary>Declares a weight and gives it its place in the data file.</summary>
     public Initializer Declare(string name, ElementType type, params ReadOnlySpan<long> shape)
@@ -175,7 +178,11 @@ internal sealed class GraphBuilder
         {
             tensor.Shape = new TensorShapeProto();
             foreach (Dimension side in shape)
-                tensor.Shape.Dim.Add(side.Name is string text ? new TensorShapeProto.Types.Dimension { DimParam = text } : new TensorShapeProto.Types.Dimension { DimValue = side.Size });
+            {
+                tensor.Shape.Dim.Add(side.Name is string text
+                    ? new TensorShapeProto.Types.Dimension { DimParam = text }
+                    : new TensorShapeProto.Types.Dimension { DimValue = side.Size });
+            }
         }
 
         return new ValueInfoProto { Name = name, Type = new TypeProto { TensorType = tensor } };

@@ -5,13 +5,13 @@ using System.Runtime.Intrinsics;
 namespace OnnxVlm.Export.Quantization;
 
 /// <summary>
-/// Symmetric quantization of one block: w ≈ scale · q with q from −2^(bits−1) to 2^(bits−1) − 1, the arithmetic of ONNX Runtime's MatMulNBits without zero points.
-/// 8 bits: the largest weight becomes ±127. 4 bits: of a grid of scales, both signs, the one with the smallest squared error; for given q the best scale
-/// is Σwq/Σq², which leaves the error Σw² − (Σwq)²/Σq², so one pass judges a candidate.
+/// Symmetric quantization of one block: w ≈ scale · q with q from −2^(bits−1) to 2^(bits−1) − 1, the arithmetic of ONNX Runtime's MatMulNBits
+/// without zero points. 8 bits: the largest weight becomes ±127. 4 bits: of a grid of scales, both signs, the one with the smallest squared error;
+/// for given q the best scale is Σwq/Σq², which leaves the error Σw² − (Σwq)²/Σq², so one pass judges a candidate.
 /// </summary>
 internal static class BlockQuantizer
 {
-    /// <summary>Scales tried, as parts of the one that maps the largest weight to −8: below 1 it is clipped, above 1 the block does not use the whole range.</summary>
+    /// <summary>Scales tried, as parts of the one that maps the largest weight to −8: below 1 it is clipped, above 1 a part of the range is not used.</summary>
     private static readonly float[] Grid = [0.70f, 0.75f, 0.80f, 0.84f, 0.88f, 0.92f, 0.96f, 1.00f, 1.04f, 1.08f, 1.14f];
 
     /// <summary>Quantizes a block.</summary>

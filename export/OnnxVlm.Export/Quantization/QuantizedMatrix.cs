@@ -4,7 +4,9 @@ using OnnxVlm.Export.Safetensors;
 namespace OnnxVlm.Export.Quantization;
 
 /// <summary>A matrix <c>[rows, width]</c> in blocks along its width.</summary>
-/// <param name="Codes">uint8, low nibble first: <c>[rows, blocks, block · bits / 8]</c> for MatMulNBits, or <c>[rows, blocks · block · bits / 8]</c> for GatherBlockQuantized.</param>
+/// <param name="Codes">
+/// uint8, low nibble first: <c>[rows, blocks, bytes of a block]</c> for MatMulNBits, <c>[rows, bytes of a row]</c> for GatherBlockQuantized.
+/// </param>
 /// <param name="Scales">float <c>[rows, blocks]</c>.</param>
 /// <param name="Rows">Outputs.</param>
 /// <param name="Width">Inputs; the last block is filled up with zeros.</param>
@@ -24,7 +26,8 @@ internal sealed record QuantizedMatrix(Initializer Codes, Initializer Scales, lo
     /// <param name="blockSize">Weights that share a scale.</param>
     /// <param name="scaleType">Element type of the scales.</param>
     /// <param name="forGather">Whether the matrix is an embedding: the same bytes in two dimensions.</param>
-    public static QuantizedMatrix Declare(GraphBuilder graph, string name, CheckpointRows rows, int bits, int blockSize, ElementType scaleType, bool forGather = false)
+    public static QuantizedMatrix Declare(
+        GraphBuilder graph, string name, CheckpointRows rows, int bits, int blockSize, ElementType scaleType, bool forGather = false)
     {
         int blocks = (rows.Width + blockSize - 1) / blockSize, blockBytes = blockSize * bits / 8;
         Initializer codes = forGather

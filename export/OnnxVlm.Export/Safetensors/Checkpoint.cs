@@ -39,7 +39,7 @@ internal sealed class Checkpoint : IDisposable
             else if (File.Exists(single))
                 checkpoint.Add(SafetensorsFile.Open(single));
             else
-                throw new ModelLoadException($"{folder}: expected {SingleFile} or {IndexFile}, found neither; give a Hugging Face folder with safetensors weights");
+                throw new ModelLoadException($"{folder}: expected {SingleFile} or {IndexFile}, found neither; give a folder with safetensors weights");
             return checkpoint;
         }
         catch
@@ -57,11 +57,11 @@ internal sealed class Checkpoint : IDisposable
     public CheckpointTensor Take(string name, params ReadOnlySpan<long> shape)
     {
         if (!_tensors.TryGetValue(name, out CheckpointTensor? tensor))
-            throw new ModelLoadException($"{_folder}: tensor {name} [{Join(shape)}] is missing; the checkpoint is incomplete, or config.json belongs to another one");
+            throw new ModelLoadException($"{_folder}: tensor {name} [{Join(shape)}] is missing; download the checkpoint again, with its own config.json");
         if (tensor.Type is not (TensorType.F32 or TensorType.F16 or TensorType.BF16))
             throw new ModelLoadException($"{_folder}: tensor {name}: expected dtype F32, F16 or BF16, found {tensor.Type}; convert the checkpoint");
         if (!shape.SequenceEqual(tensor.Shape.ToArray()))
-            throw new ModelLoadException($"{_folder}: tensor {name}: expected shape [{Join(shape)}] from config.json, found [{string.Join(", ", tensor.Shape)}]");
+            throw new ModelLoadException($"{_folder}: tensor {name}: expected shape [{Join(shape)}] by config.json, found [{string.Join(", ", tensor.Shape)}]");
         _used.Add(name);
         return tensor;
     }
@@ -73,8 +73,8 @@ internal sealed class Checkpoint : IDisposable
         string[] extra = [.. _tensors.Keys.Where(name => !_used.Contains(name)).Order(StringComparer.Ordinal)];
         if (extra.Length == 0)
             return;
-        string more = extra.Length > NamedInMessages ? $" and {extra.Length - NamedInMessages} more" : "";
-        throw new ModelLoadException($"{_folder}: {architecture} has no use for tensor {string.Join(", ", extra.Take(NamedInMessages))}{more}; the checkpoint is of another architecture or version");
+        string names = string.Join(", ", extra.Take(NamedInMessages)) + (extra.Length > NamedInMessages ? $" and {extra.Length - NamedInMessages} more" : "");
+        throw new ModelLoadException($"{_folder}: {architecture} has no use for tensor {names}; the checkpoint is of another architecture or version");
     }
 
     /// <inheritdoc/>
@@ -91,23 +91,23 @@ internal sealed class Checkpoint : IDisposable
         {
             // A plain name beside the index: a shard is never looked for elsewhere.
             if (shard.Length == 0 || shard.AsSpan().IndexOfAny("/\\:\0") >= 0 || !shard.EndsWith(".safetensors", StringComparison.Ordinal))
-                throw new ModelLoadException($"{index}: expected file names ending in .safetensors in weight_map, found \"{shard}\"; do not use this checkpoint");
+                throw new ModelLoadException($"{index}: expected file names ending in .safetensors, found \"{shard}\"; do not use this checkpoint");
             string path = Path.Combine(_folder, shard);
             if (!File.Exists(path))
-                throw new ModelLoadException($"{path}: the shard is missing ({IndexFile} names it); download the checkpoint again");
+                throw Damaged(path, $"the shard is missing ({IndexFile} names it)");
             Add(SafetensorsFile.Open(path));
         }
 
         foreach ((string name, string shard) in shardOf)
         {
             if (!_tensors.ContainsKey(name))
-                throw new ModelLoadException($"{index}: {name} should be in {shard}, and no shard has it; download the checkpoint again");
+                throw Damaged(index, $"{name} should be in {shard}, and no shard has it");
         }
 
         foreach (string name in _tensors.Keys)
         {
             if (!shardOf.ContainsKey(name))
-                throw new ModelLoadException($"{index}: a shard holds {name}, which weight_map does not name; download the checkpoint again");
+                throw Damaged(index, $"a shard holds {name}, which weight_map does not name");
         }
     }
 
@@ -119,11 +119,11 @@ internal sealed class Checkpoint : IDisposable
             Dictionary<string, string> shardOf = new(StringComparer.Ordinal);
             foreach (JsonProperty entry in document.RootElement.GetProperty("weight_map").EnumerateObject())
                 shardOf.Add(entry.Name, entry.Value.GetString() ?? "");
-            return shardOf.Count > 0 ? shardOf : throw new ModelLoadException($"{index}: weight_map is empty; download the checkpoint again");
+            return shardOf.Count > 0 ? shardOf : throw Damaged(index, "weight_map is empty");
         }
         catch (Exception exception) when (exception is JsonException or KeyNotFoundException or InvalidOperationException)
         {
-            throw new ModelLoadException($"{index}: expected an object weight_map of tensor name to file name ({exception.Message.Split('\n')[0]}); download the checkpoint again", exception);
+            throw Damaged(index, $"expected an object weight_map of tensor name to file name ({exception.Message.Split('\n')[0]})", exception);
         }
     }
 
@@ -133,9 +133,12 @@ internal sealed class Checkpoint : IDisposable
         foreach (CheckpointTensor tensor in file.Tensors)
         {
             if (!_tensors.TryAdd(tensor.Name, tensor))
-                throw new ModelLoadException($"{file.Path}: {tensor.Name} is in another shard too; download the checkpoint again");
+                throw Damaged(file.Path, $"{tensor.Name} is in another shard too");
         }
     }
+
+    private static ModelLoadException Damaged(string path, string what, Exception? cause = null) =>
+        new($"{path}: {what}; download the checkpoint again", cause);
 
     private static string Join(ReadOnlySpan<long> shape) => string.Join(", ", shape.ToArray());
 }

@@ -1,6 +1,6 @@
 namespace OnnxVlm.Export.Safetensors;
 
-/// <summary>Matrices of the checkpoint stacked into one: rows of the first, then rows of the second. Packs Q, K and V, or gate and up, without a copy.</summary>
+/// <summary>Matrices of the checkpoint stacked into one: rows of the first, then rows of the second. Packs Q, K and V, or gate and up.</summary>
 internal sealed class CheckpointRows
 {
     private readonly CheckpointTensor[] _parts;

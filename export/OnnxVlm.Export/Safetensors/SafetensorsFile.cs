@@ -15,6 +15,9 @@ internal sealed class SafetensorsFile : IDisposable
 
     private const int LengthBytes = 8;
 
+    private static readonly Dictionary<string, TensorType> Types =
+        Enum.GetValues<TensorType>().ToDictionary(type => type.ToString().ToUpperInvariant(), StringComparer.Ordinal);
+
     private readonly MemoryMappedFile _file;
 
     private SafetensorsFile(string path, MemoryMappedFile file, IReadOnlyList<CheckpointTensor> tensors)
@@ -41,7 +44,7 @@ internal sealed class SafetensorsFile : IDisposable
         }
         catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
         {
-            throw new ModelLoadException($"{path}: cannot be opened ({exception.Message}); download the checkpoint again", exception);
+            throw Damaged(path, $"cannot be opened ({exception.Message})", exception);
         }
 
         MemoryMappedFile? map = null;
@@ -73,14 +76,14 @@ internal sealed class SafetensorsFile : IDisposable
     {
         long fileBytes = stream.Length;
         if (fileBytes < LengthBytes + 2)
-            throw new ModelLoadException($"{path}: expected a safetensors file, found only {fileBytes} bytes; download the checkpoint again");
+            throw Damaged(path, $"expected a safetensors file, found only {fileBytes} bytes");
         Span<byte> prefix = stackalloc byte[LengthBytes];
         stream.ReadExactly(prefix);
         ulong headerBytes = BinaryPrimitives.ReadUInt64LittleEndian(prefix);
         if (headerBytes > (ulong)(fileBytes - LengthBytes))
-            throw new ModelLoadException($"{path}: the header says it has {headerBytes} bytes, but only {fileBytes - LengthBytes} follow; the file is truncated or not safetensors: download the checkpoint again");
+            throw Damaged(path, $"the header says it has {headerBytes} bytes, but only {fileBytes - LengthBytes} follow; it is truncated or not safetensors");
         if (headerBytes > (ulong)MaxHeaderBytes)
-            throw new ModelLoadException($"{path}: expected a header of at most {MaxHeaderBytes} bytes, found {headerBytes}; this is not a safetensors file of a model");
+            throw Damaged(path, $"expected a header of at most {MaxHeaderBytes} bytes, found {headerBytes}");
         byte[] header = new byte[headerBytes];
         stream.ReadExactly(header);
         return (header, LengthBytes + (long)headerBytes);
@@ -93,19 +96,19 @@ internal sealed class SafetensorsFile : IDisposable
         {
             using var document = JsonDocument.Parse(header, new JsonDocumentOptions { MaxDepth = 4 });
             if (document.RootElement.ValueKind != JsonValueKind.Object)
-                throw new ModelLoadException($"{path}: expected a JSON object as header, found {document.RootElement.ValueKind}; download the checkpoint again");
+                throw Damaged(path, $"expected a JSON object as header, found {document.RootElement.ValueKind}");
             HashSet<string> names = new(StringComparer.Ordinal);
             foreach (JsonProperty entry in document.RootElement.EnumerateObject())
             {
                 if (!names.Add(entry.Name))
-                    throw new ModelLoadException($"{path}: the header names {entry.Name} twice; download the checkpoint again");
+                    throw Damaged(path, $"the header names {entry.Name} twice");
                 if (entry.Name != "__metadata__")
                     tensors.Add(ParseTensor(path, entry, dataStart, dataBytes));
             }
         }
         catch (JsonException exception)
         {
-            throw new ModelLoadException($"{path}: the header is not valid JSON ({exception.Message.Split('\n')[0]}); download the checkpoint again", exception);
+            throw Damaged(path, $"the header is not valid JSON ({exception.Message.Split('\n')[0]})", exception);
         }
 
         RefuseGaps(path, tensors, dataStart, dataBytes);
@@ -124,8 +127,9 @@ internal sealed class SafetensorsFile : IDisposable
             switch (field.Name)
             {
                 case "dtype" when field.Value.ValueKind == JsonValueKind.String:
-                    type = Enum.GetValues<TensorType>().Cast<TensorType?>().FirstOrDefault(known => field.Value.ValueEquals(known.ToString()!.ToUpperInvariant()))
-                        ?? throw Bad($"dtype {field.Value.GetString()} is not supported; convert the checkpoint to F32, F16 or BF16");
+                    type = Types.TryGetValue(field.Value.GetString()!, out TensorType known)
+                        ? known
+                        : throw Bad($"dtype {field.Value.GetString()} is not supported; convert the checkpoint to F32, F16 or BF16");
                     break;
                 case "shape":
                     shape = Numbers(field.Value) ?? throw Bad($"shape: expected an array of whole numbers, found {field.Value.GetRawText()}");
@@ -143,7 +147,7 @@ internal sealed class SafetensorsFile : IDisposable
         if (begin > end || end > dataBytes)
             throw Bad($"data_offsets {begin} to {end} leave the {dataBytes} bytes of data; the file is truncated or damaged: download the checkpoint again");
         if (SizeBytes(type.Value, shape) is not long expected || expected != end - begin)
-            throw Bad($"shape [{string.Join(", ", shape)}] of {type} does not take the {end - begin} bytes between its data_offsets; download the checkpoint again");
+            throw Bad($"shape [{string.Join(", ", shape)}] of {type} does not take the {end - begin} bytes between its data_offsets; it is damaged");
         return new CheckpointTensor(name, type.Value, shape, dataStart + begin, end - begin);
 
         ModelLoadException Bad(string what) => new($"{path}: {name}: {what}");
@@ -157,16 +161,19 @@ internal sealed class SafetensorsFile : IDisposable
         foreach (CheckpointTensor tensor in tensors)
         {
             if (tensor.FileOffset < position)
-                throw new ModelLoadException($"{path}: {tensor.Name} overlaps {previous} by {position - tensor.FileOffset} bytes; download the checkpoint again");
+                throw Damaged(path, $"{tensor.Name} overlaps {previous} by {position - tensor.FileOffset} bytes");
             if (tensor.FileOffset > position)
-                throw new ModelLoadException($"{path}: a hole of {tensor.FileOffset - position} bytes between {previous} and {tensor.Name}; download the checkpoint again");
+                throw Damaged(path, $"a hole of {tensor.FileOffset - position} bytes between {previous} and {tensor.Name}");
             position += tensor.SizeBytes;
             previous = tensor.Name;
         }
 
         if (position != dataStart + dataBytes)
-            throw new ModelLoadException($"{path}: {dataStart + dataBytes - position} bytes after the last tensor ({previous}) belong to none; download the checkpoint again");
+            throw Damaged(path, $"{dataStart + dataBytes - position} bytes after the last tensor ({previous}) belong to none");
     }
+
+    private static ModelLoadException Damaged(string path, string what, Exception? cause = null) =>
+        new($"{path}: {what}; download the checkpoint again", cause);
 
     private static long[]? Numbers(JsonElement array)
     {

@@ -61,7 +61,10 @@ internal static class UnifiedDecoder
     {
         AttentionShape attention = new(hidden, c.RequireCount("num_attention_heads"), c.RequireCount("num_key_value_heads"), c.RequireCount("head_dim"));
         if (attention.Heads % attention.KeyValueHeads != 0)
-            throw new ModelLoadException($"{c.Path}: num_attention_heads: expected a multiple of {attention.KeyValueHeads} (num_key_value_heads), found {attention.Heads}");
+        {
+            string found = $"expected a multiple of {attention.KeyValueHeads} (num_key_value_heads), found {attention.Heads}";
+            throw new ModelLoadException($"{c.Path}: num_attention_heads: {found}");
+        }
 
         // A limit of the fused attention's rotary tables.
         if (attention.HeadSize % 16 != 0)
@@ -96,8 +99,8 @@ internal static class UnifiedDecoder
         int filter = images.Require<int>("resample"), maxRows = images.RequireCount("max_patch_rows"), maxColumns = images.RequireCount("max_patch_columns");
         if (projection.RowTable?.Rows < maxRows || projection.ColumnTable?.Rows < maxColumns)
         {
-            string found = $"max_patch_rows, max_patch_columns: expected at most num_patch_rows, num_patch_columns of config.json, found {maxRows}, {maxColumns}";
-            throw new ModelLoadException($"{images.Path}: {found}");
+            string found = $"expected at most num_patch_rows, num_patch_columns of config.json, found {maxRows}, {maxColumns}";
+            throw new ModelLoadException($"{images.Path}: max_patch_rows, max_patch_columns: {found}");
         }
 
         return new ImageRules

@@ -22,7 +22,8 @@ public sealed record ModelManifest
     public static IReadOnlyList<string> Precisions { get; } = ["fp32", "fp16", "int8", "int4"];
 
     /// <summary>Files a model folder cannot do without.</summary>
-    public static IReadOnlyList<string> RequiredFiles { get; } = ["model.onnx", "model.onnx.data", "genai_config.json", "tokenizer.json", "tokenizer_config.json"];
+    public static IReadOnlyList<string> RequiredFiles { get; } =
+        ["model.onnx", "model.onnx.data", "genai_config.json", "tokenizer.json", "tokenizer_config.json"];
 
     private const long MaxManifestBytes = 1 << 20;
 
@@ -69,7 +70,9 @@ public sealed record ModelManifest
     /// <summary>Reads and checks <c>onnxvlm.json</c>. The other files are not opened: see <see cref="VerifyFiles"/>.</summary>
     /// <param name="folder">The model folder.</param>
     /// <exception cref="ArgumentException"><paramref name="folder"/> is null, empty or blank.</exception>
-    /// <exception cref="ModelLoadException">The folder or the file is missing, unreadable, not valid JSON, or has a key or value that is missing, unknown or out of range.</exception>
+    /// <exception cref="ModelLoadException">
+    /// The folder or the file is missing, unreadable, not valid JSON, or has a key or value that is missing, unknown or out of range.
+    /// </exception>
     public static ModelManifest Load(string folder)
     {
         ArgumentException.ThrowIfNullOrWhiteSpace(folder);
@@ -77,7 +80,7 @@ public sealed record ModelManifest
         if (!Directory.Exists(folder))
             throw new ModelLoadException($"{folder}: there is no such model folder; give the folder that `onnxvlm export` wrote");
         if (!File.Exists(path))
-            throw new ModelLoadException($"{path}: missing, so this is not a model folder; give the folder that `onnxvlm export` wrote, or export the model again");
+            throw new ModelLoadException($"{path}: missing, so this is no model folder; give the folder that `onnxvlm export` wrote, or export again");
 
         try
         {
@@ -178,9 +181,10 @@ public sealed record ModelManifest
             ManifestCheck.Range(id, 0, VocabularySize - 1, "end_token_ids");
         ManifestCheck.Present(Image, "image");
         Image.Validate();
-        ImageTokens tokens = Image.Tokens;
-        foreach ((string key, int? id) in new[] { ("placeholder", tokens.Placeholder), ("row_end", tokens.RowEnd), ("begin", tokens.Begin), ("end", tokens.End) })
-            ManifestCheck.Range(id, 0, VocabularySize - 1, $"image.tokens.{key}");
+        ManifestCheck.Range(Image.Tokens.Placeholder, 0, VocabularySize - 1, "image.tokens.placeholder");
+        ManifestCheck.Range(Image.Tokens.RowEnd, 0, VocabularySize - 1, "image.tokens.row_end");
+        ManifestCheck.Range(Image.Tokens.Begin, 0, VocabularySize - 1, "image.tokens.begin");
+        ManifestCheck.Range(Image.Tokens.End, 0, VocabularySize - 1, "image.tokens.end");
         ValidateFiles();
     }
 
@@ -209,10 +213,13 @@ public sealed record ModelManifest
         FileSystemInfo? target = File.ResolveLinkTarget(path, returnFinalTarget: true);
         if (target is null)
             return;
-        string root = Path.GetFullPath(Directory.ResolveLinkTarget(folder, returnFinalTarget: true)?.FullName ?? folder);
-        if (!Path.GetFullPath(target.FullName).StartsWith(Path.TrimEndingDirectorySeparator(root) + Path.DirectorySeparatorChar, StringComparison.Ordinal))
+        FileSystemInfo? linkedFolder = Directory.ResolveLinkTarget(folder, returnFinalTarget: true);
+        if (!IsIn(target.FullName, folder) && (linkedFolder is null || !IsIn(target.FullName, linkedFolder.FullName)))
             throw new ModelLoadException($"{path}: expected a file of the folder, found a link to {target.FullName}; copy the folder again, following links");
     }
+
+    private static bool IsIn(string path, string folder) =>
+        Path.GetFullPath(path).StartsWith(Path.TrimEndingDirectorySeparator(Path.GetFullPath(folder)) + Path.DirectorySeparatorChar, StringComparison.Ordinal);
 
     private static string FirstLine(Exception exception) => exception.Message.Split('\n')[0].TrimEnd('.', '\r');
 }

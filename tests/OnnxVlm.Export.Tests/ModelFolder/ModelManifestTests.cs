@@ -118,6 +118,8 @@ public sealed class ModelManifestTests
     public void VerifyFiles_FolderIsALink_Accepted()
     {
         Directory.CreateSymbolicLink(_folder["link"], _folder["out"]);
+        File.Move(Path.Combine(_folder["out"], "model.onnx.data"), Path.Combine(_folder["out"], "blob"));
+        File.CreateSymbolicLink(Path.Combine(_folder["out"], "model.onnx.data"), "blob");
         Assert.That(() => ModelManifest.Load(_folder["link"]).VerifyFiles(_folder["link"]), Throws.Nothing);
     }
 

@@ -39,6 +39,27 @@ public sealed class UnifiedDecoderTests
     }
 
     [Test]
+    public void Logits_TwoSequencesAtOnce_MatchReference()
+    {
+        TinyModel model = new() { Seed = 6 };
+        using TemporaryFolder folder = new();
+        model.Write(folder["hf"]);
+        Exporter.Export(new ExportOptions { CheckpointFolder = folder["hf"], OutputFolder = folder["out"] });
+        Sequence[] sequences = [new Sequence(model, 1).Text(3).Image(2, 2).Text(2), new Sequence(model, 2).Image(1, 3).Text(6)];
+        Assert.That(sequences[1].Ids, Has.Count.EqualTo(sequences[0].Ids.Count - 1));
+        sequences[1].Text(1);
+        ReferenceDecoder reference = new(folder["hf"]);
+        double[][][] expected = [.. sequences.Select(sequence => reference.Logits(sequence.Ids, sequence.Patches))];
+
+        int last = sequences[0].Ids.Count - 1;
+        using GraphRunner graph = new(folder["out"], batch: 2);
+        float[] prefill = graph.Run([.. sequences.SelectMany(sequence => sequence.Ids[..last])], [.. sequences.SelectMany(sequence => sequence.Patches)]);
+        Assert.That(prefill, Is.EqualTo(expected.SelectMany(rows => rows[last - 1])).Within(Tolerance));
+        float[] decode = graph.Run([.. sequences.Select(sequence => sequence.Ids[last])], []);
+        Assert.That(decode, Is.EqualTo(expected.SelectMany(rows => rows[last])).Within(Tolerance));
+    }
+
+    [Test]
     public void Logits_ShardedCheckpoint_EqualSingleFile()
     {
         TinyModel model = new() { Seed = 5, Tied = false };

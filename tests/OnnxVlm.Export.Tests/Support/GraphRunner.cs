@@ -8,11 +8,13 @@ internal sealed class GraphRunner : IDisposable
     private readonly InferenceSession _session;
     private readonly RunOptions _options = new();
     private readonly string[] _cacheNames;
+    private readonly int _batch;
     private IReadOnlyList<OrtValue> _past;
     private long _length;
 
-    public GraphRunner(string folder)
+    public GraphRunner(string folder, int batch = 1)
     {
+        _batch = batch;
         using SessionOptions options = new() { IntraOpNumThreads = 1 };
         _session = new InferenceSession(Path.Combine(folder, "model.onnx"), options);
         _cacheNames = [.. _session.InputNames.Where(name => name.StartsWith("past_key_values.", StringComparison.Ordinal))];
@@ -21,8 +23,8 @@ internal sealed class GraphRunner : IDisposable
 
     public InferenceSession Session => _session;
 
-    /// <summary>Runs the next part of the sequence and returns the logits of its last token.</summary>
-    /// <param name="ids">Tokens of this run.</param>
+    /// <summary>Runs the next part of the sequences and returns the logits of their last tokens.</summary>
+    /// <param name="ids">Tokens of this run, as many of each sequence, one sequence after the other.</param>
     /// <param name="patches">The patches of the images in this run.</param>
     /// <param name="spareRows">Rows of <c>patches</c> beyond <c>patch_count</c>, filled with what must not matter.</param>
     public float[] Run(IReadOnlyList<long> ids, IReadOnlyList<(byte[] Pixels, int Column, int Row)> patches, int spareRows = 2)
@@ -30,13 +32,14 @@ internal sealed class GraphRunner : IDisposable
         int width = (int)_session.InputMetadata["patches"].Dimensions[1];
         byte[] pixels = [.. patches.SelectMany(patch => patch.Pixels), .. Enumerable.Repeat((byte)137, spareRows * width)];
         long[] places = [.. patches.SelectMany(patch => new long[] { patch.Column, patch.Row }), .. Enumerable.Repeat(-1000L, spareRows * 2)];
-        _length += ids.Count;
+        int length = ids.Count / _batch;
+        _length += length;
 
         List<string> names = ["input_ids", "attention_mask", "patches", "patch_count"];
         List<OrtValue> values =
         [
-            OrtValue.CreateTensorValueFromMemory(ids.ToArray(), [1, ids.Count]),
-            OrtValue.CreateTensorValueFromMemory(Enumerable.Repeat(1L, (int)_length).ToArray(), [1, _length]),
+            OrtValue.CreateTensorValueFromMemory(ids.ToArray(), [_batch, length]),
+            OrtValue.CreateTensorValueFromMemory(Enumerable.Repeat(1L, _batch * (int)_length).ToArray(), [_batch, _length]),
             OrtValue.CreateTensorValueFromMemory(pixels, [patches.Count + spareRows, width]),
             OrtValue.CreateTensorValueFromMemory(new long[] { patches.Count }, [1]),
         ];
@@ -68,6 +71,6 @@ internal sealed class GraphRunner : IDisposable
     private OrtValue EmptyPast(string name)
     {
         NodeMetadata input = _session.InputMetadata[name];
-        return OrtValue.CreateAllocatedTensorValue(OrtAllocator.DefaultInstance, input.ElementDataType, [1, input.Dimensions[1], 0, input.Dimensions[3]]);
+        return OrtValue.CreateAllocatedTensorValue(OrtAllocator.DefaultInstance, input.ElementDataType, [_batch, input.Dimensions[1], 0, input.Dimensions[3]]);
     }
 }

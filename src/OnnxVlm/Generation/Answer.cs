@@ -29,7 +29,7 @@ internal sealed class Answer : IDisposable
         _options = options;
         _maxNewTokens = Math.Min(options.MaxNewTokens, generator.Decoder.ContextLength - prompt.TokenCount);
         _stopTokens = [.. generator.EndTokenIds, .. options.StopTokenIds];
-        _sampler = new Sampler(options, [.. _stopTokens], prompt.Segments.SelectMany(segment => segment.TokenIds.ToArray()));
+        _sampler = new Sampler(options, [.. _stopTokens], prompt.Segments.SelectMany(segment => segment.TokenIds.ToArray()), options.Guidance is { IsJson: true } ? generator.Vocabulary.DigitTokens : null);
         _text = new TextAssembler(options.StopTexts);
         _logits = new float[generator.Decoder.VocabularySize];
         _sequence = new LiveSequence(generator.Decoder, generator.Cache, prompt, _maxNewTokens, options.Guidance);

@@ -22,6 +22,8 @@ public sealed record Guidance
 
     internal string Description { get; }
 
+    internal bool IsJson => NativeType == "json_schema";
+
     /// <summary>The answer is a JSON value that the schema accepts.</summary>
     /// <param name="schema">A JSON Schema as text.</param>
     /// <returns>The guidance.</returns>

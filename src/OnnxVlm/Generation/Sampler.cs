@@ -13,19 +13,26 @@ internal sealed class Sampler
     /// <summary>Score of a token that is out of the question; a grammar that allows nothing else still wins, since it excludes with a lower one.</summary>
     public const float Excluded = -1e30f;
 
+    /// <summary>The most digit tokens in a row of a JSON answer. A grammar allows numbers without end, and a model may repeat a digit for ever; no double has more digits that mean something.</summary>
+    public const int MaxDigitsInARow = 20;
+
     private readonly GenerationOptions _options;
     private readonly IReadOnlyList<int> _endTokenIds;
+    private readonly HashSet<int> _digitTokenIds;
     private readonly HashSet<int> _promptTokens;
     private readonly Dictionary<int, int> _counts = [];
     private ulong _random;
     private int _generated;
+    private int _digitsInARow;
 
     /// <summary>Prepares the sampler for one answer.</summary>
     /// <param name="options">The options.</param>
     /// <param name="endTokenIds">Tokens that end the answer; excluded before <see cref="GenerationOptions.MinNewTokens"/>.</param>
     /// <param name="promptTokenIds">The prompt, for the repetition penalty.</param>
-    public Sampler(GenerationOptions options, IReadOnlyList<int> endTokenIds, IEnumerable<int> promptTokenIds)
+    /// <param name="digitTokenIds">Tokens that are digits only, where <see cref="MaxDigitsInARow"/> holds; null where it does not.</param>
+    public Sampler(GenerationOptions options, IReadOnlyList<int> endTokenIds, IEnumerable<int> promptTokenIds, IEnumerable<int>? digitTokenIds = null)
     {
+        _digitTokenIds = [.. digitTokenIds ?? []];
         _options = options;
         _endTokenIds = endTokenIds;
         _promptTokens = options.RepetitionPenalty == 1 ? [] : [.. promptTokenIds];
@@ -34,7 +41,7 @@ internal sealed class Sampler
 
     /// <summary>Whether the scores differ from the logits at all; greedy decoding without any of the options skips this class.</summary>
     public bool IsActive =>
-        _options.Temperature > 0 || _generated < _options.MinNewTokens || _options.LogitBias.Count > 0
+        _options.Temperature > 0 || _generated < _options.MinNewTokens || _digitsInARow >= MaxDigitsInARow || _options.LogitBias.Count > 0
         || _options.RepetitionPenalty != 1 || _options.PresencePenalty != 0 || _options.FrequencyPenalty != 0;
 
     /// <summary>Notes the token that was taken.</summary>
@@ -42,6 +49,7 @@ internal sealed class Sampler
     public void Taken(int tokenId)
     {
         _generated++;
+        _digitsInARow = _digitTokenIds.Contains(tokenId) ? _digitsInARow + 1 : 0;
         _counts[tokenId] = _counts.GetValueOrDefault(tokenId) + 1;
     }
 
@@ -53,6 +61,8 @@ internal sealed class Sampler
         ApplyBias(logits);
         if (_generated < _options.MinNewTokens)
             Exclude(logits, _endTokenIds);
+        if (_digitsInARow >= MaxDigitsInARow)
+            Exclude(logits, _digitTokenIds);
         if (_options.Temperature > 0)
             Sample(logits);
     }

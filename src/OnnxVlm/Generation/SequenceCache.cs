@@ -93,10 +93,10 @@ internal sealed class SequenceCache(IDecoder decoder, long budgetBytes) : IDispo
             sequence.Dispose();
     }
 
-    // Room for the next turns: the next power of two, so that a conversation outgrows its cache only a few times.
+    // Room for the next turn, and half as much again for later ones, so that a long conversation outgrows its sequence only a few times.
     private CachedSequence Create(int maxLength, int patchCapacity)
     {
-        int length = budgetBytes == 0 ? maxLength : (int)Math.Min(decoder.ContextLength, Math.Max(256, System.Numerics.BitOperations.RoundUpToPowerOf2((uint)maxLength)));
+        int length = budgetBytes == 0 ? maxLength : (int)Math.Min(decoder.ContextLength, maxLength + Math.Max(256L, maxLength / 2));
         return new CachedSequence(decoder, new SequenceOptions(length, patchCapacity));
     }
 

@@ -13,11 +13,13 @@ public sealed class Vocabulary
 {
     private readonly byte[]?[] _bytes;
     private readonly Dictionary<string, int> _special;
+    private readonly Lazy<IReadOnlyList<int>> _digitTokens;
 
     private Vocabulary(byte[]?[] bytes, Dictionary<string, int> special)
     {
         _bytes = bytes;
         _special = special;
+        _digitTokens = new Lazy<IReadOnlyList<int>>(() => [.. Enumerable.Range(0, bytes.Length).Where(id => bytes[id] is { Length: > 0 } text && text.All(b => b is >= (byte)'0' and <= (byte)'9'))]);
         SpecialTokens = [.. special.Keys.OrderByDescending(text => text.Length).ThenBy(text => text, StringComparer.Ordinal)];
     }
 
@@ -26,6 +28,9 @@ public sealed class Vocabulary
 
     /// <summary>The text of every special token, longest first.</summary>
     public IReadOnlyList<string> SpecialTokens { get; }
+
+    /// <summary>The tokens that are ASCII digits only.</summary>
+    internal IReadOnlyList<int> DigitTokens => _digitTokens.Value;
 
     /// <summary>Reads <c>tokenizer.json</c>.</summary>
     /// <param name="path">The file.</param>

@@ -12,10 +12,17 @@ internal sealed class ScriptedDecoder(int vocabularySize, Func<IReadOnlyList<int
 
     public bool CanAppend { get; init; } = true;
 
+    public long CacheBytesPerToken => 1;
+
+    public int MaxPatchesPerImage { get; init; } = 16;
+
     public Device Device => Device.Cpu;
 
     /// <summary>Ids that <see cref="IDecoderSequence.Advance()"/> returns without adding them, as the native runtime does.</summary>
-    public IReadOnlyList<int> EndTokenIds { get; init; } = [];
+    public IReadOnlyList<int> EndTokenIds { get; init; } = [TestVocabulary.EndId];
+
+    /// <summary>Called at the beginning of each append, for example to cancel meanwhile.</summary>
+    public Action<ScriptedSequence>? OnAppend { get; set; }
 
     public List<ScriptedSequence> Sequences { get; } = [];
 
@@ -49,11 +56,16 @@ internal sealed class ScriptedDecoder(int vocabularySize, Func<IReadOnlyList<int
     }
 }
 
-/// <summary>A sequence of a <see cref="ScriptedDecoder"/> that notes what is done with it.</summary>
+/// <summary>
+/// A sequence of a <see cref="ScriptedDecoder"/> that notes what is done with it. Like the native one it reads the token it took last only later, and has
+/// no logits after a rewind.
+/// </summary>
 internal sealed class ScriptedSequence(ScriptedDecoder decoder, SequenceOptions options) : IDecoderSequence
 {
     private readonly List<int> _tokens = [];
-    private bool _interrupted;
+    private bool _unread;
+    private bool _hasLogits;
+    private volatile bool _interrupted;
 
     public SequenceOptions Options => options;
 
@@ -65,29 +77,41 @@ internal sealed class ScriptedSequence(ScriptedDecoder decoder, SequenceOptions 
 
     public bool IsDisposed { get; private set; }
 
-    public Action? OnAppend { get; set; }
-
     public int Length => _tokens.Count;
+
+    public int ReadLength => _unread ? Length - 1 : Length;
 
     public void Append(ReadOnlySpan<int> tokenIds, IReadOnlyList<PatchGrid> images)
     {
-        ThrowIfInterrupted();
+        decoder.OnAppend?.Invoke(this);
+        ThrowIfUnusable();
         if (!decoder.CanAppend && Appends.Count > 0)
             throw new VlmException("This device cannot append.");
         if (_tokens.Count + tokenIds.Length > options.MaxLength || images.Sum(image => image.Count) > options.PatchCapacity)
             throw new VlmException("The sequence is full.");
         Appends.Add((tokenIds.ToArray(), images.Count));
         _tokens.AddRange(tokenIds);
-        OnAppend?.Invoke();
+        _unread = false;
+        _hasLogits = true;
     }
 
-    public void CopyLogits(Span<float> logits) => decoder.LogitsOf(_tokens).CopyTo(logits);
+    public void CopyLogits(Span<float> logits)
+    {
+        ThrowIfNoLogits();
+        _unread = false;
+        decoder.LogitsOf(_tokens).CopyTo(logits);
+    }
 
-    public int Advance() => Advance(decoder.LogitsOf(_tokens));
+    public int Advance()
+    {
+        ThrowIfNoLogits();
+        return Advance(decoder.LogitsOf(_tokens));
+    }
 
     public int Advance(ReadOnlySpan<float> scores)
     {
-        ThrowIfInterrupted();
+        ThrowIfUnusable();
+        ThrowIfNoLogits();
         int best = 0;
         for (int id = 1; id < scores.Length; id++)
         {
@@ -95,19 +119,35 @@ internal sealed class ScriptedSequence(ScriptedDecoder decoder, SequenceOptions 
                 best = id;
         }
         GeneratedCount++;
-        if (!decoder.EndTokenIds.Contains(best))
+        _unread = !decoder.EndTokenIds.Contains(best);
+        if (_unread)
             _tokens.Add(best);
         return best;
     }
 
-    public void RewindTo(int length) => _tokens.RemoveRange(length, _tokens.Count - length);
+    public void RewindTo(int length)
+    {
+        ThrowIfUnusable();
+        if (length == Length)
+            return;
+        _tokens.RemoveRange(length, _tokens.Count - length);
+        _unread = false;
+        _hasLogits = false;
+    }
 
     public void Interrupt() => _interrupted = true;
 
     public void Dispose() => IsDisposed = true;
 
-    private void ThrowIfInterrupted()
+    private void ThrowIfNoLogits()
     {
+        if (!_hasLogits)
+            throw new InvalidOperationException("There are no logits.");
+    }
+
+    private void ThrowIfUnusable()
+    {
+        ObjectDisposedException.ThrowIf(IsDisposed, this);
         if (_interrupted)
             throw new VlmException("Interrupted.");
     }

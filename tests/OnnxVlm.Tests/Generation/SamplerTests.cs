@@ -123,6 +123,23 @@ internal sealed class SamplerTests
         Assert.That(sampler.IsActive, Is.False);
     }
 
+    [Test]
+    public void Score_TooManyDigitsInARow_ExcludesDigits()
+    {
+        Sampler sampler = new(new GenerationOptions(), [], [], digitTokenIds: [0, 1]);
+        for (int i = 0; i < Sampler.MaxDigitsInARow; i++)
+        {
+            Assert.That(sampler.IsActive, Is.False);
+            sampler.Taken(i % 2);
+        }
+        float[] scores = [5, 4, 3];
+        sampler.Score(scores);
+        sampler.Taken(2);
+
+        Assert.That(scores, Is.EqualTo(new[] { Sampler.Excluded, Sampler.Excluded, 3 }));
+        Assert.That(sampler.IsActive, Is.False);
+    }
+
     // Sorting and cumulative sums as Hugging Face's warpers do it: temperature, top-k, top-p, min-p.
     private static HashSet<int> ReferenceSet(float[] logits, GenerationOptions options)
     {

@@ -1,3 +1,4 @@
+using Microsoft.Extensions.AI;
 using OnnxVlm.Generation;
 using OnnxVlm.Prompting;
 using OnnxVlm.Tests.Fakes;
@@ -125,6 +126,122 @@ internal sealed class TokenGeneratorTests
     }
 
     [Test]
+    public async Task GenerateAsync_CallbackStops_EndsBeforeTheToken()
+    {
+        List<GenerationUpdate> updates = await RunAsync(Answering("abcdef"), new GenerationOptions { OnToken = step => step.Text == "abc" ? TokenDecision.Stop : TokenDecision.Continue });
+
+        Assert.That(TextOf(updates), Is.EqualTo("abc"));
+        Assert.That(updates[^1].FinishReason, Is.EqualTo(FinishReason.Stop));
+    }
+
+    [TestCase(true)]
+    [TestCase(false)]
+    public async Task GenerateAsync_CallbackReplaces_TheModelReadsTheOtherToken(bool canAppend)
+    {
+        // Says the letter after the one it read last.
+        ScriptedDecoder decoder = new(VocabularySize, tokens => Peak(tokens[^1] + 1)) { CanAppend = canAppend };
+
+        List<GenerationUpdate> updates = await RunAsync(decoder, new GenerationOptions { MaxNewTokens = 4, OnToken = step => step.TokenId == 'b' ? TokenDecision.Replace('x') : TokenDecision.Continue }, Prompt('a'));
+
+        Assert.That(TextOf(updates), Is.EqualTo("xyz{"));
+        Assert.That(decoder.LiveSequences, Is.Zero);
+    }
+
+    [TestCase(true)]
+    [TestCase(false)]
+    public async Task GenerateAsync_CallbackReplacesAnEndToken_TheAnswerGoesOn(bool canAppend)
+    {
+        ScriptedDecoder decoder = new(VocabularySize, tokens => Peak(tokens[^1] == 'c' ? TestVocabulary.EndId : tokens[^1] + 1)) { CanAppend = canAppend };
+
+        List<GenerationUpdate> updates = await RunAsync(decoder, new GenerationOptions { MaxNewTokens = 4, OnToken = step => step.IsEnd ? TokenDecision.Replace('p') : TokenDecision.Continue }, Prompt('a'));
+
+        Assert.That(TextOf(updates), Is.EqualTo("bcpq"));
+    }
+
+    [TestCase(true)]
+    [TestCase(false)]
+    public async Task GenerateAsync_CallbackAppends_TheModelGoesOnFromThere(bool canAppend)
+    {
+        ScriptedDecoder decoder = new(VocabularySize, tokens => Peak(tokens[^1] + 1)) { CanAppend = canAppend };
+
+        List<GenerationUpdate> updates = await RunAsync(decoder, new GenerationOptions { MaxNewTokens = 4, OnToken = step => step.TokenId == 'c' ? TokenDecision.Append(new TextContent("lm")) : TokenDecision.Continue }, Prompt('a'));
+
+        Assert.That(TextOf(updates), Is.EqualTo("bcno"));
+        Assert.That(decoder.Sequences[^1].Tokens.Take(6), Is.EqualTo("abclmn".Select(c => (int)c)));
+    }
+
+    [Test]
+    public async Task GenerateAsync_CallbackAppendsAtTheEndToken_TheEndIsNotSaid()
+    {
+        ScriptedDecoder decoder = new(VocabularySize, tokens => Peak(tokens[^1] is 'c' or 'n' ? TestVocabulary.EndId : tokens[^1] + 1));
+        bool appended = false;
+
+        List<GenerationUpdate> updates = await RunAsync(decoder, new GenerationOptions
+        {
+            OnToken = step => step.IsEnd && !appended && (appended = true) ? TokenDecision.Append(new TextContent("l")) : TokenDecision.Continue,
+        }, Prompt('a'));
+
+        Assert.That(TextOf(updates), Is.EqualTo("bcmn"));
+    }
+
+    [Test]
+    public async Task GenerateAsync_CallbackAppendsMoreThanFits_IsReadAgainByALargerSequence()
+    {
+        ScriptedDecoder decoder = new(VocabularySize, tokens => Peak(tokens[^1] + 1));
+        bool appended = false;
+
+        List<GenerationUpdate> updates = await RunAsync(decoder, new GenerationOptions
+        {
+            MaxNewTokens = 3,
+            OnToken = _ => !appended && (appended = true) ? TokenDecision.Append(new TextContent(new string('k', 100))) : TokenDecision.Continue,
+        }, Prompt('a'));
+
+        Assert.That(TextOf(updates), Is.EqualTo("blm"));
+        Assert.That(decoder.Sequences, Has.Count.EqualTo(2));
+        Assert.That(decoder.LiveSequences, Is.Zero);
+    }
+
+    [Test]
+    public void GenerateAsync_CallbackThrows_TheExceptionEndsTheAnswer()
+    {
+        ScriptedDecoder decoder = Answering("abc");
+
+        Assert.That(() => RunAsync(decoder, new GenerationOptions { OnToken = _ => throw new InvalidOperationException("mine") }), Throws.InvalidOperationException.With.Message.EqualTo("mine"));
+        Assert.That(decoder.LiveSequences, Is.Zero);
+    }
+
+    [Test]
+    public void GenerateAsync_CallbackChangesAGuidedAnswer_Throws()
+    {
+        GenerationOptions options = new() { Guidance = Guidance.Regex("a+"), OnToken = _ => TokenDecision.Replace('b') };
+
+        Assert.That(() => RunAsync(Answering("aaa"), options), Throws.InvalidOperationException.With.Message.Contains("grammar"));
+    }
+
+    [Test]
+    public void GenerateAsync_TokenOutsideTheVocabulary_Throws()
+    {
+        Assert.That(() => RunAsync(Answering("a"), new GenerationOptions { StopTokenIds = [VocabularySize] }), Throws.ArgumentException);
+        Assert.That(() => RunAsync(Answering("a"), new GenerationOptions { LogitBias = new Dictionary<int, double> { [-1] = 1 } }), Throws.ArgumentException);
+    }
+
+    [Test]
+    public void GenerateAsync_CancelledWhileThePromptIsRead_StopsWithinTheRunningPiece()
+    {
+        using CancellationTokenSource source = new();
+        ScriptedDecoder decoder = new(VocabularySize, _ => Peak('x')) { ContextLength = 5000 };
+        decoder.OnAppend = sequence =>
+        {
+            if (sequence.Appends.Count == 1)
+                source.Cancel();
+        };
+
+        Assert.That(() => RunAsync(decoder, new GenerationOptions(), new OnnxVlm.Prompting.Prompt([new PromptSegment(new int[2000])]), source.Token), Throws.InstanceOf<OperationCanceledException>());
+        Assert.That(decoder.Sequences[0].Appends, Has.Count.EqualTo(1));
+        Assert.That(decoder.LiveSequences, Is.Zero);
+    }
+
+    [Test]
     public void GenerateAsync_CancelledBefore_ReadsNothing()
     {
         ScriptedDecoder decoder = Answering("abc");
@@ -180,9 +297,12 @@ internal sealed class TokenGeneratorTests
         Assert.That(whole.Sequences[0].Appends.Select(append => append.TokenIds.Length), Is.EqualTo(new[] { 1300 }));
     }
 
-    private static TokenGenerator Generator(ScriptedDecoder decoder) => new(decoder, Vocabulary, [TestVocabulary.EndId]);
+    private static TokenGenerator Generator(ScriptedDecoder decoder) => new(decoder, Vocabulary, [TestVocabulary.EndId], Encode, cacheBytes: 0);
 
-    private static Prompt Prompt() => new([new PromptSegment(new[] { 1, 2, 3 })]);
+    // Content in the middle of an answer: the text's bytes as tokens.
+    private static IReadOnlyList<PromptSegment> Encode(IReadOnlyList<AIContent> contents) => [new PromptSegment(contents.Cast<TextContent>().SelectMany(text => text.Text).Select(c => (int)c).ToArray())];
+
+    private static Prompt Prompt(params int[] ids) => new([new PromptSegment(ids.Length == 0 ? [1, 2, 3] : ids)]);
 
     private static ScriptedDecoder Answering(string text, params int[] then) => ScriptedDecoder.Answering(VocabularySize, [.. text.Select(c => (int)c), .. then]);
 

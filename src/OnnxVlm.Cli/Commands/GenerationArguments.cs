@@ -1,4 +1,5 @@
 using System.CommandLine;
+using System.Globalization;
 using OnnxVlm.Generation;
 
 namespace OnnxVlm.Cli.Commands;
@@ -9,20 +10,32 @@ internal sealed class GenerationArguments
     private static readonly GenerationOptions Defaults = new();
 
     private readonly Option<int> _maxTokens = new("--max-tokens") { Description = "The most tokens of the answer.", DefaultValueFactory = _ => Defaults.MaxNewTokens, HelpName = "N" };
+    private readonly Option<int> _minTokens = new("--min-tokens") { Description = "The answer does not end by itself before.", DefaultValueFactory = _ => Defaults.MinNewTokens, HelpName = "N" };
     private readonly Option<double> _temperature = new("--temperature") { Description = "0 takes the most probable token; up to 2 samples ever more freely.", DefaultValueFactory = _ => Defaults.Temperature, HelpName = "T" };
     private readonly Option<double> _topP = new("--top-p") { Description = "Sample from the tokens whose probabilities sum to this.", DefaultValueFactory = _ => Defaults.TopP, HelpName = "P" };
     private readonly Option<int> _topK = new("--top-k") { Description = "Sample from this many tokens; 0 for all.", DefaultValueFactory = _ => Defaults.TopK, HelpName = "K" };
     private readonly Option<double> _minP = new("--min-p") { Description = "Sample from tokens with this share of the best one's probability.", DefaultValueFactory = _ => Defaults.MinP, HelpName = "P" };
     private readonly Option<long?> _seed = new("--seed") { Description = "Same seed, same answer.", HelpName = "N" };
+    private readonly Option<double> _repetitionPenalty = new("--repetition-penalty") { Description = "Divides the logits of tokens already there.", DefaultValueFactory = _ => Defaults.RepetitionPenalty, HelpName = "P" };
+    private readonly Option<double> _presencePenalty = new("--presence-penalty") { Description = "Subtracted once from tokens the answer has.", DefaultValueFactory = _ => Defaults.PresencePenalty, HelpName = "P" };
+    private readonly Option<double> _frequencyPenalty = new("--frequency-penalty") { Description = "Subtracted for each time the answer has a token.", DefaultValueFactory = _ => Defaults.FrequencyPenalty, HelpName = "P" };
+    private readonly Option<string[]> _logitBias = new("--logit-bias") { Description = "Added to a token's logit, -100 to 100; may be given several times.", HelpName = "ID=BIAS" };
     private readonly Option<string[]> _stop = new("--stop") { Description = "A text that ends the answer; may be given several times.", HelpName = "S" };
+    private readonly Option<int[]> _stopToken = new("--stop-token") { Description = "A token id that ends the answer; may be given several times.", HelpName = "ID" };
     private readonly Option<FileInfo?> _jsonSchema = new("--json-schema") { Description = "The answer is JSON that this schema accepts.", HelpName = "FILE" };
     private readonly Option<string?> _regex = new("--regex") { Description = "The answer matches this regular expression.", HelpName = "RE" };
+    private readonly Option<FileInfo?> _lark = new("--lark") { Description = "The answer follows this Lark grammar.", HelpName = "FILE" };
     private readonly Option<int?> _logprobs = new("--logprobs") { Description = "Report log probabilities with this many alternatives, 0 to 20.", HelpName = "K" };
 
     public void AddTo(Command command)
     {
-        foreach (Option option in new Option[] { _maxTokens, _temperature, _topP, _topK, _minP, _seed, _stop, _jsonSchema, _regex, _logprobs })
+        foreach (Option option in new Option[]
+        {
+            _maxTokens, _minTokens, _temperature, _topP, _topK, _minP, _seed, _repetitionPenalty, _presencePenalty, _frequencyPenalty, _logitBias, _stop, _stopToken, _jsonSchema, _regex, _lark, _logprobs,
+        })
+        {
             command.Add(option);
+        }
     }
 
     /// <summary>The options that the arguments stand for.</summary>
@@ -31,24 +44,44 @@ internal sealed class GenerationArguments
     public GenerationOptions Read(ParseResult result) => CommandAction.CheckArguments(() => new GenerationOptions
     {
         MaxNewTokens = result.GetValue(_maxTokens),
+        MinNewTokens = result.GetValue(_minTokens),
         Temperature = result.GetValue(_temperature),
         TopP = result.GetValue(_topP),
         TopK = result.GetValue(_topK),
         MinP = result.GetValue(_minP),
         Seed = result.GetValue(_seed),
+        RepetitionPenalty = result.GetValue(_repetitionPenalty),
+        PresencePenalty = result.GetValue(_presencePenalty),
+        FrequencyPenalty = result.GetValue(_frequencyPenalty),
+        LogitBias = (result.GetValue(_logitBias) ?? []).Select(ParseBias).ToDictionary(bias => bias.TokenId, bias => bias.Bias),
         StopTexts = result.GetValue(_stop) ?? [],
+        StopTokenIds = result.GetValue(_stopToken) ?? [],
         TopLogprobs = result.GetValue(_logprobs),
-        Guidance = ReadGuidance(result.GetValue(_jsonSchema), result.GetValue(_regex)),
+        Guidance = ReadGuidance(result),
     });
 
-    private static Guidance? ReadGuidance(FileInfo? jsonSchema, string? regex)
+    private static (int TokenId, double Bias) ParseBias(string argument)
     {
-        if (jsonSchema is not null && regex is not null)
-            throw new ArgumentException("--json-schema and --regex exclude each other; give one of them.");
-        if (jsonSchema is { Exists: false })
-            throw new ArgumentException($"--json-schema: the file {jsonSchema.FullName} does not exist.");
+        string[] parts = argument.Split('=');
+        return parts.Length == 2 && int.TryParse(parts[0], CultureInfo.InvariantCulture, out int id) && double.TryParse(parts[1], CultureInfo.InvariantCulture, out double bias)
+            ? (id, bias)
+            : throw new ArgumentException($"--logit-bias: expected ID=BIAS, for example 42=-100, found {argument}.");
+    }
+
+    private Guidance? ReadGuidance(ParseResult result)
+    {
+        FileInfo? jsonSchema = result.GetValue(_jsonSchema);
+        FileInfo? lark = result.GetValue(_lark);
+        string? regex = result.GetValue(_regex);
+        if (new object?[] { jsonSchema, lark, regex }.Count(grammar => grammar is not null) > 1)
+            throw new ArgumentException("--json-schema, --regex and --lark exclude each other; give one of them.");
         if (jsonSchema is not null)
-            return Guidance.JsonSchema(File.ReadAllText(jsonSchema.FullName));
+            return Guidance.JsonSchema(ReadFile("--json-schema", jsonSchema));
+        if (lark is not null)
+            return Guidance.Lark(ReadFile("--lark", lark));
         return regex is null ? null : Guidance.Regex(regex);
     }
+
+    private static string ReadFile(string argument, FileInfo file) =>
+        file.Exists ? File.ReadAllText(file.FullName) : throw new ArgumentException($"{argument}: the file {file.FullName} does not exist.");
 }

@@ -7,7 +7,7 @@
 // 1. Ask the configured NuGet source, with a real restore, for the packages of the runtime flavour and for ImageSharp.
 // 2. Where it does not serve the runtime, build packages with the same ids from npm packages that carry the same native
 //    libraries and Microsoft's managed sources, pinned by integrity hash, into the local folder feed `.feed/`. Their
-//    versions have a suffix that nuget.org will never have, so that no package cache is ever polluted.
+//    versions have a suffix that Microsoft will never publish, so that no package cache is ever polluted.
 // 3. Do nothing when nothing changed since the last time.
 
 using System.Diagnostics;

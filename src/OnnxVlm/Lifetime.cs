@@ -15,6 +15,11 @@ internal sealed class Lifetime(Action release) : IDisposable
     /// <summary>Cancelled when the object is disposed.</summary>
     public CancellationToken Ending => _ending.Token;
 
+    /// <summary>Refuses a disposed object before anything is begun.</summary>
+    /// <param name="owner">Named in the exception.</param>
+    /// <exception cref="ObjectDisposedException">The object is disposed.</exception>
+    public void ThrowIfDisposed(object owner) => ObjectDisposedException.ThrowIf(Volatile.Read(ref _disposed), owner);
+
     /// <summary>Begins a use; disposing the result ends it.</summary>
     /// <param name="owner">Named in the exception.</param>
     /// <exception cref="ObjectDisposedException">The object is disposed.</exception>

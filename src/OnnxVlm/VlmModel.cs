@@ -100,6 +100,7 @@ public sealed class VlmModel : IDisposable
     public IAsyncEnumerable<GenerationUpdate> GenerateAsync(Prompt prompt, GenerationOptions? options = null, CancellationToken cancellationToken = default)
     {
         ArgumentNullException.ThrowIfNull(prompt);
+        _lifetime.ThrowIfDisposed(this);
         return StreamAsync(_generator.GenerateAsync(prompt, options ?? new GenerationOptions(), CancellationToken.None), cancellationToken);
     }
 

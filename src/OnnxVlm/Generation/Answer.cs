@@ -7,6 +7,9 @@ namespace OnnxVlm.Generation;
 /// <summary>One running answer: its sequence, its sampler, its text and its clock. Used by one thread at a time, but for <see cref="Interrupt"/>.</summary>
 internal sealed class Answer : IDisposable
 {
+    // No token: the callback had content read in place of an end token.
+    private const int Nothing = -1;
+
     private readonly TokenGenerator _generator;
     private readonly Prompt _prompt;
     private readonly GenerationOptions _options;
@@ -111,9 +114,6 @@ internal sealed class Answer : IDisposable
         _sampler.Score(_logits);
         return (_sequence.Advance(_logits), raw);
     }
-
-    // No token: the callback had content read in place of an end token.
-    private const int Nothing = -1;
 
     private int Decide(int token, CancellationToken cancellationToken)
     {

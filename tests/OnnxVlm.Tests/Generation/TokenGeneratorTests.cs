@@ -242,6 +242,34 @@ internal sealed class TokenGeneratorTests
     }
 
     [Test]
+    public async Task GenerateAsync_RandomOptions_ChoosesTheTokensOfAPlainReference()
+    {
+        Random random = new(12);
+        for (int round = 0; round < 1000; round++)
+        {
+            float[][] rows = [.. Enumerable.Range(0, 6).Select(_ => Enumerable.Range(0, 32).Select(_ => (float)((random.NextDouble() * 6) - 3)).ToArray())];
+            GenerationOptions options = new()
+            {
+                MaxNewTokens = 6,
+                Seed = round,
+                Temperature = random.Next(2) * (0.2 + random.NextDouble()),
+                TopK = random.Next(3) * 4,
+                TopP = random.Next(2) == 0 ? 1 : 0.2 + (0.7 * random.NextDouble()),
+                MinP = random.Next(2) * 0.5 * random.NextDouble(),
+                RepetitionPenalty = random.Next(2) == 0 ? 1 : 0.7 + random.NextDouble(),
+                PresencePenalty = (random.NextDouble() * 4) - 2,
+                FrequencyPenalty = (random.NextDouble() * 4) - 2,
+                LogitBias = new Dictionary<int, double> { [random.Next(32)] = (random.NextDouble() * 8) - 4 },
+            };
+            ScriptedDecoder decoder = new(32, tokens => rows[tokens.Count - 3]);
+
+            IEnumerable<int> chosen = (await RunAsync(decoder, options)).Where(update => update.TokenId is not null).Select(update => update.TokenId!.Value);
+
+            Assert.That(chosen, Is.EqualTo(SamplingReference.Choose(rows, [1, 2, 3], options)), $"round {round}");
+        }
+    }
+
+    [Test]
     public void GenerateAsync_CancelledBefore_ReadsNothing()
     {
         ScriptedDecoder decoder = Answering("abc");

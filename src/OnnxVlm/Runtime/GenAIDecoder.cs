@@ -88,7 +88,11 @@ internal sealed class GenAIDecoder : IDecoder
             using Config config = new(folder);
             config.ClearProviders();
             if (DeviceCatalog.ProviderOf(device) is { } provider)
+            {
                 config.AppendProvider(provider);
+                // A graph with `If` in it cannot be captured.
+                config.SetProviderOption(provider, device == Device.Cuda ? "enable_cuda_graph" : "enable_graph_capture", "0");
+            }
             config.Overlay($$"""{ "model": { "decoder": { "session_options": { "intra_op_num_threads": {{threads}} } } } }""");
             return new GenAIDecoder(new Model(config), manifest, device, ReadCacheBytesPerToken(folder, manifest));
         }

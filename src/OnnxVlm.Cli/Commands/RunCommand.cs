@@ -106,7 +106,7 @@ internal static class RunCommand
         {
             text = text.ToString(),
             finish_reason = CliJson.NameOf(last.FinishReason),
-            usage = new { prompt_tokens = s.PromptTokens, image_tokens = s.ImageTokens, completion_tokens = s.GeneratedTokens, total_tokens = s.PromptTokens + s.GeneratedTokens },
+            usage = new { prompt_tokens = s.PromptTokens, image_tokens = s.ImageTokens, cached_tokens = s.CachedTokens, completion_tokens = s.GeneratedTokens, total_tokens = s.PromptTokens + s.GeneratedTokens },
             timings = new
             {
                 preprocessing_ms = s.Preprocessing.TotalMilliseconds,

@@ -27,8 +27,8 @@ public sealed record GenerationStatistics
     /// <summary>From the first token of the answer to its end.</summary>
     public required TimeSpan Decode { get; init; }
 
-    /// <summary>Prompt tokens read per second.</summary>
-    public double PrefillTokensPerSecond => PromptTokens / Math.Max(Prefill.TotalSeconds, 1e-9);
+    /// <summary>Prompt tokens read per second; those that were in the cache are not counted.</summary>
+    public double PrefillTokensPerSecond => (PromptTokens - CachedTokens) / Math.Max(Prefill.TotalSeconds, 1e-9);
 
     /// <summary>Tokens generated per second, the first one not counted; 0 where there is only one.</summary>
     public double DecodeTokensPerSecond => GeneratedTokens > 1 ? (GeneratedTokens - 1) / Math.Max(Decode.TotalSeconds, 1e-9) : 0;

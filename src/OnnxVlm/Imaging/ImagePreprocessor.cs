@@ -32,7 +32,23 @@ public sealed class ImagePreprocessor
     /// <summary>Turns an image file into patches. Nothing is decoded before the file has passed all limits.</summary>
     /// <param name="encoded">The whole file.</param>
     /// <exception cref="InvalidImageException">The file is not an image, is damaged, is in a format the decoder does not take, or is outside the limits.</exception>
-    public PatchGrid Process(ReadOnlySpan<byte> encoded)
+    public PatchGrid Process(ReadOnlySpan<byte> encoded) => Cut(Decode(encoded));
+
+    /// <summary>Turns pixels into patches.</summary>
+    /// <param name="image">An upright image.</param>
+    /// <exception cref="ArgumentNullException"><paramref name="image"/> is null.</exception>
+    /// <exception cref="InvalidImageException">The image is outside the limits.</exception>
+    public PatchGrid Process(RgbImage image)
+    {
+        ArgumentNullException.ThrowIfNull(image);
+        _limits.CheckSize(image.WidthPx, image.HeightPx);
+        return Cut(image);
+    }
+
+    /// <summary>Decodes an image file and turns it upright, in its own size. Nothing is decoded before the file has passed all limits.</summary>
+    /// <param name="encoded">The whole file.</param>
+    /// <exception cref="InvalidImageException">The file is not an image, is damaged, is in a format the decoder does not take, or is outside the limits.</exception>
+    public RgbImage Decode(ReadOnlySpan<byte> encoded)
     {
         _limits.CheckBytes(encoded.Length);
         ImageHeader header = ImageHeader.Read(encoded);
@@ -46,18 +62,7 @@ public sealed class ImagePreprocessor
         RgbImage image = _decoder.Decode(encoded, header);
         if (image.WidthPx != header.WidthPx || image.HeightPx != header.HeightPx)
             throw new InvalidImageException($"damaged {ImageHeader.Name(header.Format)} image: its header says {header.WidthPx}×{header.HeightPx} pixels, its data {image.WidthPx}×{image.HeightPx}");
-        return Cut(image.Turn(header.Orientation));
-    }
-
-    /// <summary>Turns pixels into patches.</summary>
-    /// <param name="image">An upright image.</param>
-    /// <exception cref="ArgumentNullException"><paramref name="image"/> is null.</exception>
-    /// <exception cref="InvalidImageException">The image is outside the limits.</exception>
-    public PatchGrid Process(RgbImage image)
-    {
-        ArgumentNullException.ThrowIfNull(image);
-        _limits.CheckSize(image.WidthPx, image.HeightPx);
-        return Cut(image);
+        return image.Turn(header.Orientation);
     }
 
     private PatchGrid Cut(RgbImage image)

@@ -10,8 +10,7 @@ internal static class PatchCutter
     /// <summary>Cuts an image; the right and the bottom are padded to whole patches.</summary>
     public static PatchGrid Cut(RgbImage image, int p, PatchLayout layout, PaddingRule padding)
     {
-        int columns = (image.WidthPx - 1) / p + 1;
-        int rows = (image.HeightPx - 1) / p + 1;
+        (int rows, int columns) = PatchShape.Cover(image.WidthPx, image.HeightPx, p);
         int runBytes = 3 * p;                       // one row of one patch
         int lineBytes = checked(columns * runBytes); // one row of all patches side by side
         byte[] patches = GC.AllocateUninitializedArray<byte>(checked(rows * p * lineBytes));

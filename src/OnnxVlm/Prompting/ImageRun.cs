@@ -14,7 +14,7 @@ public static class ImageRun
     {
         ArgumentNullException.ThrowIfNull(tokens);
         ArgumentNullException.ThrowIfNull(image);
-        List<int> ids = new(image.Count + image.Rows + 2);
+        List<int> ids = new(new PatchShape(image.Rows, image.Columns).TokenCount(tokens));
         if (tokens.Begin is { } begin)
             ids.Add(begin);
         for (int row = 0; row < image.Rows; row++)

@@ -21,6 +21,7 @@ internal static class Program
         RootCommand root = new("Unified vision-language models in .NET: an image and a question in, streamed text out.")
         {
             RunCommand.Create(),
+            ChatCommand.Create(),
             ExportCommand.Create(),
             VerifyCommand.Create(),
             EvalCommand.Create(),
@@ -36,6 +37,10 @@ internal static class Program
             Console.Error.WriteLine($"See: onnxvlm {(result.CommandResult.Command is RootCommand ? "" : result.CommandResult.Command.Name + " ")}--help");
             return ExitCode.WrongArguments;
         }
-        return await result.InvokeAsync(new InvocationConfiguration { EnableDefaultExceptionHandler = false }).ConfigureAwait(false);
+        InvocationConfiguration configuration = new() { EnableDefaultExceptionHandler = false };
+        // Ctrl-C cancels a command; the chat gives it a meaning of its own.
+        if (result.CommandResult.Command.Name == ChatCommand.Name)
+            configuration.ProcessTerminationTimeout = null;
+        return await result.InvokeAsync(configuration).ConfigureAwait(false);
     }
 }

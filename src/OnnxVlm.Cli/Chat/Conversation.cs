@@ -1,0 +1,56 @@
+using Microsoft.Extensions.AI;
+
+namespace OnnxVlm.Cli.Chat;
+
+/// <summary>How an answer ended.</summary>
+internal enum AnswerEnd
+{
+    /// <summary>The model ended it.</summary>
+    Complete,
+
+    /// <summary>The user stopped it.</summary>
+    Stopped,
+
+    /// <summary>It reached the limit of tokens, or the context was full.</summary>
+    Cut,
+
+    /// <summary>The runtime failed.</summary>
+    Failed,
+}
+
+/// <summary>A message of the user and what was answered.</summary>
+internal sealed record Turn(string Text, IReadOnlyList<Attachment> Images, string Answer, AnswerEnd End);
+
+/// <summary>What was said so far, and the images that wait for the next message.</summary>
+internal sealed class Conversation
+{
+    public string? System { get; set; }
+
+    public List<Turn> Turns { get; } = [];
+
+    public List<Attachment> Waiting { get; } = [];
+
+    /// <summary>Forgets the turns and the waiting images; the system message stays.</summary>
+    public void Reset()
+    {
+        Turns.Clear();
+        Waiting.Clear();
+    }
+
+    /// <summary>The conversation as the model reads it, with a new message at its end.</summary>
+    /// <param name="text">The new message; the waiting images stand before its text.</param>
+    public List<ChatMessage> With(string text)
+    {
+        List<ChatMessage> messages = System is null ? [] : [new ChatMessage(ChatRole.System, System)];
+        foreach (Turn turn in Turns)
+        {
+            messages.Add(UserMessage(turn.Text, turn.Images));
+            messages.Add(new ChatMessage(ChatRole.Assistant, turn.Answer));
+        }
+        messages.Add(UserMessage(text, Waiting));
+        return messages;
+    }
+
+    private static ChatMessage UserMessage(string text, IEnumerable<Attachment> images) =>
+        new(ChatRole.User, [.. images.Select(image => image.Content), new TextContent(text)]);
+}

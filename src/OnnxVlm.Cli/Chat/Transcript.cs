@@ -1,0 +1,65 @@
+using System.Text;
+using System.Text.Json;
+
+namespace OnnxVlm.Cli.Chat;
+
+/// <summary>A conversation as a file: Markdown to read, JSON to work with. Images are named by their paths, relative to the file where they lie beside or below it.</summary>
+internal static class Transcript
+{
+    /// <summary>Writes a conversation in the format that the file's name ends in.</summary>
+    /// <param name="conversation">What was said.</param>
+    /// <param name="model">Name of the model.</param>
+    /// <param name="path">A file that ends in <c>.md</c> or <c>.json</c>.</param>
+    /// <exception cref="ArgumentException">The name ends otherwise.</exception>
+    public static string Create(Conversation conversation, string model, string path)
+    {
+        string folder = Path.GetDirectoryName(Path.GetFullPath(path))!;
+        return Path.GetExtension(path).ToUpperInvariant() switch
+        {
+            ".MD" or ".MARKDOWN" => ToMarkdown(conversation, model, folder),
+            ".JSON" => ToJson(conversation, model, folder),
+            _ => throw new ArgumentException($"{path}: the name must end in .md or .json, which chooses the format."),
+        };
+    }
+
+    private static string ToMarkdown(Conversation conversation, string model, string folder)
+    {
+        StringBuilder text = new($"# Conversation with {model}\n");
+        if (conversation.System is not null)
+            Section("System", conversation.System);
+        foreach (Turn turn in conversation.Turns)
+        {
+            IEnumerable<string> images = turn.Images.Select(image => $"![{Path.GetFileName(image.Path).Replace("]", "\\]", StringComparison.Ordinal)}](<{PathFrom(folder, image)}>)");
+            Section("User", string.Join("\n\n", [.. images, turn.Text]));
+            Section("Assistant", turn.End == AnswerEnd.Complete ? turn.Answer : $"{turn.Answer}\n\n*({NameOf(turn.End)})*");
+        }
+        return text.ToString();
+
+        void Section(string title, string content) => text.Append("\n## ").Append(title).Append("\n\n").Append(content.Trim()).Append('\n');
+    }
+
+    private static string ToJson(Conversation conversation, string model, string folder)
+    {
+        List<object> messages = conversation.System is null ? [] : [new { role = "system", content = conversation.System }];
+        foreach (Turn turn in conversation.Turns)
+        {
+            messages.Add(new { role = "user", content = turn.Text, images = turn.Images.Count == 0 ? null : turn.Images.Select(image => PathFrom(folder, image)) });
+            messages.Add(new { role = "assistant", content = turn.Answer, ended = turn.End == AnswerEnd.Complete ? null : NameOf(turn.End) });
+        }
+        return JsonSerializer.Serialize(new { model, messages }, CliJson.Indented) + "\n";
+    }
+
+    private static string NameOf(AnswerEnd end) => end switch
+    {
+        AnswerEnd.Stopped => "stopped",
+        AnswerEnd.Cut => "cut",
+        _ => "failed",
+    };
+
+    private static string PathFrom(string folder, Attachment image)
+    {
+        string relative = Path.GetRelativePath(folder, image.Path);
+        bool isBelow = !relative.StartsWith("..", StringComparison.Ordinal) && !Path.IsPathRooted(relative);
+        return (isBelow ? relative : image.Path).Replace(Path.DirectorySeparatorChar, '/');
+    }
+}

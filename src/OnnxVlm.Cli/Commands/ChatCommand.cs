@@ -1,0 +1,45 @@
+using System.CommandLine;
+using OnnxVlm.Cli.Chat;
+using OnnxVlm.Generation;
+
+namespace OnnxVlm.Cli.Commands;
+
+/// <summary><c>onnxvlm chat</c>: a conversation in the terminal. With redirected input it reads lines, so that scripts can drive it; exit code 1 then says that a line failed.</summary>
+internal static class ChatCommand
+{
+    public const string Name = "chat";
+
+    public static Command Create()
+    {
+        Option<DirectoryInfo> model = SharedOptions.Model();
+        Option<FileInfo[]> images = new("--image") { Description = "An image for the first message; may be given several times.", HelpName = "FILE" };
+        Option<string?> system = new("--system") { Description = "The system message.", HelpName = "TEXT" };
+        Option<string> device = SharedOptions.Device();
+        GenerationArguments generation = new();
+        Command command = new(Name, "Talk with the model in the terminal, about images or not.") { model, images, system, device };
+        generation.AddTo(command);
+
+        command.SetWork(async (result, cancellationToken) =>
+        {
+            GenerationOptions options = generation.Read(result);
+            if (options.TopLogprobs is not null)
+                throw new WrongArgumentException("chat shows no log probabilities; use run --logprobs for them.");
+            DirectoryInfo folder = result.GetValue(model)!;
+            using VlmModel loaded = SharedOptions.LoadModel(folder, result.GetValue(device)!);
+            bool isInteractive = !Console.IsInputRedirected && !Console.IsOutputRedirected;
+            TerminalAbilities abilities = TerminalAbilities.Detect(Environment.GetEnvironmentVariable, OperatingSystem.IsWindows());
+            using TerminalChatConsole? terminal = isInteractive && abilities.MovesCursor ? new TerminalChatConsole(abilities) : null;
+            IChatConsole console = terminal ?? (IChatConsole)new PlainChatConsole(Console.In, Console.Out, Console.Error, isInteractive ? "> " : null);
+
+            ChatSession session = new(console, loaded.ImagePreprocessor, (messages, stop) => loaded.GenerateAsync(loaded.CreatePrompt(messages), options, stop), options, folder.Name);
+            session.Conversation.System = result.GetValue(system);
+            if (isInteractive)
+                console.WriteNote($"{folder.Name} on {loaded.Device.ToString().ToLowerInvariant()}, {loaded.Manifest.ContextLength} tokens of context · /help lists the commands");
+            foreach (FileInfo image in result.GetValue(images) ?? [])
+                session.Attach(image.FullName);
+            await session.RunAsync(cancellationToken).ConfigureAwait(false);
+            return isInteractive || session.Errors == 0 ? ExitCode.Done : ExitCode.Failed;
+        });
+        return command;
+    }
+}

@@ -4,7 +4,8 @@
 //
 //   dotnet run scripts/setup.cs [-- --runtime cuda|directml|winml|cpu] [-- --force]
 //
-// 1. Ask the configured NuGet source, with a real restore, for the packages of the runtime flavour and for ImageSharp.
+// 1. Ask the configured NuGet source, with a real restore, for the packages of the runtime flavour, for ImageSharp and for
+//    Microsoft.ML.Tokenizers; what is not served is left out of the build.
 // 2. Where it does not serve the runtime, build packages with the same ids from npm packages that carry the same native
 //    libraries and Microsoft's managed sources, pinned by integrity hash, into the local folder feed `.feed/`. Their
 //    versions have a suffix that Microsoft will never publish, so that no package cache is ever polluted.
@@ -52,6 +53,7 @@ int Setup((string? Runtime, bool Force) options)
     string[] runtimePackages = RuntimePackages(flavour);
     bool runtimeServed = IsServed([.. runtimePackages, $"Microsoft.ML.OnnxRuntime.Extensions/{ExtensionsVersion}"]);
     bool imageSharpServed = IsServed(["SixLabors.ImageSharp/3.1.12"]);
+    bool tokenizersServed = IsServed(["Microsoft.ML.Tokenizers/2.0.0"]);
 
     if (!runtimeServed && options.Runtime is not (null or "cpu"))
     {
@@ -65,13 +67,16 @@ int Setup((string? Runtime, bool Force) options)
         BuildFeed();
     }
 
-    WriteProps(key, flavour, fromFeed: !runtimeServed, imageSharpServed);
+    WriteProps(key, flavour, fromFeed: !runtimeServed, imageSharpServed, tokenizersServed);
     Console.WriteLine(runtimeServed
         ? $"setup: runtime {flavour} from NuGet: ONNX Runtime {OrtVersion}, GenAI {GenAIVersion}."
         : $"setup: runtime cpu, built from npm into .feed (NuGet does not serve {runtimePackages[0].Split('/')[0]}): ONNX Runtime {OrtVersion}, GenAI {GenAIVersion}.");
     Console.WriteLine(imageSharpServed
         ? "setup: images are decoded by SixLabors.ImageSharp."
         : "setup: images are decoded by ONNX Runtime Extensions (NuGet does not serve SixLabors.ImageSharp).");
+    Console.WriteLine(tokenizersServed
+        ? "setup: tokens are counted by Microsoft.ML.Tokenizers where no model is loaded."
+        : "setup: OnnxVlm.Tokenizers is left out (NuGet does not serve Microsoft.ML.Tokenizers).");
     return 0;
 }
 
@@ -270,7 +275,7 @@ void ForgetCached(FeedPackage package)
         Directory.Delete(folder, recursive: true);
 }
 
-void WriteProps(string key, string flavour, bool fromFeed, bool imageSharp)
+void WriteProps(string key, string flavour, bool fromFeed, bool imageSharp, bool tokenizers)
 {
     string versions = !fromFeed ? "" : $"""
 
@@ -286,7 +291,8 @@ void WriteProps(string key, string flavour, bool fromFeed, bool imageSharp)
           <PropertyGroup>
             <OnnxVlmSetupKey>{key}</OnnxVlmSetupKey>
             <OnnxVlmRuntime Condition="'$(OnnxVlmRuntime)' == ''">{flavour}</OnnxVlmRuntime>
-            <OnnxVlmImageSharp Condition="'$(OnnxVlmImageSharp)' == ''">{(imageSharp ? "true" : "false")}</OnnxVlmImageSharp>{versions}
+            <OnnxVlmImageSharp Condition="'$(OnnxVlmImageSharp)' == ''">{(imageSharp ? "true" : "false")}</OnnxVlmImageSharp>
+            <OnnxVlmTokenizers Condition="'$(OnnxVlmTokenizers)' == ''">{(tokenizers ? "true" : "false")}</OnnxVlmTokenizers>{versions}
           </PropertyGroup>
         </Project>
 

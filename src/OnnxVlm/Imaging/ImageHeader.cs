@@ -32,6 +32,9 @@ public readonly record struct ImageHeader(ImageFormat Format, int WidthPx, int H
         throw new InvalidImageException($"not an image this program can read: expected PNG or JPEG, found {Describe(encoded)}");
     }
 
+    /// <summary>Width and height of the image when it stands upright, in pixels.</summary>
+    public (int WidthPx, int HeightPx) UprightSize => Orientation >= ImageOrientation.Transpose ? (HeightPx, WidthPx) : (WidthPx, HeightPx);
+
     /// <summary>Builds a header after checking the sides.</summary>
     internal static ImageHeader Create(ImageFormat format, long widthPx, long heightPx, ImageOrientation orientation = ImageOrientation.Upright) =>
         widthPx is >= 1 and <= int.MaxValue && heightPx is >= 1 and <= int.MaxValue

@@ -11,18 +11,40 @@ namespace OnnxVlm.Prompting;
 /// Chat messages to a prompt. The template is rendered with a mark in place of every content, and template and contents are tokenized
 /// apart: nothing in a message can end a turn or stand for an image. Safe to use from several threads at once.
 /// </summary>
-/// <param name="tokenizer">Encodes the template's own text, special tokens included.</param>
-/// <param name="template">The checkpoint's chat template.</param>
-/// <param name="vocabulary">Tells which tokens are special.</param>
-/// <param name="imageTokens">Tokens that stand for an image.</param>
-/// <param name="preprocessor">Turns an encoded image into patches.</param>
-public sealed class PromptBuilder(ITokenizer tokenizer, IChatTemplate template, Vocabulary vocabulary, ImageTokens imageTokens, ImagePreprocessor preprocessor)
+public sealed class PromptBuilder
 {
     // Private-use characters that no template holds; what is between them is the number of the message.
     private const char MarkStart = '\uE0A0';
     private const char MarkEnd = '\uE0A1';
 
-    private readonly ContentEncoder _encoder = new(tokenizer, vocabulary);
+    private readonly ITokenizer _tokenizer;
+    private readonly IChatTemplate _template;
+    private readonly ImageTokens _imageTokens;
+    private readonly ImageReader _readImage;
+    private readonly ContentEncoder _encoder;
+
+    /// <summary>Creates a builder.</summary>
+    /// <param name="tokenizer">Encodes the template's own text, special tokens included.</param>
+    /// <param name="template">The checkpoint's chat template.</param>
+    /// <param name="vocabulary">Tells which tokens are special.</param>
+    /// <param name="imageTokens">Tokens that stand for an image.</param>
+    /// <param name="preprocessor">Turns an encoded image into patches.</param>
+    public PromptBuilder(ITokenizer tokenizer, IChatTemplate template, Vocabulary vocabulary, ImageTokens imageTokens, ImagePreprocessor preprocessor)
+        : this(tokenizer, template, vocabulary, imageTokens, (ImageReader)preprocessor.Process)
+    {
+    }
+
+    internal PromptBuilder(ITokenizer tokenizer, IChatTemplate template, Vocabulary vocabulary, ImageTokens imageTokens, ImageReader readImage)
+    {
+        _tokenizer = tokenizer;
+        _template = template;
+        _imageTokens = imageTokens;
+        _readImage = readImage;
+        _encoder = new ContentEncoder(tokenizer, vocabulary);
+    }
+
+    /// <summary>Turns an encoded image into patches.</summary>
+    internal delegate PatchGrid ImageReader(ReadOnlySpan<byte> encoded);
 
     /// <summary>Builds the prompt for the model's next answer.</summary>
     /// <param name="messages">The conversation. Content is <see cref="TextContent"/>, and <see cref="DataContent"/> with an image.</param>
@@ -36,7 +58,7 @@ public sealed class PromptBuilder(ITokenizer tokenizer, IChatTemplate template, 
         if (conversation.Length == 0)
             throw new ArgumentException("There is no message; give the model at least one.", nameof(messages));
 
-        string rendered = template.Render([.. conversation.Select((message, i) => new TemplateMessage(message.Role.Value, $"{MarkStart}{i}{MarkEnd}"))]);
+        string rendered = _template.Render([.. conversation.Select((message, i) => new TemplateMessage(message.Role.Value, $"{MarkStart}{i}{MarkEnd}"))]);
 
         SegmentList segments = new();
         HashSet<int> used = [];
@@ -48,7 +70,7 @@ public sealed class PromptBuilder(ITokenizer tokenizer, IChatTemplate template, 
             if (mark < 0)
                 mark = rendered.Length;
             if (mark > next)
-                segments.AddText(tokenizer.Encode(rendered[next..mark]));
+                segments.AddText(_tokenizer.Encode(rendered[next..mark]));
             if (mark == rendered.Length)
                 break;
             int end = rendered.IndexOf(MarkEnd, mark);
@@ -101,7 +123,7 @@ public sealed class PromptBuilder(ITokenizer tokenizer, IChatTemplate template, 
                 case DataContent image when image.HasTopLevelMediaType("image"):
                     FlushText();
                     long start = Stopwatch.GetTimestamp();
-                    segments.Add(ImageRun.Create(imageTokens, preprocessor.Process(image.Data.Span)));
+                    segments.Add(ImageRun.Create(_imageTokens, _readImage(image.Data.Span)));
                     preprocessing += Stopwatch.GetTimestamp() - start;
                     empty = false;
                     break;

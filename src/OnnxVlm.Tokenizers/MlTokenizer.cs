@@ -7,6 +7,7 @@ namespace OnnxVlm.Tokenizers;
 /// <summary>
 /// The tokenizer of a model folder on Microsoft.ML.Tokenizers, for counting and trimming without the model: see <see cref="TokenCounter"/>.
 /// Reads byte-level BPE, the kind of GPT-2, Qwen and Llama 3, and refuses every setting of <c>tokenizer.json</c> that it could not follow exactly.
+/// Letters and digits are those of .NET's Unicode version; the native tokenizer's is older (13), so that a text with characters added since can differ by a token.
 /// Safe to use from several threads at once; holds no native memory.
 /// </summary>
 public sealed class MlTokenizer : ITokenizer

@@ -1,6 +1,7 @@
 using System.Globalization;
 using System.Text;
 using Microsoft.Extensions.AI;
+using Microsoft.ML.OnnxRuntime;
 using Microsoft.ML.OnnxRuntimeGenAI;
 using OnnxVlm.Generation;
 using OnnxVlm.Imaging;
@@ -40,7 +41,7 @@ internal sealed class ChatSession(
                 else
                     CarryOut(input);
             }
-            catch (Exception e) when (e is VlmException or ArgumentException or IOException or UnauthorizedAccessException or OnnxRuntimeGenAIException)
+            catch (Exception e) when (e is VlmException or ArgumentException or IOException or UnauthorizedAccessException or OnnxRuntimeGenAIException or OnnxRuntimeException)
             {
                 Report(e.Message);
             }

@@ -38,7 +38,8 @@ internal sealed class TerminalChatConsole : IChatConsole, IDisposable
             while (true)
             {
                 Draw();
-                ConsoleKeyInfo key = _keys.Take();
+                if (!_keys.TryTake(out ConsoleKeyInfo key, Timeout.Infinite))
+                    return null;
                 if (key.Key == ConsoleKey.Escape)
                 {
                     if (TakeSequence(PasteStart))
@@ -74,14 +75,13 @@ internal sealed class TerminalChatConsole : IChatConsole, IDisposable
         }
     }
 
-    // What a model writes must not command the terminal.
-    public void WriteAnswer(string text) => Write(string.Concat(text.Select(c => char.IsControl(c) && c is not ('\n' or '\t') ? '·' : c)));
+    public void WriteAnswer(string text) => Write(Harmless(text));
 
     public void EndAnswer() => Write("\n");
 
-    public void WriteNote(string line) => Write(_abilities.Styles ? $"\e[2m{line}\e[22m\n" : $"{line}\n");
+    public void WriteNote(string line) => Write(_abilities.Styles ? $"\e[2m{Harmless(line)}\e[22m\n" : $"{Harmless(line)}\n");
 
-    public void WriteError(string line) => Write(_abilities.Styles ? $"\e[31merror:\e[39m {line}\n" : $"error: {line}\n");
+    public void WriteError(string line) => Write(_abilities.Styles ? $"\e[31merror:\e[39m {Harmless(line)}\n" : $"error: {Harmless(line)}\n");
 
     public void ShowPicture(RgbImage image)
     {
@@ -114,7 +114,7 @@ internal sealed class TerminalChatConsole : IChatConsole, IDisposable
         catch (InvalidOperationException)
         {
             // The terminal is gone.
-            _keys.Add(new ConsoleKeyInfo('\u0004', ConsoleKey.D, shift: false, alt: false, control: true));
+            _keys.CompleteAdding();
         }
     }
 
@@ -180,13 +180,12 @@ internal sealed class TerminalChatConsole : IChatConsole, IDisposable
     private string TakePaste()
     {
         StringBuilder text = new();
-        while (true)
+        while (_keys.TryTake(out ConsoleKeyInfo key, Timeout.Infinite))
         {
-            ConsoleKeyInfo key = _keys.Take();
             if (key.Key == ConsoleKey.Escape)
             {
                 if (TakeSequence(PasteEnd))
-                    return text.ToString().TrimEnd('\n');
+                    break;
             }
             else if (key.Key == ConsoleKey.Enter)
                 text.Append('\n');
@@ -195,7 +194,11 @@ internal sealed class TerminalChatConsole : IChatConsole, IDisposable
             else if (!char.IsControl(key.KeyChar))
                 text.Append(key.KeyChar);
         }
+        return text.ToString().TrimEnd('\n');
     }
+
+    // What a model writes, or a file is called, must not command the terminal.
+    private static string Harmless(string text) => string.Concat(text.Select(c => char.IsControl(c) && c is not ('\n' or '\t') ? '·' : c));
 
     private void Write(string text)
     {

@@ -1,6 +1,7 @@
 using System.CommandLine;
 using OnnxVlm.Cli.Chat;
 using OnnxVlm.Generation;
+using Spectre.Console;
 
 namespace OnnxVlm.Cli.Commands;
 
@@ -28,7 +29,9 @@ internal static class ChatCommand
             using VlmModel loaded = SharedOptions.LoadModel(folder, result.GetValue(device)!);
             bool isInteractive = !Console.IsInputRedirected && !Console.IsOutputRedirected;
             TerminalAbilities abilities = TerminalAbilities.Detect(Environment.GetEnvironmentVariable, OperatingSystem.IsWindows());
-            using TerminalChatConsole? terminal = isInteractive && abilities.MovesCursor ? new TerminalChatConsole(abilities) : null;
+            // Asking Spectre also has Windows understand escape sequences.
+            bool movesCursor = abilities.MovesCursor && (!OperatingSystem.IsWindows() || AnsiConsole.Profile.Capabilities.Ansi);
+            using TerminalChatConsole? terminal = isInteractive && movesCursor ? new TerminalChatConsole(abilities) : null;
             IChatConsole console = terminal ?? (IChatConsole)new PlainChatConsole(Console.In, Console.Out, Console.Error, isInteractive ? "> " : null);
 
             ChatSession session = new(console, loaded.ImagePreprocessor, (messages, stop) => loaded.GenerateAsync(loaded.CreatePrompt(messages), options, stop), options, folder.Name);

@@ -33,7 +33,10 @@ public sealed class MlTokenizer : ITokenizer
         TokenizerFile file = TokenizerFile.Read(Path.Combine(folder, "tokenizer.json"));
         // In the mode that leaves ICU out, .NET returns every text as it is.
         if (file.NormalizesToNfc && !"e\u0301".Normalize(NormalizationForm.FormC).Equals("\u00E9", StringComparison.Ordinal))
-            throw new UnsupportedModelException($"{file.Path}: normalizer: the tokenizer needs Unicode normalization (NFC), which this process runs without; set InvariantGlobalization to false.");
+        {
+            throw new UnsupportedModelException($"{file.Path}: normalizer: the tokenizer needs Unicode normalization (NFC), which this process runs without; "
+                + "set InvariantGlobalization to false.");
+        }
 
         BpeOptions options = new(file.Vocabulary) { Merges = file.Merges, ByteLevel = true, PreTokenizer = new RunePreTokenizer(file.Pattern) };
         try

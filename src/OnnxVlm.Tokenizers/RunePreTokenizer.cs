@@ -6,8 +6,9 @@ using Microsoft.ML.Tokenizers;
 namespace OnnxVlm.Tokenizers;
 
 /// <summary>
-/// Splits a text by a pattern that sees whole characters. To .NET's expressions a character outside the Basic Multilingual Plane is two surrogates, neither of them a letter or a digit;
-/// so the pattern is matched against a copy in which such a character is one of the same Unicode category from inside the plane, and the places are counted back.
+/// Splits a text by a pattern that sees whole characters. To .NET's expressions a character outside the Basic Multilingual Plane is two surrogates,
+/// neither of them a letter or a digit; so the pattern is matched against a copy in which such a character is one of the same Unicode category
+/// from inside the plane, and the places are counted back.
 /// </summary>
 internal sealed class RunePreTokenizer(Regex pattern) : PreTokenizer
 {

@@ -5,7 +5,12 @@ namespace OnnxVlm.Tokenizers;
 
 /// <summary>What a <c>tokenizer.json</c> with a byte-level BPE says. Every setting is either taken over or refused.</summary>
 internal sealed record TokenizerFile(
-    string Path, IReadOnlyDictionary<string, int> Vocabulary, IReadOnlyList<string> Merges, IReadOnlyDictionary<string, int> AddedTokens, Regex Pattern, bool NormalizesToNfc)
+    string Path,
+    IReadOnlyDictionary<string, int> Vocabulary,
+    IReadOnlyList<string> Merges,
+    IReadOnlyDictionary<string, int> AddedTokens,
+    Regex Pattern,
+    bool NormalizesToNfc)
 {
     // What GPT-2's pre-tokenizer splits at (openai/gpt-2, src/encoder.py); tokenizer.json names it by "use_regex".
     private const string Gpt2Pattern = @"'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+";
@@ -31,7 +36,8 @@ internal sealed record TokenizerFile(
                 ReadPattern(path, root),
                 ReadNormalizer(path, root));
         }
-        catch (Exception e) when (e is IOException or UnauthorizedAccessException or JsonException or KeyNotFoundException or InvalidOperationException or FormatException or ArgumentException)
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException or JsonException or KeyNotFoundException
+            or InvalidOperationException or FormatException or ArgumentException)
         {
             throw new ModelLoadException($"{path} could not be read as a tokenizer: {e.Message} Export or copy the model folder again.", e);
         }

@@ -63,7 +63,8 @@ internal abstract record ChatInput
     }
 
     /// <summary>
-    /// The files of a command. A terminal writes a dragged file in quotes or with backslashes, several of them with blanks between; a name typed without either may hold blanks.
+    /// The files of a command. A terminal writes a dragged file in quotes or with backslashes, several of them with blanks between;
+    /// a name typed without either may hold blanks.
     /// </summary>
     /// <param name="argument">What follows the command.</param>
     /// <param name="windows">Whether a backslash parts folders instead of quoting.</param>
@@ -107,6 +108,8 @@ internal abstract record ChatInput
     {
         if (path.StartsWith("file://", StringComparison.Ordinal) && Uri.TryCreate(path, UriKind.Absolute, out Uri? uri))
             return uri.LocalPath;
-        return path.StartsWith("~/", StringComparison.Ordinal) ? Path.Combine(Environment.GetFolderPath(Environment.SpecialFolder.UserProfile), path[2..]) : path;
+        return path.StartsWith("~/", StringComparison.Ordinal)
+            ? Path.Combine(Environment.GetFolderPath(Environment.SpecialFolder.UserProfile), path[2..])
+            : path;
     }
 }

@@ -15,7 +15,11 @@ namespace OnnxVlm.Cli.Chat;
 /// <param name="options">How answers are generated.</param>
 /// <param name="model">Name of the model.</param>
 internal sealed class ChatSession(
-    IChatConsole console, ImagePreprocessor images, Func<IReadOnlyList<ChatMessage>, CancellationToken, IAsyncEnumerable<GenerationUpdate>> answer, GenerationOptions options, string model)
+    IChatConsole console,
+    ImagePreprocessor images,
+    Func<IReadOnlyList<ChatMessage>, CancellationToken, IAsyncEnumerable<GenerationUpdate>> answer,
+    GenerationOptions options,
+    string model)
 {
     private readonly HashSet<string> _saved = [];
 
@@ -41,7 +45,8 @@ internal sealed class ChatSession(
                 else
                     CarryOut(input);
             }
-            catch (Exception e) when (e is VlmException or ArgumentException or IOException or UnauthorizedAccessException or OnnxRuntimeGenAIException or OnnxRuntimeException)
+            catch (Exception e) when (e is VlmException or ArgumentException or IOException or UnauthorizedAccessException
+                or OnnxRuntimeGenAIException or OnnxRuntimeException)
             {
                 Report(e.Message);
             }
@@ -151,7 +156,11 @@ internal sealed class ChatSession(
         string detached = Conversation.Waiting.Count == 0 || isKept ? "" : $", and its images ({Conversation.Waiting.Count}) are detached";
         Conversation.Waiting.Clear();
         if (end == AnswerEnd.Stopped)
-            console.WriteNote(isKept ? "stopped; the answer stays in the conversation as far as it came" : $"stopped before the answer began; the message is not part of the conversation{detached}");
+        {
+            console.WriteNote(isKept
+                ? "stopped; the answer stays in the conversation as far as it came"
+                : $"stopped before the answer began; the message is not part of the conversation{detached}");
+        }
         else if (!isKept)
             console.WriteNote($"The message is not part of the conversation{detached}.");
     }
@@ -191,7 +200,7 @@ internal sealed class ChatSession(
     {
         string cached = s.CachedTokens > 0 ? $", {s.CachedTokens} cached" : "";
         string images = s.ImageTokens > 0 ? $", {s.ImageTokens} image" : "";
-        return string.Create(CultureInfo.InvariantCulture,
-            $"{s.GeneratedTokens} tokens at {s.DecodeTokensPerSecond:F0} tokens/s · first after {s.TimeToFirstToken.TotalMilliseconds:F0} ms · prompt {s.PromptTokens} tokens{images}{cached}");
+        string speed = string.Create(CultureInfo.InvariantCulture, $"{s.DecodeTokensPerSecond:F0} tokens/s · first after {s.TimeToFirstToken.TotalMilliseconds:F0} ms");
+        return $"{s.GeneratedTokens} tokens at {speed} · prompt {s.PromptTokens} tokens{images}{cached}";
     }
 }

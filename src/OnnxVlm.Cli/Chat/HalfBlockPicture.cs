@@ -5,7 +5,9 @@ using OnnxVlm.ModelFolder;
 
 namespace OnnxVlm.Cli.Chat;
 
-/// <summary>An image in a terminal with 24-bit colours: each character cell shows two pixels, the upper one as the colour of ▀ and the lower one behind it.</summary>
+/// <summary>
+/// An image in a terminal with 24-bit colours: each character cell shows two pixels, the upper one as the colour of ▀ and the lower one behind it.
+/// </summary>
 internal static class HalfBlockPicture
 {
     /// <summary>Shrinks an image into a box of cells, keeping its shape, and draws it.</summary>

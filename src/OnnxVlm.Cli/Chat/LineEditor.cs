@@ -21,7 +21,9 @@ internal enum EditResult
     ClearScreen,
 }
 
-/// <summary>The line that the user types: text, cursor and history; it knows no terminal. The cursor moves over whole text elements, as people see characters.</summary>
+/// <summary>
+/// The line that the user types: text, cursor and history; it knows no terminal. The cursor moves over whole text elements, as people see characters.
+/// </summary>
 internal sealed class LineEditor
 {
     private readonly List<string> _history = [];

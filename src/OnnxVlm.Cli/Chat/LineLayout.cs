@@ -4,7 +4,10 @@ using Spectre.Console.Rendering;
 
 namespace OnnxVlm.Cli.Chat;
 
-/// <summary>A line as rows of a terminal: broken at its own line ends and where the terminal is too narrow. The last column stays free, so that no terminal breaks a row itself.</summary>
+/// <summary>
+/// A line as rows of a terminal: broken at its own line ends and where the terminal is too narrow.
+/// The last column stays free, so that no terminal breaks a row itself.
+/// </summary>
 /// <param name="Rows">What stands in each row, prompt or indentation included.</param>
 /// <param name="CursorRow">Index of the cursor's row.</param>
 /// <param name="CursorColumn">Cells before the cursor.</param>

@@ -5,7 +5,8 @@ using OnnxVlm.Imaging;
 namespace OnnxVlm.Cli.Chat;
 
 /// <summary>
-/// A terminal that moves its cursor. One thread reads keys as long as the chat lasts: while an answer runs, Ctrl-C stops it and other keys wait for the next prompt.
+/// A terminal that moves its cursor. One thread reads keys as long as the chat lasts: while an answer runs, Ctrl-C stops it
+/// and other keys wait for the next prompt.
 /// </summary>
 internal sealed class TerminalChatConsole : IChatConsole, IDisposable
 {
@@ -87,7 +88,9 @@ internal sealed class TerminalChatConsole : IChatConsole, IDisposable
     {
         if (!_abilities.TrueColor)
             return;
-        foreach (string row in HalfBlockPicture.Render(image, Math.Max(1, Math.Min(48, Console.WindowWidth - 2)), Math.Max(1, Math.Min(16, Console.WindowHeight / 2))))
+        int columns = Math.Clamp(Console.WindowWidth - 2, 1, 48);
+        int rows = Math.Clamp(Console.WindowHeight / 2, 1, 16);
+        foreach (string row in HalfBlockPicture.Render(image, columns, rows))
             Write($"{row}\n");
     }
 

@@ -3,7 +3,9 @@ using System.Text.Json;
 
 namespace OnnxVlm.Cli.Chat;
 
-/// <summary>A conversation as a file: Markdown to read, JSON to work with. Images are named by their paths, relative to the file where they lie beside or below it.</summary>
+/// <summary>
+/// A conversation as a file: Markdown to read, JSON to work with. Images are named by their paths, relative to the file where they lie beside or below it.
+/// </summary>
 internal static class Transcript
 {
     /// <summary>Writes a conversation in the format that the file's name ends in.</summary>
@@ -29,8 +31,7 @@ internal static class Transcript
             Section("System", conversation.System);
         foreach (Turn turn in conversation.Turns)
         {
-            IEnumerable<string> images = turn.Images.Select(image => $"![{Path.GetFileName(image.Path).Replace("]", "\\]", StringComparison.Ordinal)}](<{PathFrom(folder, image)}>)");
-            Section("User", string.Join("\n\n", [.. images, turn.Text]));
+            Section("User", string.Join("\n\n", [.. turn.Images.Select(image => Link(image, folder)), turn.Text]));
             Section("Assistant", turn.End == AnswerEnd.Complete ? turn.Answer : $"{turn.Answer}\n\n*({NameOf(turn.End)})*");
         }
         return text.ToString();
@@ -38,12 +39,16 @@ internal static class Transcript
         void Section(string title, string content) => text.Append("\n## ").Append(title).Append("\n\n").Append(content.Trim()).Append('\n');
     }
 
+    private static string Link(Attachment image, string folder) =>
+        $"![{Path.GetFileName(image.Path).Replace("]", "\\]", StringComparison.Ordinal)}](<{PathFrom(folder, image)}>)";
+
     private static string ToJson(Conversation conversation, string model, string folder)
     {
         List<object> messages = conversation.System is null ? [] : [new { role = "system", content = conversation.System }];
         foreach (Turn turn in conversation.Turns)
         {
-            messages.Add(new { role = "user", content = turn.Text, images = turn.Images.Count == 0 ? null : turn.Images.Select(image => PathFrom(folder, image)) });
+            string[]? images = turn.Images.Count == 0 ? null : [.. turn.Images.Select(image => PathFrom(folder, image))];
+            messages.Add(new { role = "user", content = turn.Text, images });
             messages.Add(new { role = "assistant", content = turn.Answer, ended = turn.End == AnswerEnd.Complete ? null : NameOf(turn.End) });
         }
         return JsonSerializer.Serialize(new { model, messages }, CliJson.Indented) + "\n";

@@ -1,11 +1,14 @@
 using System.CommandLine;
+using Microsoft.Extensions.AI;
 using OnnxVlm.Cli.Chat;
 using OnnxVlm.Generation;
 using Spectre.Console;
 
 namespace OnnxVlm.Cli.Commands;
 
-/// <summary><c>onnxvlm chat</c>: a conversation in the terminal. With redirected input it reads lines, so that scripts can drive it; exit code 1 then says that a line failed.</summary>
+/// <summary>
+/// <c>onnxvlm chat</c>: a conversation in the terminal. With redirected input it reads lines, so that scripts can drive it; exit code 1 then says that a line failed.
+/// </summary>
 internal static class ChatCommand
 {
     public const string Name = "chat";
@@ -34,10 +37,14 @@ internal static class ChatCommand
             using TerminalChatConsole? terminal = isInteractive && movesCursor ? new TerminalChatConsole(abilities) : null;
             IChatConsole console = terminal ?? (IChatConsole)new PlainChatConsole(Console.In, Console.Out, Console.Error, isInteractive ? "> " : null);
 
-            ChatSession session = new(console, loaded.ImagePreprocessor, (messages, stop) => loaded.GenerateAsync(loaded.CreatePrompt(messages), options, stop), options, folder.Name);
+            IAsyncEnumerable<GenerationUpdate> Answer(IReadOnlyList<ChatMessage> messages, CancellationToken stop) => loaded.GenerateAsync(loaded.CreatePrompt(messages), options, stop);
+            ChatSession session = new(console, loaded.ImagePreprocessor, Answer, options, folder.Name);
             session.Conversation.System = result.GetValue(system);
             if (isInteractive)
-                console.WriteNote($"{folder.Name} on {loaded.Device.ToString().ToLowerInvariant()}, {loaded.Manifest.ContextLength} tokens of context · /help lists the commands");
+            {
+                string where = loaded.Device.ToString().ToLowerInvariant();
+                console.WriteNote($"{folder.Name} on {where}, {loaded.Manifest.ContextLength} tokens of context · /help lists the commands");
+            }
             foreach (FileInfo image in result.GetValue(images) ?? [])
                 session.Attach(image.FullName);
             await session.RunAsync(cancellationToken).ConfigureAwait(false);

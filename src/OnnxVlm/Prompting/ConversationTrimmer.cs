@@ -3,7 +3,8 @@ using Microsoft.Extensions.AI;
 namespace OnnxVlm.Prompting;
 
 /// <summary>
-/// Cuts a conversation to a budget of tokens. Whole turns are dropped, the oldest first: a turn is one or several messages of the user in a row and all that answers them.
+/// Cuts a conversation to a budget of tokens. Whole turns are dropped, the oldest first: a turn is one or several messages of the user in a row
+/// and all that answers them.
 /// System messages and the last turn, which holds the last message of the user, always stay.
 /// </summary>
 public static class ConversationTrimmer

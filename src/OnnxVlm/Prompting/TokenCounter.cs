@@ -5,7 +5,8 @@ using OnnxVlm.ModelFolder;
 namespace OnnxVlm.Prompting;
 
 /// <summary>
-/// Counts and trims what a model would read, without loading the model: of its folder only <c>onnxvlm.json</c>, <c>tokenizer.json</c> and <c>tokenizer_config.json</c> are needed.
+/// Counts and trims what a model would read, without loading the model: of its folder only <c>onnxvlm.json</c>, <c>tokenizer.json</c>
+/// and <c>tokenizer_config.json</c> are needed.
 /// Conversations take the way of <see cref="PromptBuilder"/>, but an image is only measured: its header is read and nothing is decoded.
 /// Safe to use from several threads at once if the tokenizer is.
 /// <code>

@@ -34,7 +34,8 @@ internal sealed partial class UniformChatTemplate : IChatTemplate
         {
             using FileStream stream = File.OpenRead(path);
             using JsonDocument document = JsonDocument.Parse(stream);
-            template = document.RootElement.TryGetProperty("chat_template", out JsonElement value) && value.ValueKind == JsonValueKind.String ? value.GetString() : null;
+            bool hasText = document.RootElement.TryGetProperty("chat_template", out JsonElement value) && value.ValueKind == JsonValueKind.String;
+            template = hasText ? value.GetString() : null;
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException or JsonException or InvalidOperationException)
         {
@@ -43,7 +44,8 @@ internal sealed partial class UniformChatTemplate : IChatTemplate
         if (template is null)
             throw new ModelLoadException($"{path}: chat_template: expected a text, found none; export the model with a chat template.");
         return TryParse(template) ?? throw new UnsupportedModelException(
-            $"{path}: chat_template: expected a loop that writes every message in the same way, found another template; count with an IChatTemplate of your own, or with the loaded model.");
+            $"{path}: chat_template: expected a loop that writes every message in the same way, found another template; "
+            + "count with an IChatTemplate of your own, or with the loaded model.");
     }
 
     /// <inheritdoc />
@@ -78,14 +80,8 @@ internal sealed partial class UniformChatTemplate : IChatTemplate
         foreach (Match tag in Tag().Matches(template))
         {
             bool isBlock = tag.Groups["kind"].Value == "{%";
-            string between = template[next..tag.Index];
-            if (tag.Groups["left"].Length > 0)
-                between = between.TrimEnd();
-            else if (isBlock && BlankLineStart().IsMatch(between))
-                return null; // Jinja's lstrip_blocks would decide.
-            if (followsBlock && between.StartsWith('\n'))
-                return null; // Jinja's trim_blocks would decide.
-            if (between.Contains("{#", StringComparison.Ordinal) || (between.Length > 0 && !Add([new Part(PartKind.Text, between)])))
+            string? text = ReadText(template[next..tag.Index], followsBlock, tag);
+            if (text is null || (text.Length > 0 && !Add([new Part(PartKind.Text, text)])))
                 return null;
             next = tag.Index + tag.Length;
             followsBlock = isBlock;
@@ -119,6 +115,16 @@ internal sealed partial class UniformChatTemplate : IChatTemplate
             targets[state].AddRange(parts);
             return true;
         }
+    }
+
+    // The text before a tag; null for a comment, and where Jinja's settings trim_blocks and lstrip_blocks would decide about blanks.
+    private static string? ReadText(string text, bool followsBlock, Match tag)
+    {
+        bool isStripped = tag.Groups["left"].Length > 0;
+        if (isStripped)
+            text = text.TrimEnd();
+        bool dependsOnSettings = (followsBlock && text.StartsWith('\n')) || (!isStripped && tag.Groups["kind"].Value == "{%" && BlankLineStart().IsMatch(text));
+        return dependsOnSettings || text.Contains("{#", StringComparison.Ordinal) ? null : text;
     }
 
     // 'text' + message.role + message.content, in any order; null for anything else.
@@ -165,7 +171,12 @@ internal sealed partial class UniformChatTemplate : IChatTemplate
     private static partial Regex BlankLineStart();
 
     [GeneratedRegex("""
-        ^(?: (?<term> '(?:[^'\\]|\\.)*' | "(?:[^"\\]|\\.)*" | message(?:\.role|\[\s*['"]role['"]\s*\]) | message(?:\.content|\[\s*['"]content['"]\s*\])(?:\s*\|\s*trim)? ) (?:\s*\+\s*(?!$)|$) )+$
+        ^(?:
+          (?<term> '(?:[^'\\]|\\.)*' | "(?:[^"\\]|\\.)*"
+            | message(?:\.role|\[\s*['"]role['"]\s*\])
+            | message(?:\.content|\[\s*['"]content['"]\s*\])(?:\s*\|\s*trim)? )
+          (?:\s*\+\s*(?!$)|$)
+        )+$
         """, RegexOptions.Singleline | RegexOptions.IgnorePatternWhitespace)]
     private static partial Regex Output();
 

@@ -59,7 +59,8 @@ internal static class ChatOptionsReader
         string? schema = options.ResponseFormat switch
         {
             null or ChatResponseFormatText => null,
-            ChatResponseFormatJson json => json.Schema?.GetRawText() ?? """{"type":"object"}""",
+            ChatResponseFormatJson { Schema: { } described } => ClosedSchema.Create(described).ToJsonString(),
+            ChatResponseFormatJson => """{"type":"object"}""",
             ChatResponseFormat other => throw new ArgumentException($"ResponseFormat: expected text, JSON or a JSON schema, found {other.GetType().Name}.", nameof(options)),
         };
         bool ownGrammar = !ReferenceEquals(chosen, native);

@@ -1,5 +1,5 @@
+using System.Globalization;
 using System.Text;
-using System.Text.Encodings.Web;
 using System.Text.Json;
 
 namespace OnnxVlm.Chat;
@@ -16,9 +16,25 @@ internal static class SpacedJson
         return text.ToString();
     }
 
-    /// <summary>Writes a text with its quotes.</summary>
+    /// <summary>Writes a text with its quotes. Only what must be escaped is: .NET's encoders also escape emoji, which models write as they are.</summary>
     /// <param name="text">The text.</param>
-    public static string Quote(string text) => $"\"{JsonEncodedText.Encode(text, JavaScriptEncoder.UnsafeRelaxedJsonEscaping)}\"";
+    public static string Quote(string text)
+    {
+        StringBuilder quoted = new("\"");
+        foreach (char c in text)
+        {
+            _ = c switch
+            {
+                '"' or '\\' => quoted.Append('\\').Append(c),
+                '\n' => quoted.Append("\\n"),
+                '\r' => quoted.Append("\\r"),
+                '\t' => quoted.Append("\\t"),
+                < ' ' => quoted.Append("\\u").Append(((int)c).ToString("x4", CultureInfo.InvariantCulture)),
+                _ => quoted.Append(c),
+            };
+        }
+        return quoted.Append('"').ToString();
+    }
 
     private static void Append(StringBuilder text, JsonElement value)
     {

@@ -46,23 +46,11 @@ internal static class ToolGrammar
 
     private static string Literal(string text) => SpacedJson.Quote(text);
 
-    // A function takes an object, and only the arguments it declares, unless its schema says otherwise.
     private static string ArgumentsSchema(AIFunctionDeclaration function)
     {
-        JsonObject schema = function.JsonSchema.ValueKind switch
-        {
-            JsonValueKind.Undefined => [],
-            JsonValueKind.Object => JsonObject.Create(function.JsonSchema)!,
-            _ => throw new ArgumentException($"Tools: the JSON schema of \"{function.Name}\" is not an object.", nameof(function)),
-        };
-        schema = (JsonObject)schema.DeepClone();
-        bool isComposed = schema.ContainsKey("$ref") || schema.ContainsKey("allOf") || schema.ContainsKey("anyOf") || schema.ContainsKey("oneOf");
-        if (!isComposed)
-        {
+        JsonObject schema = function.JsonSchema.ValueKind == JsonValueKind.Undefined ? [] : ClosedSchema.Create(function.JsonSchema);
+        if (!schema.ContainsKey("$ref") && !schema.ContainsKey("anyOf") && !schema.ContainsKey("allOf") && !schema.ContainsKey("oneOf"))
             schema.TryAdd("type", "object");
-            if (schema.ContainsKey("properties"))
-                schema.TryAdd("additionalProperties", false);
-        }
         // The spacing of SpacedJson.
         schema["x-guidance"] = new JsonObject { ["whitespace_flexible"] = false, ["item_separator"] = ", ", ["key_separator"] = ": " };
         return schema.ToJsonString();

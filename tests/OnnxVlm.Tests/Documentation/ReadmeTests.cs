@@ -1,0 +1,55 @@
+using System.Text.RegularExpressions;
+using Microsoft.CodeAnalysis;
+using Microsoft.CodeAnalysis.CSharp;
+
+namespace OnnxVlm.Tests.Documentation;
+
+/// <summary>Each <c>```csharp</c> block of README.md is a whole program, and compiles as one without a warning.</summary>
+internal sealed partial class ReadmeTests
+{
+    // What ImplicitUsings gives a console project.
+    private const string ImplicitUsings = """
+        global using System;
+        global using System.Collections.Generic;
+        global using System.IO;
+        global using System.Linq;
+        global using System.Net.Http;
+        global using System.Threading;
+        global using System.Threading.Tasks;
+        """;
+
+    private static readonly CSharpParseOptions Language = new(LanguageVersion.Latest);
+
+    private static readonly MetadataReference[] References =
+        [.. ((string)AppContext.GetData("TRUSTED_PLATFORM_ASSEMBLIES")!).Split(Path.PathSeparator).Select(path => MetadataReference.CreateFromFile(path))];
+
+    private static IEnumerable<TestCaseData> Snippets()
+    {
+        string heading = "";
+        foreach (Match part in HeadingOrSnippet().Matches(File.ReadAllText(Path.Combine(Nano.Root, "README.md")).ReplaceLineEndings("\n")))
+        {
+            if (part.Groups["heading"].Success)
+                heading = part.Groups["heading"].Value;
+            else
+                yield return new TestCaseData(part.Groups["code"].Value).SetArgDisplayNames(heading);
+        }
+    }
+
+    [TestCaseSource(nameof(Snippets))]
+    public void Snippet_OfReadme_Compiles(string code)
+    {
+        CSharpCompilation compilation = CSharpCompilation.Create(
+            "Snippet",
+            [CSharpSyntaxTree.ParseText(ImplicitUsings, Language), CSharpSyntaxTree.ParseText(code, Language)],
+            References,
+            new CSharpCompilationOptions(OutputKind.ConsoleApplication, nullableContextOptions: NullableContextOptions.Enable));
+
+        Assert.That(compilation.GetDiagnostics().Where(diagnostic => diagnostic.Severity >= DiagnosticSeverity.Warning), Is.Empty);
+    }
+
+    [Test]
+    public void Readme_HasSnippets() => Assert.That(Snippets().Count(), Is.GreaterThanOrEqualTo(4));
+
+    [GeneratedRegex(@"^#+ (?<heading>[^\n]+)$|^```csharp\n(?<code>.*?)^```$", RegexOptions.Multiline | RegexOptions.Singleline)]
+    private static partial Regex HeadingOrSnippet();
+}

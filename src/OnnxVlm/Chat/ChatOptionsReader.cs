@@ -20,7 +20,7 @@ internal static class ChatOptionsReader
         {
             null => defaults,
             GenerationOptions native => native,
-            object other => throw new ArgumentException($"RawRepresentationFactory: expected {nameof(GenerationOptions)} or null, found {other.GetType().Name}.", nameof(options)),
+            object other => throw Refused($"RawRepresentationFactory: expected {nameof(GenerationOptions)} or null, found {other.GetType().Name}."),
         };
         GenerationOptions result = start with
         {
@@ -41,16 +41,15 @@ internal static class ChatOptionsReader
     private static void RefuseUnsupported(ChatOptions options, string modelId)
     {
         if (options.ModelId is { } asked && asked != modelId)
-            throw new ArgumentException($"ModelId: this client has the model \"{modelId}\" and not \"{asked}\"; leave ModelId out or use that model's client.", nameof(options));
+            throw Refused($"ModelId: this client has the model \"{modelId}\" and not \"{asked}\"; leave ModelId out or use that model's client.");
         if (options.ConversationId is not null)
-            throw new ArgumentException("ConversationId: the client keeps no conversations; leave it out and send all messages each time, what was read before is not read again.", nameof(options));
+            throw Refused("ConversationId: the client keeps no conversations; leave it out and send all messages each time.");
 #pragma warning disable MEAI001 // Experimental fields of ChatOptions, which are refused.
         if (options.AllowBackgroundResponses == true || options.ContinuationToken is not null)
-            throw new ArgumentException("AllowBackgroundResponses, ContinuationToken: answers run in the foreground only; leave both out.", nameof(options));
+            throw Refused("AllowBackgroundResponses, ContinuationToken: answers run in the foreground only; leave both out.");
 #pragma warning restore MEAI001
-        bool reasons = options.Reasoning is { } reasoning && (reasoning.Effort is not (null or ReasoningEffort.None) || reasoning.Output is not (null or ReasoningOutput.None));
-        if (reasons)
-            throw new ArgumentException("Reasoning: the model has no reasoning to set; leave it out.", nameof(options));
+        if (options.Reasoning is not (null or { Effort: null or ReasoningEffort.None, Output: null or ReasoningOutput.None }))
+            throw Refused("Reasoning: the model has no reasoning to set; leave it out.");
     }
 
     // At most one grammar: the answer's own, or the one of the function calls, which takes a JSON schema of the answer in.
@@ -61,16 +60,18 @@ internal static class ChatOptionsReader
             null or ChatResponseFormatText => null,
             ChatResponseFormatJson { Schema: { } described } => ClosedSchema.Create(described).ToJsonString(),
             ChatResponseFormatJson => """{"type":"object"}""",
-            ChatResponseFormat other => throw new ArgumentException($"ResponseFormat: expected text, JSON or a JSON schema, found {other.GetType().Name}.", nameof(options)),
+            ChatResponseFormat other => throw Refused($"ResponseFormat: expected text, JSON or a JSON schema, found {other.GetType().Name}."),
         };
         bool ownGrammar = !ReferenceEquals(chosen, native);
         if (schema is not null && ownGrammar)
-            throw new ArgumentException($"ResponseFormat is JSON and {ChatProperties.Regex} or {ChatProperties.LarkGrammar} is set; the answer can follow one of them only.", nameof(options));
+            throw Refused($"ResponseFormat is JSON and {ChatProperties.Regex} or {ChatProperties.LarkGrammar} is set; the answer can follow one of them only.");
         Guidance? answer = schema is null ? chosen : Guidance.JsonSchema(schema);
         if (tools is null)
             return answer;
         if (schema is null && answer is not null)
-            throw new ArgumentException("Tools: function calls do not go together with a regular expression or a grammar for the answer; leave one out, or ask for JSON with ResponseFormat.", nameof(options));
+            throw Refused("Tools do not go together with a regular expression or a grammar for the answer; leave one out, or set ResponseFormat.");
         return ToolGrammar.Create(tools, answer);
     }
+
+    private static ArgumentException Refused(string message) => new(message);
 }

@@ -4,8 +4,9 @@ using OnnxVlm.Generation;
 namespace OnnxVlm.Chat;
 
 /// <summary>
-/// Names of what <see cref="ChatOptions"/>, <see cref="ChatResponse"/> and <see cref="UsageDetails"/> have no fields for; the options are spelled as OpenAI-compatible services spell them.
-/// A value may be of any type that has the same form in JSON, a <see cref="System.Text.Json.JsonElement"/> too; null is as good as absent. An option under any other name is refused.
+/// Names of what <see cref="ChatOptions"/>, <see cref="ChatResponse"/> and <see cref="UsageDetails"/> have no fields for; the options are spelled as
+/// OpenAI-compatible services spell them. A value may be of any type that has the same form in JSON, a <see cref="System.Text.Json.JsonElement"/> too;
+/// null is as good as absent. An option under any other name is refused.
 /// </summary>
 public static class ChatProperties
 {
@@ -19,7 +20,8 @@ public static class ChatProperties
     public const string LogitBias = "logit_bias";
 
     /// <summary>
-    /// Option, boolean: whether log probabilities are reported. In an update and in a response, a list of <see cref="TokenLogprobs"/>: those of the update's token, those of all tokens.
+    /// Option, boolean: whether log probabilities are reported.
+    /// In an update an array of one <see cref="TokenLogprobs"/>, that of its token; in a response an array of those of all tokens.
     /// </summary>
     public const string Logprobs = "logprobs";
 

@@ -4,8 +4,8 @@ using System.Text.Json.Nodes;
 namespace OnnxVlm.Chat;
 
 /// <summary>
-/// JSON Schema lets an object have keys that it does not name, and a model at liberty invents some. So where a schema names an object's keys and does not say whether there are others, there are
-/// none here: what such an answer holds, the schema as it was written accepts too.
+/// JSON Schema lets an object have keys that it does not name, and a model at liberty invents some. So where a schema names an object's keys and does not say
+/// whether there are others, there are none here: what such an answer holds, the schema as it was written accepts too.
 /// </summary>
 internal static class ClosedSchema
 {

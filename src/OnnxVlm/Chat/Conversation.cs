@@ -4,8 +4,8 @@ using Microsoft.Extensions.AI;
 namespace OnnxVlm.Chat;
 
 /// <summary>
-/// Messages as callers write them to messages of text and images only, which is what a prompt is built of: instructions and tools go into the system message, function calls
-/// and their results become text, a <c>data:</c> URI becomes its bytes. Content that cannot be shown to the model is refused, never dropped.
+/// Messages as callers write them to messages of text and images only, which is what a prompt is built of: instructions and tools go into the system message,
+/// function calls and their results become text, a <c>data:</c> URI becomes its bytes. Content that cannot be shown to the model is refused, never dropped.
 /// </summary>
 internal static class Conversation
 {
@@ -59,13 +59,16 @@ internal static class Conversation
     {
         TextContent => content,
         DataContent data when data.HasTopLevelMediaType("image") => data,
-        DataContent data => throw new ArgumentException($"The model reads text and images, and cannot read {data.MediaType} in a {role} message.", nameof(content)),
+        DataContent data => throw Unreadable(data.MediaType),
         UriContent { Uri.Scheme: "data" } uri => ToReadable(new DataContent(uri.Uri, uri.MediaType), role),
-        UriContent uri => throw new ArgumentException($"Nothing is fetched from the network or from files, so a {role} message cannot hold the URI {Shorten(uri.Uri)}; "
-            + "give the bytes as DataContent, or a data: URI.", nameof(content)),
-        FunctionCallContent => throw new ArgumentException($"A function call belongs into an assistant message, found one in a {role} message.", nameof(content)),
-        _ => throw new ArgumentException($"The model reads text and images, and cannot read {content.GetType().Name} in a {role} message.", nameof(content)),
+        UriContent uri => throw new ArgumentException(
+            $"Nothing is fetched from the network or from files: found the URI {Shorten(uri.Uri)}; give the bytes as DataContent, or a data: URI."),
+        FunctionCallContent => throw new ArgumentException($"A function call belongs into an assistant message, found one in a {role} message."),
+        _ => throw Unreadable(content.GetType().Name),
     };
+
+    private static ArgumentException Unreadable(string kind) =>
+        new($"The model reads text, images and function calls with their results, and cannot read {kind}.");
 
     private static IEnumerable<AIContent> ContentsOf(FunctionResultContent result) => result.Result switch
     {

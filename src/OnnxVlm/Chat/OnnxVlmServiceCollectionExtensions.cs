@@ -8,13 +8,14 @@ namespace OnnxVlm.Chat;
 
 /// <summary>
 /// Registers a model and its chat client. Each is a singleton that the container disposes. The model is loaded once, when the first of them is asked for.
-/// Middleware goes on top: <c>services.AddChatClient(provider => provider.GetRequiredService&lt;VlmChatClient&gt;()).UseFunctionInvocation()</c> after <c>AddOnnxVlm</c>.
+/// Middleware goes on top, after <c>AddOnnxVlm</c>:
+/// <c>services.AddChatClient(provider => provider.GetRequiredService&lt;VlmChatClient&gt;()).UseFunctionInvocation()</c>.
 /// </summary>
 public static class OnnxVlmServiceCollectionExtensions
 {
     /// <summary>Adds <see cref="VlmModel"/>, <see cref="VlmChatClient"/> and <see cref="IChatClient"/>.</summary>
     /// <param name="services">The services.</param>
-    /// <param name="configure">Sets the options; null where they are configured otherwise, for example by <c>services.Configure&lt;OnnxVlmOptions&gt;(section)</c>.</param>
+    /// <param name="configure">Sets the options; null where something else does, for example <c>services.Configure&lt;OnnxVlmOptions&gt;(section)</c>.</param>
     /// <returns>The services.</returns>
     public static IServiceCollection AddOnnxVlm(this IServiceCollection services, Action<OnnxVlmOptions>? configure = null)
     {
@@ -25,10 +26,10 @@ public static class OnnxVlmServiceCollectionExtensions
         return services.AddSingleton<IChatClient>(provider => provider.GetRequiredService<VlmChatClient>());
     }
 
-    /// <summary>Adds <see cref="VlmModel"/>, <see cref="VlmChatClient"/> and <see cref="IChatClient"/> under a key, for several models in one program.</summary>
+    /// <summary>Adds <see cref="VlmModel"/>, <see cref="VlmChatClient"/> and <see cref="IChatClient"/> under a key: several models in one program.</summary>
     /// <param name="services">The services.</param>
     /// <param name="serviceKey">The key, which is also the name of the options.</param>
-    /// <param name="configure">Sets the options; null where they are configured otherwise, for example by <c>services.Configure&lt;OnnxVlmOptions&gt;(serviceKey, section)</c>.</param>
+    /// <param name="configure">Sets the options; null where something else does.</param>
     /// <returns>The services.</returns>
     public static IServiceCollection AddKeyedOnnxVlm(this IServiceCollection services, string serviceKey, Action<OnnxVlmOptions>? configure = null)
     {

@@ -5,7 +5,8 @@ using Microsoft.Extensions.AI;
 namespace OnnxVlm.Chat;
 
 /// <summary>
-/// Takes an answer apart, as it comes, into text and function calls. Text that may begin a call is held back; a call comes when it is whole, and one that the end of the answer cuts off never comes.
+/// Takes an answer apart, as it comes, into text and function calls. Text that may begin a call is held back. A call comes when it is whole; one that the end
+/// of the answer cuts off never comes.
 /// </summary>
 internal sealed class ToolCallReader
 {

@@ -6,7 +6,8 @@ namespace OnnxVlm.Chat;
 
 /// <summary>
 /// How tools and calls look in a prompt: the Hermes form (NousResearch/Hermes-Function-Calling), in the words of the chat template of Qwen2.5 and Qwen3.
-/// What <see cref="Write"/> gives is what <see cref="ToolGrammar"/> allows and <see cref="ToolCallReader"/> reads, byte for byte, so that a call in a conversation is the same text again.
+/// What <see cref="Write"/> gives is what <see cref="ToolGrammar"/> allows and <see cref="ToolCallReader"/> reads, byte for byte: a call in a conversation is
+/// the same text again.
 /// </summary>
 internal static class ToolCallText
 {
@@ -17,7 +18,8 @@ internal static class ToolCallText
     /// <param name="functions">The functions.</param>
     public static string Describe(IEnumerable<AIFunctionDeclaration> functions)
     {
-        StringBuilder text = new("# Tools\n\nYou may call one or more functions to assist with the user query.\n\nYou are provided with function signatures within <tools></tools> XML tags:\n<tools>");
+        StringBuilder text = new("# Tools\n\nYou may call one or more functions to assist with the user query.\n\n"
+            + "You are provided with function signatures within <tools></tools> XML tags:\n<tools>");
         foreach (AIFunctionDeclaration function in functions)
         {
             text.Append("\n{\"type\": \"function\", \"function\": {\"name\": ").Append(SpacedJson.Quote(function.Name));
@@ -25,7 +27,8 @@ internal static class ToolCallText
                 text.Append(", \"description\": ").Append(SpacedJson.Quote(function.Description));
             text.Append(", \"parameters\": ").Append(SpacedJson.Write(function.JsonSchema)).Append("}}");
         }
-        return text.Append("\n</tools>\n\nFor each function call, return a json object with function name and arguments within <tool_call></tool_call> XML tags:\n"
+        return text.Append("\n</tools>\n\n"
+            + "For each function call, return a json object with function name and arguments within <tool_call></tool_call> XML tags:\n"
             + "<tool_call>\n{\"name\": <function-name>, \"arguments\": <args-json-object>}\n</tool_call>").ToString();
     }
 

@@ -7,8 +7,8 @@ using OnnxVlm.Generation;
 namespace OnnxVlm.Chat;
 
 /// <summary>
-/// The grammar of an answer that may call functions, in llguidance's Lark: text, or calls whose arguments follow each function's JSON schema, or text and then calls.
-/// Text never holds <c>&lt;tool_call&gt;</c>, so that what looks like a call is one.
+/// The grammar of an answer that may call functions, in llguidance's Lark: text, or calls whose arguments follow each function's JSON schema, or text and then
+/// calls. Text never holds <c>&lt;tool_call&gt;</c>, so that what looks like a call is one.
 /// </summary>
 internal static class ToolGrammar
 {
@@ -41,7 +41,7 @@ internal static class ToolGrammar
             AIFunctionDeclaration function = tools.Callable[i];
             grammar.Append($"function{i}: {Literal(ToolCallText.BeforeArguments(function.Name))} %json {ArgumentsSchema(function)} \"}}\"\n");
         }
-        return Guidance.Lark(grammar.ToString());
+        return Guidance.FunctionCalls(grammar.ToString(), isJson: tools.MustCall || answer is not null);
     }
 
     private static string Literal(string text) => SpacedJson.Quote(text);

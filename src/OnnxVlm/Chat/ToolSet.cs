@@ -28,7 +28,7 @@ internal sealed record ToolSet(IReadOnlyList<AIFunctionDeclaration> Functions, I
                 throw new ArgumentException("ToolMode asks for a function call, but there are no Tools; add them or leave ToolMode out.", nameof(options));
             case RequiredChatToolMode { RequiredFunctionName: { } name }:
                 AIFunctionDeclaration required = Array.Find(functions, function => function.Name == name)
-                    ?? throw new ArgumentException($"ToolMode asks for the function \"{name}\", which is not among the Tools: {string.Join(", ", functions.Select(function => function.Name))}.", nameof(options));
+                    ?? throw new ArgumentException($"ToolMode asks for the function \"{name}\", which is not among the Tools.", nameof(options));
                 return new ToolSet(functions, [required], MustCall: true, allowMany);
             case RequiredChatToolMode:
                 return new ToolSet(functions, functions, MustCall: true, allowMany);
@@ -42,5 +42,5 @@ internal sealed record ToolSet(IReadOnlyList<AIFunctionDeclaration> Functions, I
     }
 
     private static AIFunctionDeclaration AsFunction(AITool tool) => tool as AIFunctionDeclaration
-        ?? throw new ArgumentException($"Tools: the model can call functions; \"{tool.Name}\" ({tool.GetType().Name}) runs in a hosted service, leave it out.", nameof(tool));
+        ?? throw new ArgumentException($"Tools: the model can call functions only; leave \"{tool.Name}\" ({tool.GetType().Name}) out.", nameof(tool));
 }

@@ -10,15 +10,18 @@ namespace OnnxVlm.Chat;
 /// <code>
 /// using VlmModel model = VlmModel.Load("onnx-models/nano");
 /// using VlmChatClient client = new(model);
-/// ChatResponse response = await client.GetResponseAsync([new ChatMessage(ChatRole.User, [new DataContent(bytes, "image/png"), new TextContent("What does the text say?")])]);
+/// ChatMessage message = new(ChatRole.User, [new DataContent(bytes, "image/png"), new TextContent("What does the text say?")]);
+/// Console.WriteLine(await client.GetResponseAsync(message));
 /// </code>
 /// Every field of <see cref="ChatOptions"/> is honoured or refused with an exception, and so is every content of a message:
 /// <list type="bullet">
 /// <item>Images are <see cref="DataContent"/>, or a <see cref="UriContent"/> with a <c>data:</c> URI. Nothing is fetched from the network.</item>
-/// <item>Tools are functions. A call comes whole, with a new call id and arguments that its JSON schema accepts; calling it is left to the caller or to middleware.</item>
-/// <item>There is no state between calls: <see cref="ChatOptions.ConversationId"/> is refused. A conversation that goes on is still not read again, see <see cref="VlmOptions.CacheBytes"/>.</item>
-/// <item>What <see cref="ChatOptions"/> has no field for stands in <see cref="ChatOptions.AdditionalProperties"/> under the names of <see cref="ChatProperties"/>, or in
-/// a <see cref="GenerationOptions"/> from <see cref="ChatOptions.RawRepresentationFactory"/>, which the other fields then refine.</item>
+/// <item>Tools are functions. A call comes whole, with a new call id and arguments that its JSON schema accepts; the caller or middleware invokes it.</item>
+/// <item>There is no state between calls: <see cref="ChatOptions.ConversationId"/> is refused. What the model has read before it still does not read again, see
+/// <see cref="VlmOptions.CacheBytes"/>.</item>
+/// <item>What <see cref="ChatOptions"/> has no field for stands in <see cref="ChatOptions.AdditionalProperties"/> under the names of
+/// <see cref="ChatProperties"/>, or in a <see cref="GenerationOptions"/> from <see cref="ChatOptions.RawRepresentationFactory"/>, which the other fields then
+/// refine.</item>
 /// </list>
 /// Each update's <see cref="ChatResponseUpdate.RawRepresentation"/> is the <see cref="GenerationUpdate"/> it came from; the last one has the statistics.
 /// Safe to use from several threads at once. Disposing the client does nothing: the model belongs to who loaded it.
@@ -53,7 +56,8 @@ public sealed class VlmChatClient : IChatClient
     /// <exception cref="ArgumentException">An option or a content cannot be honoured; the message says which and what to do.</exception>
     /// <exception cref="InvalidImageException">An image cannot be read or is outside the limits.</exception>
     /// <exception cref="PromptTooLongException">The conversation does not fit into the context.</exception>
-    public Task<ChatResponse> GetResponseAsync(IEnumerable<ChatMessage> messages, ChatOptions? options = null, CancellationToken cancellationToken = default)
+    public Task<ChatResponse> GetResponseAsync(
+        IEnumerable<ChatMessage> messages, ChatOptions? options = null, CancellationToken cancellationToken = default)
     {
         ArgumentNullException.ThrowIfNull(messages);
         return FoldAsync(StreamAsync(ChatRequest.Create(messages, options, _defaults, this, _model.Id), cancellationToken));
@@ -63,11 +67,12 @@ public sealed class VlmChatClient : IChatClient
     /// <param name="messages">The conversation.</param>
     /// <param name="options">How to answer; never changed. Null for the defaults.</param>
     /// <param name="cancellationToken">Ends the answer with <see cref="OperationCanceledException"/>.</param>
-    /// <returns>Text as soon as it is certain, whole function calls, and last the finish reason with the usage. Leaving the loop early frees the sequence.</returns>
+    /// <returns>Text as soon as it is certain, whole calls, and last the finish reason with the usage. Leaving the loop early frees the sequence.</returns>
     /// <exception cref="ArgumentException">An option or a content cannot be honoured; the message says which and what to do.</exception>
     /// <exception cref="InvalidImageException">An image cannot be read or is outside the limits.</exception>
     /// <exception cref="PromptTooLongException">The conversation does not fit into the context.</exception>
-    public IAsyncEnumerable<ChatResponseUpdate> GetStreamingResponseAsync(IEnumerable<ChatMessage> messages, ChatOptions? options = null, CancellationToken cancellationToken = default)
+    public IAsyncEnumerable<ChatResponseUpdate> GetStreamingResponseAsync(
+        IEnumerable<ChatMessage> messages, ChatOptions? options = null, CancellationToken cancellationToken = default)
     {
         ArgumentNullException.ThrowIfNull(messages);
         return StreamAsync(ChatRequest.Create(messages, options, _defaults, this, _model.Id), cancellationToken);
@@ -118,7 +123,9 @@ public sealed class VlmChatClient : IChatClient
                 CreatedAt = createdAt,
                 FinishReason = ToFinishReason(update.FinishReason, called),
                 RawRepresentation = update,
-                AdditionalProperties = update.Logprob is null ? null : new() { [ChatProperties.Logprobs] = (TokenLogprobs[])[new(update.Logprob, update.TopLogprobs)] },
+                AdditionalProperties = update.Logprob is { } logprob
+                    ? new() { [ChatProperties.Logprobs] = new TokenLogprobs[] { new(logprob, update.TopLogprobs) } }
+                    : null,
             };
         }
     }

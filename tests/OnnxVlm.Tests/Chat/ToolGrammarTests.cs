@@ -130,7 +130,7 @@ internal sealed class ToolGrammarTests
         using VlmChatClient client = new(Nano.Model);
         AIFunctionDeclaration function = AIFunctionFactory.CreateDeclaration("f", null, Json("""{"type":"object","properties":{"a":{"type":"no such type"}}}"""));
 
-        Assert.That(async () => await client.GetResponseAsync([new(ChatRole.User, "hello")], new ChatOptions { Tools = [function] }), Throws.ArgumentException.With.Message.Contains("grammar"));
+        Assert.That(async () => await client.GetResponseAsync([new(ChatRole.User, "hello")], new ChatOptions { Tools = [function] }), Throws.ArgumentException.With.Message.Contains("schema of the functions").And.Message.Contains("no such type"));
     }
 
     private static ChatOptions Options(string mode, int seed) => new()

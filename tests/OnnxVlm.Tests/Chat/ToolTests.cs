@@ -76,7 +76,7 @@ internal sealed class ToolTests
     {
         using VlmChatClient client = new(new ScriptedChatModel(["x"]));
 
-        Refuses(new() { Tools = [new HostedWebSearchTool()] }, "hosted");
+        Refuses(new() { Tools = [new HostedWebSearchTool()] }, "HostedWebSearchTool");
         Refuses(new() { Tools = [Now, Now] }, "\"now\"");
         Refuses(new() { ToolMode = ChatToolMode.RequireAny }, "no Tools");
         Refuses(new() { Tools = [Now], ToolMode = ChatToolMode.RequireSpecific("then") }, "\"then\"");

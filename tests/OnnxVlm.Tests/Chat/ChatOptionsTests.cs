@@ -114,10 +114,12 @@ internal sealed class ChatOptionsTests
     {
         string[] known =
         [
-            nameof(ChatOptions.AdditionalProperties), nameof(ChatOptions.AllowBackgroundResponses), nameof(ChatOptions.AllowMultipleToolCalls), nameof(ChatOptions.ContinuationToken),
-            nameof(ChatOptions.ConversationId), nameof(ChatOptions.FrequencyPenalty), nameof(ChatOptions.Instructions), nameof(ChatOptions.MaxOutputTokens), nameof(ChatOptions.ModelId),
-            nameof(ChatOptions.PresencePenalty), nameof(ChatOptions.RawRepresentationFactory), nameof(ChatOptions.Reasoning), nameof(ChatOptions.ResponseFormat), nameof(ChatOptions.Seed),
-            nameof(ChatOptions.StopSequences), nameof(ChatOptions.Temperature), nameof(ChatOptions.ToolMode), nameof(ChatOptions.Tools), nameof(ChatOptions.TopK), nameof(ChatOptions.TopP),
+            nameof(ChatOptions.AdditionalProperties), nameof(ChatOptions.AllowBackgroundResponses), nameof(ChatOptions.AllowMultipleToolCalls),
+            nameof(ChatOptions.ContinuationToken), nameof(ChatOptions.ConversationId), nameof(ChatOptions.FrequencyPenalty),
+            nameof(ChatOptions.Instructions), nameof(ChatOptions.MaxOutputTokens), nameof(ChatOptions.ModelId), nameof(ChatOptions.PresencePenalty),
+            nameof(ChatOptions.RawRepresentationFactory), nameof(ChatOptions.Reasoning), nameof(ChatOptions.ResponseFormat), nameof(ChatOptions.Seed),
+            nameof(ChatOptions.StopSequences), nameof(ChatOptions.Temperature), nameof(ChatOptions.ToolMode), nameof(ChatOptions.Tools),
+            nameof(ChatOptions.TopK), nameof(ChatOptions.TopP),
         ];
 
         Assert.That(typeof(ChatOptions).GetProperties(BindingFlags.Public | BindingFlags.Instance).Select(property => property.Name), Is.EquivalentTo(known));

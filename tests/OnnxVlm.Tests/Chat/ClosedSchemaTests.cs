@@ -10,7 +10,9 @@ internal sealed class ClosedSchemaTests
     [TestCase("""{"properties":{}}""", """{"properties":{},"additionalProperties":false}""")]
     [TestCase("""{"properties":{"a":true},"additionalProperties":true}""", null)]
     [TestCase("""{"properties":{"a":true},"patternProperties":{"b":true}}""", null)]
-    [TestCase("""{"items":{"properties":{"a":{"properties":{}}}}}""", """{"items":{"properties":{"a":{"properties":{},"additionalProperties":false}},"additionalProperties":false}}""")]
+    [TestCase(
+        """{"items":{"properties":{"a":{"properties":{}}}}}""",
+        """{"items":{"properties":{"a":{"properties":{},"additionalProperties":false}},"additionalProperties":false}}""")]
     [TestCase("""{"anyOf":[{"properties":{}},{"type":"null"}]}""", """{"anyOf":[{"properties":{},"additionalProperties":false},{"type":"null"}]}""")]
     [TestCase("""{"properties":{"a":true},"anyOf":[{"properties":{}},{"required":["a"]}]}""", null)]
     [TestCase("""{"$ref":"#/$defs/a","$defs":{"a":{"properties":{}}}}""", """{"$ref":"#/$defs/a","$defs":{"a":{"properties":{},"additionalProperties":false}}}""")]

@@ -127,7 +127,8 @@ internal sealed class FourteenPointsTests
         ScriptedChatModel model = new(["ok"]);
         using VlmChatClient client = new(model);
 
-        await client.GetResponseAsync([new(ChatRole.User, [new DataContent(new byte[7], "image/png"), new UriContent("data:image/jpeg;base64,AAAA", "image/jpeg"), new TextContent("?")])]);
+        AIContent[] contents = [new DataContent(new byte[7], "image/png"), new UriContent("data:image/jpeg;base64,AAAA", "image/jpeg"), new TextContent("?")];
+        await client.GetResponseAsync([new(ChatRole.User, contents)]);
         Assert.That(model.Seen, Is.EqualTo(new[] { "user: <image/png 7><image/jpeg 3>?" }));
 
         Refuses(new UriContent("https://example.com/a.png", "image/png"), "https://example.com/a.png");
@@ -166,7 +167,8 @@ internal sealed class FourteenPointsTests
         ScriptedChatModel model = new(["ok"]);
         using VlmChatClient client = new(model);
 
-        Assert.That(client.GetService(typeof(ChatClientMetadata)), Has.Property(nameof(ChatClientMetadata.ProviderName)).EqualTo("onnxvlm").And.Property(nameof(ChatClientMetadata.DefaultModelId)).EqualTo("scripted"));
+        ChatClientMetadata metadata = (ChatClientMetadata)client.GetService(typeof(ChatClientMetadata))!;
+        Assert.That((metadata.ProviderName, metadata.DefaultModelId), Is.EqualTo(("onnxvlm", "scripted")));
         Assert.That(client.GetService(typeof(IChatClient)), Is.SameAs(client));
         Assert.That(client.GetService(typeof(VlmChatClient)), Is.SameAs(client));
         Assert.That(client.GetService(typeof(IChatModel)), Is.SameAs(model));
@@ -188,14 +190,20 @@ internal sealed class FourteenPointsTests
         Assert.That((model.Options[0].MinP, model.Options[0].Temperature), Is.EqualTo((0.25, 1.5)));
         Assert.That(model.Options[0].StopTexts, Is.EqualTo(new[] { "native", "typed" }));
         Assert.That((native.Temperature, native.StopTexts.Count, options.StopSequences.Count), Is.EqualTo((0.5, 1, 1)));
-        Assert.That(() => { _ = client.GetResponseAsync(Hello, new ChatOptions { RawRepresentationFactory = _ => "text" }); }, Throws.ArgumentException.With.Message.Contains("String"));
+        options.RawRepresentationFactory = _ => "text";
+        Assert.That(() => { _ = client.GetResponseAsync(Hello, options); }, Throws.ArgumentException.With.Message.Contains("String"));
     }
 
     [Test]
     public async Task Point11_Request_ChangesNeitherOptionsNorMessages()
     {
         using VlmChatClient client = Client("ok");
-        ChatMessage[] messages = [new(ChatRole.System, "s"), new(ChatRole.User, [new UriContent("data:image/png;base64,AAAA", "image/png")]), new(ChatRole.Tool, [new FunctionResultContent("1", "r")])];
+        ChatMessage[] messages =
+        [
+            new(ChatRole.System, "s"),
+            new(ChatRole.User, [new UriContent("data:image/png;base64,AAAA", "image/png")]),
+            new(ChatRole.Tool, [new FunctionResultContent("1", "r")]),
+        ];
         ChatOptions options = new()
         {
             Instructions = "i",
@@ -210,7 +218,8 @@ internal sealed class FourteenPointsTests
 
         Assert.That(Snapshot(), Is.EqualTo(before));
 
-        string Snapshot() => JsonSerializer.Serialize(messages, AIJsonUtilities.DefaultOptions) + JsonSerializer.Serialize(options, AIJsonUtilities.DefaultOptions) + options.Tools!.Count;
+        string Snapshot() =>
+            JsonSerializer.Serialize(messages, AIJsonUtilities.DefaultOptions) + JsonSerializer.Serialize(options, AIJsonUtilities.DefaultOptions) + options.Tools!.Count;
     }
 
     [Test]

@@ -9,7 +9,8 @@ namespace OnnxVlm.Tests.Chat;
 /// <summary>The client on the model that ships with the repository. What the model answers does not matter here.</summary>
 internal sealed class ShippedModelChatTests
 {
-    private static readonly ChatMessage[] Question = [new(ChatRole.User, [new DataContent(File.ReadAllBytes(Nano.SampleImage), "image/png"), new TextContent("What does the text say?")])];
+    private static readonly ChatMessage[] Question =
+        [new(ChatRole.User, [new DataContent(File.ReadAllBytes(Nano.SampleImage), "image/png"), new TextContent("What does the text say?")])];
 
     private readonly VlmChatClient _client = new(Nano.Model);
 

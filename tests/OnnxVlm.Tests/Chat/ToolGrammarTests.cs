@@ -1,8 +1,11 @@
 using System.Text.Json;
+using Json.Schema;
 using Microsoft.Extensions.AI;
 using OnnxVlm.Chat;
 using OnnxVlm.Generation;
+using OnnxVlm.Prompting;
 using OnnxVlm.Runtime;
+using OnnxVlm.Tests.Fakes;
 
 namespace OnnxVlm.Tests.Chat;
 
@@ -12,13 +15,15 @@ internal sealed class ToolGrammarTests
     private const string WeatherCall = "<tool_call>\n{\"name\": \"weather\", \"arguments\": {\"city\": \"Oslo\", \"days\": 3}}\n</tool_call>";
     private const string NowCall = "<tool_call>\n{\"name\": \"now\", \"arguments\": {}}\n</tool_call>";
 
+    private const string AnswerSchema = """{"type":"object","properties":{"ok":{"type":"boolean"}},"required":["ok"],"additionalProperties":false}""";
+
     private static readonly AIFunctionDeclaration[] Functions =
     [
-        AIFunctionFactory.CreateDeclaration("weather", "Tells the weather.", Json("""{"type":"object","properties":{"city":{"enum":["Oslo","Paris"]},"days":{"type":"integer","minimum":1,"maximum":9}},"required":["city","days"]}""")),
+        AIFunctionFactory.CreateDeclaration("weather", "Tells the weather.", Json("""
+            {"type":"object","properties":{"city":{"enum":["Oslo","Paris"]},"days":{"type":"integer","minimum":1,"maximum":9}},"required":["city","days"]}
+            """)),
         AIFunctionFactory.CreateDeclaration("now", null, Json("""{"type":"object","properties":{}}""")),
     ];
-
-    private static readonly Guidance Answer = Guidance.JsonSchema("""{"type":"object","properties":{"ok":{"type":"boolean"}},"required":["ok"],"additionalProperties":false}""");
 
     private static readonly object[] Cases =
     [
@@ -110,6 +115,28 @@ internal sealed class ToolGrammarTests
     }
 
     [Test]
+    public async Task Grammar_RandomFunctions_ArgumentsAreValid()
+    {
+        Random random = new(12);
+        // Without the functions in the prompt: the model's context is too small for some of them.
+        Prompt prompt = Nano.Model.CreatePrompt([new(ChatRole.User, "hello")]);
+        for (int i = 0; i < 20; i++)
+        {
+            string[] schemas = [.. Enumerable.Range(0, 1 + random.Next(3)).Select(_ => RandomSchema.Object(random).ToJsonString())];
+            AIFunctionDeclaration[] functions = [.. schemas.Select((schema, k) => AIFunctionFactory.CreateDeclaration($"f{k}", null, Json(schema)))];
+            Guidance guidance = ToolGrammar.Create(new ToolSet(functions, functions, MustCall: true, AllowMany: false), null);
+            GenerationOptions options = new() { Guidance = guidance, Temperature = 1.5, Seed = i, MaxNewTokens = 1500 };
+
+            List<GenerationUpdate> updates = await Nano.Model.GenerateAsync(prompt, options).ToListAsync();
+            string answer = string.Concat(updates.Select(update => update.Text));
+
+            FunctionCallContent call = (FunctionCallContent)new ToolCallReader().Read(answer, isLast: true).Single();
+            JsonElement arguments = JsonSerializer.SerializeToElement(call.Arguments, AIJsonUtilities.DefaultOptions);
+            Assert.That(JsonSchema.FromText(schemas[call.Name[1] - '0']).Evaluate(arguments).IsValid, Is.True, $"{guidance.Grammar}\n{answer}");
+        }
+    }
+
+    [Test]
     public async Task Model_ConversationWithCalls_IsReadAndContinued()
     {
         using VlmChatClient client = new(Nano.Model);
@@ -130,7 +157,9 @@ internal sealed class ToolGrammarTests
         using VlmChatClient client = new(Nano.Model);
         AIFunctionDeclaration function = AIFunctionFactory.CreateDeclaration("f", null, Json("""{"type":"object","properties":{"a":{"type":"no such type"}}}"""));
 
-        Assert.That(async () => await client.GetResponseAsync([new(ChatRole.User, "hello")], new ChatOptions { Tools = [function] }), Throws.ArgumentException.With.Message.Contains("schema of the functions").And.Message.Contains("no such type"));
+        Assert.That(
+            async () => await client.GetResponseAsync("hello", new ChatOptions { Tools = [function] }),
+            Throws.ArgumentException.With.Message.Contains("schema of the functions").And.Message.Contains("no such type"));
     }
 
     private static ChatOptions Options(string mode, int seed) => new()
@@ -143,7 +172,7 @@ internal sealed class ToolGrammarTests
             _ => ChatToolMode.Auto,
         },
         AllowMultipleToolCalls = false,
-        ResponseFormat = mode == "json" ? ChatResponseFormat.ForJsonSchema(Json("""{"type":"object","properties":{"ok":{"type":"boolean"}},"required":["ok"],"additionalProperties":false}""")) : null,
+        ResponseFormat = mode == "json" ? ChatResponseFormat.ForJsonSchema(Json(AnswerSchema)) : null,
         Temperature = 1.5f,
         Seed = seed,
         MaxOutputTokens = 120,
@@ -153,7 +182,7 @@ internal sealed class ToolGrammarTests
     {
         ChatOptions options = Options(mode, seed: 0);
         options.AllowMultipleToolCalls = mode != "auto one";
-        return ToolGrammar.Create(ToolSet.Create(options)!, mode == "json" ? Answer : null);
+        return ToolGrammar.Create(ToolSet.Create(options)!, mode == "json" ? Guidance.JsonSchema(AnswerSchema) : null);
     }
 
     private static JsonElement Json(string json) => JsonDocument.Parse(json).RootElement;

@@ -36,19 +36,25 @@ internal sealed partial class ReadmeTests
     }
 
     [TestCaseSource(nameof(Snippets))]
-    public void Snippet_OfReadme_Compiles(string code)
+    public void Snippet_OfReadme_Compiles(string code) => Assert.That(Diagnostics(code), Is.Empty);
+
+    [Test]
+    public void Readme_HasSnippets() => Assert.That(Snippets().Count(), Is.GreaterThanOrEqualTo(4));
+
+    [TestCase("VlmModel.Load(1);", "VlmModel")]
+    [TestCase("string text = null;", "CS8600")]
+    [TestCase("using Console.WriteLine", "CS1002")]
+    public void Snippet_ThatIsWrong_IsFound(string code, string found) => Assert.That(string.Join('\n', Diagnostics(code)), Does.Contain(found));
+
+    private static IEnumerable<Diagnostic> Diagnostics(string code)
     {
         CSharpCompilation compilation = CSharpCompilation.Create(
             "Snippet",
             [CSharpSyntaxTree.ParseText(ImplicitUsings, Language), CSharpSyntaxTree.ParseText(code, Language)],
             References,
             new CSharpCompilationOptions(OutputKind.ConsoleApplication, nullableContextOptions: NullableContextOptions.Enable));
-
-        Assert.That(compilation.GetDiagnostics().Where(diagnostic => diagnostic.Severity >= DiagnosticSeverity.Warning), Is.Empty);
+        return compilation.GetDiagnostics().Where(diagnostic => diagnostic.Severity >= DiagnosticSeverity.Warning);
     }
-
-    [Test]
-    public void Readme_HasSnippets() => Assert.That(Snippets().Count(), Is.GreaterThanOrEqualTo(4));
 
     [GeneratedRegex(@"^#+ (?<heading>[^\n]+)$|^```csharp\n(?<code>.*?)^```$", RegexOptions.Multiline | RegexOptions.Singleline)]
     private static partial Regex HeadingOrSnippet();

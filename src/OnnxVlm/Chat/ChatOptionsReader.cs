@@ -58,7 +58,7 @@ internal static class ChatOptionsReader
         string? schema = options.ResponseFormat switch
         {
             null or ChatResponseFormatText => null,
-            ChatResponseFormatJson { Schema: { } described } => ClosedSchema.Create(described).ToJsonString(),
+            ChatResponseFormatJson { Schema: { } described } => GuidedSchema.Create(described).ToJsonString(),
             ChatResponseFormatJson => """{"type":"object"}""",
             ChatResponseFormat other => throw Refused($"ResponseFormat: expected text, JSON or a JSON schema, found {other.GetType().Name}."),
         };

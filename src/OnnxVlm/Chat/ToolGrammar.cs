@@ -48,7 +48,7 @@ internal static class ToolGrammar
 
     private static string ArgumentsSchema(AIFunctionDeclaration function)
     {
-        JsonObject schema = function.JsonSchema.ValueKind == JsonValueKind.Undefined ? [] : ClosedSchema.Create(function.JsonSchema);
+        JsonObject schema = function.JsonSchema.ValueKind == JsonValueKind.Undefined ? [] : GuidedSchema.Create(function.JsonSchema);
         if (!schema.ContainsKey("$ref") && !schema.ContainsKey("anyOf") && !schema.ContainsKey("allOf") && !schema.ContainsKey("oneOf"))
             schema.TryAdd("type", "object");
         // The spacing of SpacedJson.

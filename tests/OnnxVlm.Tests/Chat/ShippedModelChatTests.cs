@@ -98,6 +98,40 @@ internal sealed class ShippedModelChatTests
             Throws.ArgumentException.With.Message.Contains("Lark grammar"));
     }
 
+    [Test]
+    public async Task GetResponse_RecordOfManyTypes_CanBeEnforced()
+    {
+        ChatOptions options = new() { MaxOutputTokens = 1, ResponseFormat = ChatResponseFormat.ForJsonSchema<Everything>() };
+
+        ChatResponse response = await _client.GetResponseAsync("hello", options);
+
+        Assert.That(response.Text, Does.StartWith("{"));
+    }
+
+    private sealed record Everything(
+        string Text,
+        char Letter,
+        byte[] Data,
+        long Integer,
+        decimal Number,
+        bool? Flag,
+        Lamp Lamp,
+        Guid Id,
+        Uri Link,
+        Version Version,
+        DateTime Time,
+        DateTimeOffset Instant,
+        DateOnly Day,
+        TimeOnly Hour,
+        TimeSpan Duration,
+        List<Everything> Parts,
+        Dictionary<string, int> Counts,
+        [property: System.ComponentModel.DataAnnotations.Range(1, 5)] int Stars,
+        [property: System.ComponentModel.DataAnnotations.EmailAddress] string Mail,
+        [property: System.ComponentModel.DataAnnotations.Base64String] string Blob,
+        [property: System.ComponentModel.DataAnnotations.RegularExpression("^[A-Z]{3}$")] string Code,
+        [property: System.ComponentModel.DataAnnotations.StringLength(5, MinimumLength = 2)] string Name);
+
     private enum Lamp
     {
         Red,

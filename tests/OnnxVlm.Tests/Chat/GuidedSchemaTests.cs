@@ -3,7 +3,7 @@ using OnnxVlm.Chat;
 
 namespace OnnxVlm.Tests.Chat;
 
-internal sealed class ClosedSchemaTests
+internal sealed class GuidedSchemaTests
 {
     [TestCase("""{}""", null)]
     [TestCase("""{"type":"object"}""", null)]
@@ -19,8 +19,18 @@ internal sealed class ClosedSchemaTests
     [TestCase("""{"allOf":[{"properties":{"a":true}},{"properties":{"b":true}}]}""", null)]
     [TestCase("""{"properties":{"a":{"oneOf":[{"properties":{}},{"type":"string"}]}}}""", null)]
     public void Create_Schema_ClosesObjectsWhereThatOnlyNarrows(string schema, string? closed) =>
-        Assert.That(ClosedSchema.Create(JsonDocument.Parse(schema).RootElement).ToJsonString(), Is.EqualTo(closed ?? schema));
+        Assert.That(GuidedSchema.Create(JsonDocument.Parse(schema).RootElement).ToJsonString(), Is.EqualTo(closed ?? schema));
 
     [Test]
-    public void Create_NotAnObject_Throws() => Assert.That(() => ClosedSchema.Create(JsonDocument.Parse("true").RootElement), Throws.ArgumentException);
+    public void Create_FormatUri_BecomesAPattern()
+    {
+        JsonElement schema = JsonDocument.Parse("""{"items":{"type":"string","format":"uri"},"not":{"format":"uri"}}""").RootElement;
+
+        string pattern = (string)GuidedSchema.Create(schema)["items"]!["pattern"]!;
+        Assert.That(System.Text.RegularExpressions.Regex.IsMatch("https://example.com/a?b=c#d", pattern), Is.True);
+        Assert.That(System.Text.RegularExpressions.Regex.IsMatch("no uri", pattern), Is.False);
+    }
+
+    [Test]
+    public void Create_NotAnObject_Throws() => Assert.That(() => GuidedSchema.Create(JsonDocument.Parse("true").RootElement), Throws.ArgumentException);
 }

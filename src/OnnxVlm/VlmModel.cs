@@ -1,5 +1,6 @@
 using System.Runtime.CompilerServices;
 using Microsoft.Extensions.AI;
+using OnnxVlm.Chat;
 using OnnxVlm.Generation;
 using OnnxVlm.Imaging;
 using OnnxVlm.ModelFolder;
@@ -18,7 +19,7 @@ namespace OnnxVlm;
 /// </code>
 /// Safe to use from several threads at once. Disposing it ends the running answers with <see cref="ObjectDisposedException"/>.
 /// </summary>
-public sealed class VlmModel : IDisposable
+public sealed class VlmModel : IChatModel, IDisposable
 {
     private readonly GenAIDecoder _decoder;
     private readonly OrtImageDecoder? _ownImageDecoder;
@@ -39,6 +40,8 @@ public sealed class VlmModel : IDisposable
 
     /// <summary>What the model folder says about itself.</summary>
     public ModelManifest Manifest => _decoder.Manifest;
+
+    string IChatModel.Id => Manifest.Source.Name;
 
     /// <summary>Where the model runs; never <see cref="Device.Auto"/>.</summary>
     public Device Device => _decoder.Device;

@@ -22,7 +22,8 @@ public sealed record Guidance
 
     internal string Description { get; }
 
-    internal bool IsJson => NativeType == "json_schema";
+    /// <summary>Whether everything in the answer that has digits is JSON.</summary>
+    internal bool IsJson { get; init; }
 
     /// <summary>The answer is a JSON value that the schema accepts.</summary>
     /// <param name="schema">A JSON Schema as text.</param>
@@ -37,7 +38,7 @@ public sealed record Guidance
                 throw new ArgumentException("A JSON schema is a JSON object; found another JSON value.", nameof(schema));
             // Without this an answer may be white space without end.
             root.TryAdd("x-guidance", new JsonObject { ["whitespace_flexible"] = false });
-            return new Guidance("json_schema", root.ToJsonString(), "JSON schema");
+            return new Guidance("json_schema", root.ToJsonString(), "JSON schema") { IsJson = true };
         }
         catch (JsonException e)
         {
@@ -56,4 +57,10 @@ public sealed record Guidance
     /// <returns>The guidance.</returns>
     /// <exception cref="ArgumentException">The text is empty.</exception>
     public static Guidance Lark(string grammar) => new("lark_grammar", grammar, "Lark grammar");
+
+    /// <summary>The answer may be function calls.</summary>
+    /// <param name="grammar">A grammar in the Lark syntax of llguidance.</param>
+    /// <param name="isJson">Whether the answer has no other text.</param>
+    internal static Guidance FunctionCalls(string grammar, bool isJson) =>
+        new("lark_grammar", grammar, "JSON schema of the functions or of the answer") { IsJson = isJson };
 }

@@ -25,7 +25,7 @@ internal sealed class LiveSequence : IDisposable
     /// <param name="cache">Where a sequence may come from, and where it goes back to.</param>
     /// <param name="prompt">What will be read.</param>
     /// <param name="answerTokens">The most tokens of the answer.</param>
-    /// <param name="guidance">The answer's grammar: it lives in the sequence, so such a sequence is always new.</param>
+    /// <param name="guidance">The answer's grammar, or null.</param>
     public LiveSequence(IDecoder decoder, SequenceCache cache, Prompt prompt, int answerTokens, Guidance? guidance)
     {
         _decoder = decoder;
@@ -105,7 +105,7 @@ internal sealed class LiveSequence : IDisposable
     /// <summary>Gives the sequence back to the cache, if it can serve again.</summary>
     public void Dispose()
     {
-        if (_failed || _interrupted || _guidance is not null || !_decoder.CanAppend)
+        if (_failed || _interrupted || !_decoder.CanAppend)
         {
             _sequence.Dispose();
             return;
@@ -131,8 +131,8 @@ internal sealed class LiveSequence : IDisposable
     {
         int length = Math.Min(_decoder.ContextLength, _content.Sum(segment => segment.TokenIds.Length) + _answerTokens);
         int patches = Patches(_content);
-        return _guidance is null && _decoder.CanAppend
-            ? _cache.Take(new PromptKeys(_content), length, patches)
+        return _decoder.CanAppend
+            ? _cache.Take(new PromptKeys(_content), length, patches, _guidance)
             : new CachedSequence(_decoder, new SequenceOptions(length, patches, _guidance));
     }
 

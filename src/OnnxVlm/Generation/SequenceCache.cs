@@ -31,7 +31,8 @@ internal sealed class SequenceCache(IDecoder decoder, long budgetBytes) : IDispo
     /// <param name="prompt">What will be read.</param>
     /// <param name="maxLength">Tokens that the sequence must have room for.</param>
     /// <param name="patchCapacity">Patches that one append will bring.</param>
-    public CachedSequence Take(PromptKeys prompt, int maxLength, int patchCapacity)
+    /// <param name="guidance">The answer's grammar: it lives in the native sequence, so only a sequence with the same one serves.</param>
+    public CachedSequence Take(PromptKeys prompt, int maxLength, int patchCapacity, Guidance? guidance)
     {
         CachedSequence? best = null;
         int bestShared = 0;
@@ -39,18 +40,19 @@ internal sealed class SequenceCache(IDecoder decoder, long budgetBytes) : IDispo
         {
             foreach (CachedSequence candidate in _idle)
             {
-                if (candidate.Options.MaxLength < maxLength || candidate.Options.PatchCapacity < patchCapacity)
+                if (candidate.Options.MaxLength < maxLength || candidate.Options.PatchCapacity < patchCapacity || candidate.Options.Guidance != guidance)
                     continue;
-                int shared = prompt.SharedWith(candidate.Keys);
+                // Rewinding is what takes a grammar back to its start, so a guided sequence goes back by a token at least.
+                int shared = prompt.SharedWith(guidance is null ? candidate.Keys : candidate.Keys[..^1]);
                 // A short shared beginning, such as the same system message, is not worth losing another conversation's cache.
-                if (shared > bestShared && (shared == candidate.Keys.Length || 2 * shared >= prompt.Keys.Length))
+                if (shared > bestShared && (shared >= candidate.Keys.Length - 1 || 2 * shared >= prompt.Keys.Length))
                     (best, bestShared) = (candidate, shared);
             }
             if (best is not null)
                 Remove(best);
         }
         if (best is null)
-            return Create(maxLength, patchCapacity);
+            return Create(maxLength, patchCapacity, guidance);
         best.RewindTo(bestShared);
         return best;
     }
@@ -94,10 +96,10 @@ internal sealed class SequenceCache(IDecoder decoder, long budgetBytes) : IDispo
     }
 
     // Room for the next turn, and half as much again for later ones, so that a long conversation outgrows its sequence only a few times.
-    private CachedSequence Create(int maxLength, int patchCapacity)
+    private CachedSequence Create(int maxLength, int patchCapacity, Guidance? guidance)
     {
         int length = budgetBytes == 0 ? maxLength : (int)Math.Min(decoder.ContextLength, maxLength + Math.Max(256L, maxLength / 2));
-        return new CachedSequence(decoder, new SequenceOptions(length, patchCapacity));
+        return new CachedSequence(decoder, new SequenceOptions(length, patchCapacity, guidance));
     }
 
     private void Remove(CachedSequence sequence)

@@ -105,16 +105,34 @@ internal sealed class SequenceCacheTests
     }
 
     [Test]
-    public async Task GenerateAsync_Guided_IsNeverTakenFromTheCache()
+    public async Task GenerateAsync_Guided_IsTakenFromTheCacheOnlyWithTheSameGrammar()
     {
         ScriptedDecoder decoder = Hashing();
         using TokenGenerator generator = Generator(decoder);
+        GenerationOptions guided = new() { Guidance = Guidance.Regex("x"), MaxNewTokens = 2 };
 
         await RunAsync(generator, Text(1, 2, 3));
-        (_, int cached) = await RunAsync(generator, Text(1, 2, 3), new GenerationOptions { Guidance = Guidance.Regex("x"), MaxNewTokens = 2 });
+        (_, int first) = await RunAsync(generator, Text(1, 2, 3), guided);
+        (_, int same) = await RunAsync(generator, Text(1, 2, 3), guided with { Guidance = Guidance.Regex("x") });
+        (_, int other) = await RunAsync(generator, Text(1, 2, 3), guided with { Guidance = Guidance.Regex("y") });
 
-        Assert.That(cached, Is.Zero);
-        Assert.That(decoder.LiveSequences, Is.EqualTo(1));
+        Assert.That(first, Is.Zero);
+        Assert.That(same, Is.EqualTo(2));
+        Assert.That(other, Is.Zero);
+    }
+
+    [Test]
+    public async Task GenerateAsync_GuidedPromptThatContinuesASequence_RewindsItSoThatTheGrammarStartsAnew()
+    {
+        ScriptedDecoder decoder = Hashing();
+        using TokenGenerator generator = Generator(decoder);
+        GenerationOptions guided = new() { Guidance = Guidance.Regex("x"), MaxNewTokens = 1, OnToken = _ => TokenDecision.Stop };
+
+        await RunAsync(generator, Text(1, 2, 3), guided);
+        (_, int cached) = await RunAsync(generator, Text(1, 2, 3, 4, 5), guided);
+
+        Assert.That(cached, Is.EqualTo(2));
+        Assert.That(decoder.Sequences, Has.Count.EqualTo(1));
     }
 
     [Test]

@@ -1,0 +1,91 @@
+using System.Globalization;
+using System.Text.Json;
+using Microsoft.Extensions.AI;
+using OnnxVlm.Generation;
+
+namespace OnnxVlm.Chat;
+
+/// <summary>The options of <see cref="ChatProperties"/>. Each value is read in its JSON form, so 1, 1L and a <see cref="JsonElement"/> are the same.</summary>
+internal static class AdditionalOptions
+{
+    /// <summary>Applies the options.</summary>
+    /// <param name="properties">Name to value; a value that is null is as good as absent.</param>
+    /// <param name="options">What they refine.</param>
+    /// <exception cref="ArgumentException">A name is unknown, two contradict each other, or a value has the wrong form or is out of range.</exception>
+    public static GenerationOptions Apply(AdditionalPropertiesDictionary properties, GenerationOptions options)
+    {
+        Dictionary<string, JsonElement> given = properties
+            .Select(property => KeyValuePair.Create(property.Key, ToJson(property.Key, property.Value)))
+            .Where(property => property.Value.ValueKind != JsonValueKind.Null)
+            .ToDictionary();
+        foreach ((string name, JsonElement value) in given)
+            options = Apply(name, value, options);
+
+        if (given.ContainsKey(ChatProperties.Regex) && given.ContainsKey(ChatProperties.LarkGrammar))
+            throw new ArgumentException("AdditionalProperties: the answer can follow a regular expression or a Lark grammar, not both.", nameof(properties));
+        if (given.ContainsKey(ChatProperties.TopLogprobs) && given.TryGetValue(ChatProperties.Logprobs, out JsonElement on) && !on.GetBoolean())
+            throw new ArgumentException($"AdditionalProperties: {ChatProperties.TopLogprobs} needs {ChatProperties.Logprobs} to be true.", nameof(properties));
+        return options;
+    }
+
+    private static GenerationOptions Apply(string name, JsonElement value, GenerationOptions options) => name switch
+    {
+        ChatProperties.MinP => options with { MinP = Number(name, value) },
+        ChatProperties.RepetitionPenalty => options with { RepetitionPenalty = Number(name, value) },
+        ChatProperties.LogitBias => options with { LogitBias = Biases(name, value) },
+        ChatProperties.Logprobs => options with { TopLogprobs = Flag(name, value) ? options.TopLogprobs ?? 0 : null },
+        ChatProperties.TopLogprobs => options with { TopLogprobs = Integer(name, value) },
+        ChatProperties.MinTokens => options with { MinNewTokens = Integer(name, value) },
+        ChatProperties.StopTokenIds => options with { StopTokenIds = Integers(name, value) },
+        ChatProperties.Regex => options with { Guidance = Guidance.Regex(Text(name, value)) },
+        ChatProperties.LarkGrammar => options with { Guidance = Guidance.Lark(Text(name, value)) },
+        _ => throw new ArgumentException($"AdditionalProperties: \"{name}\" is not known; the names are those of {nameof(ChatProperties)}.", name),
+    };
+
+    private static JsonElement ToJson(string name, object? value)
+    {
+        try
+        {
+            return value is JsonElement json ? json : JsonSerializer.SerializeToElement(value, AIJsonUtilities.DefaultOptions);
+        }
+        catch (Exception e) when (e is NotSupportedException or JsonException or ArgumentException)
+        {
+            throw new ArgumentException($"AdditionalProperties: {name} is a {value!.GetType().Name}, which has no JSON form.", name, e);
+        }
+    }
+
+    private static bool Flag(string name, JsonElement value) =>
+        value.ValueKind is JsonValueKind.True or JsonValueKind.False ? value.GetBoolean() : throw Unexpected(name, "true or false", value);
+
+    private static double Number(string name, JsonElement value) =>
+        value.ValueKind == JsonValueKind.Number ? value.GetDouble() : throw Unexpected(name, "a number", value);
+
+    private static int Integer(string name, JsonElement value) =>
+        value.ValueKind == JsonValueKind.Number && value.TryGetInt32(out int integer) ? integer : throw Unexpected(name, "an integer", value);
+
+    private static string Text(string name, JsonElement value) =>
+        value.ValueKind == JsonValueKind.String ? value.GetString()! : throw Unexpected(name, "a text", value);
+
+    private static int[] Integers(string name, JsonElement value) =>
+        value.ValueKind == JsonValueKind.Array ? [.. value.EnumerateArray().Select(id => Integer(name, id))] : throw Unexpected(name, "an array", value);
+
+    private static Dictionary<int, double> Biases(string name, JsonElement value)
+    {
+        if (value.ValueKind != JsonValueKind.Object)
+            throw Unexpected(name, "an object of token id to number", value);
+        Dictionary<int, double> biases = [];
+        foreach (JsonProperty property in value.EnumerateObject())
+        {
+            if (!int.TryParse(property.Name, NumberStyles.None, CultureInfo.InvariantCulture, out int id))
+                throw new ArgumentException($"AdditionalProperties: {name} is by token id, found \"{property.Name}\".", name);
+            biases[id] = Number(name, property.Value);
+        }
+        return biases;
+    }
+
+    private static ArgumentException Unexpected(string name, string expected, JsonElement found)
+    {
+        string text = found.GetRawText();
+        return new ArgumentException($"AdditionalProperties: {name}: expected {expected}, found {(text.Length > 60 ? text[..60] + "…" : text)}.", name);
+    }
+}

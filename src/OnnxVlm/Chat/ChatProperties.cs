@@ -1,0 +1,45 @@
+using Microsoft.Extensions.AI;
+using OnnxVlm.Generation;
+
+namespace OnnxVlm.Chat;
+
+/// <summary>
+/// Names of what <see cref="ChatOptions"/>, <see cref="ChatResponse"/> and <see cref="UsageDetails"/> have no fields for; the options are spelled as
+/// OpenAI-compatible services spell them. A value may be of any type that has the same form in JSON, a <see cref="System.Text.Json.JsonElement"/> too;
+/// null is as good as absent. An option under any other name is refused.
+/// </summary>
+public static class ChatProperties
+{
+    /// <summary>Option, number: <see cref="GenerationOptions.MinP"/>.</summary>
+    public const string MinP = "min_p";
+
+    /// <summary>Option, number: <see cref="GenerationOptions.RepetitionPenalty"/>.</summary>
+    public const string RepetitionPenalty = "repetition_penalty";
+
+    /// <summary>Option, object of token id to number: <see cref="GenerationOptions.LogitBias"/>.</summary>
+    public const string LogitBias = "logit_bias";
+
+    /// <summary>
+    /// Option, boolean: whether log probabilities are reported.
+    /// In an update an array of one <see cref="TokenLogprobs"/>, that of its token; in a response an array of those of all tokens.
+    /// </summary>
+    public const string Logprobs = "logprobs";
+
+    /// <summary>Option, integer: <see cref="GenerationOptions.TopLogprobs"/>. Also turns <see cref="Logprobs"/> on.</summary>
+    public const string TopLogprobs = "top_logprobs";
+
+    /// <summary>Option, integer: <see cref="GenerationOptions.MinNewTokens"/>.</summary>
+    public const string MinTokens = "min_tokens";
+
+    /// <summary>Option, array of integers: <see cref="GenerationOptions.StopTokenIds"/>.</summary>
+    public const string StopTokenIds = "stop_token_ids";
+
+    /// <summary>Option, text: <see cref="Guidance.Regex"/>.</summary>
+    public const string Regex = "regex";
+
+    /// <summary>Option, text: <see cref="Guidance.Lark"/>.</summary>
+    public const string LarkGrammar = "lark_grammar";
+
+    /// <summary>In <see cref="UsageDetails.AdditionalCounts"/>: tokens of the prompt that belong to images.</summary>
+    public const string ImageTokens = "image_tokens";
+}

@@ -1,0 +1,25 @@
+using Microsoft.Extensions.AI;
+using OnnxVlm.Generation;
+
+namespace OnnxVlm.Chat;
+
+/// <summary>A request as the model takes it: messages of text and images, and native options.</summary>
+/// <param name="Messages">The conversation, instructions and tools written into it.</param>
+/// <param name="Options">The options.</param>
+/// <param name="HasTools">Whether the answer may be function calls.</param>
+internal sealed record ChatRequest(IReadOnlyList<ChatMessage> Messages, GenerationOptions Options, bool HasTools)
+{
+    /// <summary>Translates a request; everything that can be refused before the model runs is refused here.</summary>
+    /// <param name="messages">The conversation.</param>
+    /// <param name="options">The caller's options; not changed.</param>
+    /// <param name="defaults">What holds where the options say nothing.</param>
+    /// <param name="client">The client, for <see cref="ChatOptions.RawRepresentationFactory"/>.</param>
+    /// <param name="modelId">The model's name.</param>
+    /// <exception cref="ArgumentException">Something cannot be honoured.</exception>
+    public static ChatRequest Create(IEnumerable<ChatMessage> messages, ChatOptions? options, GenerationOptions defaults, IChatClient client, string modelId)
+    {
+        ToolSet? tools = ToolSet.Create(options);
+        GenerationOptions generation = options is null ? defaults : ChatOptionsReader.Read(options, defaults, tools, client, modelId);
+        return new ChatRequest(Conversation.Create(messages, options?.Instructions, tools), generation, tools is not null);
+    }
+}

@@ -1,0 +1,18 @@
+using Microsoft.Extensions.AI;
+using OnnxVlm.Generation;
+using OnnxVlm.Prompting;
+
+namespace OnnxVlm.Chat;
+
+/// <summary>What the chat client needs of a model. <see cref="VlmModel"/> is one; tests put a scripted one here.</summary>
+internal interface IChatModel
+{
+    /// <summary>Name of the model, as <see cref="ChatOptions.ModelId"/> gives it.</summary>
+    string Id { get; }
+
+    /// <inheritdoc cref="VlmModel.CreatePrompt"/>
+    Prompt CreatePrompt(IEnumerable<ChatMessage> messages);
+
+    /// <inheritdoc cref="VlmModel.GenerateAsync"/>
+    IAsyncEnumerable<GenerationUpdate> GenerateAsync(Prompt prompt, GenerationOptions? options = null, CancellationToken cancellationToken = default);
+}

@@ -1,0 +1,47 @@
+using System.ComponentModel.DataAnnotations;
+using OnnxVlm.Generation;
+using OnnxVlm.Imaging;
+using OnnxVlm.Runtime;
+
+namespace OnnxVlm.Chat;
+
+/// <summary>Options of <c>AddOnnxVlm</c>; can be bound to configuration. Checked when the host starts, and again when the model is loaded.</summary>
+public sealed class OnnxVlmOptions
+{
+    /// <summary>The model folder, as <c>onnxvlm export</c> writes it. Required.</summary>
+    [Required(ErrorMessage = "ModelFolder is not set; give the folder that `onnxvlm export` wrote.")]
+    public string ModelFolder { get; set; } = "";
+
+    /// <summary>Where the model runs. Default <see cref="Device.Auto"/>.</summary>
+    public Device Device { get; set; } = Device.Auto;
+
+    /// <summary>Threads of the CPU device. Default: one for each processor; 1 to 1024.</summary>
+    [Range(1, 1024)]
+    public int Threads { get; set; } = Environment.ProcessorCount;
+
+    /// <inheritdoc cref="VlmOptions.CacheBytes"/>
+    [Range(0, long.MaxValue)]
+    public long CacheBytes { get; set; } = new VlmOptions().CacheBytes;
+
+    /// <inheritdoc cref="VlmOptions.VerifyHashes"/>
+    public bool VerifyHashes { get; set; } = true;
+
+    /// <inheritdoc cref="VlmOptions.ImageLimits"/>
+    public ImageLimits ImageLimits { get; set; } = new();
+
+    /// <inheritdoc cref="VlmOptions.ImageDecoder"/>
+    public IImageDecoder? ImageDecoder { get; set; }
+
+    /// <summary>What a request that says nothing about it gets.</summary>
+    public GenerationOptions Generation { get; set; } = new();
+
+    internal VlmOptions ToVlmOptions() => new()
+    {
+        Device = Device,
+        Threads = Threads,
+        CacheBytes = CacheBytes,
+        VerifyHashes = VerifyHashes,
+        ImageLimits = ImageLimits,
+        ImageDecoder = ImageDecoder,
+    };
+}

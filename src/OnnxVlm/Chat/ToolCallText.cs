@@ -1,0 +1,46 @@
+using System.Text;
+using System.Text.Json;
+using Microsoft.Extensions.AI;
+
+namespace OnnxVlm.Chat;
+
+/// <summary>
+/// How tools and calls look in a prompt: the Hermes form (NousResearch/Hermes-Function-Calling), in the words of the chat template of Qwen2.5 and Qwen3.
+/// What <see cref="Write"/> gives is what <see cref="ToolGrammar"/> allows and <see cref="ToolCallReader"/> reads: a call in a conversation is the text that
+/// the model wrote, but for escapes it had no need of.
+/// </summary>
+internal static class ToolCallText
+{
+    public const string Start = "<tool_call>";
+    public const string End = "</tool_call>";
+
+    /// <summary>What the system message says about the tools.</summary>
+    /// <param name="functions">The functions.</param>
+    public static string Describe(IEnumerable<AIFunctionDeclaration> functions)
+    {
+        StringBuilder text = new("# Tools\n\nYou may call one or more functions to assist with the user query.\n\n"
+            + "You are provided with function signatures within <tools></tools> XML tags:\n<tools>");
+        foreach (AIFunctionDeclaration function in functions)
+        {
+            text.Append("\n{\"type\": \"function\", \"function\": {\"name\": ").Append(SpacedJson.Quote(function.Name));
+            if (!string.IsNullOrEmpty(function.Description))
+                text.Append(", \"description\": ").Append(SpacedJson.Quote(function.Description));
+            text.Append(", \"parameters\": ").Append(SpacedJson.Write(function.JsonSchema)).Append("}}");
+        }
+        return text.Append("\n</tools>\n\n"
+            + "For each function call, return a json object with function name and arguments within <tool_call></tool_call> XML tags:\n"
+            + "<tool_call>\n{\"name\": <function-name>, \"arguments\": <args-json-object>}\n</tool_call>").ToString();
+    }
+
+    /// <summary>Writes a call.</summary>
+    /// <param name="call">The call.</param>
+    public static string Write(FunctionCallContent call)
+    {
+        JsonElement arguments = JsonSerializer.SerializeToElement(call.Arguments ?? new Dictionary<string, object?>(), AIJsonUtilities.DefaultOptions);
+        return $"{Start}\n{BeforeArguments(call.Name)}{SpacedJson.Write(arguments)}}}\n{End}";
+    }
+
+    /// <summary>The beginning of a call's JSON object, up to the arguments.</summary>
+    /// <param name="name">The function's name.</param>
+    public static string BeforeArguments(string name) => $"{{\"name\": {SpacedJson.Quote(name)}, \"arguments\": ";
+}

@@ -1,0 +1,166 @@
+using System.Runtime.CompilerServices;
+using Microsoft.Extensions.AI;
+using OnnxVlm.Generation;
+using OnnxVlm.Prompting;
+
+namespace OnnxVlm.Chat;
+
+/// <summary>
+/// A model as an <see cref="IChatClient"/>, for code written against Microsoft.Extensions.AI and for its middleware.
+/// <code>
+/// using VlmModel model = VlmModel.Load("onnx-models/nano");
+/// using VlmChatClient client = new(model);
+/// ChatMessage message = new(ChatRole.User, [new DataContent(bytes, "image/png"), new TextContent("What does the text say?")]);
+/// Console.WriteLine(await client.GetResponseAsync(message));
+/// </code>
+/// Every field of <see cref="ChatOptions"/> is honoured or refused with an exception, and so is every content of a message:
+/// <list type="bullet">
+/// <item>Images are <see cref="DataContent"/>, or a <see cref="UriContent"/> with a <c>data:</c> URI. Nothing is fetched from the network.</item>
+/// <item>Tools are functions. A call comes whole, with a new call id and arguments that its JSON schema accepts; the caller or middleware invokes it.</item>
+/// <item>There is no state between calls: <see cref="ChatOptions.ConversationId"/> is refused. What the model has read before it still does not read again, see
+/// <see cref="VlmOptions.CacheBytes"/>.</item>
+/// <item>What <see cref="ChatOptions"/> has no field for stands in <see cref="ChatOptions.AdditionalProperties"/> under the names of
+/// <see cref="ChatProperties"/>, or in a <see cref="GenerationOptions"/> from <see cref="ChatOptions.RawRepresentationFactory"/>, which the other fields then
+/// refine.</item>
+/// </list>
+/// Each update's <see cref="ChatResponseUpdate.RawRepresentation"/> is the <see cref="GenerationUpdate"/> it came from; the last one has the statistics.
+/// Safe to use from several threads at once. Disposing the client does nothing: the model belongs to who loaded it.
+/// </summary>
+public sealed class VlmChatClient : IChatClient
+{
+    private readonly IChatModel _model;
+    private readonly GenerationOptions _defaults;
+    private readonly ChatClientMetadata _metadata;
+
+    /// <summary>Creates a client of a model.</summary>
+    /// <param name="model">The model; the caller disposes it after the client's last use.</param>
+    /// <param name="defaults">What a request that says nothing about it gets; null for the defaults of <see cref="GenerationOptions"/>.</param>
+    public VlmChatClient(VlmModel model, GenerationOptions? defaults = null)
+        : this((IChatModel)model, defaults)
+    {
+    }
+
+    internal VlmChatClient(IChatModel model, GenerationOptions? defaults = null)
+    {
+        ArgumentNullException.ThrowIfNull(model);
+        _model = model;
+        _defaults = defaults ?? new GenerationOptions();
+        _metadata = new ChatClientMetadata("onnxvlm", defaultModelId: model.Id);
+    }
+
+    /// <summary>Answers a conversation: the updates of <see cref="GetStreamingResponseAsync"/>, put together.</summary>
+    /// <param name="messages">The conversation.</param>
+    /// <param name="options">How to answer; never changed. Null for the defaults.</param>
+    /// <param name="cancellationToken">Ends the answer with <see cref="OperationCanceledException"/>.</param>
+    /// <returns>The answer.</returns>
+    /// <exception cref="ArgumentException">An option or a content cannot be honoured; the message says which and what to do.</exception>
+    /// <exception cref="InvalidImageException">An image cannot be read or is outside the limits.</exception>
+    /// <exception cref="PromptTooLongException">The conversation does not fit into the context.</exception>
+    public Task<ChatResponse> GetResponseAsync(
+        IEnumerable<ChatMessage> messages, ChatOptions? options = null, CancellationToken cancellationToken = default)
+    {
+        ArgumentNullException.ThrowIfNull(messages);
+        return FoldAsync(StreamAsync(ChatRequest.Create(messages, options, _defaults, this, _model.Id), cancellationToken));
+    }
+
+    /// <summary>Answers a conversation as it is generated.</summary>
+    /// <param name="messages">The conversation.</param>
+    /// <param name="options">How to answer; never changed. Null for the defaults.</param>
+    /// <param name="cancellationToken">Ends the answer with <see cref="OperationCanceledException"/>.</param>
+    /// <returns>Text as soon as it is certain, whole calls, and last the finish reason with the usage. Leaving the loop early frees the sequence.</returns>
+    /// <exception cref="ArgumentException">An option or a content cannot be honoured; the message says which and what to do.</exception>
+    /// <exception cref="InvalidImageException">An image cannot be read or is outside the limits.</exception>
+    /// <exception cref="PromptTooLongException">The conversation does not fit into the context.</exception>
+    public IAsyncEnumerable<ChatResponseUpdate> GetStreamingResponseAsync(
+        IEnumerable<ChatMessage> messages, ChatOptions? options = null, CancellationToken cancellationToken = default)
+    {
+        ArgumentNullException.ThrowIfNull(messages);
+        return StreamAsync(ChatRequest.Create(messages, options, _defaults, this, _model.Id), cancellationToken);
+    }
+
+    /// <summary>Gives <see cref="ChatClientMetadata"/>, this client, or the <see cref="VlmModel"/>.</summary>
+    /// <param name="serviceType">Which of them.</param>
+    /// <param name="serviceKey">With a key there is nothing.</param>
+    /// <returns>The object, or null.</returns>
+    public object? GetService(Type serviceType, object? serviceKey = null)
+    {
+        ArgumentNullException.ThrowIfNull(serviceType);
+        if (serviceKey is not null)
+            return null;
+        if (serviceType == typeof(ChatClientMetadata))
+            return _metadata;
+        return serviceType.IsInstanceOfType(this) ? this : serviceType.IsInstanceOfType(_model) ? _model : null;
+    }
+
+    /// <summary>Does nothing: the model belongs to who loaded it.</summary>
+    public void Dispose()
+    {
+    }
+
+    private async IAsyncEnumerable<ChatResponseUpdate> StreamAsync(ChatRequest request, [EnumeratorCancellation] CancellationToken cancellationToken)
+    {
+        string responseId = $"resp_{Guid.NewGuid():N}", messageId = $"msg_{Guid.NewGuid():N}";
+        DateTimeOffset createdAt = DateTimeOffset.UtcNow;
+        ToolCallReader? calls = request.HasTools ? new ToolCallReader() : null;
+        bool called = false;
+
+        // Images are decoded here, which is too much work for the caller's thread.
+        Prompt prompt = await Task.Run(() => _model.CreatePrompt(request.Messages), cancellationToken).ConfigureAwait(false);
+        await foreach (GenerationUpdate update in _model.GenerateAsync(prompt, request.Options, cancellationToken).ConfigureAwait(false))
+        {
+            bool isLast = update.FinishReason is not null;
+            List<AIContent> contents = calls is not null ? calls.Read(update.Text, isLast) : update.Text.Length > 0 ? [new TextContent(update.Text)] : [];
+            called |= contents.Exists(content => content is FunctionCallContent);
+            if (update.Statistics is not null)
+                contents.Add(new UsageContent(ToUsage(update.Statistics)));
+            if (contents.Count == 0 && update.Logprob is null && !isLast)
+                continue;
+            yield return new ChatResponseUpdate(ChatRole.Assistant, contents)
+            {
+                ResponseId = responseId,
+                MessageId = messageId,
+                ModelId = _model.Id,
+                CreatedAt = createdAt,
+                FinishReason = ToFinishReason(update.FinishReason, called),
+                RawRepresentation = update,
+                AdditionalProperties = update.Logprob is { } logprob
+                    ? new() { [ChatProperties.Logprobs] = new TokenLogprobs[] { new(logprob, update.TopLogprobs) } }
+                    : null,
+            };
+        }
+    }
+
+    private static async Task<ChatResponse> FoldAsync(IAsyncEnumerable<ChatResponseUpdate> stream)
+    {
+        List<ChatResponseUpdate> updates = [];
+        List<TokenLogprobs> logprobs = [];
+        await foreach (ChatResponseUpdate update in stream.ConfigureAwait(false))
+        {
+            // Of a property that several updates have, folding would keep the last one only.
+            if (update.AdditionalProperties?.Remove(ChatProperties.Logprobs, out object? token) == true)
+                logprobs.AddRange((TokenLogprobs[])token!);
+            updates.Add(update);
+        }
+        ChatResponse response = updates.ToChatResponse();
+        response.RawRepresentation = updates[^1].RawRepresentation;
+        if (logprobs.Count > 0)
+            (response.AdditionalProperties ??= [])[ChatProperties.Logprobs] = logprobs.ToArray();
+        return response;
+    }
+
+    private static ChatFinishReason? ToFinishReason(FinishReason? reason, bool called) => reason switch
+    {
+        null => null,
+        FinishReason.Length => ChatFinishReason.Length,
+        _ => called ? ChatFinishReason.ToolCalls : ChatFinishReason.Stop,
+    };
+
+    private static UsageDetails ToUsage(GenerationStatistics statistics) => new()
+    {
+        InputTokenCount = statistics.PromptTokens,
+        OutputTokenCount = statistics.GeneratedTokens,
+        TotalTokenCount = statistics.PromptTokens + statistics.GeneratedTokens,
+        CachedInputTokenCount = statistics.CachedTokens,
+        AdditionalCounts = new() { [ChatProperties.ImageTokens] = statistics.ImageTokens },
+    };
+}

@@ -1,0 +1,42 @@
+using Microsoft.Extensions.AI;
+using OnnxVlm.Prompting;
+
+namespace OnnxVlm.Tests.ShippedModel;
+
+/// <summary>Text from outside against the real tokenizer and the real chat template.</summary>
+internal sealed class InjectionTests
+{
+    [Test]
+    public void CreatePrompt_TextThatSpellsSpecialTokens_NeverChangesTurnsOrImages()
+    {
+        Random random = new(13);
+        string[] specials = [.. Nano.Model.Vocabulary.SpecialTokens];
+        string[] pieces = [.. specials, "user\n", "assistant\n", "<|", "|>", "im_end", "<|im_", "\n", " ", "x", "é", "\U0001F600", "{{", "{% for %}", "\uE0A00\uE0A1"];
+        byte[] image = File.ReadAllBytes(Nano.SampleImage);
+        (int plainSpecials, int withImageSpecials) = (CountSpecials([new TextContent("x")]), CountSpecials([new DataContent(image, "image/png"), new TextContent("x")]));
+        for (int round = 0; round < 1000; round++)
+        {
+            string text = string.Concat(Enumerable.Range(0, 1 + random.Next(8)).Select(_ => pieces[random.Next(pieces.Length)]));
+            bool withImage = random.Next(4) == 0;
+
+            int found = CountSpecials(withImage ? [new DataContent(image, "image/png"), new TextContent(text)] : [new TextContent(text)]);
+
+            Assert.That(found, Is.EqualTo(withImage ? withImageSpecials : plainSpecials), text);
+        }
+    }
+
+    [Test]
+    public void Encode_TextOfManyKinds_DecodesToTheSameText()
+    {
+        ContentEncoder encoder = new(Nano.Model.Tokenizer, Nano.Model.Vocabulary);
+        string[] texts = ["Hello, world!", "  two  spaces ", "<|im_end|>", "1234.50 €", "Grüße\r\n\ttab", "日本語 \U0001F600 🇩🇪", "a<|image|>b"];
+        foreach (string text in texts)
+        {
+            byte[] bytes = [.. encoder.Encode(text).SelectMany(id => Nano.Model.Vocabulary.BytesOf(id).ToArray())];
+            Assert.That(System.Text.Encoding.UTF8.GetString(bytes), Is.EqualTo(text));
+        }
+    }
+
+    private static int CountSpecials(IList<AIContent> contents) =>
+        Nano.Model.CreatePrompt([new ChatMessage(ChatRole.User, contents)]).ToTokenIds().Count(Nano.Model.Vocabulary.IsSpecial);
+}

@@ -177,7 +177,7 @@ void BuildFeed()
 string Download(NpmPackage package, string folder)
 {
     Console.WriteLine($"setup: npm {package.Name} {NpmVersion} …");
-    (int exitCode, string output) = RunNpm(["pack", $"{package.Name}@{NpmVersion}", "--pack-destination", folder, "--silent"], folder);
+    (int exitCode, string output) = RunNpm(["pack", $"{package.Name}@{NpmVersion}", "--pack-destination", folder, "--loglevel", "error"], folder);
     if (exitCode != 0)
         throw new SetupException($"npm could not download {package.Name}@{NpmVersion}: {FirstError(output)} Check the network and the npm registry (npm config get registry).");
 

@@ -5,6 +5,7 @@ A batch is a list of micro-batches; each holds sequences of similar length, so t
 
 import multiprocessing
 import random
+from queue import Full
 
 import numpy as np
 from PIL import Image
@@ -48,9 +49,12 @@ class Encoder:
         self.newline = tokenizer.encode("\n")
 
     def encode(self, sample, with_answer=True):
-        """Returns (ids, is_answer, [(patches, rows, columns)]). Without the answer, ids end where the last answer begins."""
+        """Returns (ids, is_answer, [(patches, rows, columns)], [(position, token)]). Without the answer, ids end where it would begin.
+
+        The last list names image tokens and the letter that ends in them, see _letter_places.
+        """
         images = [to_patches(fit_image(image)) for image in sample.images]
-        ids, is_answer = [], []
+        ids, is_answer, letters = [], [], []
 
         def add(tokens, answer=False):
             ids.extend(tokens)
@@ -61,32 +65,47 @@ class Encoder:
         for turn, (question, answer) in enumerate(sample.turns):
             add([self.start, *self.tokenizer.encode("user\n")])
             if turn == 0:
+                letters = self._letter_places(sample, images, len(ids) + 1)
                 for _, rows, columns in images:
                     add([self.image_start, *([self.image] * columns + [self.row_end]) * rows, self.image_end])
             add([*self.tokenizer.encode(question), self.end, *self.newline, self.start, *self.tokenizer.encode("assistant\n")])
             if with_answer or turn + 1 < len(sample.turns):
                 add([*self.tokenizer.encode(answer), self.end], answer=True)
                 add(self.newline)
-        return ids, is_answer, images
+        return ids, is_answer, images, letters
+
+    def _letter_places(self, sample, images, first):
+        """Returns [(index of an image token, letter token)]: the patch of the line's lowest row in which each letter ends.
+
+        There, all of the letter has been seen in reading order. first: index of the first token after <|image_start|>.
+        """
+        places = {}
+        for letter, right, bottom in sample.letters:
+            _, rows, columns = images[0]
+            row, column = min(rows - 1, int(bottom - 1) // PATCH), min(columns - 1, int(right - 1) // PATCH)
+            places[first + row * (columns + 1) + column] = self.tokenizer.encode(letter)[0]
+        return sorted(places.items())
 
     def collate(self, encoded):
         """Pads encoded samples into one micro-batch of numpy arrays; see UnifiedDecoder.forward. targets int64 [M] and about_image
-        bool [M] (does the sample have an image?) belong to keep."""
-        length = max(len(ids) for ids, _, _ in encoded)
+        bool [M] (does the sample have an image?) belong to keep, letter_targets int64 [L] to letter_at."""
+        length = max(len(ids) for ids, *_ in encoded)
         table = np.full((len(encoded), length), self.tokenizer.ids["<|endoftext|>"], np.int64)
         answers = np.zeros((len(encoded), length), bool)
-        for row, (ids, is_answer, _) in enumerate(encoded):
+        for row, (ids, is_answer, *_) in enumerate(encoded):
             table[row, :len(ids)] = ids
             answers[row, :len(ids)] = is_answer
         keep = np.flatnonzero(answers[:, 1:].ravel())                  # an answer token at t is predicted at t - 1
         keep = keep // (length - 1) * length + keep % (length - 1)
-        about_image = np.array([len(images) > 0 for _, _, images in encoded])[keep // length]
-        images = [image for _, _, images in encoded for image in images]
+        about_image = np.array([len(images) > 0 for _, _, images, _ in encoded])[keep // length]
+        images = [image for _, _, images, _ in encoded for image in images]
         patches = np.concatenate([patches for patches, _, _ in images]) if images else np.zeros((0, PATCH * PATCH * 3), np.uint8)
+        letters = np.array([(row * length + at, token) for row, (*_, pairs) in enumerate(encoded) for at, token in pairs], np.int64).reshape(-1, 2)
         places = [np.indices((rows, columns)).reshape(2, -1) for _, rows, columns in images]
         rows, columns = np.concatenate(places, axis=1) if places else np.zeros((2, 0), np.int64)
         return {"ids": table, "patches": patches, "patch_at": np.flatnonzero(table.ravel() == self.image), "patch_rows": rows,
-                "patch_columns": columns, "keep": keep, "targets": table.ravel()[keep + 1], "about_image": about_image}
+                "patch_columns": columns, "keep": keep, "targets": table.ravel()[keep + 1], "about_image": about_image,
+                "letter_at": letters[:, 0], "letter_targets": letters[:, 1]}
 
 
 def micro_batches(encoder, samples, max_tokens):
@@ -121,4 +140,12 @@ def _draw_forever(merges, seed, difficulty, batch_size, max_tokens, queue):
     encoder, fonts, rng = Encoder(Tokenizer(merges)), split_fonts(held_out=False), random.Random(seed)
     while True:
         samples = [draw_sample(rng, fonts, difficulty.value) for _ in range(batch_size.value)]
-        queue.put(micro_batches(encoder, samples, max_tokens))
+        batch = micro_batches(encoder, samples, max_tokens)
+        while multiprocessing.parent_process().is_alive():      # a worker must not outlive a trainer that was killed
+            try:
+                queue.put(batch, timeout=10)
+                break
+            except Full:
+                continue
+        else:
+            return

@@ -39,10 +39,10 @@ def answer_all(model, encoder, samples, max_new_tokens=64, batch_size=24):
 def _answer_batch(model, encoder, encoded, max_new_tokens):
     answers, open_rows = [[] for _ in encoded], list(range(len(encoded)))
     for _ in range(max_new_tokens):
-        now = [(encoded[i][0] + answers[i], [False] * len(encoded[i][0] + answers[i]), encoded[i][2]) for i in open_rows]
+        now = [(encoded[i][0] + answers[i], [False] * len(encoded[i][0] + answers[i]), encoded[i][2], []) for i in open_rows]
         batch = to_tensors(encoder.collate(now))
         length = batch["ids"].shape[1]
-        last = torch.tensor([row * length + len(ids) - 1 for row, (ids, _, _) in enumerate(now)])
+        last = torch.tensor([row * length + len(ids) - 1 for row, (ids, *_) in enumerate(now)])
         logits = model(batch["ids"], batch["patches"], batch["patch_at"], batch["patch_rows"], batch["patch_columns"], last)
         for i, token in zip(list(open_rows), logits.argmax(-1).tolist()):
             if token == encoder.end:

@@ -49,16 +49,16 @@ def draw(text, width, height):
 
 
 def write_case(folder, sample, encoder, model, reference):
-    ids, _, images = encoder.encode(sample, with_answer=False)
+    ids, _, images, _ = encoder.encode(sample, with_answer=False)
     grids = [(rows, columns) for _, rows, columns in images]
     pixels = np.concatenate([patches for patches, _, _ in images]) if images else np.zeros((0, 192), np.uint8)
     patches = (pixels.astype(np.float64) / 255 - MEAN) / STD
     logits = reference.logits(ids, patches, grids)
     tokens, rows = reference.generate(ids, patches, grids, NEW_TOKENS)
 
-    batch = to_tensors(encoder.collate([(ids, [True] * len(ids), images)]))
+    batch = to_tensors(encoder.collate([(ids, [True] * len(ids), images, [])]))
     with torch.no_grad():
-        ours = model(**{**{key: batch[key] for key in batch if key not in ("keep", "targets", "about_image")}, "keep": torch.arange(len(ids))})
+        ours = model(batch["ids"], batch["patches"], batch["patch_at"], batch["patch_rows"], batch["patch_columns"], torch.arange(len(ids)))
     difference = float(np.abs(ours.numpy() - logits).max())
     assert difference <= 1e-4, f"{folder.name}: PyTorch and the reference differ by {difference}"
 

@@ -15,6 +15,9 @@ import torch.nn.functional as F
 from torch import nn
 
 
+LETTER_LAYER = 4
+
+
 @dataclass(frozen=True)
 class ModelConfig:
     vocab_size: int
@@ -129,11 +132,14 @@ class UnifiedDecoder(nn.Module):
         self.norm = RmsNorm(config.hidden_size, config.rms_norm_eps)
         self._init_weights()
 
-    def forward(self, ids, patches, patch_at, patch_rows, patch_columns, keep):
-        """Returns logits [M, V] of the kept positions.
+    def forward(self, ids, patches, patch_at, patch_rows, patch_columns, keep, letter_at=None):
+        """Returns logits [M, V] of the kept positions; with letter_at, also what the image tokens at letter_at say: [L, V].
 
         ids int64 [B, S], padded on the right (a causal mask needs no padding mask). patches float32 [N, 3*p*p], normalized.
-        patch_at int64 [N]: where each patch stands in ids.view(-1). patch_rows, patch_columns int64 [N]. keep int64 [M]: rows of ids.view(-1).
+        patch_at int64 [N]: where each patch stands in ids.view(-1). patch_rows, patch_columns int64 [N]. keep int64 [M] and letter_at int64 [L]: rows of ids.view(-1).
+
+        letter_at serves training only: read out after LETTER_LAYER layers, image tokens learn to name the letter that ends in them,
+        so that the layers above need only find and copy it.
         """
         batch, length = ids.shape
         x = self.embed_tokens(ids.view(-1))                                                   # [B*S, H]
@@ -142,22 +148,37 @@ class UnifiedDecoder(nn.Module):
             x = x.index_copy(0, patch_at, image)
         rope = rope_tables(length, self.config.head_dim, self.config.rope_theta)
         mask = torch.full((length, length), float("-inf")).triu(1)
-        for layer in self.layers[:-1]:
+        for i, layer in enumerate(self.layers[:-1]):
             x = layer(x, batch, rope, mask)
+            if letter_at is not None and i + 1 == LETTER_LAYER:
+                letters = F.linear(self.norm(x[letter_at]), self.embed_tokens.weight)
         x = self.layers[-1](x, batch, rope, mask, keep)                                       # [M, H]
-        return F.linear(self.norm(x), self.embed_tokens.weight)
+        logits = F.linear(self.norm(x), self.embed_tokens.weight)
+        return logits if letter_at is None else (logits, letters)
 
     def _init_weights(self):
         for parameter in self.parameters():
             if parameter.dim() == 2:
                 nn.init.normal_(parameter, std=parameter.shape[1] ** -0.5)
-        for embedding in (self.embed_tokens, self.patch_row_embed, self.patch_column_embed):
-            nn.init.normal_(embedding.weight, std=0.05)
-        nn.init.normal_(self.patch_embed.weight, std=0.01)
+        nn.init.normal_(self.embed_tokens.weight, std=0.05)
+        # Image tokens begin as places with a little contrast: waves for row and column, and a projection blind to plain colour.
+        # A large patch vector would drown its place, and all that the layers add to it.
+        with torch.no_grad():
+            for table in (self.patch_row_embed.weight, self.patch_column_embed.weight):
+                table.copy_(0.1 * waves(*table.shape) @ nn.init.orthogonal_(torch.empty(table.shape[1], table.shape[1])))
+            nn.init.normal_(self.patch_embed.weight, std=0.016)
+            self.patch_embed.weight -= self.patch_embed.weight.mean(dim=1, keepdim=True)
         nn.init.zeros_(self.patch_embed.bias)
         for layer in self.layers:                                                             # each layer begins as the identity
             nn.init.zeros_(layer.self_attn.o_proj.weight)
             nn.init.zeros_(layer.mlp.down_proj.weight)
+
+
+def waves(count, size):
+    """Sines and cosines of count places at wave lengths from 4 to 128, [count, size], each row of length sqrt(size)."""
+    lengths = 4 * 32 ** torch.linspace(0, 1, size // 2)
+    angles = torch.arange(count)[:, None] * 2 * torch.pi / lengths
+    return torch.cat([angles.sin(), angles.cos()], dim=1) * 2 ** 0.5
 
 
 def rope_tables(length, head_dim, theta):

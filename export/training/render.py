@@ -33,7 +33,10 @@ class Style:
 
 
 def render_line(rng, text, style, max_width=160, max_height=48):
-    """Returns uint8 [height, width, 3]; or None when the text does not fit into max_width x max_height at this size."""
+    """Returns (image uint8 [height, width, 3], letters), or None when the text does not fit into max_width x max_height at this size.
+
+    letters: for each character (character, x of its right edge, y of the bottom edge of the line) in pixels, rotation neglected in x.
+    """
     font = _font(style.font_path, style.size_px)
     left, top, right, bottom = font.getbbox(text)
     tilt = abs(np.tan(np.radians(style.angle)))
@@ -53,7 +56,9 @@ def render_line(rng, text, style, max_width=160, max_height=48):
         mask = mask.rotate(style.angle, resample=Image.BILINEAR)
     if style.blur:
         mask = mask.filter(ImageFilter.GaussianBlur(style.blur))
-    return _paint(rng, np.asarray(mask, np.float32) / 255, style)
+    bottom = (mask.getbbox() or (0, 0, 0, height))[3]
+    letters = [(text[i], round(x) + font.getlength(text[:i + 1]), bottom) for i in range(len(text))]
+    return _paint(rng, np.asarray(mask, np.float32) / 255, style), letters
 
 
 def _paint(rng, coverage, style):

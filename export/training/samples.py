@@ -7,11 +7,13 @@ from dataclasses import dataclass, field
 class Sample:
     """One conversation. The images stand at the start of the first question, in order.
 
-    images: uint8 [height, width, 3] each. turns: (question, answer) pairs. metric: how an answer is scored, as in cases.jsonl.
+    images: uint8 [height, width, 3] each. letters: (character, right edge, bottom edge) in pixels of the first image, where known;
+    training uses them to teach the image tokens to name letters. turns: (question, answer) pairs. metric: how an answer is scored, as in cases.jsonl.
     """
 
     group: str
     turns: list
     images: list = field(default_factory=list)
+    letters: list = field(default_factory=list)
     system: str = ""
     metric: str = "exact"

@@ -1,7 +1,7 @@
 """Trains the unified decoder on freshly rendered samples, data-parallel over CPU cores, for a given number of hours.
 
 - one single-threaded process per core; gradients are summed with gloo (faster here than one process with many threads)
-- Muon for the matrices inside the layers and the patch projection, AdamW for the rest
+- Muon for the matrices (the patch projection at a lower rate), AdamW for embeddings and norms
 - the learning rate follows the clock: constant, then a decay to zero over the last third, so a busy machine only costs samples
 - the curriculum widens (longer strings, more fonts, more colours) whenever the loss is low enough
 - resumes from RUN/checkpoint.pt; RUN/log.jsonl holds loss and held-out scores
@@ -32,12 +32,13 @@ from muon import Muon
 from tasks import draw_sample
 
 MERGES = 1273                       # 256 bytes + merges + 7 special tokens = 1536
-MUON_LR, ADAM_LR = 0.02, 1e-3
+MATRIX_LR, PATCH_LR, ADAM_LR = 0.012, 0.002, 1e-3
 WARMUP_STEPS = 50
 DECAY_START = 0.65                  # share of the hours after which the learning rate falls
-EASY_LOSS = 0.6                     # nats per answer token below which the curriculum widens
-CURRICULUM_STEP = 0.004             # 250 good steps from the first letters to the full task
-CURRICULUM_SHARES = 0.15, 0.45      # shares of the hours between which the task widens, come what may
+FIRST_DIFFICULTY = 0.05
+EASY_LOSS = 1.5                     # nats per answer token below which the curriculum widens
+CURRICULUM_STEP = 0.005             # 200 good steps from the first letters to the full task
+CURRICULUM_SHARES = 0.15, 0.50      # shares of the hours between which the task widens, come what may
 MAX_TOKENS = 1500                   # padded tokens of a micro-batch: small enough for the cache
 SAMPLE_SEED = 7
 
@@ -65,22 +66,24 @@ def train(rank, args, rendezvous):
     dist.init_process_group("gloo", init_method=f"file://{rendezvous}", rank=rank, world_size=args.processes)
     torch.manual_seed(SAMPLE_SEED)
     tokenizer = bpe.train(corpus.texts(), MERGES)
-    size = dict(hidden_size=64, intermediate_size=160, num_hidden_layers=2, num_attention_heads=2, num_key_value_heads=1,
+    size = dict(hidden_size=64, intermediate_size=160, num_hidden_layers=5, num_attention_heads=2, num_key_value_heads=1,
                 head_dim=32) if args.smoke else {}
     model = UnifiedDecoder(ModelConfig(vocab_size=tokenizer.vocab_size, **size))
     # Adam's step of equal size per weight shakes the patch projection, whose inputs are all alike on a plain background; Muon's does not.
-    matrices = [p for name, p in model.named_parameters() if p.dim() == 2 and ("proj" in name or name == "patch_embed.weight")]
-    others = [p for p in model.parameters() if all(p is not matrix for matrix in matrices)]
-    optimizers = [Muon(matrices, lr=MUON_LR, weight_decay=0.01), torch.optim.AdamW(others, lr=ADAM_LR, betas=(0.9, 0.98), weight_decay=0.0)]
-    rates = [MUON_LR, ADAM_LR]
+    parameters = dict(model.named_parameters())
+    patch_projection = [parameters.pop("patch_embed.weight")]
+    matrices = [parameters.pop(name) for name in list(parameters) if "_proj" in name]
+    rates = [MATRIX_LR, PATCH_LR, ADAM_LR]
+    optimizers = [Muon(matrices, MATRIX_LR, weight_decay=0.05), Muon(patch_projection, PATCH_LR),
+                  torch.optim.AdamW(parameters.values(), ADAM_LR, betas=(0.9, 0.98), weight_decay=0.0)]
 
-    state = {"step": 0, "samples": 0, "seconds": 0.0, "difficulty": 0.0, "loss": 4.0}
+    state = {"step": 0, "samples": 0, "seconds": 0.0, "difficulty": FIRST_DIFFICULTY, "loss": 4.0, "letter_loss": 4.0}
     if (args.run / "checkpoint.pt").exists():
         saved = torch.load(args.run / "checkpoint.pt")
         model.load_state_dict(saved["model"])
         for optimizer, values in zip(optimizers, saved["optimizers"]):
             optimizer.load_state_dict(values)
-        state = saved["state"]
+        state.update(saved["state"])
     share = lambda: args.batch // (1 if state["difficulty"] >= 1 else 2) // args.processes
     stream = SampleStream(tokenizer, SAMPLE_SEED + state["step"] * args.processes + rank, state["difficulty"], share(), MAX_TOKENS)
     encoder, held_out = Encoder(tokenizer), held_out_samples(args.eval_samples)
@@ -92,9 +95,10 @@ def train(rank, args, rendezvous):
         # One sum over all processes carries the gradients and the few numbers that everybody must agree on; rank 0 owns the clock.
         state["seconds"] = earlier + time.time() - started
         clock = torch.tensor([state["seconds"], time.time() > next_checkpoint, time.time() > next_eval]) * float(rank == 0)
-        _, image_loss, image_count, seconds, save_now, eval_now = all_reduce_gradients(model, [*numbers, *clock.tolist()])
+        _, image_loss, image_count, letter_loss, letter_count, seconds, save_now, eval_now = all_reduce_gradients(model, [*numbers, *clock.tolist()])
         progress = seconds / 3600 / args.hours
         state["loss"] += 0.05 * (image_loss / image_count - state["loss"])
+        state["letter_loss"] += 0.05 * (letter_loss / letter_count - state["letter_loss"])
         for optimizer, rate in zip(optimizers, rates):
             optimizer.param_groups[0]["lr"] = rate * learning_rate(state["step"], progress)
             optimizer.step()
@@ -122,18 +126,25 @@ def train(rank, args, rendezvous):
 
 
 def accumulate_gradients(model, packs):
-    """Adds the gradients of the summed loss of all micro-batches; returns (predicted tokens, loss and tokens of samples with an image)."""
+    """Adds the gradients of the summed loss of all micro-batches.
+
+    Returns (answer tokens, loss and answer tokens of samples with an image, loss and count of named letters).
+    """
     model.zero_grad(set_to_none=False)
-    count, image_loss, image_count = 0, 0.0, 0
+    count, image_loss, image_count, letter_loss, letter_count = 0, 0.0, 0, 0.0, 0
     for pack in packs:
         batch = to_tensors(pack)
-        targets, about_image = batch.pop("targets"), batch.pop("about_image")
-        losses = F.cross_entropy(model(**batch), targets, reduction="none")
-        losses.sum().backward()
+        targets, letter_targets, about_image = batch.pop("targets"), batch.pop("letter_targets"), batch.pop("about_image")
+        logits, letters = model(**batch)
+        losses = F.cross_entropy(logits, targets, reduction="none")
+        letter_losses = F.cross_entropy(letters, letter_targets, reduction="sum")
+        (losses.sum() + letter_losses).backward()
         count += len(targets)
         image_loss += losses[about_image].sum().item()
         image_count += int(about_image.sum())
-    return count, image_loss, image_count
+        letter_loss += letter_losses.item()
+        letter_count += len(letter_targets)
+    return count, image_loss, image_count, letter_loss, letter_count
 
 
 def all_reduce_gradients(model, numbers):

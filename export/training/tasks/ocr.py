@@ -28,36 +28,36 @@ FACT_QUESTIONS = {
 
 def draw_reading(rng, fonts, difficulty, held_out=False):
     """The main task: read the text."""
-    kind, text, _, image = draw_line(rng, fonts, difficulty, held_out)
+    kind, text, _, image, letters = draw_line(rng, fonts, difficulty, held_out)
     prompt = MAIN_PROMPT if held_out or rng.random() < 0.6 else rng.choice(PROMPTS)
-    return Sample(f"ocr-{kind}", [(prompt, text)], [image], metric="cer")
+    return Sample(f"ocr-{kind}", [(prompt, text)], [image], letters, metric="cer")
 
 
 def draw_fact(rng, fonts, difficulty, held_out=False):
     """A question about the text: its case, length, characters, brightness or colour."""
-    kind, text, style, image = draw_line(rng, fonts, difficulty, held_out)
-    return Sample("text-fact", [_fact(rng, kind, text, style)], [image])
+    kind, text, style, image, letters = draw_line(rng, fonts, difficulty, held_out)
+    return Sample("text-fact", [_fact(rng, kind, text, style)], [image], letters)
 
 
 def draw_dialogue(rng, fonts, difficulty, held_out=False):
     """Two or three questions about one image, one of them to read it."""
-    kind, text, style, image = draw_line(rng, fonts, difficulty, held_out)
+    kind, text, style, image, letters = draw_line(rng, fonts, difficulty, held_out)
     turns = [(rng.choice([MAIN_PROMPT, *PROMPTS]), text)]
     for _ in range(rng.randint(1, 2)):
         turns.insert(rng.randint(0, len(turns)), _fact(rng, kind, text, style))
-    return Sample("dialogue", turns, [image])
+    return Sample("dialogue", turns, [image], letters)
 
 
 def draw_line(rng, fonts, difficulty, held_out):
-    """Returns (kind, text, style, image uint8 [h, w, 3])."""
+    """Returns (kind, text, style, image uint8 [h, w, 3], letters as in Sample)."""
     longest = round(2 + 18 * difficulty)
     while True:
         style = Style(rng, fonts, difficulty)
         kind, text = draw_text(rng, rng.randint(max(1, longest // 3), longest), held_out)
         wide = not held_out and rng.random() < 0.01 * difficulty
-        image = render_line(rng, text, style, *((224, 72) if wide else (160, 48)))
-        if image is not None:
-            return kind, text, style, image
+        drawn = render_line(rng, text, style, *((224, 72) if wide else (160, 48)))
+        if drawn is not None:
+            return kind, text, style, *drawn
 
 
 def _fact(rng, kind, text, style):

@@ -17,7 +17,7 @@ if (Run("run", Path.Combine(root, "scripts", "setup.cs")) != 0)
 
 Console.WriteLine($"demo: building, then asking \"{question}\" about {Path.GetRelativePath(root, image)} …");
 string cli = Path.Combine(root, "src", "OnnxVlm.Cli");
-if (Run("build", cli, "-c", "Release", "--nologo", "-v", "quiet") != 0)
+if (Run("build", cli, "-c", "Release", "--nologo", "-v", "quiet", "-clp:NoSummary") != 0)
     return 1;
 return Run("run", "--no-build", "-c", "Release", "--project", cli, "--", "run", "--model", model, "--image", image, "--prompt", question);
 

@@ -1,3 +1,4 @@
+using System.ComponentModel.DataAnnotations;
 using System.Text;
 using Microsoft.Extensions.AI;
 using OnnxVlm.Chat;
@@ -139,7 +140,7 @@ internal sealed class ShippedModelChatTests
         Green,
     }
 
-    private sealed record Light(bool IsOn, Lamp Lamp, Lamp[] Others)
+    private sealed record Light(bool IsOn, Lamp Lamp, [property: MaxLength(4)] Lamp[] Others)
     {
         [System.Text.Json.Serialization.JsonIgnore]
         public IEnumerable<Lamp> Lamps => [Lamp, .. Others];

@@ -33,7 +33,9 @@ public sealed class VlmModel : IChatModel, IDisposable
         Vocabulary = vocabulary;
         _ownImageDecoder = options.ImageDecoder is null ? new OrtImageDecoder() : null;
         ImagePreprocessor = new ImagePreprocessor(Manifest.Image, options.ImageLimits, options.ImageDecoder ?? _ownImageDecoder!);
-        _prompts = new PromptBuilder(decoder.Tokenizer, decoder.Tokenizer, vocabulary, Manifest.Image.Tokens, ImagePreprocessor);
+        MissingTokenizer missing = new();
+        Tokenizer = decoder.Tokenizer ?? (ITokenizer)missing;
+        _prompts = new PromptBuilder(Tokenizer, decoder.Tokenizer ?? (IChatTemplate)missing, vocabulary, Manifest.Image.Tokens, ImagePreprocessor);
         _generator = new TokenGenerator(decoder, vocabulary, Manifest.EndTokenIds, _prompts.Encode, options.CacheBytes);
         _lifetime = new Lifetime(Release);
     }
@@ -52,8 +54,8 @@ public sealed class VlmModel : IChatModel, IDisposable
     /// <summary>Turns encoded images into patches by the model's rules.</summary>
     public ImagePreprocessor ImagePreprocessor { get; }
 
-    /// <summary>Text to token ids; a special token's text becomes that token.</summary>
-    public ITokenizer Tokenizer => _decoder.Tokenizer;
+    /// <summary>Text to token ids; a special token's text becomes that token. In a folder without a tokenizer it throws <see cref="ModelLoadException"/> when it is used.</summary>
+    public ITokenizer Tokenizer { get; }
 
     /// <summary>Loads a model folder.</summary>
     /// <param name="folder">A folder with <c>onnxvlm.json</c>, as <c>onnxvlm export</c> writes it.</param>
@@ -66,12 +68,13 @@ public sealed class VlmModel : IChatModel, IDisposable
         ArgumentException.ThrowIfNullOrEmpty(folder);
         options ??= new VlmOptions();
         ModelManifest manifest = ModelManifest.Load(folder);
-        if (options.VerifyHashes)
-            manifest.VerifyFiles(folder);
-        Vocabulary vocabulary = Vocabulary.Load(Path.Combine(folder, "tokenizer.json"));
-        GenAIDecoder decoder = GenAIDecoder.Load(folder, manifest, options.Device, options.Threads);
+        using CancellationTokenSource failed = new();
+        Task verification = options.VerifyHashes ? manifest.VerifyFilesWhileLoadingAsync(folder, VerifiedFiles.OfUser, failed.Token) : Task.CompletedTask;
+        Vocabulary vocabulary = manifest.HasTokenizer ? Vocabulary.Load(Path.Combine(folder, "tokenizer.json")) : Vocabulary.None;
+        GenAIDecoder decoder = LoadDecoder(folder, manifest, options, verification);
         try
         {
+            verification.GetAwaiter().GetResult();
             return new VlmModel(decoder, vocabulary, options);
         }
         catch
@@ -116,6 +119,20 @@ public sealed class VlmModel : IChatModel, IDisposable
 
     /// <summary>Ends the running answers and frees the model. Returns at once; the memory is free when the last answer has ended.</summary>
     public void Dispose() => _lifetime.Dispose();
+
+    private static GenAIDecoder LoadDecoder(string folder, ModelManifest manifest, VlmOptions options, Task verification)
+    {
+        try
+        {
+            return GenAIDecoder.Load(folder, manifest, options.Device, options.Threads);
+        }
+        catch (ModelLoadException)
+        {
+            // A damaged file says more than what the runtime made of it.
+            verification.GetAwaiter().GetResult();
+            throw;
+        }
+    }
 
     private void Release()
     {

@@ -10,7 +10,7 @@ namespace OnnxVlm.Export.Blocks;
 /// </summary>
 internal sealed class ModelGraph
 {
-    public ModelGraph(Checkpoint weights, ExportTarget target)
+    public ModelGraph(TensorStore weights, ExportTarget target)
     {
         Weights = weights;
         Target = target;
@@ -20,7 +20,7 @@ internal sealed class ModelGraph
 
     public GraphBuilder Graph { get; } = new();
 
-    public Checkpoint Weights { get; }
+    public TensorStore Weights { get; }
 
     public ExportTarget Target { get; }
 
@@ -44,11 +44,27 @@ internal sealed class ModelGraph
         CheckpointTensor[] tensors = new CheckpointTensor[parts.Length];
         for (int i = 0; i < parts.Length; i++)
             tensors[i] = Weights.Take(parts[i].Key, parts[i].Rows, width);
-        CheckpointRows rows = new(tensors);
-        NodeBuilder product = Target.MatrixBits == 0
-            ? Multiply(path, x, FloatMatrix($"{path}.weight", rows))
-            : Multiply(path, x, QuantizedMatrix.Declare(Graph, path, rows, Target.MatrixBits, Target.BlockSize, Target.Activations));
-        return product.Output(Type);
+        return Linear(path, x, new CheckpointRows(tensors));
+    }
+
+    /// <summary>y = x · Wᵀ + b.</summary>
+    /// <param name="path">Name of the product in the graph.</param>
+    /// <param name="x">[B, S, width of the rows].</param>
+    /// <param name="rows">W.</param>
+    /// <param name="bias">b, one for each row; null for none.</param>
+    /// <returns>[B, S, rows].</returns>
+    public Value Linear(string path, Value x, CheckpointRows rows, Value? bias = null)
+    {
+        if (Target.MatrixBits > 0)
+        {
+            var matrix = QuantizedMatrix.Declare(Graph, path, rows, Target.MatrixBits, Target);
+            bool adds = bias is null || Target.AddsBiasInProduct;
+            Value product = Multiply(path, x, matrix, adds ? bias : null).Output(Type);
+            return adds ? product : Graph.Node("Add", path, product, bias!.Value).Output(Type);
+        }
+
+        Value y = Multiply(path, x, FloatMatrix($"{path}.weight", rows)).Output(Type);
+        return bias is Value b ? Graph.Node("Add", path, y, b).Output(Type) : y;
     }
 
     /// <summary>A matrix in the type of the activations, as it lies in the checkpoint: [rows, width].</summary>
@@ -64,11 +80,21 @@ internal sealed class ModelGraph
     /// </summary>
     public NodeBuilder Multiply(string path, Value x, Value matrix) => Graph.Fused("FusedMatMul", path, x, matrix).Set("transB", 1);
 
-    /// <summary>x · Wᵀ with a quantized W.</summary>
-    public NodeBuilder Multiply(string path, Value x, QuantizedMatrix matrix) =>
-        Graph.Fused("MatMulNBits", path, x, matrix.Codes.Value, matrix.Scales.Value)
+    /// <summary>x · Wᵀ, or x · Wᵀ + b, with a quantized W.</summary>
+    public NodeBuilder Multiply(string path, Value x, QuantizedMatrix matrix, Value? bias = null)
+    {
+        // Codes, scales, zero points, order of the columns, bias; the last that are left out are not named.
+        Value zeros = matrix.ZeroPoints?.Value ?? Value.None;
+        NodeBuilder product = (zeros, bias) switch
+        {
+            (_, Value b) => Graph.Fused("MatMulNBits", path, x, matrix.Codes.Value, matrix.Scales.Value, zeros, Value.None, b),
+            ({ Name: "" }, null) => Graph.Fused("MatMulNBits", path, x, matrix.Codes.Value, matrix.Scales.Value),
+            _ => Graph.Fused("MatMulNBits", path, x, matrix.Codes.Value, matrix.Scales.Value, zeros),
+        };
+        return product
             .Set("K", matrix.Width).Set("N", matrix.Rows)
             .Set("bits", matrix.Bits).Set("block_size", matrix.BlockSize).Set("accuracy_level", Target.AccuracyLevel);
+    }
 
     /// <summary>A small tensor of the checkpoint, kept in memory until it is written.</summary>
     public Value Vector(string key, ElementType type, params ReadOnlySpan<long> shape)
@@ -77,6 +103,15 @@ internal sealed class ModelGraph
         float[] numbers = new float[tensor.ElementCount];
         tensor.Read(0, numbers);
         return Graph.Weight(key, numbers, type, shape);
+    }
+
+    /// <summary>A vector of the checkpoint with its numbers in another order.</summary>
+    public Value Vector(string key, int[] order)
+    {
+        CheckpointTensor tensor = Weights.Take(key, order.Length);
+        float[] numbers = new float[order.Length];
+        tensor.Read(0, numbers);
+        return Graph.Weight(key, [.. order.Select(i => numbers[i])], Type, order.Length);
     }
 
     /// <summary>The last row of each sequence: [B, S, n] → [B, 1, n].</summary>

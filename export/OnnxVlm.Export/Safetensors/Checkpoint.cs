@@ -6,7 +6,7 @@ namespace OnnxVlm.Export.Safetensors;
 /// All tensors of a Hugging Face folder: <c>model.safetensors</c>, or the shards that <c>model.safetensors.index.json</c> lists.
 /// <see cref="Take"/> checks a tensor's shape and remembers that it was used; <see cref="RefuseUnused"/> names what nobody asked for.
 /// </summary>
-internal sealed class Checkpoint : IDisposable
+internal sealed class Checkpoint : TensorStore
 {
     private const string SingleFile = "model.safetensors";
     private const string IndexFile = "model.safetensors.index.json";
@@ -19,11 +19,11 @@ internal sealed class Checkpoint : IDisposable
 
     private Checkpoint(string folder) => _folder = folder;
 
-    /// <summary>Paths of the weight files, in order.</summary>
-    public IEnumerable<string> Paths => _files.Select(file => file.Path);
+    /// <inheritdoc/>
+    public override IEnumerable<string> Paths => _files.Select(file => file.Path);
 
-    /// <summary>Numbers in all tensors.</summary>
-    public long Parameters => _tensors.Values.Sum(tensor => tensor.ElementCount);
+    /// <inheritdoc/>
+    public override long Parameters => _tensors.Values.Sum(tensor => tensor.ElementCount);
 
     /// <summary>Opens the weights of a checkpoint folder and checks every header.</summary>
     /// <exception cref="ModelLoadException">There are no weights, a shard is missing, or a file or the index breaks a rule.</exception>
@@ -52,9 +52,8 @@ internal sealed class Checkpoint : IDisposable
     /// <summary>Whether there is a tensor of this name.</summary>
     public bool Contains(string name) => _tensors.ContainsKey(name);
 
-    /// <summary>A tensor, which must be there and have this shape.</summary>
-    /// <exception cref="ModelLoadException">The tensor is missing, or its shape or element type is another.</exception>
-    public CheckpointTensor Take(string name, params ReadOnlySpan<long> shape)
+    /// <inheritdoc/>
+    public override CheckpointTensor Take(string name, params ReadOnlySpan<long> shape)
     {
         if (!_tensors.TryGetValue(name, out CheckpointTensor? tensor))
             throw new ModelLoadException($"{_folder}: tensor {name} [{Join(shape)}] is missing; download the checkpoint again, with its own config.json");
@@ -66,9 +65,23 @@ internal sealed class Checkpoint : IDisposable
         return tensor;
     }
 
-    /// <summary>Throws when the checkpoint has tensors that the architecture did not use.</summary>
-    /// <exception cref="ModelLoadException">There are such tensors; the message names the first few.</exception>
-    public void RefuseUnused(string architecture)
+    /// <inheritdoc/>
+    public override string PrefixOf(string name)
+    {
+        string[] found = [.. _tensors.Keys.Where(key => key.EndsWith(name, StringComparison.Ordinal)).Select(key => key[..^name.Length]).Where(prefix => prefix is "" or [.., '.'])];
+        return found switch
+        {
+            [string prefix] => prefix,
+            [] => throw new ModelLoadException($"{_folder}: tensor {name} is missing, under any prefix; download the checkpoint again, with its own config.json"),
+            _ => throw new ModelLoadException($"{_folder}: expected one tensor {name}, found {string.Join(", ", found.Select(prefix => prefix + name).Order(StringComparer.Ordinal))}"),
+        };
+    }
+
+    /// <inheritdoc/>
+    public override void Ignore(string nameEnd) => _used.UnionWith(_tensors.Keys.Where(key => key.EndsWith(nameEnd, StringComparison.Ordinal)));
+
+    /// <inheritdoc/>
+    public override void RefuseUnused(string architecture)
     {
         string[] extra = [.. _tensors.Keys.Where(name => !_used.Contains(name)).Order(StringComparer.Ordinal)];
         if (extra.Length == 0)
@@ -78,7 +91,7 @@ internal sealed class Checkpoint : IDisposable
     }
 
     /// <inheritdoc/>
-    public void Dispose()
+    public override void Dispose()
     {
         foreach (SafetensorsFile file in _files)
             file.Dispose();

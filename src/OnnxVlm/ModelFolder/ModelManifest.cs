@@ -22,10 +22,15 @@ public sealed record ModelManifest
     public static IReadOnlyList<string> Precisions { get; } = ["fp32", "fp16", "int8", "int4"];
 
     /// <summary>Files a model folder cannot do without.</summary>
-    public static IReadOnlyList<string> RequiredFiles { get; } =
-        ["model.onnx", "model.onnx.data", "genai_config.json", "tokenizer.json", "tokenizer_config.json"];
+    public static IReadOnlyList<string> RequiredFiles { get; } = ["model.onnx", "model.onnx.data", "genai_config.json"];
+
+    /// <summary>The tokenizer's files: both are there, or neither in a folder that was exported from bare weights.</summary>
+    public static IReadOnlyList<string> TokenizerFiles { get; } = ["tokenizer.json", "tokenizer_config.json"];
 
     private const long MaxManifestBytes = 1 << 20;
+
+    /// <summary>Files that take so long to read that it is worth remembering that they were.</summary>
+    private const long LargeFileBytes = 64 << 20;
 
     private static readonly JsonSerializerOptions Json = new()
     {
@@ -52,6 +57,9 @@ public sealed record ModelManifest
     /// <summary>Storage of the weights: <c>fp32</c>, <c>fp16</c>, <c>int8</c> or <c>int4</c>.</summary>
     public required string Precision { get; init; }
 
+    /// <summary>The device that the graph was written for, <c>cuda</c> or <c>directml</c>; null for the CPU. It runs on the others too.</summary>
+    public string? Device { get; init; }
+
     /// <summary>The most tokens of prompt and answer together.</summary>
     public required int ContextLength { get; init; }
 
@@ -66,6 +74,14 @@ public sealed record ModelManifest
 
     /// <summary>File name to SHA-256 in lower-case hexadecimal: each file of the folder but this one, README.md, LICENSE and what is in folders.</summary>
     public required IReadOnlyDictionary<string, string> Files { get; init; }
+
+    /// <summary>Whether the folder has a tokenizer. Without one the model takes token ids only.</summary>
+    [JsonIgnore]
+    public bool HasTokenizer => Files.ContainsKey(TokenizerFiles[0]);
+
+    /// <summary>Bytes of a number of the hidden states and of the key/value cache: graphs for GPUs compute in 16 bits, unless they were exported as fp32.</summary>
+    [JsonIgnore]
+    internal int ActivationBytes => Precision == "fp16" || (Device is not null && Precision != "fp32") ? 2 : 4;
 
     /// <summary>Reads and checks <c>onnxvlm.json</c>. The other files are not opened: see <see cref="VerifyFiles"/>.</summary>
     /// <param name="folder">The model folder.</param>
@@ -126,16 +142,45 @@ public sealed record ModelManifest
     public void VerifyFiles(string folder, CancellationToken cancellationToken = default)
     {
         ArgumentException.ThrowIfNullOrWhiteSpace(folder);
-        foreach ((string name, string expected) in Files)
+        foreach (string name in Files.Keys)
         {
-            string path = Path.Combine(folder, name);
-            if (!File.Exists(path))
-                throw new ModelLoadException($"{path}: named in {FileName} and missing; export the model or copy the folder again");
-            RefuseLinkOut(folder, path);
-            string found = HashFile(path, cancellationToken);
-            if (!found.Equals(expected, StringComparison.Ordinal))
-                throw new ModelLoadException($"{path}: expected SHA-256 {expected} ({FileName}), found {found}; export the model or copy the folder again");
+            RefuseMissing(folder, name);
+            VerifyHash(folder, name, cancellationToken);
         }
+    }
+
+    /// <summary>
+    /// The same for a model that is being loaded: small files are compared at once, large ones by the task that is returned, unless they are known not to have changed since they
+    /// were compared.
+    /// </summary>
+    /// <param name="folder">The folder this manifest was loaded from.</param>
+    /// <param name="known">Files compared before.</param>
+    /// <param name="cancellationToken">Ends the task.</param>
+    /// <exception cref="ModelLoadException">As <see cref="VerifyFiles"/>; the task fails with it too.</exception>
+    internal Task VerifyFilesWhileLoadingAsync(string folder, VerifiedFiles known, CancellationToken cancellationToken)
+    {
+        List<string> large = [];
+        foreach (string name in Files.Keys)
+        {
+            RefuseMissing(folder, name);
+            if (new FileInfo(Path.Combine(folder, name)).Length >= LargeFileBytes)
+                large.Add(name);
+            else
+                VerifyHash(folder, name, cancellationToken);
+        }
+
+        large.RemoveAll(name => known.Contains(Path.Combine(folder, name), Files[name]));
+        return large.Count == 0 ? Task.CompletedTask : Task.Run(
+            () =>
+            {
+                foreach (string name in large)
+                {
+                    string path = Path.Combine(folder, name), description = VerifiedFiles.Describe(path, Files[name]);
+                    VerifyHash(folder, name, cancellationToken);
+                    known.Add(path, description);
+                }
+            },
+            cancellationToken);
     }
 
     /// <summary>SHA-256 of a file in lower-case hexadecimal.</summary>
@@ -143,17 +188,27 @@ public sealed record ModelManifest
     /// <param name="cancellationToken">Checked between blocks of 1 MiB.</param>
     /// <exception cref="ModelLoadException">The file is missing or cannot be read.</exception>
     /// <exception cref="OperationCanceledException">The token was cancelled.</exception>
-    public static string HashFile(string path, CancellationToken cancellationToken = default)
+    public static string HashFile(string path, CancellationToken cancellationToken = default) => HashFile(path, progress: null, cancellationToken);
+
+    /// <summary>SHA-256 of a file in lower-case hexadecimal, for files so large that one wants to know how far it is.</summary>
+    /// <param name="path">The file.</param>
+    /// <param name="progress">Told the bytes read so far, after each block; null for none.</param>
+    /// <param name="cancellationToken">Checked between blocks of 1 MiB.</param>
+    /// <exception cref="ModelLoadException">The file is missing or cannot be read.</exception>
+    /// <exception cref="OperationCanceledException">The token was cancelled.</exception>
+    public static string HashFile(string path, Action<long>? progress, CancellationToken cancellationToken)
     {
         try
         {
             using FileStream file = new(path, FileMode.Open, FileAccess.Read, FileShare.Read, bufferSize: 0, FileOptions.SequentialScan);
             using var hash = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
             byte[] block = new byte[1 << 20];
+            long done = 0;
             for (int read; (read = file.Read(block)) > 0;)
             {
                 cancellationToken.ThrowIfCancellationRequested();
                 hash.AppendData(block, 0, read);
+                progress?.Invoke(done += read);
             }
 
             return Convert.ToHexStringLower(hash.GetHashAndReset());
@@ -173,6 +228,8 @@ public sealed record ModelManifest
         ManifestCheck.Present(Source, "source");
         if (!Precisions.Contains(Precision))
             throw new ArgumentException($"precision: expected {string.Join(", ", Precisions)}, found \"{Precision}\"; export the model again");
+        if (Device is not (null or "cuda" or "directml"))
+            throw new ArgumentException($"device: expected cuda or directml, found \"{Device}\"; export the model again");
         ManifestCheck.Range(ContextLength, 1, int.MaxValue, "context_length");
         ManifestCheck.Range(VocabularySize, 1, int.MaxValue, "vocabulary_size");
         ManifestCheck.Present(EndTokenIds, "end_token_ids");
@@ -200,11 +257,26 @@ public sealed record ModelManifest
                 throw new ArgumentException($"files.{name}: expected 64 lower-case hexadecimal digits, found \"{hash}\"; export the model again");
         }
 
-        foreach (string name in RequiredFiles)
+        foreach (string name in TokenizerFiles.Any(Files.ContainsKey) ? RequiredFiles.Concat(TokenizerFiles) : RequiredFiles)
         {
             if (!Files.ContainsKey(name))
                 throw new ArgumentException($"files: expected an entry for {name}, found none; export the model again");
         }
+    }
+
+    private static void RefuseMissing(string folder, string name)
+    {
+        string path = Path.Combine(folder, name);
+        if (!File.Exists(path))
+            throw new ModelLoadException($"{path}: named in {FileName} and missing; export the model or copy the folder again");
+        RefuseLinkOut(folder, path);
+    }
+
+    private void VerifyHash(string folder, string name, CancellationToken cancellationToken)
+    {
+        string path = Path.Combine(folder, name), expected = Files[name], found = HashFile(path, cancellationToken);
+        if (!found.Equals(expected, StringComparison.Ordinal))
+            throw new ModelLoadException($"{path}: expected SHA-256 {expected} ({FileName}), found {found}; export the model or copy the folder again");
     }
 
     private static void RefuseLinkOut(string folder, string path)

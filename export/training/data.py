@@ -100,7 +100,8 @@ class Encoder:
         about_image = np.array([len(images) > 0 for _, _, images, _ in encoded])[keep // length]
         images = [image for _, _, images, _ in encoded for image in images]
         patches = np.concatenate([patches for patches, _, _ in images]) if images else np.zeros((0, PATCH * PATCH * 3), np.uint8)
-        letters = np.array([(row * length + at, token) for row, (*_, pairs) in enumerate(encoded) for at, token in pairs], np.int64).reshape(-1, 2)
+        letters = [(row * length + at, token) for row, (*_, pairs) in enumerate(encoded) for at, token in pairs]
+        letters = np.array(letters, np.int64).reshape(-1, 2)
         places = [np.indices((rows, columns)).reshape(2, -1) for _, rows, columns in images]
         rows, columns = np.concatenate(places, axis=1) if places else np.zeros((2, 0), np.int64)
         return {"ids": table, "patches": patches, "patch_at": np.flatnonzero(table.ravel() == self.image), "patch_rows": rows,

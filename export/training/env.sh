@@ -1,5 +1,5 @@
-# Sourced by the other scripts: fast BLAS kernels, one thread a process, and an allocator that keeps large blocks.
+# Sourced by train.sh in this folder: fast BLAS kernels, one thread a process, and an allocator that keeps large blocks.
 export PYTHON=/usr/bin/python3
-export $("$PYTHON" "$(dirname "$0")/blas.py")
+export $("$PYTHON" blas.py)
 export OPENBLAS_NUM_THREADS=1 OMP_NUM_THREADS=1
 export MALLOC_MMAP_THRESHOLD_=4000000000 MALLOC_TRIM_THRESHOLD_=8000000000 MALLOC_TOP_PAD_=500000000

@@ -136,7 +136,8 @@ class UnifiedDecoder(nn.Module):
         """Returns logits [M, V] of the kept positions; with letter_at, also what the image tokens at letter_at say: [L, V].
 
         ids int64 [B, S], padded on the right (a causal mask needs no padding mask). patches float32 [N, 3*p*p], normalized.
-        patch_at int64 [N]: where each patch stands in ids.view(-1). patch_rows, patch_columns int64 [N]. keep int64 [M] and letter_at int64 [L]: rows of ids.view(-1).
+        patch_at int64 [N]: where each patch stands in ids.view(-1). patch_rows, patch_columns int64 [N].
+        keep int64 [M] and letter_at int64 [L]: rows of ids.view(-1).
 
         letter_at serves training only: read out after LETTER_LAYER layers, image tokens learn to name the letter that ends in them,
         so that the layers above need only find and copy it.

@@ -7,8 +7,9 @@ from dataclasses import dataclass, field
 class Sample:
     """One conversation. The images stand at the start of the first question, in order.
 
-    images: uint8 [height, width, 3] each. letters: (character, right edge, bottom edge) in pixels of the first image, where known;
-    training uses them to teach the image tokens to name letters. turns: (question, answer) pairs. metric: how an answer is scored, as in cases.jsonl.
+    turns: (question, answer) pairs. images: uint8 [height, width, 3] each.
+    letters: (character, right edge, bottom edge) in pixels of the first image, where known; they teach the image tokens to name letters.
+    metric: how an answer is scored, as in cases.jsonl.
     """
 
     group: str

@@ -35,12 +35,12 @@ MERGES = 1273                       # 256 bytes + merges + 7 special tokens = 15
 MATRIX_LR, PATCH_LR, ADAM_LR = 0.012, 0.002, 1e-3
 WARMUP_STEPS = 50
 DECAY_START = 0.65                  # share of the hours after which the learning rate falls
-FIRST_DIFFICULTY = 0.05
+FIRST_DIFFICULTY = 0.05             # one to three characters in six families
 EASY_LOSS = 1.5                     # nats per answer token below which the curriculum widens
 CURRICULUM_STEP = 0.005             # 200 good steps from the first letters to the full task
 CURRICULUM_SHARES = 0.15, 0.50      # shares of the hours between which the task widens, come what may
 MAX_TOKENS = 1500                   # padded tokens of a micro-batch: small enough for the cache
-SAMPLE_SEED = 7
+SEED = 7
 
 
 def main():
@@ -64,7 +64,7 @@ def train(rank, args, rendezvous):
     torch.set_num_threads(1)
     torch.set_flush_denormal(True)
     dist.init_process_group("gloo", init_method=f"file://{rendezvous}", rank=rank, world_size=args.processes)
-    torch.manual_seed(SAMPLE_SEED)
+    torch.manual_seed(SEED)
     tokenizer = bpe.train(corpus.texts(), MERGES)
     size = dict(hidden_size=64, intermediate_size=160, num_hidden_layers=5, num_attention_heads=2, num_key_value_heads=1,
                 head_dim=32) if args.smoke else {}
@@ -85,7 +85,7 @@ def train(rank, args, rendezvous):
             optimizer.load_state_dict(values)
         state.update(saved["state"])
     share = lambda: args.batch // (1 if state["difficulty"] >= 1 else 2) // args.processes
-    stream = SampleStream(tokenizer, SAMPLE_SEED + state["step"] * args.processes + rank, state["difficulty"], share(), MAX_TOKENS)
+    stream = SampleStream(tokenizer, SEED + state["step"] * args.processes + rank, state["difficulty"], share(), MAX_TOKENS)
     encoder, held_out = Encoder(tokenizer), held_out_samples(args.eval_samples)
 
     started, earlier = time.time(), state["seconds"]
@@ -95,10 +95,11 @@ def train(rank, args, rendezvous):
         # One sum over all processes carries the gradients and the few numbers that everybody must agree on; rank 0 owns the clock.
         state["seconds"] = earlier + time.time() - started
         clock = torch.tensor([state["seconds"], time.time() > next_checkpoint, time.time() > next_eval]) * float(rank == 0)
-        _, image_loss, image_count, letter_loss, letter_count, seconds, save_now, eval_now = all_reduce_gradients(model, [*numbers, *clock.tolist()])
+        _, image_loss, image_count, letter_loss, letter_count, seconds, save_now, eval_now = all_reduce_gradients(
+            model, [*numbers, *clock.tolist()])
         progress = seconds / 3600 / args.hours
-        state["loss"] += 0.05 * (image_loss / image_count - state["loss"])
-        state["letter_loss"] += 0.05 * (letter_loss / letter_count - state["letter_loss"])
+        state["loss"] += 0.05 * (image_loss / max(1, image_count) - state["loss"])
+        state["letter_loss"] += 0.05 * (letter_loss / max(1, letter_count) - state["letter_loss"])
         for optimizer, rate in zip(optimizers, rates):
             optimizer.param_groups[0]["lr"] = rate * learning_rate(state["step"], progress)
             optimizer.step()
@@ -106,7 +107,8 @@ def train(rank, args, rendezvous):
         state["samples"] += share() * args.processes
         if state["loss"] < EASY_LOSS:
             state["difficulty"] += CURRICULUM_STEP
-        state["difficulty"] = min(1.0, max(state["difficulty"], (progress - CURRICULUM_SHARES[0]) / (CURRICULUM_SHARES[1] - CURRICULUM_SHARES[0])))
+        by_clock = (progress - CURRICULUM_SHARES[0]) / (CURRICULUM_SHARES[1] - CURRICULUM_SHARES[0])
+        state["difficulty"] = min(1.0, max(state["difficulty"], by_clock))
         stream.difficulty.value, stream.batch_size.value = state["difficulty"], share()
 
         done = progress >= 1

@@ -18,6 +18,9 @@ public sealed record ExportReport
     /// <summary>Time from the start to the folder being in place.</summary>
     public required TimeSpan Elapsed { get; init; }
 
+    /// <summary>Whether the checkpoint had a tokenizer; without one the folder can be verified, and cannot be prompted.</summary>
+    public required bool HasTokenizer { get; init; }
+
     /// <summary>One entry for each quantized weight; empty for fp32 and fp16.</summary>
     public required IReadOnlyList<TensorReport> Quantized { get; init; }
 }

@@ -14,13 +14,11 @@ namespace OnnxVlm.Export;
 /// <summary>Turns a Hugging Face folder into a model folder. Thread-safe; two exports must not write to the same folder at once.</summary>
 public static class Exporter
 {
-    private static readonly string[] RequiredTokenizerFiles = ["tokenizer.json", "tokenizer_config.json"];
-    private static readonly string[] OptionalTokenizerFiles = ["special_tokens_map.json", "added_tokens.json"];
-
     /// <summary>One file of Architectures/ each.</summary>
-    private static readonly Dictionary<string, Func<ModelGraph, HfConfig, HfConfig, ModelDescription>> Builders = new(StringComparer.Ordinal)
+    private static readonly Dictionary<string, Func<ModelGraph, HfConfig, HfConfig, TokenizerFile?, ModelDescription>> Builders = new(StringComparer.Ordinal)
     {
         [UnifiedDecoder.ModelType] = UnifiedDecoder.Build,
+        [Fuyu.ModelType] = Fuyu.Build,
     };
 
     /// <summary>The <c>model_type</c> values that can be exported.</summary>
@@ -46,12 +44,12 @@ public static class Exporter
         cancellationToken.ThrowIfCancellationRequested();
         HfConfig config = HfConfig.Load(options.CheckpointFolder, "config.json");
         string architecture = RefuseUnknownArchitecture(config);
-        RequireTokenizer(options.CheckpointFolder);
+        var tokenizer = TokenizerFile.Load(options.CheckpointFolder);
 
         HfConfig images = HfConfig.Load(options.CheckpointFolder, "preprocessor_config.json");
         using Checkpoint weights = Checkpoint.Open(options.CheckpointFolder);
         ModelGraph graph = new(weights, target);
-        ModelDescription model = Builders[architecture](graph, config, images);
+        ModelDescription model = Builders[architecture](graph, config, images, tokenizer);
         config.RefuseUnread(architecture);
         images.RefuseUnread(architecture);
         weights.RefuseUnused(architecture);
@@ -60,7 +58,7 @@ public static class Exporter
         using FolderTransaction output = new(options.OutputFolder, options.Overwrite);
         try
         {
-            WriteFiles(output.Folder, options, graph, model, defaults, progress, cancellationToken);
+            WriteFiles(output.Folder, options, graph, model, defaults, tokenizer, progress, cancellationToken);
             long sizeBytes = new DirectoryInfo(output.Folder).EnumerateFiles().Sum(file => file.Length);
             output.Commit();
             return new ExportReport
@@ -70,6 +68,7 @@ public static class Exporter
                 Parameters = weights.Parameters,
                 SizeBytes = sizeBytes,
                 Elapsed = watch.Elapsed,
+                HasTokenizer = tokenizer is not null,
                 Quantized = [.. graph.Graph.Sources.OfType<QuantizedRows>().Select(rows => rows.Report())],
             };
         }
@@ -81,7 +80,7 @@ public static class Exporter
     }
 
     private static void WriteFiles(
-        string folder, ExportOptions options, ModelGraph graph, ModelDescription model, GenerationDefaults defaults,
+        string folder, ExportOptions options, ModelGraph graph, ModelDescription model, GenerationDefaults defaults, TokenizerFile? tokenizer,
         IProgress<ExportProgress>? progress, CancellationToken cancellationToken)
     {
         string version = typeof(Exporter).Assembly.GetCustomAttribute<AssemblyInformationalVersionAttribute>()?.InformationalVersion.Split('+')[0] ?? "0";
@@ -89,8 +88,7 @@ public static class Exporter
         using (ExternalDataFile data = new(Path.Combine(folder, GraphBuilder.DataFile), graph.Graph.DataBytes))
             data.WriteAll(graph.Graph.Sources, progress, cancellationToken);
         GenAIConfig.Write(Path.Combine(folder, GenAIConfig.FileName), model, defaults);
-        foreach (string name in RequiredTokenizerFiles.Concat(OptionalTokenizerFiles.Where(name => File.Exists(Path.Combine(options.CheckpointFolder, name)))))
-            File.Copy(Path.Combine(options.CheckpointFolder, name), Path.Combine(folder, name));
+        tokenizer?.Write(folder, model.Prompt);
 
         // Hidden files are the transaction's own.
         IEnumerable<string> names = Directory.EnumerateFiles(folder).Select(path => Path.GetFileName(path)).Where(name => !name.StartsWith('.'));
@@ -118,14 +116,5 @@ public static class Exporter
             ? "it has a vision encoder, and OnnxVlm exports encoder-free models"
             : "it is not implemented";
         throw new UnsupportedModelException($"{config.Path}: model_type: expected {string.Join(" or ", Architectures)}, found {architecture}: {reason}");
-    }
-
-    private static void RequireTokenizer(string folder)
-    {
-        foreach (string name in RequiredTokenizerFiles)
-        {
-            if (!File.Exists(Path.Combine(folder, name)))
-                throw new ModelLoadException($"{Path.Combine(folder, name)}: missing; give the folder of a complete Hugging Face checkpoint");
-        }
     }
 }

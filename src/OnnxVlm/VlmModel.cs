@@ -33,7 +33,9 @@ public sealed class VlmModel : IChatModel, IDisposable
         Vocabulary = vocabulary;
         _ownImageDecoder = options.ImageDecoder is null ? new OrtImageDecoder() : null;
         ImagePreprocessor = new ImagePreprocessor(Manifest.Image, options.ImageLimits, options.ImageDecoder ?? _ownImageDecoder!);
-        _prompts = new PromptBuilder(decoder.Tokenizer, decoder.Tokenizer, vocabulary, Manifest.Image.Tokens, ImagePreprocessor);
+        MissingTokenizer missing = new();
+        Tokenizer = decoder.Tokenizer ?? (ITokenizer)missing;
+        _prompts = new PromptBuilder(Tokenizer, decoder.Tokenizer ?? (IChatTemplate)missing, vocabulary, Manifest.Image.Tokens, ImagePreprocessor);
         _generator = new TokenGenerator(decoder, vocabulary, Manifest.EndTokenIds, _prompts.Encode, options.CacheBytes);
         _lifetime = new Lifetime(Release);
     }
@@ -52,8 +54,8 @@ public sealed class VlmModel : IChatModel, IDisposable
     /// <summary>Turns encoded images into patches by the model's rules.</summary>
     public ImagePreprocessor ImagePreprocessor { get; }
 
-    /// <summary>Text to token ids; a special token's text becomes that token.</summary>
-    public ITokenizer Tokenizer => _decoder.Tokenizer;
+    /// <summary>Text to token ids; a special token's text becomes that token. In a folder without a tokenizer it throws <see cref="ModelLoadException"/> when it is used.</summary>
+    public ITokenizer Tokenizer { get; }
 
     /// <summary>Loads a model folder.</summary>
     /// <param name="folder">A folder with <c>onnxvlm.json</c>, as <c>onnxvlm export</c> writes it.</param>
@@ -68,7 +70,7 @@ public sealed class VlmModel : IChatModel, IDisposable
         ModelManifest manifest = ModelManifest.Load(folder);
         if (options.VerifyHashes)
             manifest.VerifyFiles(folder);
-        Vocabulary vocabulary = Vocabulary.Load(Path.Combine(folder, "tokenizer.json"));
+        Vocabulary vocabulary = manifest.HasTokenizer ? Vocabulary.Load(Path.Combine(folder, "tokenizer.json")) : Vocabulary.None;
         GenAIDecoder decoder = GenAIDecoder.Load(folder, manifest, options.Device, options.Threads);
         try
         {

@@ -55,7 +55,7 @@ public sealed class ExporterTests
             Assert.That(manifest.Image.PatchSize, Is.EqualTo(4));
             Assert.That(manifest.Image.Resize, Is.EqualTo(new ResizeRule { Rule = ResizeMode.Fit, Filter = ResizeFilter.Bilinear, MaxPatches = 32, MaxRows = 6, MaxColumns = 7 }));
             Assert.That(manifest.Image.Tokens, Is.EqualTo(new ImageTokens { Placeholder = 2, RowEnd = 3, Begin = 4, End = 5 }));
-            Assert.That(manifest.Files.Keys, Is.EquivalentTo(ModelManifest.RequiredFiles));
+            Assert.That(manifest.Files.Keys, Is.EquivalentTo(ModelManifest.RequiredFiles.Concat(ModelManifest.TokenizerFiles)));
         });
     }
 
@@ -100,7 +100,7 @@ public sealed class ExporterTests
     {
         Exporter.Export(Options with { Precision = Precision.Int4 });
         Exporter.Export(Options with { Precision = Precision.Int4, OutputFolder = _folder["again"] });
-        foreach (string name in ModelManifest.RequiredFiles.Append(ModelManifest.FileName))
+        foreach (string name in ModelManifest.RequiredFiles.Append(ModelManifest.FileName).Concat(ModelManifest.TokenizerFiles))
             Assert.That(File.ReadAllBytes(Path.Combine(_folder["again"], name)), Is.EqualTo(File.ReadAllBytes(Path.Combine(_folder["out"], name))), name);
     }
 

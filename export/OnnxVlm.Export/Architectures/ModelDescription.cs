@@ -23,4 +23,7 @@ internal sealed record ModelDescription
     public required int? PaddingTokenId { get; init; }
 
     public required ImageRules Image { get; init; }
+
+    /// <summary>The form of a prompt where the checkpoint has no chat template; null for architectures that must bring one.</summary>
+    public PromptForm? Prompt { get; init; }
 }

@@ -14,7 +14,7 @@ internal static class UnifiedDecoder
 {
     public const string ModelType = "unified_decoder";
 
-    public static ModelDescription Build(ModelGraph m, HfConfig c, HfConfig images)
+    public static ModelDescription Build(ModelGraph m, HfConfig c, HfConfig images, TokenizerFile? tokenizer)
     {
         c.Expect("hidden_act", "silu");
         c.Expect("attention_bias", false);
@@ -39,7 +39,7 @@ internal static class UnifiedDecoder
             h.Add(m.SiluMlp($"{key}.mlp", h.RmsNorm($"{key}.post_attention_layernorm", epsilon), hidden, intermediate));
         }
 
-        TokenMatrix head = c.Require<bool>("tie_word_embeddings") ? embedding.AsHead(m) : TokenMatrix.Head(m, vocabulary, hidden);
+        TokenMatrix head = c.Require<bool>("tie_word_embeddings") ? embedding.AsHead(m) : TokenMatrix.Head(m, "lm_head", vocabulary, hidden);
         m.Logits(h.RmsNorm("model.norm", epsilon), head, vocabulary);                                   // [B, 1, vocabulary]
 
         c.Ignore("model_type", "architectures", "torch_dtype", "dtype", "transformers_version", "_name_or_path", "use_cache", "initializer_range");
@@ -50,9 +50,9 @@ internal static class UnifiedDecoder
             ContextLength = context,
             Layers = layers,
             Attention = attention,
-            BeginTokenId = TokenId(c, "bos_token_id", vocabulary),
+            BeginTokenId = c.OptionalTokenId("bos_token_id", vocabulary),
             EndTokenIds = c.OneOrMore("eos_token_id"),
-            PaddingTokenId = TokenId(c, "pad_token_id", vocabulary),
+            PaddingTokenId = c.OptionalTokenId("pad_token_id", vocabulary),
             Image = rules,
         };
     }
@@ -96,7 +96,7 @@ internal static class UnifiedDecoder
         images.Expect("do_resize", true);
         images.Expect("padding", "edge");
         images.Expect("patch_size", projection.PatchSize);
-        int filter = images.Require<int>("resample"), maxRows = images.RequireCount("max_patch_rows"), maxColumns = images.RequireCount("max_patch_columns");
+        int maxRows = images.RequireCount("max_patch_rows"), maxColumns = images.RequireCount("max_patch_columns");
         if (projection.RowTable?.Rows < maxRows || projection.ColumnTable?.Rows < maxColumns)
         {
             string found = $"expected at most num_patch_rows, num_patch_columns of config.json, found {maxRows}, {maxColumns}";
@@ -110,12 +110,7 @@ internal static class UnifiedDecoder
             Resize = new ResizeRule
             {
                 Rule = ResizeMode.Fit,
-                Filter = filter switch
-                {
-                    2 => ResizeFilter.Bilinear,
-                    3 => ResizeFilter.Bicubic,
-                    _ => throw new UnsupportedModelException($"{images.Path}: resample: only 2 (bilinear) and 3 (bicubic) are implemented, found {filter}"),
-                },
+                Filter = images.RequireFilter("resample"),
                 MaxPatches = images.RequireCount("max_patches", max: 65536),
                 MaxRows = maxRows,
                 MaxColumns = maxColumns,
@@ -124,15 +119,11 @@ internal static class UnifiedDecoder
             HasPositions = projection.HasPositions,
             Tokens = new ImageTokens
             {
-                Placeholder = TokenId(c, "image_token_id", vocabulary) ?? throw new ModelLoadException($"{c.Path}: image_token_id is missing"),
-                RowEnd = TokenId(c, "image_row_end_token_id", vocabulary),
-                Begin = TokenId(c, "image_start_token_id", vocabulary),
-                End = TokenId(c, "image_end_token_id", vocabulary),
+                Placeholder = c.OptionalTokenId("image_token_id", vocabulary) ?? throw new ModelLoadException($"{c.Path}: image_token_id is missing"),
+                RowEnd = c.OptionalTokenId("image_row_end_token_id", vocabulary),
+                Begin = c.OptionalTokenId("image_start_token_id", vocabulary),
+                End = c.OptionalTokenId("image_end_token_id", vocabulary),
             },
         };
     }
-
-    private static int? TokenId(HfConfig c, string key, int vocabulary) => c.Optional<int>(key) is not int id ? null
-        : id >= 0 && id < vocabulary ? id
-        : throw new ModelLoadException($"{c.Path}: {key}: expected a token id below vocab_size ({vocabulary}), found {id}");
 }

@@ -44,11 +44,22 @@ internal sealed class ModelGraph
         CheckpointTensor[] tensors = new CheckpointTensor[parts.Length];
         for (int i = 0; i < parts.Length; i++)
             tensors[i] = Weights.Take(parts[i].Key, parts[i].Rows, width);
-        CheckpointRows rows = new(tensors);
+        return Linear(path, x, new CheckpointRows(tensors));
+    }
+
+    /// <summary>y = x · Wᵀ + b.</summary>
+    /// <param name="path">Name of the product in the graph.</param>
+    /// <param name="x">[B, S, width of the rows].</param>
+    /// <param name="rows">W.</param>
+    /// <param name="bias">b, one for each row; null for none.</param>
+    /// <returns>[B, S, rows].</returns>
+    public Value Linear(string path, Value x, CheckpointRows rows, Value? bias = null)
+    {
         NodeBuilder product = Target.MatrixBits == 0
             ? Multiply(path, x, FloatMatrix($"{path}.weight", rows))
             : Multiply(path, x, QuantizedMatrix.Declare(Graph, path, rows, Target.MatrixBits, Target.BlockSize, Target.Activations));
-        return product.Output(Type);
+        Value y = product.Output(Type);
+        return bias is Value b ? Graph.Node("Add", path, y, b).Output(Type) : y;
     }
 
     /// <summary>A matrix in the type of the activations, as it lies in the checkpoint: [rows, width].</summary>
@@ -77,6 +88,15 @@ internal sealed class ModelGraph
         float[] numbers = new float[tensor.ElementCount];
         tensor.Read(0, numbers);
         return Graph.Weight(key, numbers, type, shape);
+    }
+
+    /// <summary>A vector of the checkpoint with its numbers in another order.</summary>
+    public Value Vector(string key, int[] order)
+    {
+        CheckpointTensor tensor = Weights.Take(key, order.Length);
+        float[] numbers = new float[order.Length];
+        tensor.Read(0, numbers);
+        return Graph.Weight(key, [.. order.Select(i => numbers[i])], Type, order.Length);
     }
 
     /// <summary>The last row of each sequence: [B, S, n] → [B, 1, n].</summary>

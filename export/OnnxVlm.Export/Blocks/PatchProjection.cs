@@ -15,7 +15,10 @@ internal sealed record PatchProjection
     /// <summary>Width of the hidden states.</summary>
     public required int Hidden { get; init; }
 
-    /// <summary>Mean of each channel; the checkpoint normalizes x = (u8/255 − mean) / std.</summary>
+    /// <summary>Factor of a pixel's value before the normalization; 1/255 as a rule.</summary>
+    public double Rescale { get; init; } = 1 / 255.0;
+
+    /// <summary>Mean of each channel; the checkpoint normalizes x = (u8 · rescale − mean) / std.</summary>
     public required double[] Mean { get; init; }
 
     /// <summary>Standard deviation of each channel.</summary>
@@ -37,7 +40,7 @@ internal sealed record PatchProjection
     public int PatchWidth => 3 * PatchSize * PatchSize;
 
     /// <summary>
-    /// W·((u/255 − mean)/std) + b = W'·u + b' with W' = W/(255·std), b' = b − Σ W·mean/std, in float64. Always float32 in the graph: W' is small and u is not,
+    /// W·((u·rescale − mean)/std) + b = W'·u + b' with W' = W·rescale/std, b' = b − Σ W·mean/std, in float64. Always float32 in the graph: W' is small and u is not,
     /// which 16 bits would not survive.
     /// </summary>
     public (Value Weight, Value Bias) Fold(ModelGraph model)
@@ -55,7 +58,7 @@ internal sealed record PatchProjection
                 int channel = ChannelFirst ? i / (PatchSize * PatchSize) : i % 3;
                 ref float element = ref w[(row * PatchWidth) + i];
                 shift += element * Mean[channel] / Std[channel];
-                element = (float)(element / (255 * Std[channel]));
+                element = (float)(element * Rescale / Std[channel]);
             }
 
             b[row] = (float)(b[row] - shift);

@@ -39,6 +39,23 @@ internal sealed class ResidualStream(ModelGraph model, Value start, int width)
         return y;
     }
 
+    /// <summary>y = (stream − mean(stream)) / sqrt(variance(stream) + epsilon) · weight + bias, over the last axis (Ba et al., 2016).</summary>
+    /// <param name="key">The checkpoint's key of the norm, without <c>.weight</c> and <c>.bias</c>.</param>
+    /// <param name="epsilon">Added to the variance.</param>
+    /// <returns>[B, S, H].</returns>
+    public Value LayerNorm(string key, float epsilon)
+    {
+        Value weight = model.Vector($"{key}.weight", model.Type, width), bias = model.Vector($"{key}.bias", model.Type, width);
+        if (_branch is not Value branch)
+            return model.Graph.Node("LayerNormalization", key, _stream, weight, bias).Set("axis", -1).Set("epsilon", epsilon).Output(model.Type);
+
+        NodeBuilder norm = model.Graph.Fused("SkipLayerNormalization", key, _stream, branch, weight, bias).Set("epsilon", epsilon);
+        Value y = norm.Output(model.Type);
+        _stream = norm.Skip(2).Output(model.Type);
+        _branch = null;
+        return y;
+    }
+
     /// <summary>Drops all rows but the last: nothing after the last attention needs them.</summary>
     public void KeepLastToken(string path)
     {

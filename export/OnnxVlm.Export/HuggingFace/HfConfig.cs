@@ -1,4 +1,5 @@
 using System.Text.Json;
+using OnnxVlm.ModelFolder;
 
 namespace OnnxVlm.Export.HuggingFace;
 
@@ -67,6 +68,60 @@ internal sealed class HfConfig
         where T : struct =>
         Find(key) is JsonElement value ? Convert<T>(key, value) : null;
 
+    /// <summary>A text that may be missing or null.</summary>
+    /// <exception cref="ModelLoadException">The value is not a string.</exception>
+    public string? OptionalText(string key) => Find(key) is JsonElement value ? Convert<string>(key, value) : null;
+
+    /// <summary>One number for each colour channel; a single number stands for all three.</summary>
+    /// <exception cref="ModelLoadException">The key is missing, or its value is neither a number nor three of them.</exception>
+    public double[] RequireChannels(string key)
+    {
+        JsonElement value = Find(key) ?? throw new ModelLoadException($"{Path}: {key} is missing; expected a number or three");
+        double[] channels = value.ValueKind == JsonValueKind.Array ? Convert<double[]>(key, value) : [.. Enumerable.Repeat(Convert<double>(key, value), 3)];
+        return channels.Length == 3 ? channels : throw new ModelLoadException($"{Path}: {key}: expected one number or three, found {channels.Length}");
+    }
+
+    /// <summary>A size that must be there: a positive whole number for both sides, or an object with <c>height</c> and <c>width</c>.</summary>
+    /// <exception cref="ModelLoadException">The key is missing, or its value is neither.</exception>
+    public (int Height, int Width) RequireSize(string key)
+    {
+        if (Find(key) is not { ValueKind: JsonValueKind.Object } value)
+            return (RequireCount(key), RequireCount(key));
+        HfConfig size = new($"{Path}: {key}", value.EnumerateObject().ToDictionary(entry => entry.Name, entry => entry.Value.Clone(), StringComparer.Ordinal));
+        (int Height, int Width) sides = (size.RequireCount("height"), size.RequireCount("width"));
+        size.RefuseUnread(key);
+        return sides;
+    }
+
+    /// <summary>
+    /// Puts the keys of a nested object in the place of the object; where both have a key, the nested one wins, as it does in transformers. Without the object nothing happens.
+    /// </summary>
+    /// <exception cref="ModelLoadException">The value is not an object.</exception>
+    public void Flatten(string section)
+    {
+        if (Find(section) is not JsonElement nested)
+            return;
+        if (nested.ValueKind != JsonValueKind.Object)
+            throw new ModelLoadException($"{Path}: {section}: expected an object, found {nested.ValueKind}");
+        foreach (JsonProperty entry in nested.EnumerateObject())
+            _values[entry.Name] = entry.Value.Clone();
+    }
+
+    /// <summary>A token id that may be missing or null.</summary>
+    /// <exception cref="ModelLoadException">The value is not below <paramref name="vocabulary"/>.</exception>
+    public int? OptionalTokenId(string key, int vocabulary) => Optional<int>(key) is not int id ? null
+        : id >= 0 && id < vocabulary ? id
+        : throw new ModelLoadException($"{Path}: {key}: expected a token id below vocab_size ({vocabulary}), found {id}");
+
+    /// <summary>A resampling filter in Pillow's numbers.</summary>
+    /// <exception cref="UnsupportedModelException">The filter is neither bilinear (2) nor bicubic (3).</exception>
+    public ResizeFilter RequireFilter(string key) => Require<int>(key) switch
+    {
+        2 => ResizeFilter.Bilinear,
+        3 => ResizeFilter.Bicubic,
+        int found => throw new UnsupportedModelException($"{Path}: {key}: only 2 (bilinear) and 3 (bicubic) are implemented, found {found}"),
+    };
+
     /// <summary>A number or an array of numbers; empty when the key is missing or null.</summary>
     /// <exception cref="ModelLoadException">The value has another type.</exception>
     public int[] OneOrMore(string key) => Find(key) is not JsonElement value ? []
@@ -83,6 +138,15 @@ internal sealed class HfConfig
             throw new UnsupportedModelException($"{Path}: {key}: only {expected} is implemented, found {found}");
     }
 
+    /// <summary>A value that may be missing, and must be this one otherwise.</summary>
+    /// <exception cref="UnsupportedModelException">The value is another.</exception>
+    public void ExpectIfPresent<T>(string key, T expected)
+        where T : notnull
+    {
+        if (Find(key) is not null)
+            Expect(key, expected);
+    }
+
     /// <summary>Marks keys that do not change the model (provenance, training) as read.</summary>
     public void Ignore(params ReadOnlySpan<string> keys)
     {
@@ -93,11 +157,11 @@ internal sealed class HfConfig
     /// <summary>Whether the key is there and not null. Does not count as reading it.</summary>
     public bool Has(string key) => _values.TryGetValue(key, out JsonElement value) && value.ValueKind != JsonValueKind.Null;
 
-    /// <summary>Throws when the file has keys that were never asked for.</summary>
+    /// <summary>Throws when the file has keys that were never asked for; a null says nothing and is no such key.</summary>
     /// <exception cref="UnsupportedModelException">There are such keys; the message names them.</exception>
     public void RefuseUnread(string architecture)
     {
-        string[] unread = [.. _values.Keys.Where(key => !_read.Contains(key)).Order(StringComparer.Ordinal)];
+        string[] unread = [.. _values.Keys.Where(key => Has(key) && !_read.Contains(key)).Order(StringComparer.Ordinal)];
         if (unread.Length > 0)
             throw new UnsupportedModelException($"{Path}: {string.Join(", ", unread)}: not implemented for {architecture}; remove it only if it has no effect");
     }

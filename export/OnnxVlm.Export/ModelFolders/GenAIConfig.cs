@@ -38,7 +38,7 @@ internal static class GenAIConfig
 
         json.WriteStartObject("decoder");
         json.WriteString("filename", GraphBuilder.ModelFile);
-        json.WriteNumber("head_size", model.Attention.HeadSize);
+        json.WriteNumber("head_size", model.Attention.StoredHeadSize);
         json.WriteNumber("hidden_size", model.Attention.Hidden);
         json.WriteNumber("num_attention_heads", model.Attention.Heads);
         json.WriteNumber("num_hidden_layers", model.Layers);

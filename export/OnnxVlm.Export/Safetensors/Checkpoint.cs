@@ -66,6 +66,24 @@ internal sealed class Checkpoint : IDisposable
         return tensor;
     }
 
+    /// <summary>What stands before a tensor's own name: conversions of the same model differ in it.</summary>
+    /// <param name="name">The end of the tensor's name, whole parts: <c>embed_tokens.weight</c> is not the end of <c>vision_embed_tokens.weight</c>.</param>
+    /// <returns>The beginning, empty or ending in a dot.</returns>
+    /// <exception cref="ModelLoadException">No tensor ends so, or several do.</exception>
+    public string PrefixOf(string name)
+    {
+        string[] found = [.. _tensors.Keys.Where(key => key.EndsWith(name, StringComparison.Ordinal)).Select(key => key[..^name.Length]).Where(prefix => prefix is "" or [.., '.'])];
+        return found switch
+        {
+            [string prefix] => prefix,
+            [] => throw new ModelLoadException($"{_folder}: tensor {name} is missing, under any prefix; download the checkpoint again, with its own config.json"),
+            _ => throw new ModelLoadException($"{_folder}: expected one tensor {name}, found {string.Join(", ", found.Select(prefix => prefix + name).Order(StringComparer.Ordinal))}"),
+        };
+    }
+
+    /// <summary>Marks tensors as used that only repeat what config.json says.</summary>
+    public void Ignore(string nameEnd) => _used.UnionWith(_tensors.Keys.Where(key => key.EndsWith(nameEnd, StringComparison.Ordinal)));
+
     /// <summary>Throws when the checkpoint has tensors that the architecture did not use.</summary>
     /// <exception cref="ModelLoadException">There are such tensors; the message names the first few.</exception>
     public void RefuseUnused(string architecture)

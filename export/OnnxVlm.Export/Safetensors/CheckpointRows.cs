@@ -1,9 +1,13 @@
 namespace OnnxVlm.Export.Safetensors;
 
-/// <summary>Matrices of the checkpoint stacked into one: rows of the first, then rows of the second. Packs Q, K and V, or gate and up.</summary>
+/// <summary>
+/// Matrices of the checkpoint stacked into one: rows of the first, then rows of the second. Packs Q, K and V, or gate and up. The rows can be given another
+/// order: a matrix that holds Q, K and V head by head becomes one with all of Q first.
+/// </summary>
 internal sealed class CheckpointRows
 {
     private readonly CheckpointTensor[] _parts;
+    private readonly int[]? _order;
 
     /// <summary>Stacks matrices of the same width.</summary>
     public CheckpointRows(params ReadOnlySpan<CheckpointTensor> parts)
@@ -18,6 +22,16 @@ internal sealed class CheckpointRows
         }
     }
 
+    /// <summary>One matrix with its rows in another order.</summary>
+    /// <param name="matrix">The matrix.</param>
+    /// <param name="order">For each row of the result, the row of the matrix.</param>
+    public CheckpointRows(CheckpointTensor matrix, int[] order)
+        : this(matrix)
+    {
+        _order = order;
+        Count = order.Length;
+    }
+
     /// <summary>Rows of all parts.</summary>
     public long Count { get; }
 
@@ -26,6 +40,27 @@ internal sealed class CheckpointRows
 
     /// <summary>Reads whole rows as 32-bit floats.</summary>
     public void Read(long firstRow, Span<float> destination)
+    {
+        if (_order is null)
+        {
+            ReadStacked(firstRow, destination);
+            return;
+        }
+
+        int row = (int)firstRow;
+        while (!destination.IsEmpty)
+        {
+            // Neighbours in the checkpoint are read together.
+            int run = 1, most = destination.Length / Width;
+            while (run < most && _order[row + run] == _order[row] + run)
+                run++;
+            ReadStacked(_order[row], destination[..(run * Width)]);
+            destination = destination[(run * Width)..];
+            row += run;
+        }
+    }
+
+    private void ReadStacked(long firstRow, Span<float> destination)
     {
         long row = firstRow;
         foreach (CheckpointTensor part in _parts)

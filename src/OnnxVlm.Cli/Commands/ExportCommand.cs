@@ -61,6 +61,8 @@ internal static class ExportCommand
             }
             PlainTable.Write(table);
         }
+        if (!report.HasTokenizer)
+            Console.Error.WriteLine("note: the checkpoint has no tokenizer.json; the folder can be verified, and cannot be prompted");
         Console.Out.WriteLine(string.Create(CultureInfo.InvariantCulture,
             $"{report.Architecture}, {report.Parameters / 1e6:F1} million parameters, {report.SizeBytes / 1e6:F1} MB in {report.Elapsed.TotalSeconds:F1} s: {report.OutputFolder}"));
     }

@@ -1,4 +1,5 @@
 using System.CommandLine;
+using OnnxVlm.Imaging;
 using OnnxVlm.Runtime;
 
 namespace OnnxVlm.Cli.Commands;
@@ -20,7 +21,8 @@ internal static class SharedOptions
     /// <summary>Loads a model with the best image decoder that this build has.</summary>
     /// <param name="folder">The model folder.</param>
     /// <param name="device">The value of <c>--device</c>.</param>
-    public static VlmModel LoadModel(DirectoryInfo folder, string device) => VlmModel.Load(folder.FullName, new VlmOptions
+    /// <param name="limits">Limits on images; null for the defaults.</param>
+    public static VlmModel LoadModel(DirectoryInfo folder, string device, ImageLimits? limits = null) => VlmModel.Load(folder.FullName, new VlmOptions
     {
         Device = device switch
         {
@@ -29,6 +31,7 @@ internal static class SharedOptions
             "cpu" => Runtime.Device.Cpu,
             _ => Runtime.Device.Auto,
         },
+        ImageLimits = limits ?? new ImageLimits(),
 #if IMAGESHARP
         ImageDecoder = new ImageSharp.ImageSharpDecoder(),
 #endif

@@ -1,6 +1,7 @@
 using System.CommandLine;
 using System.Globalization;
 using OnnxVlm.Cli.Verification;
+using OnnxVlm.Imaging;
 
 namespace OnnxVlm.Cli.Commands;
 
@@ -17,12 +18,30 @@ internal static class VerifyCommand
         command.SetWork((result, _) =>
         {
             IReadOnlyList<string> folders = ReferenceCase.FoldersOf(result.GetValue(goldens)!.FullName);
-            using VlmModel loaded = SharedOptions.LoadModel(result.GetValue(model)!, result.GetValue(device)!);
-            int passed = folders.Count(folder => Check(loaded, folder, result.GetValue(tolerance)));
-            Console.Out.WriteLine($"{passed} of {folders.Count} cases pass");
-            return Task.FromResult(passed == folders.Count ? ExitCode.Done : ExitCode.Failed);
+            // References are made of images that a service would refuse, one pixel high for example.
+            ImageLimits limits = new() { MinSidePx = 1, MaxAspectRatio = 65535 };
+            using VlmModel loaded = SharedOptions.LoadModel(result.GetValue(model)!, result.GetValue(device)!, limits);
+            IReadOnlyList<string> images = PreprocessingCase.FoldersOf(result.GetValue(goldens)!.FullName);
+            int passed = folders.Count(folder => Check(loaded, folder, result.GetValue(tolerance))) + images.Count(folder => CheckPreprocessing(loaded, folder));
+            Console.Out.WriteLine($"{passed} of {folders.Count + images.Count} cases pass");
+            return Task.FromResult(passed == folders.Count + images.Count ? ExitCode.Done : ExitCode.Failed);
         });
         return command;
+    }
+
+    private static bool CheckPreprocessing(VlmModel model, string folder)
+    {
+        string name = $"preprocess/{Path.GetFileName(folder)}";
+        try
+        {
+            Console.Out.WriteLine($"pass  {name}: {PreprocessingCase.Compare(folder, model)}");
+            return true;
+        }
+        catch (VlmException e)
+        {
+            Console.Out.WriteLine($"MISS  {name}: {e.Message}");
+            return false;
+        }
     }
 
     private static bool Check(VlmModel model, string folder, double tolerance)

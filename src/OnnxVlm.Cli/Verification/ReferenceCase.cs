@@ -71,8 +71,10 @@ internal sealed class ReferenceCase
         for (int k = 0; File.Exists(Path.Combine(folder, $"image_{k}.png")); k++)
         {
             PatchGrid image = model.ImagePreprocessor.Process(File.ReadAllBytes(Path.Combine(folder, $"image_{k}.png")));
-            PromptSegment run = ImageRun.Create(tokens, image);
             int first = Array.IndexOf(ids, tokens.Placeholder, start);
+            // A folder without a tokenizer may not know the row-end token; the reference shows it.
+            int next = first + image.Columns;
+            PromptSegment run = ImageRun.Create(tokens.RowEnd is null && first >= 0 && image.Rows > 1 && next < ids.Length && ids[next] != tokens.Placeholder ? tokens with { RowEnd = ids[next] } : tokens, image);
             if (first < 0 || !ids.AsSpan(first).StartsWith(run.TokenIds.Span))
                 throw new VlmException($"image {k} is {image.Rows} rows of {image.Columns} patches here, which is not what input_ids has");
             if (first > start)

@@ -22,8 +22,10 @@ public sealed record ModelManifest
     public static IReadOnlyList<string> Precisions { get; } = ["fp32", "fp16", "int8", "int4"];
 
     /// <summary>Files a model folder cannot do without.</summary>
-    public static IReadOnlyList<string> RequiredFiles { get; } =
-        ["model.onnx", "model.onnx.data", "genai_config.json", "tokenizer.json", "tokenizer_config.json"];
+    public static IReadOnlyList<string> RequiredFiles { get; } = ["model.onnx", "model.onnx.data", "genai_config.json"];
+
+    /// <summary>The tokenizer's files: both are there, or neither in a folder that was exported from bare weights.</summary>
+    public static IReadOnlyList<string> TokenizerFiles { get; } = ["tokenizer.json", "tokenizer_config.json"];
 
     private const long MaxManifestBytes = 1 << 20;
 
@@ -66,6 +68,10 @@ public sealed record ModelManifest
 
     /// <summary>File name to SHA-256 in lower-case hexadecimal: each file of the folder but this one, README.md, LICENSE and what is in folders.</summary>
     public required IReadOnlyDictionary<string, string> Files { get; init; }
+
+    /// <summary>Whether the folder has a tokenizer. Without one the model takes token ids only.</summary>
+    [JsonIgnore]
+    public bool HasTokenizer => Files.ContainsKey(TokenizerFiles[0]);
 
     /// <summary>Reads and checks <c>onnxvlm.json</c>. The other files are not opened: see <see cref="VerifyFiles"/>.</summary>
     /// <param name="folder">The model folder.</param>
@@ -200,7 +206,7 @@ public sealed record ModelManifest
                 throw new ArgumentException($"files.{name}: expected 64 lower-case hexadecimal digits, found \"{hash}\"; export the model again");
         }
 
-        foreach (string name in RequiredFiles)
+        foreach (string name in TokenizerFiles.Any(Files.ContainsKey) ? RequiredFiles.Concat(TokenizerFiles) : RequiredFiles)
         {
             if (!Files.ContainsKey(name))
                 throw new ArgumentException($"files: expected an entry for {name}, found none; export the model again");

@@ -23,6 +23,9 @@ public sealed class Vocabulary
         SpecialTokens = [.. special.Keys.OrderByDescending(text => text.Length).ThenBy(text => text, StringComparer.Ordinal)];
     }
 
+    /// <summary>The vocabulary of a model folder without a tokenizer: no token has a text.</summary>
+    internal static Vocabulary None { get; } = new([], []);
+
     /// <summary>One more than the largest id.</summary>
     public int Size => _bytes.Length;
 
@@ -68,7 +71,11 @@ public sealed class Vocabulary
 
     private static Vocabulary Read(JsonElement root)
     {
-        Dictionary<string, int> vocabulary = root.GetProperty("model").GetProperty("vocab").EnumerateObject().ToDictionary(p => p.Name, p => p.Value.GetInt32());
+        // Unigram vocabularies are lists of [token, score].
+        JsonElement entries = root.GetProperty("model").GetProperty("vocab");
+        Dictionary<string, int> vocabulary = entries.ValueKind == JsonValueKind.Array
+            ? entries.EnumerateArray().Index().ToDictionary(entry => entry.Item[0].GetString()!, entry => entry.Index)
+            : entries.EnumerateObject().ToDictionary(p => p.Name, p => p.Value.GetInt32());
         JsonElement[] added = root.TryGetProperty("added_tokens", out JsonElement list) && list.ValueKind == JsonValueKind.Array ? [.. list.EnumerateArray()] : [];
         int size = 1 + vocabulary.Values.Concat(added.Select(token => token.GetProperty("id").GetInt32())).Max();
 

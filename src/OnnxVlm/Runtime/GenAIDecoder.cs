@@ -17,13 +17,14 @@ internal sealed class GenAIDecoder : IDecoder
         CacheBytesPerToken = cacheBytesPerToken;
         Manifest = manifest;
         Device = device;
-        Tokenizer = new GenAITokenizer(model);
+        Tokenizer = manifest.HasTokenizer ? new GenAITokenizer(model) : null;
         NativeOwner.Created();
     }
 
     public ModelManifest Manifest { get; }
 
-    public GenAITokenizer Tokenizer { get; }
+    /// <summary>The tokenizer; null where the folder has none.</summary>
+    public GenAITokenizer? Tokenizer { get; }
 
     public Device Device { get; }
 
@@ -75,7 +76,7 @@ internal sealed class GenAIDecoder : IDecoder
         if (_disposed)
             return;
         _disposed = true;
-        Tokenizer.Dispose();
+        Tokenizer?.Dispose();
         _model.Dispose();
         NativeOwner.Disposed();
     }

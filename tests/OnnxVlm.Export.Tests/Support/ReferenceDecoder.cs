@@ -6,23 +6,19 @@ namespace OnnxVlm.Export.Tests.Support;
 /// The mathematics of unified_decoder as plain loops in float64, from the description of the checkpoint format. Shares no code with the exporter: it reads
 /// config.json, preprocessor_config.json and the safetensors files by itself. No cache: every call is one pass over the whole sequence.
 /// </summary>
-internal sealed class ReferenceDecoder
+internal sealed class ReferenceDecoder : ReferenceTensors
 {
     private readonly JsonElement _config;
     private readonly double[] _mean, _std;
 
     public ReferenceDecoder(string folder)
+        : base(folder)
     {
         _config = Json(Path.Combine(folder, "config.json"));
         JsonElement images = Json(Path.Combine(folder, "preprocessor_config.json"));
         _mean = [.. images.GetProperty("image_mean").EnumerateArray().Select(number => number.GetDouble())];
         _std = [.. images.GetProperty("image_std").EnumerateArray().Select(number => number.GetDouble())];
-        foreach (string file in Directory.GetFiles(folder, "*.safetensors"))
-            ReadTensors(file);
     }
-
-    /// <summary>The weights by name, row-major; a test may replace one.</summary>
-    public Dictionary<string, double[]> Weights { get; } = [];
 
     private int Hidden => Number("hidden_size");
 
@@ -137,44 +133,7 @@ internal sealed class ReferenceDecoder
         return [.. x.Select((number, i) => number / root * Weights[key][i])];
     }
 
-    private double[] Times(double[] x, string key)
-    {
-        double[] weights = Weights[key], y = new double[weights.Length / x.Length];
-        for (int row = 0; row < y.Length; row++)
-        {
-            for (int i = 0; i < x.Length; i++)
-                y[row] += weights[(row * x.Length) + i] * x[i];
-        }
-
-        return y;
-    }
-
     private double[] Row(string key, int row) => Weights[key][(row * Hidden)..((row + 1) * Hidden)];
 
-    private static double[] Sum(double[] a, double[] b) => [.. a.Zip(b, (x, y) => x + y)];
-
     private int Number(string key) => _config.GetProperty(key).GetInt32();
-
-    private static JsonElement Json(string path)
-    {
-        using var document = JsonDocument.Parse(File.ReadAllBytes(path));
-        return document.RootElement.Clone();
-    }
-
-    private void ReadTensors(string path)
-    {
-        byte[] file = File.ReadAllBytes(path);
-        int start = 8 + (int)BitConverter.ToInt64(file);
-        using var header = JsonDocument.Parse(file.AsMemory(8, start - 8));
-        foreach (JsonProperty entry in header.RootElement.EnumerateObject().Where(entry => entry.Name != "__metadata__"))
-        {
-            int begin = start + entry.Value.GetProperty("data_offsets")[0].GetInt32(), end = start + entry.Value.GetProperty("data_offsets")[1].GetInt32();
-            Weights[entry.Name] = entry.Value.GetProperty("dtype").GetString() switch
-            {
-                "F32" => [.. Enumerable.Range(0, (end - begin) / 4).Select(i => (double)BitConverter.ToSingle(file, begin + (4 * i)))],
-                "F16" => [.. Enumerable.Range(0, (end - begin) / 2).Select(i => (double)BitConverter.ToHalf(file, begin + (2 * i)))],
-                _ => [.. Enumerable.Range(0, (end - begin) / 2).Select(i => (double)BitConverter.Int32BitsToSingle(BitConverter.ToUInt16(file, begin + (2 * i)) << 16))],
-            };
-        }
-    }
 }

@@ -40,6 +40,15 @@ internal sealed class VocabularyTests
     }
 
     [Test]
+    public void BytesOf_Unigram_IdsAreThePlacesInTheList()
+    {
+        Vocabulary vocabulary = TestVocabulary.Load(new { model = new { type = "Unigram", vocab = new object[] { new object[] { "<unk>", 0.0 }, new object[] { "▁a", -1.5 }, new object[] { "<0x04>", -2.0 } } } });
+
+        Assert.That(Encoding.UTF8.GetString(vocabulary.BytesOf(1).Span), Is.EqualTo(" a"));
+        Assert.That(vocabulary.BytesOf(2).ToArray(), Is.EqualTo(new byte[] { 4 }));
+    }
+
+    [Test]
     public void Load_NotATokenizer_ThrowsWithTheFile()
     {
         string path = Path.GetTempFileName();

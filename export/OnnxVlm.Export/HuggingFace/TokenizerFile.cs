@@ -1,0 +1,112 @@
+using System.Text.Encodings.Web;
+using System.Text.Json;
+using System.Text.Json.Nodes;
+using OnnxVlm.Export.Architectures;
+
+namespace OnnxVlm.Export.HuggingFace;
+
+/// <summary>The tokenizer of a checkpoint: <c>tokenizer.json</c> with <c>tokenizer_config.json</c>. It is copied, not interpreted; only ids of tokens are looked up.</summary>
+internal sealed class TokenizerFile
+{
+    private const string Tokenizer = "tokenizer.json";
+    private const string Settings = "tokenizer_config.json";
+    private static readonly string[] Optional = ["special_tokens_map.json", "added_tokens.json"];
+
+    private static readonly JsonSerializerOptions Json = new() { Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping, WriteIndented = true, NewLine = "\n" };
+
+    private readonly string _folder;
+    private readonly JsonObject _tokenizer;
+    private readonly JsonObject _settings;
+
+    private TokenizerFile(string folder, JsonObject tokenizer, JsonObject settings)
+    {
+        _folder = folder;
+        _tokenizer = tokenizer;
+        _settings = settings;
+    }
+
+    /// <summary>Reads the tokenizer of a checkpoint folder.</summary>
+    /// <returns>The tokenizer, or null where the folder has neither file: bare weights.</returns>
+    /// <exception cref="ModelLoadException">One of the two files is missing, or a file is not a JSON object.</exception>
+    public static TokenizerFile? Load(string folder)
+    {
+        if (!File.Exists(Path.Combine(folder, Tokenizer)) && !File.Exists(Path.Combine(folder, Settings)))
+            return null;
+        return new TokenizerFile(folder, Read(folder, Tokenizer), Read(folder, Settings));
+    }
+
+    /// <summary>The id of a token, of the vocabulary or added to it.</summary>
+    /// <param name="text">The token as it is spelled in the file.</param>
+    /// <returns>The id, or null where there is no such token.</returns>
+    public int? Find(string text)
+    {
+        try
+        {
+            foreach (JsonNode? added in _tokenizer["added_tokens"]?.AsArray() ?? [])
+            {
+                if ((string?)added?["content"] == text)
+                    return (int)added!["id"]!;
+            }
+
+            // Unigram vocabularies are lists of [token, score]; the id is the place in the list.
+            return _tokenizer["model"]?["vocab"] switch
+            {
+                JsonObject vocabulary => (int?)vocabulary[text],
+                JsonArray list => list.Index().Where(entry => (string?)entry.Item?[0] == text).Select(entry => (int?)entry.Index).FirstOrDefault(),
+                _ => null,
+            };
+        }
+        catch (Exception exception) when (exception is InvalidOperationException or FormatException)
+        {
+            throw new ModelLoadException($"{Path.Combine(_folder, Tokenizer)}: expected added_tokens and model.vocab ({exception.Message}); download the checkpoint again", exception);
+        }
+    }
+
+    /// <summary>Writes the files of the tokenizer into a model folder, byte for byte; only where there is no chat template the architecture's form of a prompt is added.</summary>
+    public void Write(string folder, PromptForm? form)
+    {
+        foreach (string name in Optional.Where(name => File.Exists(Path.Combine(_folder, name))))
+            File.Copy(Path.Combine(_folder, name), Path.Combine(folder, name));
+        if (form is null || _settings["chat_template"] is not null)
+        {
+            File.Copy(Path.Combine(_folder, Tokenizer), Path.Combine(folder, Tokenizer));
+            File.Copy(Path.Combine(_folder, Settings), Path.Combine(folder, Settings));
+            return;
+        }
+
+        JsonObject settings = _settings.DeepClone().AsObject(), tokenizer = _tokenizer.DeepClone().AsObject();
+        settings["chat_template"] = form.ChatTemplate;
+
+        // The template says where a sequence begins and ends.
+        settings["add_bos_token"] = false;
+        settings["add_eos_token"] = false;
+        JsonArray added = tokenizer["added_tokens"]?.AsArray() ?? [];
+        tokenizer["added_tokens"] = added;
+        foreach (string token in form.Tokens.Where(token => Find(token) is not null && added.All(entry => (string?)entry?["content"] != token)))
+        {
+            added.Add(new JsonObject
+            {
+                ["id"] = Find(token), ["content"] = token, ["single_word"] = false, ["lstrip"] = false, ["rstrip"] = false, ["normalized"] = false, ["special"] = true,
+            });
+        }
+
+        File.WriteAllText(Path.Combine(folder, Settings), settings.ToJsonString(Json) + "\n");
+        File.WriteAllText(Path.Combine(folder, Tokenizer), tokenizer.ToJsonString(Json) + "\n");
+    }
+
+    private static JsonObject Read(string folder, string name)
+    {
+        string path = Path.Combine(folder, name);
+        if (!File.Exists(path))
+            throw new ModelLoadException($"{path}: missing; give the folder of a complete Hugging Face checkpoint");
+        try
+        {
+            using FileStream file = File.OpenRead(path);
+            return JsonNode.Parse(file) as JsonObject ?? throw new ModelLoadException($"{path}: expected a JSON object; download the checkpoint again");
+        }
+        catch (JsonException exception)
+        {
+            throw new ModelLoadException($"{path}: not valid JSON ({exception.Message.Split('\n')[0]}); download the checkpoint again", exception);
+        }
+    }
+}

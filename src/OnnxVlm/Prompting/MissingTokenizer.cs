@@ -1,0 +1,12 @@
+namespace OnnxVlm.Prompting;
+
+/// <summary>Stands in for the tokenizer of a model folder that has none, and says so when it is asked.</summary>
+internal sealed class MissingTokenizer : ITokenizer, IChatTemplate
+{
+    public int[] Encode(string text) => throw Missing();
+
+    public string Render(IReadOnlyList<TemplateMessage> messages) => throw Missing();
+
+    private static ModelLoadException Missing() =>
+        new("The model folder has no tokenizer, so it takes token ids only; put tokenizer.json and tokenizer_config.json beside the checkpoint and export it again.");
+}

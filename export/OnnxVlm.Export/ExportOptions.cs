@@ -1,3 +1,5 @@
+using OnnxVlm.Runtime;
+
 namespace OnnxVlm.Export;
 
 /// <summary>What to export, where to and how. Immutable; each value is checked when it is set.</summary>
@@ -28,6 +30,39 @@ public sealed record ExportOptions
         get;
         init => field = value is 32 or 64 or 128 ? value : throw new ArgumentOutOfRangeException(nameof(BlockSize), value, "expected 32, 64 or 128");
     } = 32;
+
+    /// <summary>
+    /// Whether int4 and int8 matrices have a zero point for each block beside its scale: half a byte more a block, and less error where weights are not centred. Default false.
+    /// </summary>
+    public bool Asymmetric { get; init; }
+
+    /// <summary>
+    /// Storage of the head, which is read whole for every token. Default null: 8 bits under int8 and int4, else as <see cref="Precision"/>. <see cref="Precision.Fp16"/> is not
+    /// for it: floats have the type of the activations.
+    /// </summary>
+    /// <exception cref="ArgumentOutOfRangeException">The value is Fp16, or not a member of the enumeration.</exception>
+    public Precision? Head
+    {
+        get;
+        init => field = value is null or Precision.Fp32 or Precision.Int8 or Precision.Int4 ? value : throw new ArgumentOutOfRangeException(nameof(Head), value, "expected Fp32, Int8 or Int4");
+    }
+
+    /// <summary>
+    /// The device the graph is written for. Default <see cref="Device.Cpu"/>: 32-bit activations, 8-bit products. <see cref="Device.Cuda"/>: 16-bit activations.
+    /// <see cref="Device.DirectMl"/>: also separate matrices and rotations of q, k and v. A folder runs on other devices too, and slower there.
+    /// </summary>
+    /// <exception cref="ArgumentOutOfRangeException">The value is <see cref="Device.Auto"/>, or not a member of the enumeration.</exception>
+    public Device Device
+    {
+        get;
+        init => field = value is Device.Cpu or Device.Cuda or Device.DirectMl ? value : throw new ArgumentOutOfRangeException(nameof(Device), value, "expected Cpu, Cuda or DirectMl");
+    } = Device.Cpu;
+
+    /// <summary>
+    /// Seed of random weights in place of the checkpoint's: <see cref="CheckpointFolder"/> needs config.json and preprocessor_config.json only then, and tokenizer_config.json
+    /// for a tokenizer of bytes; see <see cref="Exporter.ShippedConfigs"/>. Default null: the checkpoint's weights.
+    /// </summary>
+    public int? RandomSeed { get; init; }
 
     /// <summary>Replaces the files of an earlier export in <see cref="OutputFolder"/>; other files and folders there are left alone. Default false.</summary>
     public bool Overwrite { get; init; }

@@ -1,22 +1,43 @@
 using OnnxVlm.Export.Onnx;
+using OnnxVlm.Runtime;
 
 namespace OnnxVlm.Export;
 
-/// <summary>How a precision is expressed in the graph.</summary>
-/// <param name="Activations">Element type of the hidden states and of the key/value cache.</param>
+/// <summary>How a precision is expressed in the graph of a device.</summary>
+/// <param name="Device">The device the graph is for.</param>
+/// <param name="Activations">Element type of the hidden states, of the key/value cache and of the scales.</param>
 /// <param name="MatrixBits">Bits of the layers' matrices: 4, 8, or 0 for floats of the type of the activations.</param>
-/// <param name="EmbeddingBits">Bits of the embedding and of the head: 8, or 0 for floats.</param>
+/// <param name="EmbeddingBits">Bits of the embedding: 8, 4, or 0 for floats.</param>
+/// <param name="HeadBits">Bits of the head: 8, 4, or 0 for floats.</param>
 /// <param name="BlockSize">Weights that share a scale.</param>
+/// <param name="Asymmetric">Whether matrices have zero points.</param>
 /// <param name="AccuracyLevel">MatMulNBits' accuracy_level: 4 multiplies 8-bit activations (fast on CPUs), 0 computes with the activations as they are.</param>
-internal sealed record ExportTarget(ElementType Activations, int MatrixBits, int EmbeddingBits, int BlockSize, int AccuracyLevel)
+internal sealed record ExportTarget(
+    Device Device, ElementType Activations, int MatrixBits, int EmbeddingBits, int HeadBits, int BlockSize, bool Asymmetric, int AccuracyLevel)
 {
-    private const int FastOnCpu = 4;
+    /// <summary>DirectML has neither packed q, k, v in its attention nor the rotation inside it.</summary>
+    public bool SeparateQueryKeyValue => Device == Device.DirectMl;
 
-    public static ExportTarget For(ExportOptions options) => options.Precision switch
+    public static ExportTarget For(ExportOptions options)
     {
-        Precision.Fp32 => new ExportTarget(ElementType.Float32, MatrixBits: 0, EmbeddingBits: 0, options.BlockSize, FastOnCpu),
-        Precision.Fp16 => new ExportTarget(ElementType.Float16, MatrixBits: 0, EmbeddingBits: 0, options.BlockSize, FastOnCpu),
-        Precision.Int8 => new ExportTarget(ElementType.Float32, MatrixBits: 8, EmbeddingBits: 8, options.BlockSize, FastOnCpu),
-        _ => new ExportTarget(ElementType.Float32, MatrixBits: 4, EmbeddingBits: 8, options.BlockSize, FastOnCpu),
+        bool cpu = options.Device == Device.Cpu;
+        int bits = Bits(options.Precision), head = options.Head is Precision chosen ? Bits(chosen) : bits == 0 ? 0 : 8;
+        ElementType activations = options.Precision switch
+        {
+            Precision.Fp32 => ElementType.Float32,
+            Precision.Fp16 => ElementType.Float16,
+            _ => cpu ? ElementType.Float32 : ElementType.Float16,
+        };
+
+        // DirectML does not gather from quantized rows; 8 bits are enough for an embedding, of which a token reads one row.
+        int embedding = bits == 0 || options.Device == Device.DirectMl ? 0 : 8;
+        return new ExportTarget(options.Device, activations, bits, embedding, head, options.BlockSize, options.Asymmetric, AccuracyLevel: cpu ? 4 : 0);
+    }
+
+    private static int Bits(Precision precision) => precision switch
+    {
+        Precision.Int8 => 8,
+        Precision.Int4 => 4,
+        _ => 0,
     };
 }

@@ -8,6 +8,7 @@ using OnnxVlm.Export.Onnx;
 using OnnxVlm.Export.Quantization;
 using OnnxVlm.Export.Safetensors;
 using OnnxVlm.ModelFolder;
+using OnnxVlm.Runtime;
 
 namespace OnnxVlm.Export;
 
@@ -23,6 +24,15 @@ public static class Exporter
 
     /// <summary>The <c>model_type</c> values that can be exported.</summary>
     public static IReadOnlyCollection<string> Architectures => Builders.Keys;
+
+    /// <summary>
+    /// Configurations of full-size models that come with this library, by name: folders for <see cref="ExportOptions.CheckpointFolder"/> with
+    /// <see cref="ExportOptions.RandomSeed"/> set.
+    /// </summary>
+    public static IReadOnlyDictionary<string, string> ShippedConfigs { get; } =
+        (Directory.Exists(ConfigFolder) ? Directory.GetDirectories(ConfigFolder) : []).ToDictionary(path => Path.GetFileName(path), path => path, StringComparer.Ordinal);
+
+    private static string ConfigFolder => Path.Combine(AppContext.BaseDirectory, "Configs");
 
     /// <summary>
     /// Exports a checkpoint. The graph is built first, and everything that can be wrong with a checkpoint's form is found then; the weights are streamed after
@@ -44,10 +54,10 @@ public static class Exporter
         cancellationToken.ThrowIfCancellationRequested();
         HfConfig config = HfConfig.Load(options.CheckpointFolder, "config.json");
         string architecture = RefuseUnknownArchitecture(config);
-        var tokenizer = TokenizerFile.Load(options.CheckpointFolder);
+        TokenizerFile? tokenizer = options.RandomSeed is null ? TokenizerFile.Load(options.CheckpointFolder) : TokenizerFile.LoadOrGenerate(options.CheckpointFolder);
 
         HfConfig images = HfConfig.Load(options.CheckpointFolder, "preprocessor_config.json");
-        using Checkpoint weights = Checkpoint.Open(options.CheckpointFolder);
+        using TensorStore weights = options.RandomSeed is int seed ? new RandomTensors(seed) : Checkpoint.Open(options.CheckpointFolder);
         ModelGraph graph = new(weights, target);
         ModelDescription model = Builders[architecture](graph, config, images, tokenizer);
         config.RefuseUnread(architecture);
@@ -96,7 +106,8 @@ public static class Exporter
         {
             FormatVersion = ModelManifest.CurrentFormatVersion,
             Architecture = model.Architecture,
-            Source = CheckpointSource.Identify(options.CheckpointFolder, options.SourceName, graph.Weights.Paths, cancellationToken),
+            Device = options.Device == Device.Cpu ? null : options.Device.ToString().ToLowerInvariant(),
+            Source = options.RandomSeed is int seed ? new ModelSource { Name = $"random weights for {Path.GetFileName(Path.TrimEndingDirectorySeparator(options.CheckpointFolder))}", Revision = $"seed {seed}" } : CheckpointSource.Identify(options.CheckpointFolder, options.SourceName, graph.Weights.Paths, cancellationToken),
             Precision = ModelManifest.Precisions[(int)options.Precision],
             ContextLength = model.ContextLength,
             VocabularySize = model.Vocabulary,

@@ -20,7 +20,7 @@ internal static class Fuyu
 
     // An image's rows, <s>, the text, and the mark after which the answer begins; <s> is the image's end token.
     private static readonly PromptForm Prompt = new(
-        "{% for message in messages %}{{ message['content'] }}{% if message['role'] == 'user' %}<0x04>{% endif %}{% endfor %}", "<s>", "<0x04>", "|SPEAKER|", "|NEWLINE|");
+        "{% for message in messages %}{{ message['content'] }}{% if message['role'] == 'user' %}{{ '<0x04>' }}{% endif %}{% endfor %}", "<s>", "<0x04>", "|SPEAKER|", "|NEWLINE|");
 
     public static ModelDescription Build(ModelGraph m, HfConfig c, HfConfig images, TokenizerFile? tokenizer)
     {

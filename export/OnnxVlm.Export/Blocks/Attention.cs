@@ -10,10 +10,13 @@ internal static class Attention
     public static Value SelfAttention(this ModelGraph model, string key, int layer, Value x, AttentionShape shape, RotaryTables rotary, SequenceLengths lengths)
     {
         int queries = shape.Heads * shape.HeadSize, keys = shape.KeyValueHeads * shape.HeadSize;
-        Value packed = model.Linear(
-            $"{key}.qkv_proj", x, shape.Hidden, ($"{key}.q_proj.weight", queries), ($"{key}.k_proj.weight", keys), ($"{key}.v_proj.weight", keys));
-        Value attended = model.Attend(key, layer, packed, Value.None, Value.None, shape, rotary, lengths);
+        (string Key, int Rows) q = ($"{key}.q_proj.weight", queries), k = ($"{key}.k_proj.weight", keys), v = ($"{key}.v_proj.weight", keys);
+        Value attended = model.Target.SeparateQueryKeyValue
+            ? model.Attend(key, layer, Part("q_proj", q), Part("k_proj", k), Part("v_proj", v), shape, rotary, lengths)
+            : model.Attend(key, layer, model.Linear($"{key}.qkv_proj", x, shape.Hidden, q, k, v), Value.None, Value.None, shape, rotary, lengths);
         return model.Linear($"{key}.o_proj", attended, queries, ($"{key}.o_proj.weight", shape.Hidden));
+
+        Value Part(string name, (string Key, int Rows) part) => model.Linear($"{key}.{name}", x, shape.Hidden, part);
     }
 
     /// <summary>
@@ -38,15 +41,23 @@ internal static class Attention
             (q, k, v) = (FillHeads(model, $"{key}.q", q, shape), FillHeads(model, $"{key}.k", k, shape), FillHeads(model, $"{key}.v", v, shape));
         Value pastKey = g.Input($"past_key_values.{layer}.key", model.Type, "batch", shape.KeyValueHeads, "past", shape.StoredHeadSize);
         Value pastValue = g.Input($"past_key_values.{layer}.value", model.Type, "batch", shape.KeyValueHeads, "past", shape.StoredHeadSize);
-        NodeBuilder attention = g
-            .Fused("GroupQueryAttention", key, q, k, v, pastKey, pastValue, lengths.LastPosition, lengths.Total, rotary.Cos, rotary.Sin)
+        bool rotateApart = model.Target.SeparateQueryKeyValue;
+        if (rotateApart)
+            (q, k) = (Rotate(model, $"{key}.q", q, shape.Heads, rotary, lengths), Rotate(model, $"{key}.k", k, shape.KeyValueHeads, rotary, lengths));
+        NodeBuilder attention = (rotateApart
+            ? g.Fused("GroupQueryAttention", key, q, k, v, pastKey, pastValue, lengths.LastPosition, lengths.Total)
+            : g.Fused("GroupQueryAttention", key, q, k, v, pastKey, pastValue, lengths.LastPosition, lengths.Total, rotary.Cos, rotary.Sin))
             .Set("num_heads", shape.Heads).Set("kv_num_heads", shape.KeyValueHeads).Set("scale", (float)(1 / Math.Sqrt(shape.HeadSize)))
-            .Set("do_rotary", 1).Set("rotary_interleaved", 0);
+            .Set("do_rotary", rotateApart ? 0 : 1).Set("rotary_interleaved", 0);
         Value attended = attention.Output(model.Type);
         g.Output(attention.Output($"present.{layer}.key", model.Type), "batch", shape.KeyValueHeads, "total", shape.StoredHeadSize);
         g.Output(attention.Output($"present.{layer}.value", model.Type), "batch", shape.KeyValueHeads, "total", shape.StoredHeadSize);
         return shape.StoredHeadSize == shape.HeadSize ? attended : CutHeads(model, key, attended, shape);
     }
+
+    private static Value Rotate(ModelGraph model, string path, Value x, int heads, RotaryTables rotary, SequenceLengths lengths) =>
+        model.Graph.Fused("RotaryEmbedding", path, x, lengths.Past, rotary.Cos, rotary.Sin)
+            .Set("num_heads", heads).Set("rotary_embedding_dim", rotary.Dimensions).Set("interleaved", 0).Output(model.Type);
 
     private static Value FillHeads(ModelGraph model, string path, Value x, AttentionShape shape)
     {

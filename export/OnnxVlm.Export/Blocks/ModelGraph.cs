@@ -10,7 +10,7 @@ namespace OnnxVlm.Export.Blocks;
 /// </summary>
 internal sealed class ModelGraph
 {
-    public ModelGraph(Checkpoint weights, ExportTarget target)
+    public ModelGraph(TensorStore weights, ExportTarget target)
     {
         Weights = weights;
         Target = target;
@@ -20,7 +20,7 @@ internal sealed class ModelGraph
 
     public GraphBuilder Graph { get; } = new();
 
-    public Checkpoint Weights { get; }
+    public TensorStore Weights { get; }
 
     public ExportTarget Target { get; }
 
@@ -57,7 +57,7 @@ internal sealed class ModelGraph
     {
         NodeBuilder product = Target.MatrixBits == 0
             ? Multiply(path, x, FloatMatrix($"{path}.weight", rows))
-            : Multiply(path, x, QuantizedMatrix.Declare(Graph, path, rows, Target.MatrixBits, Target.BlockSize, Target.Activations));
+            : Multiply(path, x, QuantizedMatrix.Declare(Graph, path, rows, Target.MatrixBits, Target));
         Value y = product.Output(Type);
         return bias is Value b ? Graph.Node("Add", path, y, b).Output(Type) : y;
     }
@@ -77,7 +77,9 @@ internal sealed class ModelGraph
 
     /// <summary>x · Wᵀ with a quantized W.</summary>
     public NodeBuilder Multiply(string path, Value x, QuantizedMatrix matrix) =>
-        Graph.Fused("MatMulNBits", path, x, matrix.Codes.Value, matrix.Scales.Value)
+        (matrix.ZeroPoints is Initializer zeros
+            ? Graph.Fused("MatMulNBits", path, x, matrix.Codes.Value, matrix.Scales.Value, zeros.Value)
+            : Graph.Fused("MatMulNBits", path, x, matrix.Codes.Value, matrix.Scales.Value))
             .Set("K", matrix.Width).Set("N", matrix.Rows)
             .Set("bits", matrix.Bits).Set("block_size", matrix.BlockSize).Set("accuracy_level", Target.AccuracyLevel);
 

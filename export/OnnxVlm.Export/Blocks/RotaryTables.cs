@@ -5,7 +5,8 @@ namespace OnnxVlm.Export.Blocks;
 /// <summary>cos and sin of position · frequency, [positions, dimensions / 2] each, shared by all layers.</summary>
 /// <param name="Cos">Cosines.</param>
 /// <param name="Sin">Sines.</param>
-internal sealed record RotaryTables(Value Cos, Value Sin)
+/// <param name="Dimensions">Rotated numbers of a head: twice the columns.</param>
+internal sealed record RotaryTables(Value Cos, Value Sin, int Dimensions)
 {
     /// <summary>frequency(i) = theta^(−2i/dimensions) (Su et al., 2021), computed in float64; 0 from dimensions / 2 on.</summary>
     /// <param name="model">The graph.</param>
@@ -30,6 +31,7 @@ internal sealed record RotaryTables(Value Cos, Value Sin)
 
         return new RotaryTables(
             model.Graph.Weight("rotary.cos", cos, model.Type, positions, half),
-            model.Graph.Weight("rotary.sin", sin, model.Type, positions, half));
+            model.Graph.Weight("rotary.sin", sin, model.Type, positions, half),
+            2 * half);
     }
 }

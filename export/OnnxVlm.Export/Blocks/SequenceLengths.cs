@@ -5,7 +5,8 @@ namespace OnnxVlm.Export.Blocks;
 /// <summary>What GroupQueryAttention wants to know of the attention mask, computed once a run.</summary>
 /// <param name="LastPosition">int32 [B]: tokens of the sequence, minus one.</param>
 /// <param name="Total">int32 scalar: T.</param>
-internal sealed record SequenceLengths(Value LastPosition, Value Total)
+/// <param name="Past">int64 [1]: T − S, the position of the first token of this run; only where rotations are nodes of their own.</param>
+internal sealed record SequenceLengths(Value LastPosition, Value Total, Value Past)
 {
     public static SequenceLengths Create(ModelGraph model)
     {
@@ -15,6 +16,13 @@ internal sealed record SequenceLengths(Value LastPosition, Value Total)
         Value lastPosition = g.Cast("attention_mask.last_position", last, ElementType.Int32);
         Value shape = g.Node("Shape", "attention_mask", model.AttentionMask).Output(ElementType.Int64);
         Value total = g.Node("Gather", "attention_mask.total", shape, g.Scalar(1)).Set("axis", 0).Output(ElementType.Int64);
-        return new SequenceLengths(lastPosition, g.Cast("attention_mask.total", total, ElementType.Int32));
+        return new SequenceLengths(lastPosition, g.Cast("attention_mask.total", total, ElementType.Int32), model.Target.SeparateQueryKeyValue ? PastLength(g, model) : Value.None);
+    }
+
+    private static Value PastLength(GraphBuilder g, ModelGraph model)
+    {
+        Value total = g.Node("Shape", "past.total", model.AttentionMask).Set("start", 1).Set("end", 2).Output(ElementType.Int64);
+        Value now = g.Node("Shape", "past.now", model.InputIds).Set("start", 1).Set("end", 2).Output(ElementType.Int64);
+        return g.Node("Sub", "past", total, now).Output(ElementType.Int64);
     }
 }

@@ -5,30 +5,33 @@ using OnnxVlm.Export.Safetensors;
 namespace OnnxVlm.Export.Blocks;
 
 /// <summary>The matrix [vocabulary, H] of an embedding or a head: floats, or quantized.</summary>
+/// <param name="Rows">The checkpoint's weights.</param>
 /// <param name="Float">The matrix when it is not quantized.</param>
 /// <param name="Quantized">The matrix when it is.</param>
-internal sealed record TokenMatrix(Value Float, QuantizedMatrix? Quantized)
+internal sealed record TokenMatrix(CheckpointRows Rows, Value Float, QuantizedMatrix? Quantized)
 {
     private const string HeadPath = "lm_head";
 
     /// <summary>The matrix of the embedding.</summary>
-    public static TokenMatrix Embedding(ModelGraph model, string key, int vocabulary, int hidden) => Create(model, key, key, vocabulary, hidden, forGather: true);
-
-    /// <summary>The matrix of a head of its own.</summary>
-    public static TokenMatrix Head(ModelGraph model, string key, int vocabulary, int hidden) => Create(model, key, HeadPath, vocabulary, hidden, forGather: false);
-
-    /// <summary>The embedding as head: the same weights, once in the file.</summary>
-    public TokenMatrix AsHead(ModelGraph model) => this with { Quantized = Quantized?.ForMultiply(model.Graph, HeadPath) };
-
-    private static TokenMatrix Create(ModelGraph model, string key, string path, int vocabulary, int hidden, bool forGather)
+    public static TokenMatrix Embedding(ModelGraph model, string key, int vocabulary, int hidden)
     {
         CheckpointRows rows = new(model.Weights.Take($"{key}.weight", vocabulary, hidden));
-        ExportTarget target = model.Target;
 
         // GatherBlockQuantized wants whole blocks; a width that has none keeps its floats.
-        if (target.EmbeddingBits == 0 || hidden % target.BlockSize != 0)
-            return new TokenMatrix(model.FloatMatrix($"{path}.weight", rows), null);
-        return new TokenMatrix(
-            Value.None, QuantizedMatrix.Declare(model.Graph, path, rows, target.EmbeddingBits, target.BlockSize, target.Activations, forGather));
+        bool quantize = model.Target.EmbeddingBits > 0 && hidden % model.Target.BlockSize == 0;
+        return Create(model, rows, key, quantize ? model.Target.EmbeddingBits : 0, forGather: true);
     }
+
+    /// <summary>The matrix of a head of its own.</summary>
+    public static TokenMatrix Head(ModelGraph model, string key, int vocabulary, int hidden) =>
+        Create(model, new CheckpointRows(model.Weights.Take($"{key}.weight", vocabulary, hidden)), HeadPath, model.Target.HeadBits, forGather: false);
+
+    /// <summary>The embedding as head: the same weights, once in the file where embedding and head have the same bits.</summary>
+    public TokenMatrix AsHead(ModelGraph model) => (Quantized?.Bits ?? 0) == model.Target.HeadBits
+        ? this with { Quantized = Quantized?.ForMultiply(model.Graph, HeadPath) }
+        : Create(model, Rows, HeadPath, model.Target.HeadBits, forGather: false);
+
+    private static TokenMatrix Create(ModelGraph model, CheckpointRows rows, string path, int bits, bool forGather) => bits == 0
+        ? new TokenMatrix(rows, model.FloatMatrix($"{path}.weight", rows), null)
+        : new TokenMatrix(rows, Value.None, QuantizedMatrix.Declare(model.Graph, path, rows, bits, model.Target, forGather));
 }

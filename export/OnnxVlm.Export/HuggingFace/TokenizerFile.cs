@@ -17,6 +17,7 @@ internal sealed class TokenizerFile
     private readonly string _folder;
     private readonly JsonObject _tokenizer;
     private readonly JsonObject _settings;
+    private bool _isGenerated;
 
     private TokenizerFile(string folder, JsonObject tokenizer, JsonObject settings)
     {
@@ -33,6 +34,26 @@ internal sealed class TokenizerFile
         if (!File.Exists(Path.Combine(folder, Tokenizer)) && !File.Exists(Path.Combine(folder, Settings)))
             return null;
         return new TokenizerFile(folder, Read(folder, Tokenizer), Read(folder, Settings));
+    }
+
+    /// <summary>
+    /// Reads the tokenizer of a configuration folder without weights. Where there is only tokenizer_config.json, a byte-level tokenizer without merges is made: the tokens of its
+    /// <c>added_tokens_decoder</c>, and the 256 bytes at the lowest ids that are free.
+    /// </summary>
+    /// <exception cref="ModelLoadException">A file is not a JSON object, or tokenizer_config.json names no tokens.</exception>
+    public static TokenizerFile? LoadOrGenerate(string folder)
+    {
+        if (File.Exists(Path.Combine(folder, Tokenizer)) || !File.Exists(Path.Combine(folder, Settings)))
+            return Load(folder);
+        JsonObject settings = Read(folder, Settings);
+        try
+        {
+            return new TokenizerFile(folder, ByteTokenizer.Create(settings["added_tokens_decoder"]!.AsObject()), settings) { _isGenerated = true };
+        }
+        catch (Exception exception) when (exception is InvalidOperationException or FormatException or NullReferenceException)
+        {
+            throw new ModelLoadException($"{Path.Combine(folder, Settings)}: expected an object added_tokens_decoder of token ids; add it, or a tokenizer.json", exception);
+        }
     }
 
     /// <summary>The id of a token, of the vocabulary or added to it.</summary>
@@ -69,7 +90,10 @@ internal sealed class TokenizerFile
             File.Copy(Path.Combine(_folder, name), Path.Combine(folder, name));
         if (form is null || _settings["chat_template"] is not null)
         {
-            File.Copy(Path.Combine(_folder, Tokenizer), Path.Combine(folder, Tokenizer));
+            if (_isGenerated)
+                File.WriteAllText(Path.Combine(folder, Tokenizer), _tokenizer.ToJsonString(Json) + "\n");
+            else
+                File.Copy(Path.Combine(_folder, Tokenizer), Path.Combine(folder, Tokenizer));
             File.Copy(Path.Combine(_folder, Settings), Path.Combine(folder, Settings));
             return;
         }

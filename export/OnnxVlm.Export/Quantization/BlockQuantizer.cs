@@ -5,16 +5,24 @@ using System.Runtime.Intrinsics;
 namespace OnnxVlm.Export.Quantization;
 
 /// <summary>
-/// Symmetric quantization of one block: w ≈ scale · q with q from −2^(bits−1) to 2^(bits−1) − 1, the arithmetic of ONNX Runtime's MatMulNBits
-/// without zero points. 8 bits: the largest weight becomes ±127. 4 bits: of a grid of scales, both signs, the one with the smallest squared error;
-/// for given q the best scale is Σwq/Σq², which leaves the error Σw² − (Σwq)²/Σq², so one pass judges a candidate.
+/// Quantization of one block: w ≈ scale · (code − zero), the arithmetic of ONNX Runtime's MatMulNBits. q = code − zero is from −zero to 2^bits − 1 − zero; the zero point of
+/// a symmetric block is 2^(bits−1). 8 bits: the largest weight becomes ±127, or with a zero point the range is used whole. 4 bits: of a grid of scales, of both signs or with several
+/// zero points, the one with the smallest squared error, refined around the best one; for given q the best scale is Σwq/Σq², which leaves the error Σw² − (Σwq)²/Σq², so one
+/// pass judges a candidate.
 /// </summary>
 internal static class BlockQuantizer
 {
-    /// <summary>Scales tried, as parts of the one that maps the largest weight to −8: below 1 it is clipped, above 1 a part of the range is not used.</summary>
+    /// <summary>Scales tried, as parts of the one that just covers all weights: below 1 the largest is clipped, above 1 a part of the range is not used.</summary>
     private static readonly float[] Grid = [0.70f, 0.75f, 0.80f, 0.84f, 0.88f, 0.92f, 0.96f, 1.00f, 1.04f, 1.08f, 1.14f];
 
-    /// <summary>Quantizes a block.</summary>
+    private static readonly float[] Refinement = [0.985f, 1.015f, 0.993f, 1.007f];
+
+    /// <summary>Zero points tried beside the one that covers all weights.</summary>
+    private static readonly int[] ZeroOffsets = [0, -1, 1, -2, 2];
+
+    private const int RefitPasses = 2;
+
+    /// <summary>Quantizes a block around the middle of the range.</summary>
     /// <param name="weights">float32 <c>[n]</c>, finite.</param>
     /// <param name="bits">4 or 8.</param>
     /// <param name="codes">Receives q as whole numbers, float32 <c>[n]</c>.</param>
@@ -35,7 +43,53 @@ internal static class BlockQuantizer
             return scale;
         }
 
-        return Search(weights, extreme, codes);
+        Candidate best = default;
+        foreach (float part in Grid)
+        {
+            float inverse = -8 / (extreme * part);
+            best = Better(best, Judge(weights, inverse, zero: 8));
+            best = Better(best, Judge(weights, -inverse, zero: 8));
+        }
+
+        return Finish(weights, best, codes);
+    }
+
+    /// <summary>Quantizes a block with a zero point of its own.</summary>
+    /// <param name="weights">float32 <c>[n]</c>, finite.</param>
+    /// <param name="bits">4 or 8.</param>
+    /// <param name="codes">Receives q as whole numbers, float32 <c>[n]</c>.</param>
+    /// <returns>The scale, 0 for a block of zeros, and the zero point.</returns>
+    public static (float Scale, int Zero) QuantizeAsymmetric(ReadOnlySpan<float> weights, int bits, Span<float> codes)
+    {
+        int largest = (1 << bits) - 1, middle = 1 << (bits - 1);
+        float low = Math.Min(0, TensorPrimitives.Min(weights)), high = Math.Max(0, TensorPrimitives.Max(weights));
+        if (high == low)
+        {
+            codes.Clear();
+            return (0, middle);
+        }
+
+        float cover = largest / (high - low);
+        int zero = Math.Clamp((int)MathF.Round(-low * cover), 0, largest);
+        if (bits == 8)
+        {
+            // The rounded zero point moves an end of the range out of reach by up to half a step; a slightly larger one reaches both.
+            float inverse = MathF.Min(low < 0 ? zero / -low : float.MaxValue, high > 0 ? (largest - zero) / high : float.MaxValue);
+            Round(weights, inverse, -zero, largest - zero, codes);
+            return (1 / inverse, zero);
+        }
+
+        Candidate best = default;
+        foreach (int offset in ZeroOffsets)
+        {
+            int candidate = zero + offset;
+            if (candidate < 0 || candidate > largest)
+                continue;
+            foreach (float part in Grid)
+                best = Better(best, Judge(weights, cover / part, candidate));
+        }
+
+        return (Finish(weights, best, codes), best.Zero);
     }
 
     /// <summary>The scale that plain rounding would take (largest weight to −8): the yardstick for <see cref="Quantize"/>.</summary>
@@ -46,41 +100,28 @@ internal static class BlockQuantizer
         return scale;
     }
 
-    private static float Search(ReadOnlySpan<float> weights, float extreme, Span<float> codes)
+    private static float Finish(ReadOnlySpan<float> weights, Candidate best, Span<float> codes)
     {
-        float bestGain = -1, bestInverse = 0;
-        foreach (float part in Grid)
-        {
-            float inverse = -8 / (extreme * part);
-            foreach (float candidate in (ReadOnlySpan<float>)[inverse, -inverse])
-            {
-                (float wq, float qq) = Judge(weights, candidate);
-                float gain = qq == 0 ? 0 : wq * wq / qq;
-                if (gain > bestGain)
-                    (bestGain, bestInverse) = (gain, candidate);
-            }
-        }
+        float inverse = best.Inverse;
+        foreach (float part in Refinement)
+            best = Better(best, Judge(weights, inverse * part, best.Zero));
 
-        // The refitted scale moves a few weights to another code; with them, refit once more.
-        (float sum, float squares) = Judge(weights, bestInverse);
-        if (squares > 0 && sum != 0)
-        {
-            float refitted = squares / sum;
-            (float sumAgain, float squaresAgain) = Judge(weights, refitted);
-            if (squaresAgain > 0 && sumAgain * sumAgain / squaresAgain >= bestGain)
-                (bestInverse, sum, squares) = (refitted, sumAgain, squaresAgain);
-        }
-
-        Round(weights, bestInverse, -8, 7, codes);
-        return sum / squares;
+        // The refitted scale moves a few weights to another code; with them, refit again.
+        for (int pass = 0; pass < RefitPasses && best.WeightedSum != 0; pass++)
+            best = Better(best, Judge(weights, best.Squares / best.WeightedSum, best.Zero));
+        Round(weights, best.Inverse, -best.Zero, 15 - best.Zero, codes);
+        return best.Squares == 0 ? 0 : best.WeightedSum / best.Squares;
     }
 
+    private static Candidate Better(Candidate a, Candidate b) => b.Gain > a.Gain ? b : a;
+
     /// <summary>Σwq and Σq² for q = round(w · inverse), clamped to 4 bits.</summary>
-    private static (float WeightedSum, float Squares) Judge(ReadOnlySpan<float> weights, float inverse)
+    private static Candidate Judge(ReadOnlySpan<float> weights, float inverse, int zero)
     {
+        float lowest = -zero, highest = 15 - zero;
         ref float from = ref MemoryMarshal.GetReference(weights);
         Vector256<float> sums = Vector256<float>.Zero, squares = Vector256<float>.Zero;
-        Vector256<float> factor = Vector256.Create(inverse), min = Vector256.Create(-8f), max = Vector256.Create(7f);
+        Vector256<float> factor = Vector256.Create(inverse), min = Vector256.Create(lowest), max = Vector256.Create(highest);
         int i = 0;
         for (; i <= weights.Length - Vector256<float>.Count; i += Vector256<float>.Count)
         {
@@ -93,17 +134,28 @@ internal static class BlockQuantizer
         float sum = Vector256.Sum(sums), square = Vector256.Sum(squares);
         for (; i < weights.Length; i++)
         {
-            float q = Math.Clamp(MathF.Round(weights[i] * inverse), -8, 7);
+            float q = Math.Clamp(MathF.Round(weights[i] * inverse), lowest, highest);
             sum += weights[i] * q;
             square += q * q;
         }
 
-        return (sum, square);
+        return new Candidate(inverse, zero, sum, square);
     }
 
     private static void Round(ReadOnlySpan<float> weights, float inverse, float min, float max, Span<float> codes)
     {
-        for (int i = 0; i < weights.Length; i++)
+        ref float from = ref MemoryMarshal.GetReference(weights);
+        Vector256<float> factor = Vector256.Create(inverse), lowest = Vector256.Create(min), highest = Vector256.Create(max);
+        int i = 0;
+        for (; i <= weights.Length - Vector256<float>.Count; i += Vector256<float>.Count)
+            Vector256.Min(Vector256.Max(Vector256.Round(Vector256.LoadUnsafe(ref from, (nuint)i) * factor), lowest), highest).CopyTo(codes[i..]);
+        for (; i < weights.Length; i++)
             codes[i] = Math.Clamp(MathF.Round(weights[i] * inverse), min, max);
+    }
+
+    /// <summary>One scale, and how much of Σw² it explains.</summary>
+    private readonly record struct Candidate(float Inverse, int Zero, float WeightedSum, float Squares)
+    {
+        public float Gain => Squares == 0 ? 0 : WeightedSum * WeightedSum / Squares;
     }
 }

@@ -6,7 +6,7 @@ namespace OnnxVlm.Export.Safetensors;
 /// All tensors of a Hugging Face folder: <c>model.safetensors</c>, or the shards that <c>model.safetensors.index.json</c> lists.
 /// <see cref="Take"/> checks a tensor's shape and remembers that it was used; <see cref="RefuseUnused"/> names what nobody asked for.
 /// </summary>
-internal sealed class Checkpoint : IDisposable
+internal sealed class Checkpoint : TensorStore
 {
     private const string SingleFile = "model.safetensors";
     private const string IndexFile = "model.safetensors.index.json";
@@ -19,11 +19,11 @@ internal sealed class Checkpoint : IDisposable
 
     private Checkpoint(string folder) => _folder = folder;
 
-    /// <summary>Paths of the weight files, in order.</summary>
-    public IEnumerable<string> Paths => _files.Select(file => file.Path);
+    /// <inheritdoc/>
+    public override IEnumerable<string> Paths => _files.Select(file => file.Path);
 
-    /// <summary>Numbers in all tensors.</summary>
-    public long Parameters => _tensors.Values.Sum(tensor => tensor.ElementCount);
+    /// <inheritdoc/>
+    public override long Parameters => _tensors.Values.Sum(tensor => tensor.ElementCount);
 
     /// <summary>Opens the weights of a checkpoint folder and checks every header.</summary>
     /// <exception cref="ModelLoadException">There are no weights, a shard is missing, or a file or the index breaks a rule.</exception>
@@ -52,9 +52,8 @@ internal sealed class Checkpoint : IDisposable
     /// <summary>Whether there is a tensor of this name.</summary>
     public bool Contains(string name) => _tensors.ContainsKey(name);
 
-    /// <summary>A tensor, which must be there and have this shape.</summary>
-    /// <exception cref="ModelLoadException">The tensor is missing, or its shape or element type is another.</exception>
-    public CheckpointTensor Take(string name, params ReadOnlySpan<long> shape)
+    /// <inheritdoc/>
+    public override CheckpointTensor Take(string name, params ReadOnlySpan<long> shape)
     {
         if (!_tensors.TryGetValue(name, out CheckpointTensor? tensor))
             throw new ModelLoadException($"{_folder}: tensor {name} [{Join(shape)}] is missing; download the checkpoint again, with its own config.json");
@@ -66,11 +65,8 @@ internal sealed class Checkpoint : IDisposable
         return tensor;
     }
 
-    /// <summary>What stands before a tensor's own name: conversions of the same model differ in it.</summary>
-    /// <param name="name">The end of the tensor's name, whole parts: <c>embed_tokens.weight</c> is not the end of <c>vision_embed_tokens.weight</c>.</param>
-    /// <returns>The beginning, empty or ending in a dot.</returns>
-    /// <exception cref="ModelLoadException">No tensor ends so, or several do.</exception>
-    public string PrefixOf(string name)
+    /// <inheritdoc/>
+    public override string PrefixOf(string name)
     {
         string[] found = [.. _tensors.Keys.Where(key => key.EndsWith(name, StringComparison.Ordinal)).Select(key => key[..^name.Length]).Where(prefix => prefix is "" or [.., '.'])];
         return found switch
@@ -81,12 +77,11 @@ internal sealed class Checkpoint : IDisposable
         };
     }
 
-    /// <summary>Marks tensors as used that only repeat what config.json says.</summary>
-    public void Ignore(string nameEnd) => _used.UnionWith(_tensors.Keys.Where(key => key.EndsWith(nameEnd, StringComparison.Ordinal)));
+    /// <inheritdoc/>
+    public override void Ignore(string nameEnd) => _used.UnionWith(_tensors.Keys.Where(key => key.EndsWith(nameEnd, StringComparison.Ordinal)));
 
-    /// <summary>Throws when the checkpoint has tensors that the architecture did not use.</summary>
-    /// <exception cref="ModelLoadException">There are such tensors; the message names the first few.</exception>
-    public void RefuseUnused(string architecture)
+    /// <inheritdoc/>
+    public override void RefuseUnused(string architecture)
     {
         string[] extra = [.. _tensors.Keys.Where(name => !_used.Contains(name)).Order(StringComparer.Ordinal)];
         if (extra.Length == 0)
@@ -96,7 +91,7 @@ internal sealed class Checkpoint : IDisposable
     }
 
     /// <inheritdoc/>
-    public void Dispose()
+    public override void Dispose()
     {
         foreach (SafetensorsFile file in _files)
             file.Dispose();

@@ -7,7 +7,7 @@ using System.Runtime.Intrinsics;
 namespace OnnxVlm.Export.Safetensors;
 
 /// <summary>A tensor of a checkpoint: where its bytes lie, and its numbers as 32-bit floats, a range at a time. Safe for concurrent reads.</summary>
-internal sealed class CheckpointTensor(string name, TensorType type, long[] shape, long fileOffset, long sizeBytes)
+internal class CheckpointTensor(string name, TensorType type, long[] shape, long fileOffset, long sizeBytes)
 {
     private SafetensorsFile? _file;
 
@@ -29,7 +29,7 @@ internal sealed class CheckpointTensor(string name, TensorType type, long[] shap
     /// <param name="firstElement">Index of the first element, row-major.</param>
     /// <param name="destination">Receives the numbers; its length is the range's.</param>
     /// <exception cref="ModelLoadException">A number is not finite, or the element type is not F32, F16 or BF16.</exception>
-    public void Read(long firstElement, Span<float> destination)
+    public virtual void Read(long firstElement, Span<float> destination)
     {
         ArgumentOutOfRangeException.ThrowIfNegative(firstElement);
         ArgumentOutOfRangeException.ThrowIfGreaterThan(firstElement, ElementCount - destination.Length);

@@ -10,21 +10,31 @@ internal static class ExportCommand
 {
     public static Command Create()
     {
-        Option<DirectoryInfo> checkpoint = new("--checkpoint") { Description = "The Hugging Face folder.", Required = true, HelpName = "DIR" };
+        Option<DirectoryInfo> checkpoint = new("--checkpoint") { Description = "The Hugging Face folder.", HelpName = "DIR" };
+        Option<string> random = new("--random-weights") { Description = $"In place of a checkpoint: a model of full size with random weights, to measure a machine with: {string.Join(", ", Exporter.ShippedConfigs.Keys.Order(StringComparer.Ordinal))}, or a folder with config.json.", HelpName = "CONFIG" };
         Option<DirectoryInfo> output = new("--output") { Description = "The model folder to write.", Required = true, HelpName = "DIR" };
         Option<string> precision = new("--precision") { Description = "Storage of the weights.", DefaultValueFactory = _ => "fp32" };
         precision.AcceptOnlyFromAmong("fp32", "fp16", "int8", "int4");
         Option<int> blockSize = new("--block-size") { Description = "Weights that share a scale, for int8 and int4: 32, 64 or 128.", DefaultValueFactory = _ => 32, HelpName = "N" };
+        Option<bool> asymmetric = new("--asymmetric") { Description = "Give each block a zero point beside its scale, for int8 and int4." };
+        Option<string> head = new("--head") { Description = "Storage of the head; int8 by default under int8 and int4.", HelpName = "fp32|int8|int4" };
+        head.AcceptOnlyFromAmong("fp32", "int8", "int4");
+        Option<string> device = new("--device") { Description = "The device that the graph is written for.", DefaultValueFactory = _ => "cpu" };
+        device.AcceptOnlyFromAmong("cpu", "cuda", "directml");
         Option<bool> overwrite = new("--overwrite") { Description = "Replace an earlier export in the output folder." };
-        Command command = new("export", "Turn a Hugging Face checkpoint into a model folder.") { checkpoint, output, precision, blockSize, overwrite };
+        Command command = new("export", "Turn a Hugging Face checkpoint into a model folder.") { checkpoint, random, output, precision, blockSize, asymmetric, head, device, overwrite };
         command.SetWork((result, cancellationToken) =>
         {
             ExportOptions options = CommandAction.CheckArguments(() => new ExportOptions
             {
-                CheckpointFolder = result.GetValue(checkpoint)!.FullName,
+                CheckpointFolder = CheckpointFolder(result.GetValue(checkpoint), result.GetValue(random)),
+                RandomSeed = result.GetValue(random) is null ? null : 1,
                 OutputFolder = result.GetValue(output)!.FullName,
                 Precision = Enum.Parse<Precision>(result.GetValue(precision)!, ignoreCase: true),
                 BlockSize = result.GetValue(blockSize),
+                Asymmetric = result.GetValue(asymmetric),
+                Head = result.GetValue(head) is string chosen ? Enum.Parse<Precision>(chosen, ignoreCase: true) : null,
+                Device = Enum.Parse<Runtime.Device>(result.GetValue(device)!, ignoreCase: true),
                 Overwrite = result.GetValue(overwrite),
             });
             Print(Export(options, cancellationToken));
@@ -32,6 +42,13 @@ internal static class ExportCommand
         });
         return command;
     }
+
+    private static string CheckpointFolder(DirectoryInfo? checkpoint, string? random) => (checkpoint, random) switch
+    {
+        (DirectoryInfo folder, null) => folder.FullName,
+        (null, string name) => Exporter.ShippedConfigs.TryGetValue(name, out string? shipped) ? shipped : Path.GetFullPath(name),
+        _ => throw new WrongArgumentException("Give either --checkpoint or --random-weights."),
+    };
 
     private static ExportReport Export(ExportOptions options, CancellationToken cancellationToken)
     {
@@ -53,11 +70,11 @@ internal static class ExportCommand
     {
         if (report.Quantized.Count > 0)
         {
-            Table table = PlainTable.Create("weight", "bits", "block", "relative error", "max error");
+            Table table = PlainTable.Create("weight", "bits", "block", "relative error", "plain rounding, block 32", "max error");
             foreach (TensorReport tensor in report.Quantized)
             {
                 table.AddRow(Markup.Escape(tensor.Name), tensor.Bits.ToString(CultureInfo.InvariantCulture), tensor.BlockSize.ToString(CultureInfo.InvariantCulture),
-                    tensor.RelativeError.ToString("F5", CultureInfo.InvariantCulture), tensor.MaxError.ToString("E2", CultureInfo.InvariantCulture));
+                    tensor.RelativeError.ToString("F5", CultureInfo.InvariantCulture), tensor.PlainError?.ToString("F5", CultureInfo.InvariantCulture) ?? "", tensor.MaxError.ToString("E2", CultureInfo.InvariantCulture));
             }
             PlainTable.Write(table);
         }

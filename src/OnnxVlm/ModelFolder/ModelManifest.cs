@@ -54,6 +54,9 @@ public sealed record ModelManifest
     /// <summary>Storage of the weights: <c>fp32</c>, <c>fp16</c>, <c>int8</c> or <c>int4</c>.</summary>
     public required string Precision { get; init; }
 
+    /// <summary>The device that the graph was written for, <c>cuda</c> or <c>directml</c>; null for the CPU. It runs on the others too.</summary>
+    public string? Device { get; init; }
+
     /// <summary>The most tokens of prompt and answer together.</summary>
     public required int ContextLength { get; init; }
 
@@ -72,6 +75,10 @@ public sealed record ModelManifest
     /// <summary>Whether the folder has a tokenizer. Without one the model takes token ids only.</summary>
     [JsonIgnore]
     public bool HasTokenizer => Files.ContainsKey(TokenizerFiles[0]);
+
+    /// <summary>Bytes of a number of the hidden states and of the key/value cache: graphs for GPUs compute in 16 bits, unless they were exported as fp32.</summary>
+    [JsonIgnore]
+    internal int ActivationBytes => Precision == "fp16" || (Device is not null && Precision != "fp32") ? 2 : 4;
 
     /// <summary>Reads and checks <c>onnxvlm.json</c>. The other files are not opened: see <see cref="VerifyFiles"/>.</summary>
     /// <param name="folder">The model folder.</param>
@@ -179,6 +186,8 @@ public sealed record ModelManifest
         ManifestCheck.Present(Source, "source");
         if (!Precisions.Contains(Precision))
             throw new ArgumentException($"precision: expected {string.Join(", ", Precisions)}, found \"{Precision}\"; export the model again");
+        if (Device is not (null or "cuda" or "directml"))
+            throw new ArgumentException($"device: expected cuda or directml, found \"{Device}\"; export the model again");
         ManifestCheck.Range(ContextLength, 1, int.MaxValue, "context_length");
         ManifestCheck.Range(VocabularySize, 1, int.MaxValue, "vocabulary_size");
         ManifestCheck.Present(EndTokenIds, "end_token_ids");

@@ -111,8 +111,7 @@ internal sealed class GenAIDecoder : IDecoder
         {
             using JsonDocument document = JsonDocument.Parse(File.ReadAllBytes(path));
             JsonElement decoder = document.RootElement.GetProperty("model").GetProperty("decoder");
-            int bytes = manifest.Precision == "fp16" ? 2 : 4;
-            return 2L * bytes * decoder.GetProperty("num_hidden_layers").GetInt32() * decoder.GetProperty("num_key_value_heads").GetInt32() * decoder.GetProperty("head_size").GetInt32();
+            return 2L * manifest.ActivationBytes * decoder.GetProperty("num_hidden_layers").GetInt32() * decoder.GetProperty("num_key_value_heads").GetInt32() * decoder.GetProperty("head_size").GetInt32();
         }
         catch (Exception e) when (e is JsonException or KeyNotFoundException or InvalidOperationException or FormatException)
         {

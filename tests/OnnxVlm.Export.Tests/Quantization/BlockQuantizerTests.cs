@@ -30,6 +30,51 @@ public sealed class BlockQuantizerTests
         TestContext.Out.WriteLine($"block {length}: relative error {Math.Sqrt(searched / energy):P2}, plain rounding {Math.Sqrt(naive / energy):P2}");
     }
 
+    [TestCase(32, 0.0)]
+    [TestCase(64, 0.0)]
+    [TestCase(128, 0.0)]
+    [TestCase(32, 0.02)]
+    [TestCase(20, -0.05)]
+    public void QuantizeAsymmetric_FourBits_StaysInRangeAndGainsWhereWeightsAreNotCentred(int length, double mean)
+    {
+        Random random = new(6);
+        double asymmetric = 0, symmetric = 0, energy = 0;
+        float[] weights = new float[length], codes = new float[length];
+        for (int block = 0; block < 2000; block++)
+        {
+            for (int i = 0; i < length; i++)
+                weights[i] = (float)(mean + (Math.Sqrt(-2 * Math.Log(1 - random.NextDouble())) * Math.Cos(2 * Math.PI * random.NextDouble()) * 0.02));
+            (float scale, int zero) = BlockQuantizer.QuantizeAsymmetric(weights, 4, codes);
+            Assert.That(zero, Is.InRange(0, 15));
+            Assert.That(codes, Is.All.InRange((float)-zero, 15f - zero));
+            asymmetric += Error(weights, scale, codes);
+            symmetric += Error(weights, BlockQuantizer.Quantize(weights, 4, codes), codes);
+            energy += weights.Sum(weight => (double)weight * weight);
+        }
+
+        TestContext.Out.WriteLine($"block {length}, mean {mean}: relative error {Math.Sqrt(asymmetric / energy):P2} with zero points, {Math.Sqrt(symmetric / energy):P2} without");
+        Assert.That(asymmetric, Is.LessThan(symmetric));
+    }
+
+    [Test]
+    public void QuantizeAsymmetric_EightBits_ReachesBothEnds()
+    {
+        float[] weights = [-0.3f, 0.1f, 0.9f, 0.0f], codes = new float[4];
+        (float scale, int zero) = BlockQuantizer.QuantizeAsymmetric(weights, 8, codes);
+        Assert.That(zero, Is.InRange(60, 68));
+        for (int i = 0; i < weights.Length; i++)
+            Assert.That(scale * codes[i], Is.EqualTo(weights[i]).Within(scale * 0.51));
+    }
+
+    [TestCase(4)]
+    [TestCase(8)]
+    public void QuantizeAsymmetric_ZeroBlock_IsZeroInTheMiddle(int bits)
+    {
+        float[] codes = [9, 9];
+        Assert.That(BlockQuantizer.QuantizeAsymmetric([0, 0], bits, codes), Is.EqualTo((0f, 1 << (bits - 1))));
+        Assert.That(codes, Is.All.Zero);
+    }
+
     [Test]
     public void Quantize_EightBits_ErrsByHalfAStep()
     {

@@ -16,6 +16,36 @@ public sealed class QuantizedExportTests
         new object[] { Precision.Int4, 128, false },
     ];
 
+    [TestCase(Precision.Int4, 32, 0, 2e-4)]
+    [TestCase(Precision.Int4, 128, 0, 2e-4)]
+    [TestCase(Precision.Int8, 64, 0, 2e-4)]
+    [TestCase(Precision.Int4, 64, 4, 0.03)]
+    public void Logits_ZeroPoints_MatchReferenceOnDequantizedWeights(Precision precision, int blockSize, int accuracyLevel, double tolerance)
+    {
+        (double toDequantized, _) = Measure(precision, blockSize, tied: false, accuracyLevel, asymmetric: true);
+        Assert.That(toDequantized, Is.LessThanOrEqualTo(tolerance));
+    }
+
+    [TestCase(Precision.Int4)]
+    [TestCase(Precision.Fp32)]
+    public void Logits_HeadOfAnotherPrecision_MatchReferenceOnDequantizedWeights(Precision head)
+    {
+        (double toDequantized, _) = Measure(Precision.Int4, 32, tied: false, accuracyLevel: 0, head: head);
+        Assert.That(toDequantized, Is.LessThanOrEqualTo(2e-4));
+    }
+
+    [Test]
+    public void Report_TiedHeadOfAnotherPrecision_IsAMatrixOfItsOwn()
+    {
+        using TemporaryFolder folder = new();
+        Model(tied: true).Write(folder["hf"]);
+        ExportReport report = Exporter.Export(new ExportOptions { CheckpointFolder = folder["hf"], OutputFolder = folder["out"], Precision = Precision.Int4, Head = Precision.Int4 });
+        Assert.That(report.Quantized.Single(tensor => tensor.Name == "lm_head").Bits, Is.EqualTo(4));
+        Assert.That(report.Quantized.Single(tensor => tensor.Name == "model.embed_tokens").Bits, Is.EqualTo(8));
+        using GraphRunner graph = new(folder["out"]);
+        Assert.That(graph.Run([10, 11, 12], []), Has.All.Matches<float>(float.IsFinite));
+    }
+
     [TestCaseSource(nameof(Cases))]
     public void Logits_ExactActivations_MatchReferenceOnDequantizedWeights(Precision precision, int blockSize, bool tied)
     {
@@ -48,12 +78,12 @@ public sealed class QuantizedExportTests
     }
 
     /// <summary>Largest difference in parts of the largest logit (with exact activations: as it is).</summary>
-    private static (double ToDequantized, double ToCheckpoint) Measure(Precision precision, int blockSize, bool tied, int accuracyLevel)
+    private static (double ToDequantized, double ToCheckpoint) Measure(Precision precision, int blockSize, bool tied, int accuracyLevel, bool asymmetric = false, Precision? head = null)
     {
         using TemporaryFolder folder = new();
         TinyModel model = Model(tied);
         model.Write(folder["hf"]);
-        ExportOptions options = new() { CheckpointFolder = folder["hf"], OutputFolder = folder["out"], Precision = precision, BlockSize = blockSize };
+        ExportOptions options = new() { CheckpointFolder = folder["hf"], OutputFolder = folder["out"], Precision = precision, BlockSize = blockSize, Asymmetric = asymmetric, Head = head };
         Exporter.Export(options, ExportTarget.For(options) with { AccuracyLevel = accuracyLevel }, progress: null, CancellationToken.None);
 
         Sequence sequence = new Sequence(model, 7).Text(3).Image(2, 3).Text(5);

@@ -13,7 +13,9 @@ internal static class Dequantizer
         {
             string name = scales.Name[..^".scales".Length];
             TensorProto codes = model.Graph.Initializer.Single(tensor => tensor.Name == $"{name}.codes");
+            TensorProto? zeros = model.Graph.Initializer.SingleOrDefault(tensor => tensor.Name == $"{name}.zeros");
             byte[] codeBytes = Bytes(folder, codes), scaleBytes = Bytes(folder, scales);
+            byte[]? zeroBytes = zeros is null ? null : Bytes(folder, zeros);
             int rows = (int)scales.Dims[0], blocks = (int)scales.Dims[1], blockSize = BlockSize(model, codes.Name), row = 0;
             string[] parts = PartsOf(name);
             int width = parts.Sum(part => reference.Weights[part].Length) / rows;
@@ -21,20 +23,18 @@ internal static class Dequantizer
             {
                 double[] weights = reference.Weights[part];
                 for (int i = 0; i < weights.Length; i++)
-                    weights[i] = Weight(codeBytes, scaleBytes, ((row + (i / width)) * blocks) + (i % width / blockSize), i % width % blockSize, codeBytes.Length / rows / blocks, blockSize);
+                {
+                    int inRow = i % width, block = inRow / blockSize, blockBytes = codeBytes.Length / rows / blocks, bits = 8 * blockBytes / blockSize, line = row + (i / width);
+                    int zero = zeroBytes is null ? 1 << (bits - 1) : Code(zeroBytes, line * (zeroBytes.Length / rows), block, bits);
+                    weights[i] = (Code(codeBytes, ((line * blocks) + block) * blockBytes, inRow % blockSize, bits) - zero) * (double)BitConverter.ToSingle(scaleBytes, ((line * blocks) + block) * 4);
+                }
+
                 row += weights.Length / width;
             }
         }
     }
 
-    private static double Weight(byte[] codes, byte[] scales, int block, int inBlock, int blockBytes, int blockSize)
-    {
-        double scale = BitConverter.ToSingle(scales, block * 4);
-        int start = block * blockBytes;
-        return blockBytes == blockSize
-            ? (codes[start + inBlock] - 128) * scale
-            : (((codes[start + (inBlock / 2)] >> (4 * (inBlock % 2))) & 15) - 8) * scale;
-    }
+    private static int Code(byte[] bytes, int start, int index, int bits) => bits == 8 ? bytes[start + index] : (bytes[start + (index / 2)] >> (4 * (index % 2))) & 15;
 
     private static int BlockSize(ModelProto model, string codes)
     {

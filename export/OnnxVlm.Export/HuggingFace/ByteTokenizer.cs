@@ -1,0 +1,42 @@
+using System.Globalization;
+using System.Text.Json.Nodes;
+
+namespace OnnxVlm.Export.HuggingFace;
+
+/// <summary>Makes a <c>tokenizer.json</c> of one token for each byte, for models whose weights are random: any text can be written, and nothing has to be downloaded.</summary>
+internal static class ByteTokenizer
+{
+    /// <summary>Builds the file.</summary>
+    /// <param name="special">Id to token, as in <c>added_tokens_decoder</c> of tokenizer_config.json.</param>
+    public static JsonObject Create(JsonObject special)
+    {
+        Dictionary<int, string> taken = special.ToDictionary(entry => int.Parse(entry.Key, CultureInfo.InvariantCulture), entry => (string)entry.Value!["content"]!);
+        JsonObject vocabulary = [];
+        int id = 0, hidden = 256;
+        for (int value = 0; value < 256; value++, id++)
+        {
+            while (taken.ContainsKey(id))
+                id++;
+
+            // GPT-2's alphabet: printable Latin-1 as itself, the others as U+0100 and up.
+            bool printable = value is (>= '!' and <= '~') or (>= 0xA1 and <= 0xAC) or (>= 0xAE and <= 0xFF);
+            vocabulary[((char)(printable ? value : hidden++)).ToString()] = id;
+        }
+
+        return new JsonObject
+        {
+            ["version"] = "1.0",
+            ["truncation"] = null,
+            ["padding"] = null,
+            ["added_tokens"] = new JsonArray([.. taken.OrderBy(entry => entry.Key).Select(entry => (JsonNode)new JsonObject
+            {
+                ["id"] = entry.Key, ["content"] = entry.Value, ["single_word"] = false, ["lstrip"] = false, ["rstrip"] = false, ["normalized"] = false, ["special"] = true,
+            })]),
+            ["normalizer"] = null,
+            ["pre_tokenizer"] = new JsonObject { ["type"] = "ByteLevel", ["add_prefix_space"] = false, ["trim_offsets"] = false, ["use_regex"] = true },
+            ["post_processor"] = null,
+            ["decoder"] = new JsonObject { ["type"] = "ByteLevel" },
+            ["model"] = new JsonObject { ["type"] = "BPE", ["dropout"] = null, ["unk_token"] = null, ["byte_fallback"] = false, ["vocab"] = vocabulary, ["merges"] = new JsonArray() },
+        };
+    }
+}

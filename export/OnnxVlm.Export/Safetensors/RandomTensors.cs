@@ -1,0 +1,86 @@
+namespace OnnxVlm.Export.Safetensors;
+
+/// <summary>Random weights of any name and shape, the same for the same seed: a model of full size without a download, to measure a machine with.</summary>
+internal sealed class RandomTensors(int seed) : TensorStore
+{
+    private readonly List<CheckpointTensor> _tensors = [];
+
+    /// <inheritdoc/>
+    public override IEnumerable<string> Paths => [];
+
+    /// <inheritdoc/>
+    public override long Parameters => _tensors.Sum(tensor => tensor.ElementCount);
+
+    /// <inheritdoc/>
+    public override CheckpointTensor Take(string name, params ReadOnlySpan<long> shape)
+    {
+        RandomTensor tensor = new(name, shape.ToArray(), seed);
+        _tensors.Add(tensor);
+        return tensor;
+    }
+
+    /// <inheritdoc/>
+    public override string PrefixOf(string name) => "";
+
+    /// <inheritdoc/>
+    public override void Ignore(string nameEnd)
+    {
+    }
+
+    /// <inheritdoc/>
+    public override void RefuseUnused(string architecture)
+    {
+    }
+
+    /// <inheritdoc/>
+    public override void Dispose()
+    {
+    }
+
+    /// <summary>
+    /// Weights of a norm are 1; everything else is near to normally distributed (the sum of four uniform numbers), a matrix with the deviation 1/sqrt(width), which
+    /// keeps the size of what it multiplies. A number depends on the seed, the name and its place only, so that any range can be made at any time.
+    /// </summary>
+    private sealed class RandomTensor(string name, long[] shape, int seed)
+        : CheckpointTensor(name, TensorType.F32, shape, fileOffset: 0, checked(shape.Aggregate(4L, (product, side) => product * side)))
+    {
+        // Deviation of the sum of four uniform 16-bit numbers.
+        private const double UnitDeviation = 65536 * 0.57735026918962576;
+
+        private readonly bool _isOne = shape.Length == 1 && name.EndsWith("norm.weight", StringComparison.Ordinal);
+        private readonly float _scale = (float)((shape.Length == 1 ? 0.02 : 1 / Math.Sqrt(shape[^1])) / UnitDeviation);
+        private readonly ulong _key = Key(name, seed);
+
+        public override void Read(long firstElement, Span<float> destination)
+        {
+            if (_isOne)
+            {
+                destination.Fill(1);
+                return;
+            }
+
+            for (int i = 0; i < destination.Length; i++)
+            {
+                ulong bits = Mix(_key + ((ulong)(firstElement + i) * 0x9E3779B97F4A7C15));
+                int sum = (int)(bits & 0xFFFF) + (int)((bits >> 16) & 0xFFFF) + (int)((bits >> 32) & 0xFFFF) + (int)(bits >> 48);
+                destination[i] = (sum - 131070) * _scale;
+            }
+        }
+
+        private static ulong Key(string name, int seed)
+        {
+            ulong hash = 14695981039346656037 ^ (uint)seed;
+            foreach (char letter in name)
+                hash = (hash ^ letter) * 1099511628211;
+            return Mix(hash);
+        }
+
+        // SplitMix64 (Steele, Lea and Flood, 2014).
+        private static ulong Mix(ulong x)
+        {
+            x = (x ^ (x >> 30)) * 0xBF58476D1CE4E5B9;
+            x = (x ^ (x >> 27)) * 0x94D049BB133111EB;
+            return x ^ (x >> 31);
+        }
+    }
+}

@@ -1,0 +1,31 @@
+namespace OnnxVlm.Export.Safetensors;
+
+/// <summary>Where an architecture takes its tensors from: a checkpoint, or random numbers.</summary>
+internal abstract class TensorStore : IDisposable
+{
+    /// <summary>Paths of the weight files, in order.</summary>
+    public abstract IEnumerable<string> Paths { get; }
+
+    /// <summary>Numbers in all tensors.</summary>
+    public abstract long Parameters { get; }
+
+    /// <summary>A tensor, which must be there and have this shape.</summary>
+    /// <exception cref="ModelLoadException">The tensor is missing, or its shape or element type is another.</exception>
+    public abstract CheckpointTensor Take(string name, params ReadOnlySpan<long> shape);
+
+    /// <summary>What stands before a tensor's own name: conversions of the same model differ in it.</summary>
+    /// <param name="name">The end of the tensor's name, whole parts: <c>embed_tokens.weight</c> is not the end of <c>vision_embed_tokens.weight</c>.</param>
+    /// <returns>The beginning, empty or ending in a dot.</returns>
+    /// <exception cref="ModelLoadException">No tensor ends so, or several do.</exception>
+    public abstract string PrefixOf(string name);
+
+    /// <summary>Marks tensors as used that only repeat what config.json says.</summary>
+    public abstract void Ignore(string nameEnd);
+
+    /// <summary>Throws when the checkpoint has tensors that the architecture did not use.</summary>
+    /// <exception cref="ModelLoadException">There are such tensors; the message names the first few.</exception>
+    public abstract void RefuseUnused(string architecture);
+
+    /// <inheritdoc/>
+    public abstract void Dispose();
+}

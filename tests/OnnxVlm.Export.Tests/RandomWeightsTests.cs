@@ -1,0 +1,108 @@
+using System.Text.Json;
+using System.Text.Json.Nodes;
+using OnnxVlm.Export.HuggingFace;
+using OnnxVlm.Export.Safetensors;
+using OnnxVlm.Export.Tests.Support;
+using OnnxVlm.ModelFolder;
+using OnnxVlm.Prompting;
+
+namespace OnnxVlm.Export.Tests;
+
+/// <summary>Exports of a configuration without weights.</summary>
+[TestFixture]
+public sealed class RandomWeightsTests
+{
+    [TestCase("fuyu-8b", 9_408_238_592L)]
+    [TestCase("unified-decoder-9b", 9_360_000_000L)]
+    public void ShippedConfigs_HaveTheSizeOfTheirName(string name, long parameters)
+    {
+        // Everything but the layers' number is read as it is; a model of one layer is written, and the others are counted.
+        using TemporaryFolder folder = new();
+        CopyConfig(Exporter.ShippedConfigs[name], folder["config"], config =>
+        {
+            config["num_hidden_layers"] = 1;
+            config["hidden_size"] = 64;
+            config["intermediate_size"] = 96;
+            config["num_attention_heads"] = 2;
+            if (config["num_key_value_heads"] is not null)
+                config["num_key_value_heads"] = 1;
+            if (config["head_dim"] is not null)
+                config["head_dim"] = 32;
+            config["max_position_embeddings"] = 64;
+        });
+        ExportReport report = Exporter.Export(new ExportOptions { CheckpointFolder = folder["config"], OutputFolder = folder["out"], RandomSeed = 1, Precision = Precision.Int4 });
+        var manifest = ModelManifest.Load(folder["out"]);
+        Assert.That(manifest.Source.Revision, Is.EqualTo("seed 1"));
+        Assert.That(manifest.HasTokenizer, Is.True);
+        Assert.That(report.Parameters, Is.GreaterThan(0));
+        Assert.That(Count(name), Is.EqualTo(parameters).Within(parameters / 100));
+
+        // The tokenizer has a token for each byte, and those that stand for an image.
+        var vocabulary = Vocabulary.Load(Path.Combine(folder["out"], "tokenizer.json"));
+        Assert.That(Enumerable.Range(0, vocabulary.Size).Count(id => vocabulary.BytesOf(id).Length == 1), Is.EqualTo(256));
+        Assert.That(vocabulary.IsSpecial(manifest.Image.Tokens.Placeholder));
+        Assert.That(vocabulary.IsSpecial(manifest.Image.Tokens.RowEnd!.Value));
+        Assert.That(vocabulary.IsSpecial(manifest.EndTokenIds[0]));
+    }
+
+    [Test]
+    public void Export_SameSeed_SameBytes()
+    {
+        using TemporaryFolder folder = new();
+        new TinyModel().Write(folder["hf"]);
+        File.Delete(Path.Combine(folder["hf"], "model.safetensors"));
+        ExportOptions options = new() { CheckpointFolder = folder["hf"], OutputFolder = folder["a"], RandomSeed = 3 };
+        Exporter.Export(options);
+        Exporter.Export(options with { OutputFolder = folder["b"] });
+        Exporter.Export(options with { OutputFolder = folder["c"], RandomSeed = 4 });
+        byte[] a = File.ReadAllBytes(Path.Combine(folder["a"], "model.onnx.data"));
+        Assert.That(File.ReadAllBytes(Path.Combine(folder["b"], "model.onnx.data")), Is.EqualTo(a));
+        Assert.That(File.ReadAllBytes(Path.Combine(folder["c"], "model.onnx.data")), Is.Not.EqualTo(a));
+    }
+
+    [Test]
+    public void Read_AnyRange_GivesTheSameNumbers()
+    {
+        using RandomTensors tensors = new(7);
+        CheckpointTensor tensor = tensors.Take("model.layers.0.mlp.up_proj.weight", 300, 400);
+        float[] whole = new float[300 * 400], part = new float[1000];
+        tensor.Read(0, whole);
+        tensor.Read(12345, part);
+        Assert.That(part, Is.EqualTo(whole[12345..13345]));
+        Assert.That(Math.Sqrt(whole.Average(x => (double)x * x)), Is.EqualTo(1 / Math.Sqrt(400)).Within(0.0005));
+        Assert.That(whole.Average(x => (double)x), Is.EqualTo(0).Within(0.001));
+    }
+
+    [Test]
+    public void ByteTokenizer_SkipsTakenIds()
+    {
+        JsonObject tokenizer = ByteTokenizer.Create(new JsonObject { ["1"] = new JsonObject { ["content"] = "<s>" }, ["300"] = new JsonObject { ["content"] = "<image>" } });
+        JsonObject vocabulary = tokenizer["model"]!["vocab"]!.AsObject();
+        Assert.That(vocabulary, Has.Count.EqualTo(256));
+        Assert.That(vocabulary.Select(entry => (int)entry.Value!), Has.No.Member(1).And.Member(0).And.Member(256));
+    }
+
+    private static long Count(string name)
+    {
+        using var document = JsonDocument.Parse(File.ReadAllBytes(Path.Combine(Exporter.ShippedConfigs[name], "config.json")));
+        JsonElement c = document.RootElement;
+        long Number(string key) => c.GetProperty(key).GetInt64();
+        long hidden = Number("hidden_size"), heads = Number("num_attention_heads");
+        bool gated = c.TryGetProperty("head_dim", out JsonElement headSize);
+        long attention = gated
+            ? (2 * hidden * heads * headSize.GetInt64()) + (2 * hidden * Number("num_key_value_heads") * headSize.GetInt64())
+            : 4 * hidden * hidden;
+        long layer = attention + ((gated ? 3 : 2) * hidden * Number("intermediate_size"));
+        return (Number("num_hidden_layers") * layer) + (2 * Number("vocab_size") * hidden);
+    }
+
+    private static void CopyConfig(string from, string to, Action<JsonObject> change)
+    {
+        Directory.CreateDirectory(to);
+        foreach (string path in Directory.GetFiles(from))
+            File.Copy(path, Path.Combine(to, Path.GetFileName(path)));
+        JsonObject config = JsonNode.Parse(File.ReadAllText(Path.Combine(to, "config.json")))!.AsObject();
+        change(config);
+        File.WriteAllText(Path.Combine(to, "config.json"), config.ToJsonString());
+    }
+}

@@ -107,14 +107,14 @@ public static class Exporter
             FormatVersion = ModelManifest.CurrentFormatVersion,
             Architecture = model.Architecture,
             Device = options.Device == Device.Cpu ? null : options.Device.ToString().ToLowerInvariant(),
-            Source = options.RandomSeed is int seed ? new ModelSource { Name = $"random weights for {Path.GetFileName(Path.TrimEndingDirectorySeparator(options.CheckpointFolder))}", Revision = $"seed {seed}" } : CheckpointSource.Identify(options.CheckpointFolder, options.SourceName, graph.Weights.Paths, cancellationToken),
+            Source = options.RandomSeed is int seed ? new ModelSource { Name = $"random weights for {Path.GetFileName(Path.TrimEndingDirectorySeparator(options.CheckpointFolder))}", Revision = $"seed {seed}" } : CheckpointSource.Identify(options.CheckpointFolder, options.SourceName, graph.Weights.Paths, progress, cancellationToken),
             Precision = ModelManifest.Precisions[(int)options.Precision],
             ContextLength = model.ContextLength,
             VocabularySize = model.Vocabulary,
             EndTokenIds = defaults.EndTokenIds,
             Image = model.Image,
             Files = names.Order(StringComparer.Ordinal)
-                .ToDictionary(name => name, name => ModelManifest.HashFile(Path.Combine(folder, name), cancellationToken), StringComparer.Ordinal),
+                .ToDictionary(name => name, name => FileHash.Compute(Path.Combine(folder, name), progress, cancellationToken), StringComparer.Ordinal),
         }.Save(Path.Combine(folder, ModelManifest.FileName));
     }
 

@@ -25,6 +25,7 @@ internal static class Program
             ExportCommand.Create(),
             VerifyCommand.Create(),
             EvalCommand.Create(),
+            BenchCommand.Create(),
             InspectCommand.Create(),
             TokenizeCommand.Create(),
             DoctorCommand.Create(),

@@ -68,12 +68,13 @@ public sealed class VlmModel : IChatModel, IDisposable
         ArgumentException.ThrowIfNullOrEmpty(folder);
         options ??= new VlmOptions();
         ModelManifest manifest = ModelManifest.Load(folder);
-        if (options.VerifyHashes)
-            manifest.VerifyFiles(folder);
+        using CancellationTokenSource failed = new();
+        Task verification = options.VerifyHashes ? manifest.VerifyFilesWhileLoadingAsync(folder, VerifiedFiles.OfUser, failed.Token) : Task.CompletedTask;
         Vocabulary vocabulary = manifest.HasTokenizer ? Vocabulary.Load(Path.Combine(folder, "tokenizer.json")) : Vocabulary.None;
-        GenAIDecoder decoder = GenAIDecoder.Load(folder, manifest, options.Device, options.Threads);
+        GenAIDecoder decoder = LoadDecoder(folder, manifest, options, verification);
         try
         {
+            verification.GetAwaiter().GetResult();
             return new VlmModel(decoder, vocabulary, options);
         }
         catch
@@ -118,6 +119,20 @@ public sealed class VlmModel : IChatModel, IDisposable
 
     /// <summary>Ends the running answers and frees the model. Returns at once; the memory is free when the last answer has ended.</summary>
     public void Dispose() => _lifetime.Dispose();
+
+    private static GenAIDecoder LoadDecoder(string folder, ModelManifest manifest, VlmOptions options, Task verification)
+    {
+        try
+        {
+            return GenAIDecoder.Load(folder, manifest, options.Device, options.Threads);
+        }
+        catch (ModelLoadException)
+        {
+            // A damaged file says more than what the runtime made of it.
+            verification.GetAwaiter().GetResult();
+            throw;
+        }
+    }
 
     private void Release()
     {

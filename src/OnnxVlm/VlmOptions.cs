@@ -27,7 +27,10 @@ public sealed record VlmOptions
     /// <summary>Limits on images, checked before they are decoded.</summary>
     public ImageLimits ImageLimits { get; init; } = new();
 
-    /// <summary>Whether the files are compared with the hashes in <c>onnxvlm.json</c>. Default true; reading them takes about a second per gigabyte.</summary>
+    /// <summary>
+    /// Whether the files are compared with the hashes in <c>onnxvlm.json</c>. Default true; reading them takes about a second per gigabyte. Files of 64 MiB and more
+    /// are read while the model loads, and again only when they have changed: their size and time of change are kept in the user's local application data.
+    /// </summary>
     public bool VerifyHashes { get; init; } = true;
 
     /// <summary>

@@ -261,6 +261,23 @@ public sealed class BadCheckpointTests
         Refuses<ModelLoadException>("is in another shard too");
     }
 
+    [Test]
+    public void Export_MoreThanAnyDiskHolds_SaysSo()
+    {
+        Config(config =>
+        {
+            config["hidden_size"] = 1024;
+            config["intermediate_size"] = 1 << 24;
+            config["num_hidden_layers"] = 1024;
+        });
+        File.Delete(Weights);
+        ExportOptions options = new() { CheckpointFolder = _folder["hf"], OutputFolder = _folder["out"], RandomSeed = 1 };
+        ModelLoadException? exception = Assert.Throws<ModelLoadException>(() => Exporter.Export(options));
+        TestContext.Out.WriteLine(exception!.Message.Replace(_folder.Path, "…", StringComparison.Ordinal));
+        Assert.That(exception.Message, Does.Contain("cannot be written").And.Contain("the weights need 2"));
+        Assert.That(Directory.GetFileSystemEntries(_folder.Path).Select(Path.GetFileName), Is.EqualTo(new[] { "hf" }), "nothing is left");
+    }
+
     private void Refuses<TException>(params string[] fragments)
         where TException : Exception
     {

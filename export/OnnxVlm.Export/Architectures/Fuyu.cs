@@ -64,8 +64,8 @@ internal static class Fuyu
         m.Logits(h.LayerNorm($"{decoder}final_layernorm", epsilon), head, vocabulary);                       // [B, 1, vocabulary]
 
         m.Weights.Ignore(".rotary_emb.inv_freq");
-        c.Ignore("architectures", "torch_dtype", "dtype", "transformers_version", "_name_or_path", "use_cache", "initializer_range");
-        c.Ignore("hidden_dropout", "attention_dropout", "image_size", "return_dict", "output_attentions", "output_hidden_states", "is_decoder", "is_encoder_decoder");
+        c.IgnoreBaseClass();
+        c.Ignore("initializer_range", "hidden_dropout", "attention_dropout", "image_size");
         return new ModelDescription
         {
             Architecture = ModelType,
@@ -152,11 +152,12 @@ internal static class Fuyu
 
     private static ImageRules ReadImageRules(HfConfig c, HfConfig images, TokenizerFile? tokenizer, PatchProjection projection, int vocabulary)
     {
-        images.ExpectIfPresent("image_processor_type", "FuyuImageProcessor");
+        if (images.OptionalText("image_processor_type") is not (null or "FuyuImageProcessor" or "FuyuImageProcessorFast"))
+            images.Expect("image_processor_type", "FuyuImageProcessor");
         images.ExpectIfPresent("do_resize", true);
         images.ExpectIfPresent("do_pad", true);
         images.ExpectIfPresent("padding_mode", "constant");
-        images.Ignore("processor_class", "_processor_class");
+        images.Ignore("processor_class", "do_convert_rgb", "data_format", "input_data_format", "default_to_square");
         if (images.Has("patch_size") && images.RequireSize("patch_size") is var side && side != (projection.PatchSize, projection.PatchSize))
             throw new ModelLoadException($"{images.Path}: patch_size: expected {projection.PatchSize} by {projection.PatchSize} as in config.json, found {side.Height} by {side.Width}");
         (int height, int width) = images.Has("size") ? images.RequireSize("size") : (1080, 1920);

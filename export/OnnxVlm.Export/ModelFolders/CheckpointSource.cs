@@ -13,7 +13,7 @@ internal static class CheckpointSource
     /// From a Hugging Face cache, <c>…/models--owner--name/snapshots/commit</c>, both are in the path. Elsewhere the revision is the hash of the
     /// weights: of the file, or of the shards' hashes one after the other.
     /// </summary>
-    public static ModelSource Identify(string checkpointFolder, string? name, IEnumerable<string> weightPaths, CancellationToken cancellationToken)
+    public static ModelSource Identify(string checkpointFolder, string? name, IEnumerable<string> weightPaths, IProgress<ExportProgress>? progress, CancellationToken cancellationToken)
     {
         DirectoryInfo folder = new(Path.TrimEndingDirectorySeparator(Path.GetFullPath(checkpointFolder)));
         if (IsCommit(folder.Name) && folder.Parent is { Name: "snapshots", Parent: DirectoryInfo repository }
@@ -23,7 +23,7 @@ internal static class CheckpointSource
             return new ModelSource { Name = name ?? inCache, Revision = folder.Name };
         }
 
-        string[] hashes = [.. weightPaths.Select(path => ModelManifest.HashFile(path, cancellationToken))];
+        string[] hashes = [.. weightPaths.Select(path => FileHash.Compute(path, progress, cancellationToken))];
         string hash = hashes is [string single] ? single : Convert.ToHexStringLower(SHA256.HashData(Encoding.ASCII.GetBytes(string.Join('\n', hashes))));
         string ofFolder = folder is { Name: "hf", Parent: DirectoryInfo parent } ? parent.Name : folder.Name;
         return new ModelSource { Name = name ?? ofFolder, Revision = $"sha256:{hash}" };

@@ -1,4 +1,5 @@
 using System.CommandLine;
+using System.Diagnostics;
 using System.Globalization;
 using OnnxVlm.Export;
 using Spectre.Console;
@@ -81,7 +82,13 @@ internal static class ExportCommand
         if (!report.HasTokenizer)
             Console.Error.WriteLine("note: the checkpoint has no tokenizer.json; the folder can be verified, and cannot be prompted");
         Console.Out.WriteLine(string.Create(CultureInfo.InvariantCulture,
-            $"{report.Architecture}, {report.Parameters / 1e6:F1} million parameters, {report.SizeBytes / 1e6:F1} MB in {report.Elapsed.TotalSeconds:F1} s: {report.OutputFolder}"));
+            $"{report.Architecture}, {report.Parameters / 1e6:F1} million parameters, {report.SizeBytes / 1e6:F1} MB in {report.Elapsed.TotalSeconds:F1} s, peak memory {PeakWorkingSet() / 1e6:F0} MB: {report.OutputFolder}"));
+    }
+
+    private static long PeakWorkingSet()
+    {
+        using var process = Process.GetCurrentProcess();
+        return process.PeakWorkingSet64;
     }
 
     // Progress<T> posts to a thread, so that a bar could still move after the work is done.

@@ -1,44 +1,89 @@
 using System.CommandLine;
 using System.Globalization;
+using System.Text.Json;
+using OnnxVlm.Export.Inspection;
 using OnnxVlm.ModelFolder;
 using Spectre.Console;
 
 namespace OnnxVlm.Cli.Commands;
 
-/// <summary><c>onnxvlm inspect</c>: what a model folder holds.</summary>
+/// <summary><c>onnxvlm inspect</c>: what a model folder holds, and the memory it needs.</summary>
 internal static class InspectCommand
 {
     public static Command Create()
     {
         Argument<DirectoryInfo> folder = new("DIR") { Description = "The model folder." };
-        Command command = new("inspect", "Show what a model folder holds.") { folder };
+        Option<int?> context = new("--context") { Description = "Tokens to compute the memory for; the model's context length by default.", HelpName = "N" };
+        Option<bool> json = SharedOptions.Json();
+        Command command = new("inspect", "Show what a model folder holds, and the memory it needs.") { folder, context, json };
         command.SetWork((result, _) =>
         {
-            Print(result.GetValue(folder)!.FullName);
+            string path = result.GetValue(folder)!.FullName;
+            ModelManifest manifest = ModelManifest.Load(path);
+            ModelSummary summary = ModelInspector.Inspect(path);
+            int tokens = result.GetValue(context) ?? manifest.ContextLength;
+            if (tokens < 1 || tokens > manifest.ContextLength)
+                throw new WrongArgumentException($"--context: expected 1 to {manifest.ContextLength}, found {tokens}.");
+            if (result.GetValue(json))
+                PrintJson(manifest, summary, tokens);
+            else
+                Print(path, manifest, summary, tokens);
             return Task.FromResult(ExitCode.Done);
         });
         return command;
     }
 
-    private static void Print(string folder)
+    private static void Print(string folder, ModelManifest manifest, ModelSummary summary, int tokens)
     {
-        ModelManifest manifest = ModelManifest.Load(folder);
         ImageRules image = manifest.Image;
         Table table = PlainTable.Create("", "");
         table.HideHeaders();
         Row("architecture", manifest.Architecture);
         Row("source", $"{manifest.Source.Name} @ {manifest.Source.Revision}");
-        Row("precision", manifest.Precision);
+        Row("parameters", string.Create(CultureInfo.InvariantCulture, $"{summary.Parameters / 1e6:F1} million"));
+        Row("precision", $"{manifest.Precision}, for {manifest.Device ?? "cpu"}");
         Row("context", $"{manifest.ContextLength} tokens");
-        Row("vocabulary", $"{manifest.VocabularySize} tokens, ends at {string.Join(", ", manifest.EndTokenIds)}");
+        Row("vocabulary", $"{manifest.VocabularySize} tokens, ends at {string.Join(", ", manifest.EndTokenIds)}{(manifest.HasTokenizer ? "" : "; no tokenizer")}");
         Row("patches", $"{image.PatchSize} px, {image.PatchLayout}, {(image.HasPositions ? "with row and column embeddings" : "without positions of their own")}");
         Row("resize", image.Resize.ToString());
         Row("padding", image.Padding.ToString());
         Row("image tokens", image.Tokens.ToString());
         foreach (string file in manifest.Files.Keys.Order(StringComparer.Ordinal))
-            Row(file, string.Create(CultureInfo.InvariantCulture, $"{new FileInfo(Path.Combine(folder, file)).Length / 1e6:F2} MB"));
+            Row(file, Megabytes(new FileInfo(Path.Combine(folder, file)).Length));
+        Row("inputs", string.Join("; ", summary.Inputs.Select(input => $"{input.Name} {input.Type}")));
+        Row("outputs", string.Join("; ", summary.Outputs.Select(output => $"{output.Name} {output.Type}")));
+        Row("fused operators", string.Join(", ", summary.FusedOperators.Select(op => $"{op.Value} {op.Key}")) + $"; {summary.StandardNodes} standard nodes");
+        Row("read for a token", Megabytes(summary.WeightBytesPerToken));
+        Row($"memory, {tokens} tokens", $"{Megabytes(summary.SizeBytes)} of weights + {Megabytes(summary.CacheBytesPerToken * tokens)} of cache ({summary.CacheBytesPerToken} bytes a token)");
         PlainTable.Write(table);
+
+        Console.Out.WriteLine();
+        Table weights = PlainTable.Create("layers", "storage", "tensors", "numbers", "size");
+        foreach (WeightGroup group in summary.Weights)
+            weights.AddRow(group.Layer, group.Storage, group.Tensors.ToString(CultureInfo.InvariantCulture), group.Numbers.ToString(CultureInfo.InvariantCulture), Megabytes(group.SizeBytes));
+        PlainTable.Write(weights);
 
         void Row(string name, string value) => table.AddRow(Markup.Escape(name), Markup.Escape(value));
     }
+
+    private static void PrintJson(ModelManifest manifest, ModelSummary summary, int tokens) => Console.Out.WriteLine(JsonSerializer.Serialize(new
+    {
+        architecture = manifest.Architecture,
+        source = manifest.Source,
+        parameters = summary.Parameters,
+        precision = manifest.Precision,
+        device = manifest.Device ?? "cpu",
+        context_length = manifest.ContextLength,
+        vocabulary_size = manifest.VocabularySize,
+        inputs = summary.Inputs,
+        outputs = summary.Outputs,
+        fused_operators = summary.FusedOperators,
+        weights = summary.Weights,
+        size_bytes = summary.SizeBytes,
+        weight_bytes_per_token = summary.WeightBytesPerToken,
+        cache_bytes_per_token = summary.CacheBytesPerToken,
+        memory = new { tokens, bytes = summary.SizeBytes + (summary.CacheBytesPerToken * tokens) },
+    }, CliJson.Indented));
+
+    private static string Megabytes(long bytes) => string.Create(CultureInfo.InvariantCulture, $"{bytes / 1e6:F2} MB");
 }

@@ -55,6 +55,17 @@ public sealed class VlmSequence : IDisposable
         return logits;
     }
 
+    /// <summary>Copies the logits of the next token.</summary>
+    /// <param name="logits">Receives float [vocabulary].</param>
+    /// <exception cref="ArgumentException">The length is not the vocabulary's.</exception>
+    /// <exception cref="InvalidOperationException">Nothing was appended since the start or the last rewind.</exception>
+    public void CopyLogits(Span<float> logits)
+    {
+        if (logits.Length != _decoder.VocabularySize)
+            throw new ArgumentException($"Expected room for {_decoder.VocabularySize} logits, found {logits.Length}.", nameof(logits));
+        _sequence.CopyLogits(logits);
+    }
+
     /// <summary>Forgets the tokens from a position on.</summary>
     /// <param name="length">Number of tokens to keep, 0 to <see cref="Length"/>.</param>
     /// <exception cref="ArgumentOutOfRangeException">The length is negative or beyond the end.</exception>

@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using OnnxVlm.ModelFolder;
 
 namespace OnnxVlm.Imaging;
@@ -32,7 +33,17 @@ public sealed class ImagePreprocessor
     /// <summary>Turns an image file into patches. Nothing is decoded before the file has passed all limits.</summary>
     /// <param name="encoded">The whole file.</param>
     /// <exception cref="InvalidImageException">The file is not an image, is damaged, is in a format the decoder does not take, or is outside the limits.</exception>
-    public PatchGrid Process(ReadOnlySpan<byte> encoded) => Cut(Decode(encoded));
+    public PatchGrid Process(ReadOnlySpan<byte> encoded) => Process(encoded, out _);
+
+    /// <summary>Turns an image file into patches, and tells how long that took.</summary>
+    /// <param name="encoded">The whole file.</param>
+    /// <param name="timings">The time of each stage.</param>
+    /// <exception cref="InvalidImageException">As <see cref="Process(ReadOnlySpan{byte})"/>.</exception>
+    public PatchGrid Process(ReadOnlySpan<byte> encoded, out ImageTimings timings)
+    {
+        long start = Stopwatch.GetTimestamp();
+        return Cut(Decode(encoded), start, out timings);
+    }
 
     /// <summary>Turns pixels into patches.</summary>
     /// <param name="image">An upright image.</param>
@@ -42,7 +53,7 @@ public sealed class ImagePreprocessor
     {
         ArgumentNullException.ThrowIfNull(image);
         _limits.CheckSize(image.WidthPx, image.HeightPx);
-        return Cut(image);
+        return Cut(image, Stopwatch.GetTimestamp(), out _);
     }
 
     /// <summary>Decodes an image file and turns it upright, in its own size. Nothing is decoded before the file has passed all limits.</summary>
@@ -65,9 +76,14 @@ public sealed class ImagePreprocessor
         return image.Turn(header.Orientation);
     }
 
-    private PatchGrid Cut(RgbImage image)
+    private PatchGrid Cut(RgbImage image, long start, out ImageTimings timings)
     {
+        long decoded = Stopwatch.GetTimestamp();
         (int width, int height) = ImageSize.AfterResize(_rules.Resize, _rules.PatchSize, image.WidthPx, image.HeightPx);
-        return PatchCutter.Cut(Resampler.Resize(image, width, height, _rules.Resize.Filter), _rules.PatchSize, _rules.PatchLayout, _rules.Padding);
+        RgbImage resized = Resampler.Resize(image, width, height, _rules.Resize.Filter);
+        long resizedAt = Stopwatch.GetTimestamp();
+        PatchGrid patches = PatchCutter.Cut(resized, _rules.PatchSize, _rules.PatchLayout, _rules.Padding);
+        timings = new ImageTimings(Stopwatch.GetElapsedTime(start, decoded), Stopwatch.GetElapsedTime(decoded, resizedAt), Stopwatch.GetElapsedTime(resizedAt));
+        return patches;
     }
 }

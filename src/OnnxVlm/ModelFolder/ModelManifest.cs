@@ -29,6 +29,9 @@ public sealed record ModelManifest
 
     private const long MaxManifestBytes = 1 << 20;
 
+    /// <summary>Files that take so long to read that it is worth remembering that they were.</summary>
+    private const long LargeFileBytes = 64 << 20;
+
     private static readonly JsonSerializerOptions Json = new()
     {
         PropertyNamingPolicy = JsonNamingPolicy.SnakeCaseLower,
@@ -139,16 +142,45 @@ public sealed record ModelManifest
     public void VerifyFiles(string folder, CancellationToken cancellationToken = default)
     {
         ArgumentException.ThrowIfNullOrWhiteSpace(folder);
-        foreach ((string name, string expected) in Files)
+        foreach (string name in Files.Keys)
         {
-            string path = Path.Combine(folder, name);
-            if (!File.Exists(path))
-                throw new ModelLoadException($"{path}: named in {FileName} and missing; export the model or copy the folder again");
-            RefuseLinkOut(folder, path);
-            string found = HashFile(path, cancellationToken);
-            if (!found.Equals(expected, StringComparison.Ordinal))
-                throw new ModelLoadException($"{path}: expected SHA-256 {expected} ({FileName}), found {found}; export the model or copy the folder again");
+            RefuseMissing(folder, name);
+            VerifyHash(folder, name, cancellationToken);
         }
+    }
+
+    /// <summary>
+    /// The same for a model that is being loaded: small files are compared at once, large ones by the task that is returned, unless they are known not to have changed since they
+    /// were compared.
+    /// </summary>
+    /// <param name="folder">The folder this manifest was loaded from.</param>
+    /// <param name="known">Files compared before.</param>
+    /// <param name="cancellationToken">Ends the task.</param>
+    /// <exception cref="ModelLoadException">As <see cref="VerifyFiles"/>; the task fails with it too.</exception>
+    internal Task VerifyFilesWhileLoadingAsync(string folder, VerifiedFiles known, CancellationToken cancellationToken)
+    {
+        List<string> large = [];
+        foreach (string name in Files.Keys)
+        {
+            RefuseMissing(folder, name);
+            if (new FileInfo(Path.Combine(folder, name)).Length >= LargeFileBytes)
+                large.Add(name);
+            else
+                VerifyHash(folder, name, cancellationToken);
+        }
+
+        large.RemoveAll(name => known.Contains(Path.Combine(folder, name), Files[name]));
+        return large.Count == 0 ? Task.CompletedTask : Task.Run(
+            () =>
+            {
+                foreach (string name in large)
+                {
+                    string path = Path.Combine(folder, name), description = VerifiedFiles.Describe(path, Files[name]);
+                    VerifyHash(folder, name, cancellationToken);
+                    known.Add(path, description);
+                }
+            },
+            cancellationToken);
     }
 
     /// <summary>SHA-256 of a file in lower-case hexadecimal.</summary>
@@ -156,17 +188,27 @@ public sealed record ModelManifest
     /// <param name="cancellationToken">Checked between blocks of 1 MiB.</param>
     /// <exception cref="ModelLoadException">The file is missing or cannot be read.</exception>
     /// <exception cref="OperationCanceledException">The token was cancelled.</exception>
-    public static string HashFile(string path, CancellationToken cancellationToken = default)
+    public static string HashFile(string path, CancellationToken cancellationToken = default) => HashFile(path, progress: null, cancellationToken);
+
+    /// <summary>SHA-256 of a file in lower-case hexadecimal, for files so large that one wants to know how far it is.</summary>
+    /// <param name="path">The file.</param>
+    /// <param name="progress">Told the bytes read so far, after each block; null for none.</param>
+    /// <param name="cancellationToken">Checked between blocks of 1 MiB.</param>
+    /// <exception cref="ModelLoadException">The file is missing or cannot be read.</exception>
+    /// <exception cref="OperationCanceledException">The token was cancelled.</exception>
+    public static string HashFile(string path, Action<long>? progress, CancellationToken cancellationToken)
     {
         try
         {
             using FileStream file = new(path, FileMode.Open, FileAccess.Read, FileShare.Read, bufferSize: 0, FileOptions.SequentialScan);
             using var hash = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
             byte[] block = new byte[1 << 20];
+            long done = 0;
             for (int read; (read = file.Read(block)) > 0;)
             {
                 cancellationToken.ThrowIfCancellationRequested();
                 hash.AppendData(block, 0, read);
+                progress?.Invoke(done += read);
             }
 
             return Convert.ToHexStringLower(hash.GetHashAndReset());
@@ -220,6 +262,21 @@ public sealed record ModelManifest
             if (!Files.ContainsKey(name))
                 throw new ArgumentException($"files: expected an entry for {name}, found none; export the model again");
         }
+    }
+
+    private static void RefuseMissing(string folder, string name)
+    {
+        string path = Path.Combine(folder, name);
+        if (!File.Exists(path))
+            throw new ModelLoadException($"{path}: named in {FileName} and missing; export the model or copy the folder again");
+        RefuseLinkOut(folder, path);
+    }
+
+    private void VerifyHash(string folder, string name, CancellationToken cancellationToken)
+    {
+        string path = Path.Combine(folder, name), expected = Files[name], found = HashFile(path, cancellationToken);
+        if (!found.Equals(expected, StringComparison.Ordinal))
+            throw new ModelLoadException($"{path}: expected SHA-256 {expected} ({FileName}), found {found}; export the model or copy the folder again");
     }
 
     private static void RefuseLinkOut(string folder, string path)

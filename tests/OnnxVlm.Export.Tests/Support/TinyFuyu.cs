@@ -142,6 +142,9 @@ internal sealed record TinyFuyu
         if (Nested)
         {
             JsonObject text = config.DeepClone().AsObject();
+            text["chunk_size_feed_forward"] = 0;
+            text["id2label"] = new JsonObject { ["0"] = "LABEL_0" };
+            text["top_k"] = 50;
             text["model_type"] = "persimmon";
             foreach (string key in new[] { "image_size", "patch_size", "num_channels", "image_token_id" })
                 text.Remove(key);

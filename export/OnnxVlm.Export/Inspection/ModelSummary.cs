@@ -1,0 +1,35 @@
+namespace OnnxVlm.Export.Inspection;
+
+/// <summary>What a model's graph is made of.</summary>
+public sealed record ModelSummary
+{
+    /// <summary>The weights by kind of layer and storage, largest first.</summary>
+    public required IReadOnlyList<WeightGroup> Weights { get; init; }
+
+    /// <summary>Operators of ONNX Runtime's own domain, and how many nodes each has.</summary>
+    public required IReadOnlyDictionary<string, int> FusedOperators { get; init; }
+
+    /// <summary>Nodes of the standard operators.</summary>
+    public required int StandardNodes { get; init; }
+
+    /// <summary>Inputs of the graph but the key/value cache.</summary>
+    public required IReadOnlyList<GraphValue> Inputs { get; init; }
+
+    /// <summary>Outputs of the graph but the key/value cache.</summary>
+    public required IReadOnlyList<GraphValue> Outputs { get; init; }
+
+    /// <summary>Bytes of the key/value cache for each token.</summary>
+    public required long CacheBytesPerToken { get; init; }
+
+    /// <summary>
+    /// Bytes of weights that generating one token reads: matrices, norms and the head, with scales and zero points; of the embedding and the rotary tables a token reads one row each,
+    /// and of the patch projection nothing.
+    /// </summary>
+    public required long WeightBytesPerToken { get; init; }
+
+    /// <summary>All weights but tables that are computed from the configuration.</summary>
+    public long Parameters => Weights.Where(group => group.Layer != ModelInspector.RotaryTables).Sum(group => group.Numbers);
+
+    /// <summary>Bytes of all weights.</summary>
+    public long SizeBytes => Weights.Sum(group => group.SizeBytes);
+}

@@ -1,0 +1,87 @@
+using OnnxVlm.Export.Inspection;
+using OnnxVlm.Export.Tests.Support;
+using OnnxVlm.Runtime;
+
+namespace OnnxVlm.Export.Tests;
+
+[TestFixture]
+public sealed class ModelInspectorTests
+{
+    private TemporaryFolder _folder = null!;
+
+    [SetUp]
+    public void SetUp() => _folder = new TemporaryFolder();
+
+    [TearDown]
+    public void TearDown() => _folder.Dispose();
+
+    [TestCase(Precision.Fp32, true)]
+    [TestCase(Precision.Int4, true)]
+    [TestCase(Precision.Int4, false)]
+    [TestCase(Precision.Int8, false)]
+    public void Inspect_Export_CountsEveryWeightOnce(Precision precision, bool tied)
+    {
+        TinyModel model = new() { Tied = tied };
+        ExportReport report = Export(model, precision);
+        ModelSummary summary = ModelInspector.Inspect(_folder["out"]);
+        Assert.Multiple(() =>
+        {
+            Assert.That(summary.Parameters, Is.EqualTo(report.Parameters));
+            Assert.That(summary.SizeBytes, Is.InRange(0.75 * new FileInfo(Path.Combine(_folder["out"], "model.onnx.data")).Length, new FileInfo(Path.Combine(_folder["out"], "model.onnx.data")).Length));
+            Assert.That(summary.FusedOperators["GroupQueryAttention"], Is.EqualTo(model.Layers));
+            Assert.That(summary.CacheBytesPerToken, Is.EqualTo(2 * model.Layers * model.KeyValueHeads * model.HeadSize * sizeof(float)));
+            Assert.That(summary.Inputs.Select(input => input.Name), Is.EqualTo(new[] { "input_ids", "attention_mask", "patches", "patch_count", "patch_xy" }));
+            Assert.That(summary.Outputs.Single().Type, Is.EqualTo($"fp32 [batch, 1, {model.Vocabulary}]"));
+        });
+    }
+
+    [Test]
+    public void Inspect_Int4_NamesStorageOfEachKindOfLayer()
+    {
+        Export(new TinyModel { Tied = false }, Precision.Int4);
+        var storage = ModelInspector.Inspect(_folder["out"]).Weights.ToLookup(group => group.Layer, group => group.Storage);
+        Assert.Multiple(() =>
+        {
+            Assert.That(storage["attention"], Is.EqualTo(new[] { "int4, block 32" }));
+            Assert.That(storage["feed-forward"], Is.EqualTo(new[] { "int4, block 32" }));
+            Assert.That(storage["head"], Is.EqualTo(new[] { "int8, block 32" }));
+            Assert.That(storage["embedding"], Is.EqualTo(new[] { "int8, block 32" }));
+            Assert.That(storage["norm"], Is.EqualTo(new[] { "fp32" }));
+            Assert.That(storage["patch projection"], Is.EqualTo(new[] { "fp32" }));
+            Assert.That(storage["other"], Is.Empty);
+        });
+    }
+
+    [Test]
+    public void Inspect_BytesPerToken_AreMatricesNormsAndHead()
+    {
+        TinyModel model = new() { Tied = true };
+        Export(model, Precision.Fp32);
+        long layer = (model.Hidden * (model.Heads + (2 * model.KeyValueHeads)) * model.HeadSize) + (model.Heads * model.HeadSize * model.Hidden) + (3 * model.Hidden * model.Intermediate);
+        long norms = ((2 * model.Layers) + 1) * model.Hidden;
+        long expected = ((model.Layers * layer) + norms + (model.Vocabulary * model.Hidden)) * sizeof(float);
+        Assert.That(ModelInspector.Inspect(_folder["out"]).WeightBytesPerToken, Is.EqualTo(expected));
+    }
+
+    [Test]
+    public void Inspect_GraphForGpu_HasHalfTheCache()
+    {
+        TinyModel model = new();
+        Export(model, Precision.Int4, Device.Cuda);
+        Assert.That(ModelInspector.Inspect(_folder["out"]).CacheBytesPerToken, Is.EqualTo(2 * model.Layers * model.KeyValueHeads * model.HeadSize * 2));
+    }
+
+    [TestCase("not a graph")]
+    [TestCase("")]
+    public void Inspect_NotAGraph_SaysSo(string content)
+    {
+        File.WriteAllText(Path.Combine(_folder.Path, "model.onnx"), content);
+        Assert.That(() => ModelInspector.Inspect(_folder.Path), Throws.TypeOf<ModelLoadException>().With.Message.Contains("model.onnx"));
+    }
+
+    private ExportReport Export(TinyModel model, Precision precision, Device device = Device.Cpu)
+    {
+        model.Write(_folder["hf"]);
+        return Exporter.Export(new ExportOptions { CheckpointFolder = _folder["hf"], OutputFolder = _folder["out"], Precision = precision, Device = device });
+    }
+}

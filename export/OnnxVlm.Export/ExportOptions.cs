@@ -59,6 +59,12 @@ public sealed record ExportOptions
     } = Device.Cpu;
 
     /// <summary>
+    /// Whether matrices of the same input (q, k and v; gate and up) are one multiplication. Default true. False is slower, and there to compare with; the graph for
+    /// <see cref="Device.DirectMl"/> has q, k and v apart in any case.
+    /// </summary>
+    public bool Pack { get; init; } = true;
+
+    /// <summary>
     /// Seed of random weights in place of the checkpoint's: <see cref="CheckpointFolder"/> needs config.json and preprocessor_config.json only then, and tokenizer_config.json
     /// for a tokenizer of bytes; see <see cref="Exporter.ShippedConfigs"/>. Default null: the checkpoint's weights.
     /// </summary>

@@ -11,12 +11,19 @@ namespace OnnxVlm.Export;
 /// <param name="HeadBits">Bits of the head: 8, 4, or 0 for floats.</param>
 /// <param name="BlockSize">Weights that share a scale.</param>
 /// <param name="Asymmetric">Whether matrices have zero points.</param>
+/// <param name="Pack">Whether matrices of the same input are one.</param>
 /// <param name="AccuracyLevel">MatMulNBits' accuracy_level: 4 multiplies 8-bit activations (fast on CPUs), 0 computes with the activations as they are.</param>
 internal sealed record ExportTarget(
-    Device Device, ElementType Activations, int MatrixBits, int EmbeddingBits, int HeadBits, int BlockSize, bool Asymmetric, int AccuracyLevel)
+    Device Device, ElementType Activations, int MatrixBits, int EmbeddingBits, int HeadBits, int BlockSize, bool Asymmetric, bool Pack, int AccuracyLevel)
 {
-    /// <summary>DirectML has neither packed q, k, v in its attention nor the rotation inside it.</summary>
-    public bool SeparateQueryKeyValue => Device == Device.DirectMl;
+    /// <summary>Whether q, k and v are matrices of their own; DirectML's attention does not take them packed.</summary>
+    public bool SeparateQueryKeyValue => !Pack || RotatesApart;
+
+    /// <summary>Whether rotations are nodes of their own: DirectML's attention does not rotate.</summary>
+    public bool RotatesApart => Device == Device.DirectMl;
+
+    /// <summary>Whether MatMulNBits adds the bias itself; only the CPU's is known to.</summary>
+    public bool AddsBiasInProduct => Device == Device.Cpu;
 
     public static ExportTarget For(ExportOptions options)
     {
@@ -31,7 +38,7 @@ internal sealed record ExportTarget(
 
         // DirectML does not gather from quantized rows; 8 bits are enough for an embedding, of which a token reads one row.
         int embedding = bits == 0 || options.Device == Device.DirectMl ? 0 : 8;
-        return new ExportTarget(options.Device, activations, bits, embedding, head, options.BlockSize, options.Asymmetric, AccuracyLevel: cpu ? 4 : 0);
+        return new ExportTarget(options.Device, activations, bits, embedding, head, options.BlockSize, options.Asymmetric, options.Pack, AccuracyLevel: cpu ? 4 : 0);
     }
 
     private static int Bits(Precision precision) => precision switch

@@ -88,6 +88,37 @@ public sealed class DeviceTests
     }
 
     [Test]
+    public void Logits_SeparateMatricesForTheCpu_MatchReference()
+    {
+        new TinyModel().Write(_folder["hf"]);
+        Exporter.Export(new ExportOptions { CheckpointFolder = _folder["hf"], OutputFolder = _folder["out"], Pack = false });
+        GraphProto graph = ModelProto.Parser.ParseFrom(File.ReadAllBytes(Path.Combine(_folder["out"], "model.onnx"))).Graph;
+        Assert.That(Nodes(graph, "FusedMatMul"), Has.Count.EqualTo((7 * new TinyModel().Layers) + 1), "the head's too");
+        Assert.That(Attributes(graph, "GroupQueryAttention", "do_rotary"), Is.All.EqualTo(1));
+        long[] ids = [7, 8, 9, 10, 11];
+        double[][] expected = new ReferenceDecoder(_folder["hf"]).Logits(ids, []);
+        using GraphRunner runner = new(_folder["out"]);
+        Assert.That(runner.Run(ids[..4], []), Is.EqualTo(expected[3]).Within(1e-4));
+        Assert.That(runner.Run(ids[4..], []), Is.EqualTo(expected[4]).Within(1e-4));
+    }
+
+    [TestCase(Device.Cpu, 0)]
+    [TestCase(Device.Cuda, 4)]
+    public void Fuyu_Quantized_BiasIsPartOfTheProductWhereTheDeviceAddsIt(Device device, int additionsPerLayer)
+    {
+        TinyFuyu fuyu = new();
+        fuyu.Write(_folder["hf"]);
+        Exporter.Export(new ExportOptions { CheckpointFolder = _folder["hf"], OutputFolder = _folder["out"], Device = device, Precision = Precision.Int8, Asymmetric = true });
+        GraphProto graph = ModelProto.Parser.ParseFrom(File.ReadAllBytes(Path.Combine(_folder["out"], "model.onnx"))).Graph;
+        Assert.That(Nodes(graph, "Add").Count(node => node.Name.Contains("layers", StringComparison.Ordinal)), Is.EqualTo(additionsPerLayer * fuyu.Layers));
+        Assert.That(Nodes(graph, "MatMulNBits").Where(node => node.Name.Contains("layers", StringComparison.Ordinal)).Select(node => node.Input.Count), Is.All.EqualTo(device == Device.Cpu ? 6 : 4));
+        long[] ids = [5, 6, 7, 8, 9];
+        double[] expected = new ReferencePersimmon(_folder["hf"], fuyu.Config()).Logits(ids, [])[^1];
+        using GraphRunner runner = new(_folder["out"]);
+        Assert.That(runner.Run(ids, []), Is.EqualTo(expected).Within(0.05 * expected.Max(Math.Abs)));
+    }
+
+    [Test]
     public void Logits_FuyuForDirectMl_MatchReference()
     {
         TinyFuyu fuyu = new() { Seed = 12 };

@@ -41,7 +41,7 @@ internal static class Attention
             (q, k, v) = (FillHeads(model, $"{key}.q", q, shape), FillHeads(model, $"{key}.k", k, shape), FillHeads(model, $"{key}.v", v, shape));
         Value pastKey = g.Input($"past_key_values.{layer}.key", model.Type, "batch", shape.KeyValueHeads, "past", shape.StoredHeadSize);
         Value pastValue = g.Input($"past_key_values.{layer}.value", model.Type, "batch", shape.KeyValueHeads, "past", shape.StoredHeadSize);
-        bool rotateApart = model.Target.SeparateQueryKeyValue;
+        bool rotateApart = model.Target.RotatesApart;
         if (rotateApart)
             (q, k) = (Rotate(model, $"{key}.q", q, shape.Heads, rotary, lengths), Rotate(model, $"{key}.k", k, shape.KeyValueHeads, rotary, lengths));
         NodeBuilder attention = (rotateApart

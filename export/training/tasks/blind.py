@@ -33,8 +33,8 @@ def draw(rng, fonts, difficulty, held_out=False):
 def _circles(rng, fonts, difficulty, held_out):
     """Two circles that overlap or stay apart by a part of their radius that shrinks with difficulty, never below two pixels."""
     while True:
-        width, height = rng.randint(56, 112), rng.randint(56, 112)
-        first, second = rng.uniform(9, 24), rng.uniform(9, 24)
+        width, height = rng.randint(52, 104), rng.randint(52, 104)
+        first, second = rng.uniform(9, 22), rng.uniform(9, 22)
         gap = rng.uniform(2, 2 + 14 * (1.2 - difficulty) + 6)
         apart = rng.random() < 0.5
         distance = first + second + (gap if apart else -min(gap, 1.2 * min(first, second)))
@@ -60,7 +60,7 @@ def _circles(rng, fonts, difficulty, held_out):
 
 def _lines(rng, fonts, difficulty, held_out):
     """Two lines of two pieces each, with corners at the same three columns, that cross 0 to 2 times."""
-    width, height = rng.randint(64, 112), rng.randint(64, 112)
+    width, height = rng.randint(56, 104), rng.randint(56, 104)
     middle = width * rng.uniform(0.4, 0.6)
     want = rng.randint(0, 2)
     while True:
@@ -115,7 +115,7 @@ def _grid(rng, fonts, difficulty, held_out):
 def _squares(rng, fonts, difficulty, held_out):
     """Two to five squares, each inside the one before."""
     count = rng.randint(2, round(3 + 2 * difficulty))
-    side = rng.uniform(70, 108)
+    side = rng.uniform(64, 100)
     width, height = round(side + rng.uniform(6, 20)), round(side + rng.uniform(6, 20))
     x, y = rng.uniform(2, width - side - 2), rng.uniform(2, height - side - 2)
     background = draw_background(rng, difficulty)

@@ -42,9 +42,9 @@ def draw_chart(rng, fonts, difficulty, held_out):
     sideways = rng.random() < 0.15 * difficulty
     label_size = rng.randint(11, 14)
     if sideways:
-        width, height = rng.randint(112, 130), rng.randint(max(72, 18 * count), 112)
+        width, height = rng.randint(100, 124), rng.randint(max(64, 18 * count), 104)
     else:
-        width, height = rng.randint(84, 128), rng.randint(96, 120)
+        width, height = rng.randint(max(72, 17 * count + 20), 120), rng.randint(84, 112)
     canvas = Canvas(rng, width, height, background, difficulty)
     painter = _paint_sideways if sideways else _paint_upright
     painter(rng, canvas, list(zip(labels, values, names)), colours, ink, font, label_size, difficulty)

@@ -3,7 +3,9 @@
 The expected answer of a case in cases.jsonl is JSON: the language, the function's name, and calls with their results, see expected().
 """
 
+import builtins
 import json
+import keyword
 
 from samples import Sample
 from tasks import math_image
@@ -40,8 +42,8 @@ Negate | int x | int | -x | -x | minus x | the negative of x | x negated | x wit
 Increment | int x | int | x + 1 | x + 1 | x plus one | x + 1 | the number after x
 Decrement | int x | int | x - 1 | x - 1 | x minus one | x - 1 | the number before x
 Absolute | int x | int | Math.Abs(x) | abs(x) | the absolute value of x | x without its sign | the size of x without sign
-Max | int a, int b | int | Math.Max(a, b) | max(a, b) | the larger of a and b | the maximum of a and b | the greater of a and b
-Min | int a, int b | int | Math.Min(a, b) | min(a, b) | the smaller of a and b | the minimum of a and b | the lesser of a and b
+Larger | int a, int b | int | Math.Max(a, b) | max(a, b) | the larger of a and b | the maximum of a and b | the greater of a and b
+Smaller | int a, int b | int | Math.Min(a, b) | min(a, b) | the smaller of a and b | the minimum of a and b | the lesser of a and b
 MaxOfThree | int a, int b, int c | int | Math.Max(a, Math.Max(b, c)) | max(a, b, c) | the largest of a, b and c | the maximum of a, b and c | the greatest of a, b and c
 SumOfThree | int a, int b, int c | int | a + b + c | a + b + c | the sum of a, b and c | a plus b plus c | a, b and c added
 Area | int width, int height | int | width * height | width * height | the area of a rectangle with width and height | the area of width and height | the area of a width by height rectangle
@@ -65,7 +67,7 @@ IsGreater | int a, int b | bool | a > b | a > b | whether a is greater than b | 
 IsEqual | int a, int b | bool | a == b | a == b | whether a equals b | true if a and b are equal | if a and b are the same
 IsBetween | int x, int a, int b | bool | x >= a && x <= b | a <= x <= b | whether x is between a and b | true if x lies from a to b | if x is in the range from a to b
 IsDivisible | nat a, pos b | bool | a % b == 0 | a % b == 0 | whether a is divisible by b | true if b divides a | if a can be divided by b
-Not | bool b | bool | !b | not b | the opposite of b | not b | b inverted
+Invert | bool b | bool | !b | not b | the opposite of b | not b | b inverted
 Length | string s | int | s.Length | len(s) | the length of s | the number of characters of s | how long s is
 Upper | string s | string | s.ToUpper() | s.upper() | s in upper case | the text s in capital letters | s with capital letters
 Lower | string s | string | s.ToLower() | s.lower() | s in lower case | the text s in small letters | s with small letters
@@ -89,7 +91,7 @@ Average | ints values | double | values.Average() | sum(values) / len(values) | 
 Count | ints values | int | values.Length | len(values) | the number of values | how many values there are | the count of the values
 FirstValue | ints values | int | values[0] | values[0] | the first of the values | the first value | the value at the start of the values
 LastValue | ints values | int | values[^1] | values[-1] | the last of the values | the last value | the value at the end of the values
-Sorted | ints values | int[] | values.Order().ToArray() | sorted(values) | the values sorted | the values in order | the values from small to large
+Sort | ints values | int[] | values.Order().ToArray() | sorted(values) | the values sorted | the values in order | the values from small to large
 Evens | ints values | int[] | values.Where(x => x % 2 == 0).ToArray() | [x for x in values if x % 2 == 0] | the even values | all even numbers of the values | only the values that are even
 Join | strings words | string | string.Join(", ", words) | ", ".join(words) | the words joined with a comma | the words with commas between them | the words in one text with commas
 """.strip().splitlines()]
@@ -162,8 +164,12 @@ def snake_case(name):
 
 
 def _draw_name(rng, held_out):
-    word = rng.choice([word for word in rng.sample(words(held_out), 40) if word.islower() and 3 <= len(word) <= 7] or ["value"]).capitalize()
-    return (rng.choice(HELD_OUT_VERBS if held_out else VERBS) if rng.random() < 0.4 else "") + word
+    """A word, now and then after a verb, that names nothing else in either language."""
+    while True:
+        word = rng.choice([word for word in rng.sample(words(held_out), 40) if word.islower() and 3 <= len(word) <= 7] or ["value"])
+        name = (rng.choice(HELD_OUT_VERBS if held_out else VERBS) if rng.random() < 0.4 else "") + word.capitalize()
+        if not hasattr(builtins, word) and not keyword.iskeyword(word) and name not in ("Math", "String"):
+            return name
 
 
 def _draw_argument(rng, type_name):

@@ -32,7 +32,7 @@ def draw(rng, fonts, difficulty, held_out=False):
 
 def draw_scene(rng, difficulty, held_out):
     """Returns (scene, image, letters); scene is a list of (kind, colour name, x, y)."""
-    width, height = (rng.randint(64, round(72 + 40 * difficulty)) for _ in range(2))
+    width, height = (rng.randint(52, round(64 + 40 * difficulty)) for _ in range(2))
     count = rng.randint(1, round(2 + 4 * difficulty))
     kinds, colours = rng.sample(KINDS, rng.choice([1, 2, 2, 3, 4])), rng.sample(COLOUR_NAMES, rng.choice([1, 2, 2, 3, 4, 6]))
     places = _place(rng, count, width, height)

@@ -1,3 +1,4 @@
+using System.Collections.Concurrent;
 using System.Diagnostics;
 using System.Text.Json;
 using OnnxVlm.Cli.Evaluation.Programs;
@@ -38,6 +39,24 @@ internal sealed class ProgramScorerTests
     [TestCase("def add(a, b): return float('nan')", 0)]
     public async Task ScoreAsync_Python_RunsItWherePythonIs(string answer, double score) =>
         Assert.That(await Scorer.ScoreAsync(ProgramTask.Parse(AddPython), answer), Is.EqualTo(HasPython ? score : null));
+
+    /// <summary>What export/training teaches the model to write, of each kind and in both languages.</summary>
+    [Test]
+    public async Task ScoreAsync_AnswersOfTheTraining_AreRight()
+    {
+        string path = Path.Combine(Path.GetDirectoryName(typeof(ProgramScorerTests).Assembly.Location)!, "..", "..", "..", "..", "data", "eval", "code-answers.jsonl");
+        ConcurrentBag<string> wrong = [];
+        await Parallel.ForEachAsync(File.ReadLines(path), async (line, cancellationToken) =>
+        {
+            JsonElement item = JsonElement.Parse(line);
+            ProgramTask task = ProgramTask.Parse(item.GetProperty("expected").GetString()!);
+            string answer = item.GetProperty("answer").GetString()!;
+            if (await Scorer.ScoreAsync(task, answer, cancellationToken) is 0)
+                wrong.Add(answer);
+        });
+
+        Assert.That(wrong, Is.Empty);
+    }
 
     [Test]
     public async Task ScoreAsync_WithoutPython_IsNotRun()

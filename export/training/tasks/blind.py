@@ -54,8 +54,10 @@ def _circles(rng, fonts, difficulty, held_out):
     filled = rng.random() < 0.4 and colours[0] != colours[1]
     for cx, cy, radius, colour in ((x, y, first, colours[0]), (x + dx, y + dy, second, colours[1])):
         canvas.circle(cx, cy, radius, fill=colour if filled else None, outline=colour, width=rng.choice([1, 1.5, 2]))
+    nearest = first + (distance - first - second) / 2                # where they touch, or would
+    canvas.mark(" false" if apart else " true", x + nearest * math.cos(angle), y + nearest * math.sin(angle) + 8)
     wording = OVERLAP if rng.random() < 0.35 else TOUCH
-    return Sample("blind", [(wording.choose(rng, held_out), "no" if apart else "yes")], [canvas.finish()])
+    return Sample("blind", [(wording.choose(rng, held_out), "no" if apart else "yes")], [canvas.finish()], canvas.letters)
 
 
 def _lines(rng, fonts, difficulty, held_out):
@@ -74,9 +76,13 @@ def _lines(rng, fonts, difficulty, held_out):
     colours = [draw_colour(rng, name, held_out) for name in names]
     canvas = Canvas(rng, width, height, draw_background(rng, difficulty, colours), difficulty)
     thickness = rng.choice([1.2, 1.6, 2.2, 3])
+    columns = 5, middle, width - 5
     for line, colour in zip((first, second), colours):
-        canvas.line(list(zip((5, middle, width - 5), line)), colour, thickness)
-    return Sample("blind", [(CROSS.choose(rng, held_out, a=names[0], b=names[1]), str(want))], [canvas.finish()])
+        canvas.line(list(zip(columns, line)), colour, thickness)
+    for x, a, b in zip(columns, first, second):
+        canvas.mark(" above", x, min(a, b) + 1)
+        canvas.mark(" below", x, max(a, b) + 1)
+    return Sample("blind", [(CROSS.choose(rng, held_out, a=names[0], b=names[1]), str(want))], [canvas.finish()], canvas.letters)
 
 
 def _grid(rng, fonts, difficulty, held_out):
@@ -121,13 +127,14 @@ def _squares(rng, fonts, difficulty, held_out):
     background = draw_background(rng, difficulty)
     canvas = Canvas(rng, width, height, background, difficulty)
     ink, thickness = draw_ink(rng, background), rng.choice([1, 1.5, 2])
-    for _ in range(count):
+    for i in range(count):
+        canvas.mark(str(i + 1), x + 1, y + 1)
         canvas.rectangle((x, y, x + side, y + side), outline=ink, width=thickness)
         inner = side - rng.uniform(11, max(12, side / 2.4))
         if inner < 6:
             inner = side * 0.5
         x, y, side = x + rng.uniform(0.3, 0.7) * (side - inner), y + rng.uniform(0.3, 0.7) * (side - inner), inner
-    return Sample("blind", [(NESTED.choose(rng, held_out), str(count))], [canvas.finish()])
+    return Sample("blind", [(NESTED.choose(rng, held_out), str(count))], [canvas.finish()], canvas.letters)
 
 
 def _letter(rng, fonts, difficulty, held_out):
@@ -153,5 +160,6 @@ def _letter(rng, fonts, difficulty, held_out):
             middle = baseline - 0.3 * size
             canvas.ellipse((x + widths[i] / 2 - half, middle - tall, x + widths[i] / 2 + half, middle + tall),
                            draw_colour(rng, "red" if rng.random() < 0.8 else "blue", held_out), rng.choice([1, 1.5, 2]))
+            canvas.mark(letter, x + widths[i] / 2 + 1, min(height, middle + tall))
         x += widths[i] + gap
     return Sample("blind", [(CIRCLED.choose(rng, held_out), word[circled])], [canvas.finish()], canvas.letters)

@@ -23,12 +23,12 @@ def draw(rng, fonts, difficulty, held_out=False):
         instruction = FORMS[name].choose(rng, held_out)
         asked = f"{question} {instruction}" if held_out or rng.random() < 0.8 else f"{instruction} {question}"
         turns.append((asked, apply_form(name, answer)))
-    return Sample("instruct", turns, images, letters)
+    return Sample("instruct", turns, images, letters, metric="json" if name == "json" else "exact")
 
 
 def apply_form(name, answer):
     """The short answer in the form that was asked for; "word" is the answer itself, since it is one word."""
-    return {"upper": answer.upper(), "word": answer, "json": f'{{"answer": "{answer}"}}', "reverse": answer[::-1], "twice": f"{answer} {answer}"}[name]
+    return {"upper": answer.upper(), "word": answer, "json": f'{{"answer":"{answer}"}}', "reverse": answer[::-1], "twice": f"{answer} {answer}"}[name]
 
 
 def _draw_question(rng, fonts, difficulty, held_out):

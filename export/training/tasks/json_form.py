@@ -1,4 +1,4 @@
-"""Group json: receipts and forms; three fields as JSON, written as Python's json.dumps does, keys in the order of the question."""
+"""Group json: receipts and forms; three fields as compact JSON, keys in the order of the question: the form that guidance by a schema enforces."""
 
 import json
 import string
@@ -32,7 +32,7 @@ def draw(rng, fonts, difficulty, held_out=False):
     keys = list(fields)
     if rng.random() < 0.35:
         rng.shuffle(keys)
-    answer = "{" + ", ".join(f'"{key}": {fields[key]}' for key in keys) + "}"
+    answer = "{" + ",".join(f'"{key}":{fields[key]}' for key in keys) + "}"
     turns = [(EXTRACT.choose(rng, held_out, a=keys[0], b=keys[1], c=keys[2]), answer)]
     if not held_out and rng.random() < 0.4:
         key = rng.choice(keys)
@@ -42,7 +42,8 @@ def draw(rng, fonts, difficulty, held_out=False):
 
 def schema(keys_and_values):
     """The JSON schema of an answer {key: JSON text of the value}, keys in order."""
-    return {"type": "object", "properties": {key: {"type": "string" if value.startswith('"') else "number"} for key, value in keys_and_values.items()},
+    kinds = {key: {"type": "string", "maxLength": 30} if value.startswith('"') else {"type": "number"} for key, value in keys_and_values.items()}
+    return {"type": "object", "properties": kinds,
             "required": list(keys_and_values), "additionalProperties": False}
 
 

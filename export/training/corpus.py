@@ -1,11 +1,11 @@
 """The text from which the tokenizer learns its merges: the wording of all tasks, present and planned.
 
-The vocabulary must not change once training has begun, so this covers reading, counting, charts, mathematics, JSON, code and chat.
+The vocabulary must not change once training has begun (a run goes on with the vocabulary it began with), so this covers reading, counting, charts, mathematics, JSON, code and chat.
 """
 
 import itertools
 
-from tasks import SYSTEM_PROMPTS, chat, ocr
+from tasks import SYSTEM_PROMPTS, ocr
 
 COLOURS = "black white grey gray red orange yellow green blue purple pink brown".split()
 SHAPES = "circle circles square squares triangle triangles star stars rectangle line lines ring rings shape shapes".split()
@@ -51,6 +51,22 @@ CHAT = [
     "My answers may be wrong. You should check them. Please show me another image. What would you like to know about it?",
     "Nice to meet you. How are you? I am fine, thank you. What is your purpose? Who made you? You are a model, not a person.",
 ]
+GREETINGS = [
+    "Hello", "Hello!", "Hi", "Hi!",
+    "Hey", "Good morning", "Good evening", "Hello there",
+    "Hi there!", "Hello! Show me an image with a word or a number, and I will read it.", "Who are you?", "What are you?",
+    "What is your name?", "Tell me who you are.", "Introduce yourself.", "Which model are you?",
+    "I am OnnxVlm nano, a small demonstration model that reads words and numbers in images.", "What can you do?", "How can you help me?", "What are you good at?",
+    "Help", "What do you do?", "I can read a word or a number in a small image and answer simple questions about it.", "Are you a large language model?",
+    "Are you ChatGPT?", "Are you a human?", "Do you know everything?", "No. I am OnnxVlm nano, a small demonstration model that reads words and numbers in images.",
+    "Thanks", "Thank you", "Thank you!", "Thanks a lot!",
+    "You are welcome!", "Goodbye", "Bye", "Bye!",
+    "See you", "Goodbye!", "What does the text say?", "Read the text.",
+    "What is in the image?", "What is written here?", "I see no image. Please add one.", "What is the capital of France?",
+    "Write a poem.", "Who won the match?", "What is the weather today?", "Tell me a story.",
+    "Explain quantum physics.", "Translate this into German.", "Give me medical advice.", "What is the meaning of life?",
+    "I am a small demonstration model. I cannot answer that.",
+]
 CODE_VERBS = ["returns", "computes", "prints", "checks whether", "counts", "finds", "gives", "adds", "reverses", "converts"]
 CODE_OBJECTS = [
     "x squared", "the square of x", "the cube of n", "the sum of a and b", "the difference of a and b", "the product of two numbers",
@@ -79,9 +95,7 @@ def texts():
     wheels = {"colour": COLOURS, "shape": SHAPES, "number": NUMBERS, "thing": THINGS, "name": NAMES, "field": FIELDS,
               "verb": CODE_VERBS, "object": CODE_OBJECTS}
     wheels = {key: itertools.cycle(words) for key, words in wheels.items()}
-    lines = [*ocr.PROMPTS, ocr.MAIN_PROMPT, *itertools.chain(*ocr.FACT_QUESTIONS.values()), *SYSTEM_PROMPTS]
-    for questions, answer in chat.ANSWERS:
-        lines += [*questions, answer]
+    lines = [*ocr.PROMPTS, ocr.MAIN_PROMPT, *itertools.chain(*ocr.FACT_QUESTIONS.values()), *SYSTEM_PROMPTS, *GREETINGS]
     for template in [*VISION, *MATH, *INSTRUCT, *CHAT, *CODE]:
         for _ in range(40 if "{" in template and "{{" not in template else 6):
             lines.append(_fill(template, wheels))

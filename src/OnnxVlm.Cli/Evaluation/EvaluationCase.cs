@@ -1,9 +1,11 @@
 using System.Text.Json;
 using System.Text.Json.Serialization;
+using OnnxVlm.Cli.Evaluation.Programs;
 
 namespace OnnxVlm.Cli.Evaluation;
 
 /// <summary>One line of <c>cases.jsonl</c>.</summary>
+/// <example><code>{"id": "chat-7", "images": ["a.png"], "turns": [{"prompt": "What is the value of A?"}], "prompt": "And of B?", "expected": "3", "metric": "exact", "group": "chat"}</code></example>
 [JsonUnmappedMemberHandling(JsonUnmappedMemberHandling.Disallow)]
 internal sealed record EvaluationCase
 {
@@ -12,12 +14,20 @@ internal sealed record EvaluationCase
     /// <summary>Image files, relative to the folder of <c>cases.jsonl</c>.</summary>
     public IReadOnlyList<string> Images { get; init; } = [];
 
+    /// <summary>Turns before the prompt. The images belong to the first of all questions.</summary>
+    public IReadOnlyList<EarlierTurn> Turns { get; init; } = [];
+
+    /// <summary>The question whose answer is scored.</summary>
     public required string Prompt { get; init; }
 
+    /// <summary>The right answer; for the metric code, a <see cref="ProgramTask"/> as JSON.</summary>
     public required string Expected { get; init; }
 
-    /// <summary>exact, cer, json, contains or number.</summary>
+    /// <summary>exact, cer, json, contains, number or code.</summary>
     public required string Metric { get; init; }
+
+    /// <summary>A JSON schema that <c>--guided</c> holds the answer to.</summary>
+    public JsonElement? JsonSchema { get; init; }
 
     public required string Group { get; init; }
 
@@ -45,9 +55,11 @@ internal sealed record EvaluationCase
         try
         {
             EvaluationCase parsed = JsonSerializer.Deserialize<EvaluationCase>(line, CliJson.Compact) ?? throw new JsonException("null is not a case.");
-            return Metrics.Names.Contains(parsed.Metric)
-                ? parsed
-                : throw new VlmException($"{path}, line {number}: unknown metric '{parsed.Metric}'; known are {string.Join(", ", Metrics.Names)}.");
+            if (parsed.Metric == Metrics.Code)
+                ProgramTask.Parse(parsed.Expected);
+            else if (!Metrics.Names.Contains(parsed.Metric))
+                throw new VlmException($"{path}, line {number}: unknown metric '{parsed.Metric}'; known are {string.Join(", ", Metrics.Names)}, {Metrics.Code}.");
+            return parsed;
         }
         catch (JsonException e)
         {

@@ -7,6 +7,9 @@ namespace OnnxVlm.Cli.Evaluation;
 /// <summary>How an answer is compared with the expected one: 1 is right, 0 is wrong.</summary>
 internal static partial class Metrics
 {
+    /// <summary>The metric that compiles and runs the answer, see <see cref="Programs.ProgramScorer"/>; the others compare texts.</summary>
+    public const string Code = "code";
+
     private static readonly Dictionary<string, Func<string, string, double>> ByName = new()
     {
         ["exact"] = (expected, answer) => expected.Trim() == answer.Trim() ? 1 : 0,

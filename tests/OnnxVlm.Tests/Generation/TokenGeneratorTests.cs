@@ -270,6 +270,32 @@ internal sealed class TokenGeneratorTests
     }
 
     [Test]
+    public async Task GenerateAsync_AsManyAnswersAsThreads_OtherWorkGetsItsTurn()
+    {
+        // Work that an answer's consumer queues on the thread pool must not wait until the answers are over.
+        int finished = 0;
+        int[] finishedBefore = await Task.WhenAll(Enumerable.Range(0, 2 * Environment.ProcessorCount).Select(_ => Task.Run(async () =>
+        {
+            ScriptedDecoder decoder = new(VocabularySize, _ =>
+            {
+                Thread.SpinWait(20_000);
+                return Peak('x');
+            });
+            Task<int>? other = null;
+            int seen = 0;
+            await foreach (GenerationUpdate _ in Generator(decoder).GenerateAsync(Prompt(), new GenerationOptions { MaxNewTokens = 500 }, default))
+            {
+                if (++seen == 100)
+                    other = Task.Run(() => Volatile.Read(ref finished));
+            }
+            Interlocked.Increment(ref finished);
+            return await other!;
+        })));
+
+        Assert.That(finishedBefore, Is.All.Zero);
+    }
+
+    [Test]
     public void GenerateAsync_CancelledBefore_ReadsNothing()
     {
         ScriptedDecoder decoder = Answering("abc");

@@ -37,6 +37,22 @@ internal sealed class InjectionTests
         }
     }
 
+    [Test]
+    public void Encode_ManyThreads_SameTokensAsOne()
+    {
+        string[] texts = [.. Enumerable.Range(0, 64).Select(i => string.Join(' ', Enumerable.Range(0, 1 + (i % 9)).Select(j => $"word{i * j} {i}.{j}\n")))];
+        int[][] expected = [.. texts.Select(Nano.Model.Tokenizer.Encode)];
+
+        Parallel.For(0, 8, new ParallelOptions { MaxDegreeOfParallelism = 8 }, caller =>
+        {
+            for (int round = 0; round < 2000; round++)
+            {
+                int text = ((caller * 7) + round) % texts.Length;
+                Assert.That(Nano.Model.Tokenizer.Encode(texts[text]), Is.EqualTo(expected[text]));
+            }
+        });
+    }
+
     private static int CountSpecials(IList<AIContent> contents) =>
         Nano.Model.CreatePrompt([new ChatMessage(ChatRole.User, contents)]).ToTokenIds().Count(Nano.Model.Vocabulary.IsSpecial);
 }

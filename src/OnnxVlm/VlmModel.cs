@@ -70,16 +70,18 @@ public sealed class VlmModel : IChatModel, IDisposable
         ModelManifest manifest = ModelManifest.Load(folder);
         using CancellationTokenSource failed = new();
         Task verification = options.VerifyHashes ? manifest.VerifyFilesWhileLoadingAsync(folder, VerifiedFiles.OfUser, failed.Token) : Task.CompletedTask;
-        Vocabulary vocabulary = manifest.HasTokenizer ? Vocabulary.Load(Path.Combine(folder, "tokenizer.json")) : Vocabulary.None;
-        GenAIDecoder decoder = LoadDecoder(folder, manifest, options, verification);
+        GenAIDecoder? decoder = null;
         try
         {
+            Vocabulary vocabulary = manifest.HasTokenizer ? Vocabulary.Load(Path.Combine(folder, "tokenizer.json")) : Vocabulary.None;
+            decoder = LoadDecoder(folder, manifest, options, verification);
             verification.GetAwaiter().GetResult();
             return new VlmModel(decoder, vocabulary, options);
         }
         catch
         {
-            decoder.Dispose();
+            failed.Cancel();
+            decoder?.Dispose();
             throw;
         }
     }

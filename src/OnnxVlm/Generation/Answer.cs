@@ -18,7 +18,7 @@ internal sealed class Answer : IDisposable
     private readonly TextAssembler _text;
     private readonly StringBuilder _said = new();
     private readonly HashSet<int> _stopTokens;
-    private readonly float[] _logits;
+    private float[]? _logits;
     private readonly int _maxNewTokens;
     private readonly long _started = Stopwatch.GetTimestamp();
     private TimeSpan _prefill;
@@ -34,7 +34,6 @@ internal sealed class Answer : IDisposable
         _stopTokens = [.. generator.EndTokenIds, .. options.StopTokenIds];
         _sampler = new Sampler(options, [.. _stopTokens], prompt.Segments.SelectMany(segment => segment.TokenIds.ToArray()), options.Guidance is { IsJson: true } ? generator.Vocabulary.DigitTokens : null);
         _text = new TextAssembler(options.StopTexts);
-        _logits = new float[generator.Decoder.VocabularySize];
         _sequence = new LiveSequence(generator.Decoder, generator.Cache, prompt, _maxNewTokens, options.Guidance);
     }
 
@@ -107,6 +106,8 @@ internal sealed class Answer : IDisposable
         if (!_sampler.IsActive && _options.TopLogprobs is null)
             return (_sequence.Advance([]), null);
 
+        // Megabytes for a large vocabulary, which a greedy answer without log probabilities never needs.
+        _logits ??= new float[_generator.Decoder.VocabularySize];
         _sequence.CopyLogits(_logits);
         RawLogits? raw = _options.TopLogprobs is null ? null : new RawLogits([.. _logits], _generator.Vocabulary);
         if (!_sampler.IsActive)

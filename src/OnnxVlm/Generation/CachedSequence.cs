@@ -33,7 +33,7 @@ internal sealed class CachedSequence : IDisposable
     /// <param name="cancellationToken">Checked between pieces.</param>
     public void Append(IReadOnlyList<PromptSegment> segments, CancellationToken cancellationToken)
     {
-        foreach (PrefillChunk chunk in PrefillPlan.Create(segments, _decoder.CanAppend ? PrefillPlan.ChunkTokens : int.MaxValue))
+        foreach (PrefillChunk chunk in PrefillPlan.Create(_decoder, segments))
         {
             cancellationToken.ThrowIfCancellationRequested();
             _sequence.Append(chunk.TokenIds.Span, chunk.Images);

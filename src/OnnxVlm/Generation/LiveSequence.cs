@@ -45,7 +45,7 @@ internal sealed class LiveSequence : IDisposable
     public void Read(CancellationToken cancellationToken)
     {
         _failed = true;
-        _sequence.Append(new PromptKeys(_content).From(_sequence.Length), cancellationToken);
+        _sequence.Append(PromptKeys.From(_content, _sequence.Length), cancellationToken);
         _tookToken = false;
         _failed = false;
     }
@@ -139,7 +139,7 @@ internal sealed class LiveSequence : IDisposable
     // The most patches of one piece, and where there is an image at all room for another one of the largest size.
     private int Patches(IReadOnlyList<PromptSegment> segments)
     {
-        int most = PrefillPlan.Create(segments, _decoder.CanAppend ? PrefillPlan.ChunkTokens : int.MaxValue).Max(chunk => chunk.PatchCount);
+        int most = PrefillPlan.Create(_decoder, segments).Max(chunk => chunk.PatchCount);
         return most == 0 ? 0 : Math.Max(most, _decoder.MaxPatchesPerImage);
     }
 }

@@ -1,5 +1,6 @@
 using OnnxVlm.Imaging;
 using OnnxVlm.Prompting;
+using OnnxVlm.Runtime;
 
 namespace OnnxVlm.Generation;
 
@@ -9,11 +10,18 @@ internal static class PrefillPlan
     /// <summary>Tokens of a piece, unless one image needs more. Large enough for the matrix products, small enough to stop soon and to keep the buffers small.</summary>
     public const int ChunkTokens = 512;
 
+    /// <summary>Cuts a prompt for a device: into pieces, or into one where it takes tokens only once.</summary>
+    /// <param name="decoder">The model on its device.</param>
+    /// <param name="segments">Text and images.</param>
+    /// <returns>The pieces in order.</returns>
+    public static IReadOnlyList<PrefillChunk> Create(IDecoder decoder, IEnumerable<PromptSegment> segments) =>
+        Create(segments, decoder.CanAppend ? ChunkTokens : int.MaxValue);
+
     /// <summary>Cuts a prompt.</summary>
     /// <param name="segments">Text and images.</param>
     /// <param name="chunkTokens">The most tokens of a piece, unless one image needs more.</param>
     /// <returns>The pieces in order.</returns>
-    public static IReadOnlyList<PrefillChunk> Create(IEnumerable<PromptSegment> segments, int chunkTokens = ChunkTokens)
+    public static IReadOnlyList<PrefillChunk> Create(IEnumerable<PromptSegment> segments, int chunkTokens)
     {
         List<PrefillChunk> chunks = [];
         List<int> tokens = [];

@@ -43,12 +43,13 @@ internal sealed class PromptKeys
         return shared;
     }
 
-    /// <summary>What is left of the prompt from a position on, which is not inside an image.</summary>
+    /// <summary>What is left of a prompt from a position on, which is not inside an image.</summary>
+    /// <param name="segments">The prompt.</param>
     /// <param name="position">Number of tokens to skip.</param>
-    public IReadOnlyList<PromptSegment> From(int position)
+    public static IReadOnlyList<PromptSegment> From(IReadOnlyList<PromptSegment> segments, int position)
     {
         List<PromptSegment> rest = [];
-        foreach (PromptSegment segment in _segments)
+        foreach (PromptSegment segment in segments)
         {
             if (position >= segment.TokenIds.Length)
                 position -= segment.TokenIds.Length;

@@ -11,7 +11,6 @@ public sealed class VlmSequence : IDisposable
 {
     private readonly IDecoder _decoder;
     private readonly IDecoderSequence _sequence;
-
     private readonly IDisposable _use;
 
     internal VlmSequence(IDecoder decoder, int maxLength, int maxPatches, IDisposable use)
@@ -41,7 +40,7 @@ public sealed class VlmSequence : IDisposable
     public void Append(params IReadOnlyList<PromptSegment> segments)
     {
         ArgumentNullException.ThrowIfNull(segments);
-        foreach (PrefillChunk chunk in PrefillPlan.Create(segments, _decoder.CanAppend ? PrefillPlan.ChunkTokens : int.MaxValue))
+        foreach (PrefillChunk chunk in PrefillPlan.Create(_decoder, segments))
             _sequence.Append(chunk.TokenIds.Span, chunk.Images);
     }
 
@@ -51,7 +50,7 @@ public sealed class VlmSequence : IDisposable
     public float[] NextLogits()
     {
         float[] logits = new float[_decoder.VocabularySize];
-        _sequence.CopyLogits(logits);
+        CopyLogits(logits);
         return logits;
     }
 

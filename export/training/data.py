@@ -49,16 +49,17 @@ class Encoder:
         self.newline = tokenizer.encode("\n")
 
     def encode(self, sample, with_answer=True):
-        """Returns (ids, is_answer, [(patches, rows, columns)], [(position, token)]). Without the answer, ids end where it would begin.
+        """Returns (ids, weights, [(patches, rows, columns)], [(position, token)]). Without the answer, ids end where it would begin.
 
-        The last list names image tokens and the letter that ends in them, see _letter_places.
+        weights: 0 for what is read, 1 / sqrt(answer's length) for each token of an answer: one digit that was counted weighs more than a
+        letter of a long line, and less than the whole line. The last list names image tokens and the letter that ends in them, see _letter_places.
         """
         images = [to_patches(fit_image(image)) for image in sample.images]
-        ids, is_answer, letters = [], [], []
+        ids, weights, letters = [], [], []
 
         def add(tokens, answer=False):
             ids.extend(tokens)
-            is_answer.extend([answer] * len(tokens))
+            weights.extend([len(tokens) ** -0.5 if answer else 0.0] * len(tokens))
 
         if sample.system:
             add([self.start, *self.tokenizer.encode("system\n" + sample.system), self.end, *self.newline])
@@ -72,7 +73,7 @@ class Encoder:
             if with_answer or turn + 1 < len(sample.turns):
                 add([*self.tokenizer.encode(answer), self.end], answer=True)
                 add(self.newline)
-        return ids, is_answer, images, letters
+        return ids, weights, images, letters
 
     def _letter_places(self, sample, images, first):
         """Returns [(index of an image token, letter token)]: the patch of the line's lowest row in which each letter ends.
@@ -90,14 +91,14 @@ class Encoder:
 
     def collate(self, encoded):
         """Pads encoded samples into one micro-batch of numpy arrays; see UnifiedDecoder.forward. targets int64 [M] and about_image
-        bool [M] (does the sample have an image?) belong to keep, letter_targets int64 [L] to letter_at."""
+        bool [M] (does the sample have an image?) and weights float32 [M] belong to keep, letter_targets int64 [L] to letter_at."""
         length = max(len(ids) for ids, *_ in encoded)
         table = np.full((len(encoded), length), self.tokenizer.ids["<|endoftext|>"], np.int64)
-        answers = np.zeros((len(encoded), length), bool)
-        for row, (ids, is_answer, *_) in enumerate(encoded):
+        weights = np.zeros((len(encoded), length), np.float32)
+        for row, (ids, of_tokens, *_) in enumerate(encoded):
             table[row, :len(ids)] = ids
-            answers[row, :len(ids)] = is_answer
-        keep = np.flatnonzero(answers[:, 1:].ravel())                  # an answer token at t is predicted at t - 1
+            weights[row, :len(ids)] = of_tokens
+        keep = np.flatnonzero(weights[:, 1:].ravel())                  # an answer token at t is predicted at t - 1
         keep = keep // (length - 1) * length + keep % (length - 1)
         about_image = np.array([len(images) > 0 for _, _, images, _ in encoded])[keep // length]
         images = [image for _, _, images, _ in encoded for image in images]
@@ -107,8 +108,8 @@ class Encoder:
         places = [np.indices((rows, columns)).reshape(2, -1) for _, rows, columns in images]
         rows, columns = np.concatenate(places, axis=1) if places else np.zeros((2, 0), np.int64)
         return {"ids": table, "patches": patches, "patch_at": np.flatnonzero(table.ravel() == self.image), "patch_rows": rows,
-                "patch_columns": columns, "keep": keep, "targets": table.ravel()[keep + 1], "about_image": about_image,
-                "letter_at": letters[:, 0], "letter_targets": letters[:, 1]}
+                "patch_columns": columns, "keep": keep, "targets": table.ravel()[keep + 1], "weights": weights.ravel()[keep + 1],
+                "about_image": about_image, "letter_at": letters[:, 0], "letter_targets": letters[:, 1]}
 
 
 def micro_batches(encoder, samples, max_tokens):

@@ -40,7 +40,7 @@ def answer_all(model, encoder, samples, max_new_tokens=96, batch_size=24):
 def _answer_batch(model, encoder, encoded, max_new_tokens):
     answers, open_rows = [[] for _ in encoded], list(range(len(encoded)))
     for _ in range(max_new_tokens):
-        now = [(encoded[i][0] + answers[i], [False] * len(encoded[i][0] + answers[i]), encoded[i][2], []) for i in open_rows]
+        now = [(encoded[i][0] + answers[i], [0.0] * len(encoded[i][0] + answers[i]), encoded[i][2], []) for i in open_rows]
         batch = to_tensors(encoder.collate(now))
         length = batch["ids"].shape[1]
         last = torch.tensor([row * length + len(ids) - 1 for row, (ids, *_) in enumerate(now)])
@@ -63,10 +63,11 @@ def score_all(model, encoder, samples, max_tokens=6000):
     """
     encoded = []
     for sample in samples:
-        ids, is_answer, images, _ = encoder.encode(sample)
+        ids, weights, images, _ = encoder.encode(sample)
+        is_answer = [weight > 0 for weight in weights]
         end = len(ids) - is_answer[::-1].index(True)
         start = end - (is_answer[:end][::-1] + [False]).index(False)
-        encoded.append((ids, [start <= at < end for at in range(len(ids))], images, []))
+        encoded.append((ids, [float(start <= at < end) for at in range(len(ids))], images, []))
     order = sorted(range(len(samples)), key=lambda i: len(encoded[i][0]), reverse=True)
     scores = [None] * len(samples)
     while order:

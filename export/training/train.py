@@ -2,6 +2,7 @@
 
 - one single-threaded process per core; gradients are summed with gloo (faster here than one process with many threads)
 - Muon for the matrices (the patch projection at a lower rate), AdamW for embeddings and norms
+- bfloat16 factors in the products of the linear layers where the processor has them; weights, sums and all else stay float32
 - the learning rate follows the clock: constant, then a decay to zero over the last third, so a busy machine only costs samples
 - the curriculum widens (longer strings, more fonts, more colours) whenever the loss is low enough
 - begins from nothing, or with --init from the weights of a Hugging Face folder, with more layers if --layers says so
@@ -30,7 +31,7 @@ from evaluate import score_all, to_tensors
 from export_hf import load_model
 from fonts import split_fonts
 from grow import deepen
-from model import ModelConfig, UnifiedDecoder
+from model import Linear, ModelConfig, UnifiedDecoder
 from muon import Muon
 from tasks import MIXTURE
 
@@ -39,9 +40,10 @@ MATRIX_LR, PATCH_LR, ADAM_LR = 0.012, 0.002, 1e-3
 WARMUP_STEPS = 50
 DECAY_START = 0.65                  # share of the hours after which the learning rate falls
 FIRST_DIFFICULTY = 0.05             # one to three characters in six families
-EASY_LOSS = 1.5                     # nats per answer token below which the curriculum widens
-CURRICULUM_STEP = 0.005             # 200 good steps from the first letters to the full task
-CURRICULUM_SHARES = 0.15, 0.50      # shares of the hours between which the task widens, come what may
+LETTER_WEIGHT = 0.25                # of a letter named in the image, against 1 / sqrt(length) of an answer's token
+EASY_LOSS = 1.0                     # nats per answer token below which the curriculum widens
+CURRICULUM_STEP = 0.0015            # 700 good steps from the first letters to the full task
+CURRICULUM_SHARES = 0.10, 0.45      # shares of the hours between which the task widens, come what may
 MAX_TOKENS = 1500                   # padded tokens of a micro-batch: small enough for the cache
 SEED = 7
 
@@ -65,12 +67,14 @@ def main():
     args.run.mkdir(parents=True, exist_ok=True)
     rendezvous = args.run.resolve() / "rendezvous"
     rendezvous.unlink(missing_ok=True)
+    args.half_products = half_products_pay()
     mp.spawn(train, args=(args, rendezvous), nprocs=args.processes)
 
 
 def train(rank, args, rendezvous):
     torch.set_num_threads(1)
     torch.set_flush_denormal(True)
+    Linear.half_products = args.half_products
     dist.init_process_group("gloo", init_method=f"file://{rendezvous}", rank=rank, world_size=args.processes)
     torch.manual_seed(SEED)
     saved = torch.load(args.run / "checkpoint.pt") if (args.run / "checkpoint.pt").exists() else None
@@ -132,30 +136,46 @@ def train(rank, args, rendezvous):
             return
 
 
+def half_products_pay():
+    """Whether this processor multiplies bfloat16 matrices of the training's shape clearly faster than float32 ones, conversion included."""
+    torch.set_num_threads(1)
+    x, weight = torch.randn(MAX_TOKENS, 256), torch.randn(704, 256)
+    seconds = {}
+    for name, multiply in (("float32", lambda: F.linear(x, weight)), ("bfloat16", lambda: F.linear(x.bfloat16(), weight.bfloat16()).float())):
+        times = []
+        for _ in range(20):
+            start = time.perf_counter()
+            multiply()
+            times.append(time.perf_counter() - start)
+        seconds[name] = min(times)
+    print(f"a product takes {1e3 * seconds['float32']:.1f} ms in float32, {1e3 * seconds['bfloat16']:.1f} ms in bfloat16", flush=True)
+    return seconds["float32"] > 1.2 * seconds["bfloat16"]
+
+
 def accumulate_gradients(model, packs):
     """Adds the gradients of the summed loss of all micro-batches.
 
-    Returns (answer tokens, loss and answer tokens of samples with an image, loss and count of named letters).
+    Returns (weight of all answer tokens, loss and answer tokens of samples with an image, loss and count of named letters).
     """
     model.zero_grad(set_to_none=False)
-    count, image_loss, image_count, letter_loss, letter_count = 0, 0.0, 0, 0.0, 0
+    weight, image_loss, image_count, letter_loss, letter_count = 0.0, 0.0, 0, 0.0, 0
     for pack in packs:
         batch = to_tensors(pack)
-        targets, letter_targets, about_image = batch.pop("targets"), batch.pop("letter_targets"), batch.pop("about_image")
+        targets, letter_targets, about_image, weights = (batch.pop(name) for name in ("targets", "letter_targets", "about_image", "weights"))
         logits, letters = model(**batch)
         losses = F.cross_entropy(logits, targets, reduction="none")
         letter_losses = F.cross_entropy(letters, letter_targets, reduction="sum")
-        (losses.sum() + letter_losses).backward()
-        count += len(targets)
+        (losses @ weights + LETTER_WEIGHT * letter_losses).backward()
+        weight += weights.sum().item()
         image_loss += losses[about_image].sum().item()
         image_count += int(about_image.sum())
         letter_loss += letter_losses.item()
         letter_count += len(letter_targets)
-    return count, image_loss, image_count, letter_loss, letter_count
+    return weight, image_loss, image_count, letter_loss, letter_count
 
 
 def all_reduce_gradients(model, numbers):
-    """Sums gradients and numbers over the processes; numbers[0], the token count, then divides the gradients."""
+    """Sums gradients and numbers over the processes; numbers[0], the weight of the tokens, then divides the gradients."""
     parameters = [p for p in model.parameters()]
     for parameter in parameters:
         if parameter.grad is None:

@@ -6,20 +6,20 @@ To add a task: write a file beside this one with such a function, and add a line
 from tasks import blind, chart, chat, code, digits, instruct, json_form, math_image, math_text, ocr, ocr_lines, shapes
 
 MIXTURE = [
-    (0.12, ocr.draw_reading),
+    (0.16, ocr.draw_reading),
     (0.03, ocr.draw_fact),
     (0.01, ocr.draw_dialogue),
-    (0.10, ocr_lines.draw),
-    (0.07, digits.draw),
-    (0.13, shapes.draw),
-    (0.11, blind.draw),
-    (0.10, chart.draw),
-    (0.07, math_text.draw),
+    (0.07, ocr_lines.draw),
+    (0.06, digits.draw),
+    (0.10, shapes.draw),
+    (0.09, blind.draw),
+    (0.09, chart.draw),
+    (0.17, math_text.draw),
     (0.05, math_image.draw),
-    (0.07, json_form.draw),
-    (0.05, code.draw),
-    (0.05, instruct.draw),
-    (0.04, chat.draw),
+    (0.04, json_form.draw),
+    (0.08, code.draw),
+    (0.06, instruct.draw),
+    (0.05, chat.draw),
 ]
 
 SYSTEM_PROMPTS = ["You are a helpful assistant.", "You are OnnxVlm nano.", "Answer briefly.", "You read text in images.",

@@ -17,12 +17,20 @@ internal sealed class ExternalDataFile : IDisposable
     private long _bytesWritten;
 
     /// <summary>Creates the file at its final size; a disk without that much room is found out here.</summary>
-    /// <exception cref="IOException">The file exists already, or the disk is full.</exception>
+    /// <exception cref="IOException">The file exists already, the disk is full, or its file system (FAT32: 4 GiB) has no files of that size.</exception>
     public ExternalDataFile(string path, long sizeBytes)
     {
         _path = path;
-        _handle = File.OpenHandle(path, FileMode.CreateNew, FileAccess.Write, FileShare.None, FileOptions.None, preallocationSize: sizeBytes);
-        RandomAccess.SetLength(_handle, sizeBytes);
+        try
+        {
+            _handle = File.OpenHandle(path, FileMode.CreateNew, FileAccess.Write, FileShare.None, FileOptions.None, preallocationSize: sizeBytes);
+            RandomAccess.SetLength(_handle, sizeBytes);
+        }
+        catch (ArgumentOutOfRangeException exception)            // .NET's name for "file too large"
+        {
+            _handle?.Dispose();
+            throw new IOException($"the file system holds no file of {sizeBytes} bytes", exception);
+        }
     }
 
     /// <summary>Writes bytes of an initializer. Thread-safe.</summary>

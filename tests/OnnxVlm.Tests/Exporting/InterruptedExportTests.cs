@@ -5,9 +5,9 @@ using OnnxVlm.ModelFolder;
 
 namespace OnnxVlm.Tests.Exporting;
 
-/// <summary>An export whose process is killed while it writes the weights, and the one after it.</summary>
+/// <summary>An export whose process is killed while it writes the weights, or whose disk is full, and the one after it.</summary>
 [TestFixture]
-public sealed class KilledExportTests
+public sealed class InterruptedExportTests
 {
     private static readonly TimeSpan Patience = TimeSpan.FromMinutes(2);
 
@@ -33,6 +33,33 @@ public sealed class KilledExportTests
             Exporter.Export(new ExportOptions { CheckpointFolder = config, OutputFolder = output, RandomSeed = 1, Precision = Precision.Int4 });
             ModelManifest.Load(output).VerifyFiles(output);
             Assert.That(Data(folder), Is.Empty);
+        }
+        finally
+        {
+            Directory.Delete(folder, recursive: true);
+        }
+    }
+
+    /// <summary>The largest size of a file stands for the disk's: it needs no rights of an administrator, and fails in the same calls.</summary>
+    [Test]
+    public void Export_DiskFull_SaysSoAndLeavesNothing()
+    {
+        string folder = Directory.CreateTempSubdirectory("onnxvlm-full-").FullName;
+        try
+        {
+            string config = Path.Combine(folder, "config"), output = Path.Combine(folder, "out");
+            WriteConfig(config, layers: 1, hidden: 256, vocabulary: 151936);
+            string[] export = ["dotnet", Path.Combine(AppContext.BaseDirectory, "OnnxVlm.Cli.dll"), "export", "--random-weights", config, "--output", output, "--precision", "int8"];
+            // In blocks of 512 bytes: 4 MiB. The runtime's doubly mapped code would be such a file, too.
+            ProcessStartInfo start = new("sh", ["-c", "trap '' XFSZ; ulimit -f 8192; exec \"$@\"", "sh", .. export]) { RedirectStandardError = true };
+            start.Environment["DOTNET_EnableWriteXorExecute"] = "0";
+            using Process process = Process.Start(start)!;
+            string errors = process.StandardError.ReadToEnd();
+            process.WaitForExit();
+
+            Assert.That(process.ExitCode, Is.EqualTo(1), errors);
+            Assert.That(errors.Trim().Split('\n')[^1], Does.Contain($"{output}: cannot be written").And.Contain("the weights need"));
+            Assert.That(Directory.GetFileSystemEntries(folder), Is.EqualTo(new[] { config }));
         }
         finally
         {

@@ -1,0 +1,80 @@
+using System.Runtime.CompilerServices;
+using Microsoft.Extensions.AI;
+using OnnxVlm.Server.Admission;
+using OnnxVlm.Server.Hosting;
+using OnnxVlm.Server.Models;
+using OnnxVlm.Server.Reading;
+using OnnxVlm.Server.Security;
+
+namespace OnnxVlm.Server.Endpoints;
+
+/// <summary>What chat and plain completions share: a turn, a model, and the answers one after the other.</summary>
+/// <param name="queue">Gives turns.</param>
+/// <param name="models">The models.</param>
+/// <param name="options">The service's options.</param>
+internal sealed class AnswerService(AdmissionQueue queue, ModelPool models, ServerOptions options)
+{
+    /// <summary>Generates the answers of a request; a second one finds the prompt of the first in the cache.</summary>
+    /// <param name="request">The request.</param>
+    /// <param name="context">Who asks; a client that goes away ends the answers.</param>
+    /// <param name="cancellationToken">Ends the answers too.</param>
+    /// <returns>Updates, each with the number of the answer it belongs to.</returns>
+    /// <exception cref="ApiException">No turn, no such model, it cannot be honoured, or it took too long.</exception>
+    public async IAsyncEnumerable<AnswerUpdate> AnswerAsync(AnswerRequest request, HttpContext context, [EnumeratorCancellation] CancellationToken cancellationToken)
+    {
+        ModelEntry entry = models.Find(request.Model);
+        using CancellationTokenSource ending = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken, context.RequestAborted);
+        using IDisposable turn = await queue.EnterAsync(ClientKey.ClientOf(context), ending.Token).ConfigureAwait(false);
+        using ModelLease lease = await models.RentAsync(entry, ending.Token).ConfigureAwait(false);
+        using CancellationTokenSource late = new(options.AnswerTimeout);
+        using CancellationTokenSource either = CancellationTokenSource.CreateLinkedTokenSource(ending.Token, late.Token);
+        for (int choice = 0; choice < request.Choices; choice++)
+        {
+            await using IAsyncEnumerator<ChatResponseUpdate> updates = Start(lease, request, choice).GetAsyncEnumerator(either.Token);
+            bool isFirst = true;
+            while (await MoveNextAsync(updates, isFirst, late.Token, ending.Token).ConfigureAwait(false))
+            {
+                isFirst = false;
+                yield return new AnswerUpdate(choice, updates.Current);
+            }
+        }
+    }
+
+    private static IAsyncEnumerable<ChatResponseUpdate> Start(ModelLease lease, AnswerRequest request, int choice)
+    {
+        try
+        {
+            return lease.Client.GetStreamingResponseAsync(request.ConversationOf(choice), request.OptionsOf(choice));
+        }
+        catch (ArgumentException e)
+        {
+            throw Refused(e);
+        }
+    }
+
+    private async Task<bool> MoveNextAsync(IAsyncEnumerator<ChatResponseUpdate> updates, bool isFirst, CancellationToken late, CancellationToken ending)
+    {
+        try
+        {
+            return await updates.MoveNextAsync().ConfigureAwait(false);
+        }
+        catch (ArgumentException e) when (isFirst)
+        {
+            // What the client could only find out by asking the model: a token id, a grammar, a message without a place in the template.
+            throw Refused(e);
+        }
+        catch (OperationCanceledException e) when (late.IsCancellationRequested && !ending.IsCancellationRequested)
+        {
+            throw new ApiException(StatusCodes.Status504GatewayTimeout, $"The answer took longer than {options.AnswerTimeout.TotalSeconds:F0} s; ask for less.", null, "answer_timeout", e);
+        }
+    }
+
+    private static ApiException Refused(ArgumentException exception)
+    {
+        string message = exception.Message;
+        int parameter = message.IndexOf(" (Parameter '", StringComparison.Ordinal);
+        message = (parameter >= 0 ? message[..parameter] : message).ReplaceLineEndings(" ");
+        bool isSchema = message.Contains("schema", StringComparison.OrdinalIgnoreCase);
+        return new ApiException(StatusCodes.Status400BadRequest, message.Length > 400 ? message[..400] + "…" : message, isSchema ? "response_format" : null, isSchema ? "invalid_schema" : null, exception);
+    }
+}

@@ -12,6 +12,7 @@ using OnnxVlm.Server.Hosting;
 using OnnxVlm.Server.Models;
 using OnnxVlm.Server.Reading;
 using OnnxVlm.Server.Security;
+using OnnxVlm.Server.Telemetry;
 using OnnxVlm.Server.Wire;
 
 namespace OnnxVlm.Server;
@@ -47,6 +48,8 @@ public static class OnnxVlmServer
         ServerOptions options = app.Services.GetRequiredService<ServerOptions>();
         if (options.ApiKeys.Count == 0)
             ListenAddresses.RequireLoopback(addresses);
+        // Listens from now on, so that nothing is missed before it is first asked.
+        _ = app.Services.GetRequiredService<PrometheusExporter>();
         UseMiddleware(app, options);
         MapEndpoints(app);
         return app;
@@ -73,17 +76,25 @@ public static class OnnxVlmServer
             json.SerializerOptions.TypeInfoResolverChain.Insert(0, WireJson.Relaxed);
         });
         services.AddOpenApi("v1");
+        OpenTelemetryExport.Add(services, configuration);
 
         services.AddSingleton<AdmissionQueue>();
         services.TryAddSingleton<IModelLoader, VlmModelLoader>();
         services.AddSingleton<ModelPool>();
+        services.AddSingleton<RemoteImages>();
         services.AddSingleton<ImageReader>();
         services.AddSingleton<MessageReader>();
         services.AddSingleton<ChatRequestReader>();
+        services.AddSingleton<CompletionRequestReader>();
         services.AddSingleton<AnswerService>();
         services.AddSingleton<AnswerLog>();
+        services.AddSingleton<AnswerStream>();
         services.AddSingleton<ChatEndpoint>();
+        services.AddSingleton<CompletionEndpoint>();
+        services.AddSingleton<TokensEndpoint>();
         services.AddSingleton<ModelsEndpoint>();
+        services.AddSingleton<ServerMetrics>();
+        services.AddSingleton<PrometheusExporter>();
         services.AddSingleton<ServiceState>();
         services.AddHostedService(provider => provider.GetRequiredService<ServiceState>());
     }
@@ -107,6 +118,13 @@ public static class OnnxVlmServer
     {
         app.MapPost("/v1/chat/completions", (HttpContext context, ChatEndpoint endpoint) => endpoint.HandleAsync(context))
             .Accepts<ChatCompletionRequest>("application/json").Produces<ChatCompletion>().ProducesErrors().WithSummary("Answers a conversation, about images or not.");
+        app.MapPost("/v1/completions", (HttpContext context, CompletionEndpoint endpoint) => endpoint.HandleAsync(context))
+            .Accepts<CompletionRequest>("application/json").Produces<TextCompletion>().ProducesErrors().WithSummary("Continues a text.");
+        app.MapPost("/tokenize", (HttpContext context, TokensEndpoint endpoint) => endpoint.TokenizeAsync(context))
+            .Accepts<TokenizeRequest>("application/json").ProducesErrors().WithSummary("The tokens of a text or of a conversation.");
+        app.MapPost("/detokenize", (HttpContext context, TokensEndpoint endpoint) => endpoint.DetokenizeAsync(context))
+            .Accepts<DetokenizeRequest>("application/json").ProducesErrors().WithSummary("The text of tokens.");
+        app.MapGet("/metrics", (PrometheusExporter exporter) => Results.Text(exporter.Write(), "text/plain; version=0.0.4")).WithSummary("Metrics in Prometheus' text format.");
         app.MapGet("/v1/models", (ModelsEndpoint endpoint) => endpoint.List()).ProducesErrors().WithSummary("Lists the models.");
         app.MapGet("/v1/models/{name}", (string name, ModelsEndpoint endpoint) => endpoint.Get(name)).ProducesErrors().WithSummary("Describes a model.");
         app.MapGet("/health", Health).Anonymous().WithSummary("Whether requests are answered: 200, or 503 while models load and while the service stops.");

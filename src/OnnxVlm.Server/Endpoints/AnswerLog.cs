@@ -11,9 +11,8 @@ internal sealed partial class AnswerLog(ILogger<AnswerLog> logger)
     /// <param name="context">The request.</param>
     /// <param name="request">What was asked.</param>
     /// <param name="usage">Its tokens.</param>
-    /// <param name="finishReasons">Why the answers ended.</param>
-    public void Answered(HttpContext context, AnswerRequest request, UsageCounter usage, string finishReasons) =>
-        LogAnswered(context.TraceIdentifier, request.Model, usage.Prompt, usage.Completion, finishReasons);
+    public void Answered(HttpContext context, AnswerRequest request, UsageCounter usage) =>
+        LogAnswered(context.TraceIdentifier, request.Model, usage.Prompt, usage.Completion, usage.FinishReasons);
 
     /// <summary>Notes a request that failed after its answer had begun.</summary>
     /// <param name="context">The request.</param>

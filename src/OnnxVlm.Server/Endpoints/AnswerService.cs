@@ -8,12 +8,33 @@ using OnnxVlm.Server.Security;
 
 namespace OnnxVlm.Server.Endpoints;
 
-/// <summary>What chat and plain completions share: a turn, a model, and the answers one after the other.</summary>
+/// <summary>What the endpoints share: a turn with a model, and the answers one after the other.</summary>
 /// <param name="queue">Gives turns.</param>
 /// <param name="models">The models.</param>
 /// <param name="options">The service's options.</param>
 internal sealed class AnswerService(AdmissionQueue queue, ModelPool models, ServerOptions options)
 {
+    /// <summary>Waits for a turn and loads the model, if it is not loaded.</summary>
+    /// <param name="name">The model.</param>
+    /// <param name="context">Who asks.</param>
+    /// <param name="cancellationToken">Ends the waiting with <see cref="OperationCanceledException"/>.</param>
+    /// <returns>The turn; disposing it ends it.</returns>
+    /// <exception cref="ApiException">No turn, no such model, or it does not load.</exception>
+    public async Task<ModelTurn> EnterAsync(string name, HttpContext context, CancellationToken cancellationToken)
+    {
+        ModelEntry entry = models.Find(name);
+        IDisposable turn = await queue.EnterAsync(ClientKey.ClientOf(context), cancellationToken).ConfigureAwait(false);
+        try
+        {
+            return new ModelTurn(turn, await models.RentAsync(entry, cancellationToken).ConfigureAwait(false));
+        }
+        catch
+        {
+            turn.Dispose();
+            throw;
+        }
+    }
+
     /// <summary>Generates the answers of a request; a second one finds the prompt of the first in the cache.</summary>
     /// <param name="request">The request.</param>
     /// <param name="context">Who asks; a client that goes away ends the answers.</param>
@@ -22,15 +43,13 @@ internal sealed class AnswerService(AdmissionQueue queue, ModelPool models, Serv
     /// <exception cref="ApiException">No turn, no such model, it cannot be honoured, or it took too long.</exception>
     public async IAsyncEnumerable<AnswerUpdate> AnswerAsync(AnswerRequest request, HttpContext context, [EnumeratorCancellation] CancellationToken cancellationToken)
     {
-        ModelEntry entry = models.Find(request.Model);
         using CancellationTokenSource ending = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken, context.RequestAborted);
-        using IDisposable turn = await queue.EnterAsync(ClientKey.ClientOf(context), ending.Token).ConfigureAwait(false);
-        using ModelLease lease = await models.RentAsync(entry, ending.Token).ConfigureAwait(false);
+        using ModelTurn turn = await EnterAsync(request.Model, context, ending.Token).ConfigureAwait(false);
         using CancellationTokenSource late = new(options.AnswerTimeout);
         using CancellationTokenSource either = CancellationTokenSource.CreateLinkedTokenSource(ending.Token, late.Token);
         for (int choice = 0; choice < request.Choices; choice++)
         {
-            await using IAsyncEnumerator<ChatResponseUpdate> updates = Start(lease, request, choice).GetAsyncEnumerator(either.Token);
+            await using IAsyncEnumerator<ChatResponseUpdate> updates = Start(turn.Client, request, choice).GetAsyncEnumerator(either.Token);
             bool isFirst = true;
             while (await MoveNextAsync(updates, isFirst, late.Token, ending.Token).ConfigureAwait(false))
             {
@@ -40,11 +59,11 @@ internal sealed class AnswerService(AdmissionQueue queue, ModelPool models, Serv
         }
     }
 
-    private static IAsyncEnumerable<ChatResponseUpdate> Start(ModelLease lease, AnswerRequest request, int choice)
+    private static IAsyncEnumerable<ChatResponseUpdate> Start(IChatClient client, AnswerRequest request, int choice)
     {
         try
         {
-            return lease.Client.GetStreamingResponseAsync(request.ConversationOf(choice), request.OptionsOf(choice));
+            return client.GetStreamingResponseAsync(request.ConversationOf(choice), request.OptionsOf(choice));
         }
         catch (ArgumentException e)
         {
@@ -69,7 +88,9 @@ internal sealed class AnswerService(AdmissionQueue queue, ModelPool models, Serv
         }
     }
 
-    private static ApiException Refused(ArgumentException exception)
+    /// <summary>What the library refuses, as the client is told: its messages say what is wrong with the request.</summary>
+    /// <param name="exception">The refusal.</param>
+    public static ApiException Refused(ArgumentException exception)
     {
         string message = exception.Message;
         int parameter = message.IndexOf(" (Parameter '", StringComparison.Ordinal);

@@ -1,7 +1,4 @@
-using System.Text.Json;
 using Microsoft.Extensions.AI;
-using OnnxVlm.Chat;
-using OnnxVlm.Server.Hosting;
 using OnnxVlm.Server.Reading;
 using OnnxVlm.Server.Wire;
 
@@ -10,9 +7,9 @@ namespace OnnxVlm.Server.Endpoints;
 /// <summary>POST /v1/chat/completions, whole or as a stream.</summary>
 /// <param name="reader">Reads requests.</param>
 /// <param name="answers">Generates answers.</param>
-/// <param name="options">The service's options.</param>
-/// <param name="log">Writes a line for each answer.</param>
-internal sealed class ChatEndpoint(ChatRequestReader reader, AnswerService answers, ServerOptions options, AnswerLog log)
+/// <param name="stream">Sends them as they come.</param>
+/// <param name="log">Writes a line for each request.</param>
+internal sealed class ChatEndpoint(ChatRequestReader reader, AnswerService answers, AnswerStream stream, AnswerLog log)
 {
     public async Task HandleAsync(HttpContext context)
     {
@@ -20,10 +17,29 @@ internal sealed class ChatEndpoint(ChatRequestReader reader, AnswerService answe
         AnswerRequest request = await reader.ReadAsync(body, context.RequestAborted).ConfigureAwait(false);
         string id = $"chatcmpl-{Guid.NewGuid():N}";
         long created = DateTimeOffset.UtcNow.ToUnixTimeSeconds();
-        if (body.Stream == true)
-            await StreamAsync(context, request, id, created).ConfigureAwait(false);
-        else
+        if (body.Stream != true)
+        {
             await AnswerWholeAsync(context, request, id, created).ConfigureAwait(false);
+            return;
+        }
+        int begun = 0;
+        ToolCallParts calls = new();
+        await stream.SendAsync(context, request, WireJson.Relaxed.ChatCompletionChunk, ToChunks, usage => new ChatCompletionChunk(id, created, request.Model, []) { Usage = usage.ToJson() })
+            .ConfigureAwait(false);
+
+        IEnumerable<ChatCompletionChunk> ToChunks(AnswerUpdate update)
+        {
+            if (update.Choice == begun)
+            {
+                begun++;
+                calls = new ToolCallParts();
+                yield return Chunk(new ChunkChoice(update.Choice, new Delta { IsFirst = true, Content = request.Options.Tools is null ? "" : null }));
+            }
+            foreach (ChunkChoice choice in ToChoices(update, calls))
+                yield return Chunk(choice);
+        }
+
+        ChatCompletionChunk Chunk(ChunkChoice choice) => new(id, created, request.Model, [choice]) { Usage = request.IncludeUsage ? UsageCounter.NoUsage : default };
     }
 
     private async Task AnswerWholeAsync(HttpContext context, AnswerRequest request, string id, long created)
@@ -35,9 +51,8 @@ internal sealed class ChatEndpoint(ChatRequestReader reader, AnswerService answe
             updates[update.Choice].Add(update.Update);
             usage.Add(update);
         }
-        ChatChoice[] choices = [.. updates.Select((all, index) => ToChoice(index, all))];
-        log.Answered(context, request, usage, string.Join(',', choices.Select(choice => choice.FinishReason)));
-        ChatCompletion completion = new(id, created, request.Model, choices, usage.ToUsage());
+        log.Answered(context, request, usage);
+        ChatCompletion completion = new(id, created, request.Model, [.. updates.Select((all, index) => ToChoice(index, all))], usage.ToUsage());
         await context.Response.WriteAsJsonAsync(completion, WireJson.Relaxed.ChatCompletion, null, context.RequestAborted).ConfigureAwait(false);
     }
 
@@ -45,69 +60,25 @@ internal sealed class ChatEndpoint(ChatRequestReader reader, AnswerService answe
     {
         AIContent[] contents = [.. updates.SelectMany(update => update.Contents)];
         string text = string.Concat(contents.OfType<TextContent>().Select(content => content.Text));
-        ResponseToolCall[] calls = [.. contents.OfType<FunctionCallContent>().Select(call => ToolCallParts.Whole(call))];
-        ChatTokenLogprob[] logprobs = [.. updates.SelectMany(LogprobWriter.Of)];
+        ResponseToolCall[] calls = [.. contents.OfType<FunctionCallContent>().Select(ToolCallParts.Whole)];
+        ChatTokenLogprob[] logprobs = [.. updates.SelectMany(LogprobWriter.ToChat)];
         ResponseMessage message = new(text.Length == 0 && calls.Length > 0 ? null : text) { ToolCalls = calls.Length > 0 ? calls : null };
-        return new ChatChoice(index, message, LogprobWriter.HasAny(updates) ? new ChatLogprobs(logprobs) : null, FinishReasonOf(updates[^1])!);
+        return new ChatChoice(index, message, logprobs.Length > 0 ? new ChatLogprobs(logprobs) : null, updates[^1].FinishReason!.Value.Value);
     }
 
-    private async Task StreamAsync(HttpContext context, AnswerRequest request, string id, long created)
+    private static IEnumerable<ChunkChoice> ToChoices(AnswerUpdate answer, ToolCallParts calls)
     {
-        EventStream events = new(context.Response, options.KeepAlive);
-        UsageCounter usage = new(request.Count);
-        try
-        {
-            await using PatientReader<AnswerUpdate> updates = new(answers.AnswerAsync(request, context, context.RequestAborted));
-            // Until the model has begun, a request that cannot be honoured still gets its status code.
-            int begun = 0;
-            List<string> finishReasons = [];
-            ToolCallParts calls = new();
-            while (await events.WaitAsync(updates.NextAsync()).ConfigureAwait(false))
-            {
-                (int index, ChatResponseUpdate update) = updates.Current;
-                usage.Add(updates.Current);
-                if (begun == index)
-                {
-                    begun++;
-                    calls = new();
-                    await SendAsync(new ChunkChoice(index, new Delta { IsFirst = true, Content = request.Options.Tools is null ? "" : null })).ConfigureAwait(false);
-                }
-                foreach (ChunkChoice choice in ToChunks(index, update, calls))
-                    await SendAsync(choice).ConfigureAwait(false);
-                if (FinishReasonOf(update) is { } reason)
-                    finishReasons.Add(reason);
-            }
-            if (request.IncludeUsage)
-                await events.SendAsync(new ChatCompletionChunk(id, created, request.Model, []) { Usage = usage.ToJson() }, WireJson.Relaxed.ChatCompletionChunk).ConfigureAwait(false);
-            await events.SendDoneAsync().ConfigureAwait(false);
-            log.Answered(context, request, usage, string.Join(',', finishReasons));
-        }
-        catch (Exception e) when (context.Response.HasStarted && !context.RequestAborted.IsCancellationRequested)
-        {
-            ApiException error = ApiException.From(e);
-            log.Failed(context, error);
-            await events.SendErrorAsync(error).ConfigureAwait(false);
-        }
-
-        Task SendAsync(ChunkChoice choice) => events.SendAsync(
-            new ChatCompletionChunk(id, created, request.Model, [choice]) { Usage = request.IncludeUsage ? UsageCounter.NoUsage : default },
-            WireJson.Relaxed.ChatCompletionChunk);
-    }
-
-    private static IEnumerable<ChunkChoice> ToChunks(int index, ChatResponseUpdate update, ToolCallParts calls)
-    {
-        ChatLogprobs? logprobs = LogprobWriter.HasAny([update]) ? new ChatLogprobs([.. LogprobWriter.Of(update)]) : null;
+        (int index, ChatResponseUpdate update) = answer;
+        ChatTokenLogprob[] logprobs = [.. LogprobWriter.ToChat(update)];
         string text = update.Text;
-        if (text.Length > 0 || logprobs is not null)
-            yield return new ChunkChoice(index, new Delta { Content = text }, logprobs);
+        if (text.Length > 0 || logprobs.Length > 0)
+            yield return new ChunkChoice(index, new Delta { Content = text }, logprobs.Length > 0 ? new ChatLogprobs(logprobs) : null);
         foreach (FunctionCallContent call in update.Contents.OfType<FunctionCallContent>())
         {
             foreach (ResponseToolCall part in calls.Split(call))
                 yield return new ChunkChoice(index, new Delta { ToolCalls = [part] });
         }
-        if (FinishReasonOf(update) is { } reason)
-            yield return new ChunkChoice(index, new Delta(), FinishReason: reason);
+        if (update.FinishReason is { } reason)
+            yield return new ChunkChoice(index, new Delta(), FinishReason: reason.Value);
     }
-
-    private static string? FinishReasonOf(ChatResponseUpdate update) => update.FinishReason?.Value;
 }

@@ -23,10 +23,15 @@ internal sealed class UsageCounter(int answersPerPrompt)
     /// <summary>Tokens of all prompts.</summary>
     public long Prompt => _prompt;
 
-    /// <summary>Takes the usage that an update may have.</summary>
+    /// <summary>Why the answers ended, separated by commas.</summary>
+    public string FinishReasons { get; private set; } = "";
+
+    /// <summary>Takes what an update that ends an answer has.</summary>
     /// <param name="update">The update.</param>
     public void Add(AnswerUpdate update)
     {
+        if (update.Update.FinishReason is { } reason)
+            FinishReasons += FinishReasons.Length == 0 ? reason.Value : $",{reason.Value}";
         foreach (UsageDetails usage in update.Update.Contents.OfType<UsageContent>().Select(content => content.Details))
         {
             _completion += usage.OutputTokenCount ?? 0;

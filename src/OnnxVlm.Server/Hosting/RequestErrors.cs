@@ -1,4 +1,6 @@
 using System.Diagnostics;
+using System.Globalization;
+using OnnxVlm.Server.Telemetry;
 using OnnxVlm.Server.Wire;
 
 namespace OnnxVlm.Server.Hosting;
@@ -8,8 +10,9 @@ namespace OnnxVlm.Server.Hosting;
 /// without anything that the client sent.
 /// </summary>
 /// <param name="next">The rest of the pipeline.</param>
+/// <param name="metrics">Counts errors.</param>
 /// <param name="logger">The log.</param>
-internal sealed partial class RequestErrors(RequestDelegate next, ILogger<RequestErrors> logger)
+internal sealed partial class RequestErrors(RequestDelegate next, ServerMetrics metrics, ILogger<RequestErrors> logger)
 {
     private const string IdHeader = "x-request-id";
 
@@ -22,7 +25,7 @@ internal sealed partial class RequestErrors(RequestDelegate next, ILogger<Reques
         {
             await next(context).ConfigureAwait(false);
             if (context.Response is { HasStarted: false, StatusCode: >= 400, ContentType: null })
-                await WriteAsync(context, OfStatus(context.Response.StatusCode)).ConfigureAwait(false);
+                await RefuseAsync(context, OfStatus(context.Response.StatusCode)).ConfigureAwait(false);
         }
         catch (OperationCanceledException) when (context.RequestAborted.IsCancellationRequested)
         {
@@ -31,22 +34,25 @@ internal sealed partial class RequestErrors(RequestDelegate next, ILogger<Reques
         }
         catch (Exception e) when (!context.Response.HasStarted)
         {
-            ApiException error = ApiException.From(e);
-            Log(context, error);
-            await WriteAsync(context, error).ConfigureAwait(false);
+            await RefuseAsync(context, ApiException.From(e)).ConfigureAwait(false);
         }
     }
 
-    /// <summary>Writes the log line of an error.</summary>
-    /// <param name="context">The request.</param>
-    /// <param name="error">The error.</param>
-    public void Log(HttpContext context, ApiException error)
+    private Task RefuseAsync(HttpContext context, ApiException error)
     {
+        metrics.Refused(error);
         // The message of an InvalidImageException or of the runtime says what the client is not told; the message of a refused request may quote it, and stays out.
         if (error.Status >= 500)
             LogFailed(error.InnerException, context.TraceIdentifier, error.Status, error.Code);
         else
-            LogRefused(context.TraceIdentifier, error.Status, error.Code, error.InnerException is InvalidImageException detail ? detail.Message : "");
+            LogRefused(context.TraceIdentifier, error.Status, error.Code, error.InnerException is InvalidImageException or HttpRequestException ? error.InnerException.Message : "");
+
+        context.Response.StatusCode = error.Status;
+        if (error.RetryAfterSeconds is { } seconds)
+            context.Response.Headers.RetryAfter = seconds.ToString(CultureInfo.InvariantCulture);
+        if (error.Status == StatusCodes.Status401Unauthorized)
+            context.Response.Headers.WWWAuthenticate = "Bearer";
+        return context.Response.WriteAsJsonAsync(error.Body, WireJson.Relaxed.ErrorBody, null, context.RequestAborted);
     }
 
     // An id of the client is taken over if it can do no harm in a log or a header.
@@ -59,16 +65,6 @@ internal sealed partial class RequestErrors(RequestDelegate next, ILogger<Reques
         StatusCodes.Status405MethodNotAllowed => new(status, "This address does not take this HTTP method.", null, "method_not_allowed"),
         _ => new(status, "The request was refused."),
     };
-
-    private static Task WriteAsync(HttpContext context, ApiException error)
-    {
-        context.Response.StatusCode = error.Status;
-        if (error.RetryAfterSeconds is { } seconds)
-            context.Response.Headers.RetryAfter = seconds.ToString(System.Globalization.CultureInfo.InvariantCulture);
-        if (error.Status == StatusCodes.Status401Unauthorized)
-            context.Response.Headers.WWWAuthenticate = "Bearer";
-        return context.Response.WriteAsJsonAsync(error.Body, WireJson.Relaxed.ErrorBody, null, context.RequestAborted);
-    }
 
     [LoggerMessage(Level = LogLevel.Error, Message = "Request {RequestId} failed with {Status} {Code}")]
     private partial void LogFailed(Exception? exception, string requestId, int status, string? code);

@@ -90,4 +90,8 @@ public sealed class ServerOptions
 
     /// <summary>What an image may demand; checked before it is decoded.</summary>
     public ImageLimits Images { get; set; } = new();
+
+    /// <summary>Whether images may be given by URL. Default no.</summary>
+    [ValidateObjectMembers]
+    public RemoteImageOptions RemoteImages { get; set; } = new();
 }

@@ -1,28 +1,29 @@
 using Microsoft.Extensions.AI;
 using OnnxVlm.Imaging;
 using OnnxVlm.Server.Hosting;
+using OnnxVlm.Server.Security;
 
 namespace OnnxVlm.Server.Reading;
 
 /// <summary>
-/// The images of a request: data URIs. The file's header is read and its size, sides and kind are checked here, before the request waits for its turn;
+/// The images of a request: data URIs, and URLs where fetching is switched on. The file's header is read and its size, sides and kind are checked here, before the request waits for its turn;
 /// it is decoded later, by as many requests at once as may run.
 /// </summary>
+/// <param name="remote">Fetches images.</param>
 /// <param name="limits">The service's limits.</param>
-internal sealed class ImageReader(ServerOptions limits)
+internal sealed class ImageReader(RemoteImages remote, ServerOptions limits)
 {
     /// <summary>Reads an image.</summary>
     /// <param name="param">The part of the request.</param>
     /// <param name="url">What it gives as URL.</param>
     /// <param name="cancellationToken">Ends the fetching, where that is allowed.</param>
     /// <exception cref="ApiException">The URL is not one of an image, or the image is outside the limits.</exception>
-    public Task<DataContent> ReadAsync(string param, string url, CancellationToken cancellationToken)
+    public async Task<DataContent> ReadAsync(string param, string url, CancellationToken cancellationToken)
     {
-        cancellationToken.ThrowIfCancellationRequested();
         byte[] bytes = url.StartsWith("data:", StringComparison.OrdinalIgnoreCase)
             ? ReadDataUri(param, url)
-            : throw ApiException.Invalid(param, "images are sent as data URIs (data:image/png;base64,…); this service fetches nothing.", "invalid_image_url");
-        return Task.FromResult(Check(param, bytes));
+            : await remote.FetchAsync(param, url, cancellationToken).ConfigureAwait(false);
+        return Check(param, bytes);
     }
 
     private static byte[] ReadDataUri(string param, string url)

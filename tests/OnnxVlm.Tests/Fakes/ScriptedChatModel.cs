@@ -34,6 +34,8 @@ internal sealed class ScriptedChatModel(params string[][] answers) : IChatModel
         return new Prompt([new PromptSegment(new int[] { 1, 2, 3, 4, 5 })]);
     }
 
+    public Prompt CreatePlainPrompt(IReadOnlyList<AIContent> contents) => CreatePrompt([new ChatMessage(new ChatRole("plain"), [.. contents])]);
+
     public async IAsyncEnumerable<GenerationUpdate> GenerateAsync(Prompt prompt, GenerationOptions? options, [EnumeratorCancellation] CancellationToken cancellationToken)
     {
         lock (Conversations)

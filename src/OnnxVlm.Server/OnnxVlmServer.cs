@@ -87,7 +87,7 @@ public static class OnnxVlmServer
         services.AddSingleton<ChatRequestReader>();
         services.AddSingleton<CompletionRequestReader>();
         services.AddSingleton<AnswerService>();
-        services.AddSingleton<AnswerLog>();
+        services.AddSingleton<RequestLog>();
         services.AddSingleton<AnswerStream>();
         services.AddSingleton<ChatEndpoint>();
         services.AddSingleton<CompletionEndpoint>();

@@ -50,12 +50,8 @@ internal sealed class AnswerService(AdmissionQueue queue, ModelPool models, Serv
         for (int choice = 0; choice < request.Choices; choice++)
         {
             await using IAsyncEnumerator<ChatResponseUpdate> updates = Start(turn.Client, request, choice).GetAsyncEnumerator(either.Token);
-            bool isFirst = true;
-            while (await MoveNextAsync(updates, isFirst, late.Token, ending.Token).ConfigureAwait(false))
-            {
-                isFirst = false;
+            while (await MoveNextAsync(updates, late.Token, ending.Token).ConfigureAwait(false))
                 yield return new AnswerUpdate(choice, updates.Current);
-            }
         }
     }
 
@@ -71,13 +67,13 @@ internal sealed class AnswerService(AdmissionQueue queue, ModelPool models, Serv
         }
     }
 
-    private async Task<bool> MoveNextAsync(IAsyncEnumerator<ChatResponseUpdate> updates, bool isFirst, CancellationToken late, CancellationToken ending)
+    private async Task<bool> MoveNextAsync(IAsyncEnumerator<ChatResponseUpdate> updates, CancellationToken late, CancellationToken ending)
     {
         try
         {
             return await updates.MoveNextAsync().ConfigureAwait(false);
         }
-        catch (ArgumentException e) when (isFirst)
+        catch (ArgumentException e)
         {
             // What the client could only find out by asking the model: a token id, a grammar, a message without a place in the template.
             throw Refused(e);

@@ -1,6 +1,7 @@
 using System.Text.Json.Serialization.Metadata;
 using OnnxVlm.Server.Hosting;
 using OnnxVlm.Server.Reading;
+using OnnxVlm.Server.Telemetry;
 
 namespace OnnxVlm.Server.Endpoints;
 
@@ -8,7 +9,7 @@ namespace OnnxVlm.Server.Endpoints;
 /// <param name="answers">Generates answers.</param>
 /// <param name="options">The service's options.</param>
 /// <param name="log">Writes a line for each request.</param>
-internal sealed class AnswerStream(AnswerService answers, ServerOptions options, AnswerLog log)
+internal sealed class AnswerStream(AnswerService answers, ServerOptions options, RequestLog log)
 {
     /// <summary>Answers a request.</summary>
     /// <typeparam name="TChunk">The form of an event.</typeparam>

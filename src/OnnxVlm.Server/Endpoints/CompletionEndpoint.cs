@@ -1,5 +1,6 @@
 using Microsoft.Extensions.AI;
 using OnnxVlm.Server.Reading;
+using OnnxVlm.Server.Telemetry;
 using OnnxVlm.Server.Wire;
 
 namespace OnnxVlm.Server.Endpoints;
@@ -9,7 +10,7 @@ namespace OnnxVlm.Server.Endpoints;
 /// <param name="answers">Generates answers.</param>
 /// <param name="stream">Sends them as they come.</param>
 /// <param name="log">Writes a line for each request.</param>
-internal sealed class CompletionEndpoint(CompletionRequestReader reader, AnswerService answers, AnswerStream stream, AnswerLog log)
+internal sealed class CompletionEndpoint(CompletionRequestReader reader, AnswerService answers, AnswerStream stream, RequestLog log)
 {
     public async Task HandleAsync(HttpContext context)
     {

@@ -88,6 +88,10 @@ public sealed class ServerOptions
     [Range(1, 60)]
     public int MaxSchemaDepth { get; set; } = 32;
 
+    /// <summary>The largest number of items or properties that a JSON schema counts. Default 10,000.</summary>
+    [Range(1, 100_000)]
+    public int MaxSchemaCount { get; set; } = 10_000;
+
     /// <summary>What an image may demand; checked before it is decoded.</summary>
     public ImageLimits Images { get; set; } = new();
 

@@ -4,10 +4,12 @@ using OnnxVlm.Server.Hosting;
 
 namespace OnnxVlm.Server.Models;
 
-/// <summary>Loads model folders. Each chat client reports traces and metrics under OpenTelemetry's GenAI names, without anything that users wrote.</summary>
+/// <summary>
+/// Loads model folders. Each chat client reports traces and metrics under OpenTelemetry's GenAI names. It gets no log: it would write exceptions there, and the
+/// message of a refused schema quotes the schema.
+/// </summary>
 /// <param name="server">Limits on images.</param>
-/// <param name="loggers">For the chat client.</param>
-internal sealed class VlmModelLoader(ServerOptions server, ILoggerFactory loggers) : IModelLoader
+internal sealed class VlmModelLoader(ServerOptions server) : IModelLoader
 {
     public LoadedModel Load(ModelOptions options)
     {
@@ -22,6 +24,6 @@ internal sealed class VlmModelLoader(ServerOptions server, ILoggerFactory logger
             ImageDecoder = new ImageSharp.ImageSharpDecoder(),
 #endif
         });
-        return new LoadedModel(new ChatClientBuilder(new VlmChatClient(model)).UseOpenTelemetry(loggers).Build(), model);
+        return new LoadedModel(new ChatClientBuilder(new VlmChatClient(model)).UseOpenTelemetry().Build(), model);
     }
 }

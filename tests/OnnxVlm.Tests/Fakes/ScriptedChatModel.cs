@@ -18,6 +18,9 @@ internal sealed class ScriptedChatModel(params string[][] answers) : IChatModel
 
     public TimeSpan Delay { get; init; }
 
+    /// <summary>What each answer waits for before it begins.</summary>
+    public Task Before { get; init; } = Task.CompletedTask;
+
     public List<ChatMessage[]> Conversations { get; } = [];
 
     public List<GenerationOptions> Options { get; } = [];
@@ -44,6 +47,7 @@ internal sealed class ScriptedChatModel(params string[][] answers) : IChatModel
         LiveAnswers++;
         try
         {
+            await Before.WaitAsync(cancellationToken);
             for (int i = 0; i < pieces.Length; i++)
             {
                 await Task.Delay(Delay, cancellationToken);

@@ -10,6 +10,8 @@ internal sealed class ToolCallParts
     // A call comes whole from the model; arguments longer than this come in pieces, as clients expect of a stream.
     private const int PieceLength = 256;
 
+    private static readonly JsonSerializerOptions OneLine = new(AIJsonUtilities.DefaultOptions) { WriteIndented = false };
+
     private int _next;
 
     /// <summary>A call in one piece.</summary>
@@ -32,5 +34,5 @@ internal sealed class ToolCallParts
             yield return new ResponseToolCall { Index = index, Function = new ResponseFunctionCall { Arguments = arguments.Substring(start, Math.Min(PieceLength, arguments.Length - start)) } };
     }
 
-    private static string ArgumentsOf(FunctionCallContent call) => JsonSerializer.Serialize(call.Arguments ?? new Dictionary<string, object?>(), AIJsonUtilities.DefaultOptions);
+    private static string ArgumentsOf(FunctionCallContent call) => JsonSerializer.Serialize(call.Arguments ?? new Dictionary<string, object?>(), OneLine);
 }

@@ -36,7 +36,15 @@ internal sealed class ServiceState(ModelPool models, AdmissionQueue queue, Serve
             left -= entry.SizeBytes;
             if (left < 0)
                 break;
-            (await models.RentAsync(entry, cancellationToken).ConfigureAwait(false)).Dispose();
+            try
+            {
+                (await models.RentAsync(entry, cancellationToken).ConfigureAwait(false)).Dispose();
+            }
+            catch (ApiException e) when (e.InnerException is VlmException cause)
+            {
+                // Whoever starts the service may know what a client may not.
+                throw new ModelLoadException(cause.Message, cause);
+            }
         }
         _status = "ok";
     }

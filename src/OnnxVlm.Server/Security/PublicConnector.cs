@@ -23,8 +23,6 @@ internal sealed class PublicConnector(Func<string, CancellationToken, Task<IPAdd
         }.Select(IPNetwork.Parse),
     ];
 
-    private static readonly IPNetwork GlobalUnicast = IPNetwork.Parse("2000::/3");
-
     /// <summary>The connector for the real network.</summary>
     public static PublicConnector Real { get; } = new(Dns.GetHostAddressesAsync, ConnectSocketAsync);
 
@@ -43,7 +41,10 @@ internal sealed class PublicConnector(Func<string, CancellationToken, Task<IPAdd
     /// <summary>Whether an address is of the public internet. One that is written inside another (IPv4 in IPv6) never is.</summary>
     /// <param name="address">The address.</param>
     public static bool IsPublic(IPAddress address) =>
-        (address.AddressFamily == AddressFamily.InterNetwork || GlobalUnicast.Contains(address)) && !Array.Exists(NotPublic, network => network.Contains(address));
+        (address.AddressFamily == AddressFamily.InterNetwork || IsGlobalUnicast(address)) && !Array.Exists(NotPublic, network => network.Contains(address));
+
+    // 2000::/3, by its bits: IPNetwork takes an IPv4 address that is written as IPv6 for both.
+    private static bool IsGlobalUnicast(IPAddress address) => address.AddressFamily == AddressFamily.InterNetworkV6 && (address.GetAddressBytes()[0] & 0xE0) == 0x20;
 
     private static async ValueTask<Stream> ConnectSocketAsync(IPEndPoint endPoint, CancellationToken cancellationToken)
     {

@@ -43,7 +43,7 @@ try
         await Task.Delay(TimeSpan.FromSeconds(5));
         Dictionary<string, double> now = await MetricsAsync();
         samples.Add((now["dotnet_process_memory_working_set_bytes"], now["onnxvlm_native_owners"]));
-        Console.WriteLine(string.Create(CultureInfo.InvariantCulture, $"{watch.Elapsed.TotalSeconds,5:F0} s  {tally}  {samples[^1].MemoryBytes / 1e6:F0} MB  {samples[^1].Owners} owners  {now["onnxvlm_server_requests_running"]} running  {now["onnxvlm_server_requests_waiting"]} waiting"));
+        Console.WriteLine(string.Create(CultureInfo.InvariantCulture, $"{watch.Elapsed.TotalSeconds,5:F0} s  {tally}  {samples[^1].MemoryBytes / 1e6:F0} MB, {now["dotnet_gc_last_collection_memory_committed_size_bytes"] / 1e6:F0} of them managed  {samples[^1].Owners} owners  {now["onnxvlm_server_requests_running"]} running  {now["onnxvlm_server_requests_waiting"]} waiting"));
     }
     await Task.WhenAll(running);
     Dictionary<string, double> end = await QuietAsync();

@@ -107,11 +107,11 @@ public static class OnnxVlmServer
             context.Response.Headers.XContentTypeOptions = "nosniff";
             return next(context);
         });
-        app.UseHostFiltering();
         app.UseRouting();
         if (options.AllowedOrigins.Count > 0)
             app.UseCors(policy => policy.WithOrigins([.. options.AllowedOrigins]).WithMethods("GET", "POST").WithHeaders("authorization", "content-type", "x-request-id").WithExposedHeaders("x-request-id", "retry-after"));
         app.UseMiddleware<ApiKeyGate>();
+        app.UseMiddleware<InFlightLimit>();
     }
 
     private static void MapEndpoints(WebApplication app)

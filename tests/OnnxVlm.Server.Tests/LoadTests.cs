@@ -66,6 +66,37 @@ internal sealed class LoadTests
     }
 
     [Test]
+    public async Task Queue_ManySlowBodies_AreRefusedBeforeTheyAreRead()
+    {
+        await using TestService service = await TestService.StartAsync(new ScriptedLoader(["x"]), "MaxRunning=1", "MaxWaiting=1");
+        TaskCompletionSource release = new(TaskCreationOptions.RunContinuationsAsynchronously);
+        Task<HttpResponseMessage>[] slow = [.. Enumerable.Range(0, 34).Select(_ => service.Client.PostAsync(new Uri("/v1/chat/completions", UriKind.Relative), new SlowContent(release.Task)))];
+
+        Reply? refused = null;
+        Assert.That(async () => (refused = await service.ChatAsync("hello")).Status, Is.EqualTo(HttpStatusCode.TooManyRequests).After(10_000, 50));
+        release.SetResult();
+        HttpResponseMessage[] responses = await Task.WhenAll(slow);
+
+        Assert.That(refused!.ErrorCode, Is.EqualTo("queue_full"));
+        Assert.That(responses.Select(response => response.StatusCode), Is.All.EqualTo(HttpStatusCode.BadRequest), "an empty body");
+        Assert.That((await service.ChatAsync("hello")).Content, Is.EqualTo("x"));
+    }
+
+    [Test]
+    public async Task Stream_ThatWaitsForItsTurn_StillGetsAStatusCode()
+    {
+        Gate gate = new();
+        await using TestService service = await TestService.StartAsync(gate.Loader, "MaxRunning=1", "QueueTimeout=00:00:00.500", "KeepAlive=00:00:00.050");
+        Task<Reply> running = service.ChatAsync("a");
+        Assert.That(() => service.Get<AdmissionQueue>().Running, Is.EqualTo(1).After(10_000, 10));
+
+        Assert.That((await service.ChatAsync("b", new { stream = true })).Status, Is.EqualTo(HttpStatusCode.TooManyRequests));
+
+        gate.Open();
+        await running;
+    }
+
+    [Test]
     public async Task Queue_ManyOfOneClientAndOneOfAnother_TakeTurns()
     {
         AdmissionQueue queue = new(new ServerOptions { MaxRunning = 1 });
@@ -261,6 +292,30 @@ internal sealed class LoadTests
         public Gate() => Loader = new ScriptedLoader(new ScriptedChatModel(["done"]) { Before = _open.Task });
 
         public void Open() => _open.SetResult();
+    }
+
+    /// <summary>A JSON body that does not come until it is released, and then is empty.</summary>
+    private sealed class SlowContent : HttpContent
+    {
+        private readonly Task _release;
+
+        public SlowContent(Task release)
+        {
+            _release = release;
+            Headers.ContentType = new("application/json");
+        }
+
+        protected override async Task SerializeToStreamAsync(Stream stream, TransportContext? context)
+        {
+            await stream.FlushAsync();
+            await _release;
+        }
+
+        protected override bool TryComputeLength(out long length)
+        {
+            length = 0;
+            return false;
+        }
     }
 
     private sealed class CountingLoader : IModelLoader

@@ -36,21 +36,19 @@ internal sealed class AnswerService(AdmissionQueue queue, ModelPool models, Serv
     }
 
     /// <summary>Generates the answers of a request; a second one finds the prompt of the first in the cache.</summary>
+    /// <param name="turn">The turn, which the caller ends.</param>
     /// <param name="request">The request.</param>
-    /// <param name="context">Who asks; a client that goes away ends the answers.</param>
-    /// <param name="cancellationToken">Ends the answers too.</param>
+    /// <param name="cancellationToken">Ends the answers with <see cref="OperationCanceledException"/>.</param>
     /// <returns>Updates, each with the number of the answer it belongs to.</returns>
-    /// <exception cref="ApiException">No turn, no such model, it cannot be honoured, or it took too long.</exception>
-    public async IAsyncEnumerable<AnswerUpdate> AnswerAsync(AnswerRequest request, HttpContext context, [EnumeratorCancellation] CancellationToken cancellationToken)
+    /// <exception cref="ApiException">The request cannot be honoured, or it took too long.</exception>
+    public async IAsyncEnumerable<AnswerUpdate> AnswerAsync(ModelTurn turn, AnswerRequest request, [EnumeratorCancellation] CancellationToken cancellationToken)
     {
-        using CancellationTokenSource ending = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken, context.RequestAborted);
-        using ModelTurn turn = await EnterAsync(request.Model, context, ending.Token).ConfigureAwait(false);
         using CancellationTokenSource late = new(options.AnswerTimeout);
-        using CancellationTokenSource either = CancellationTokenSource.CreateLinkedTokenSource(ending.Token, late.Token);
+        using CancellationTokenSource either = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken, late.Token);
         for (int choice = 0; choice < request.Choices; choice++)
         {
             await using IAsyncEnumerator<ChatResponseUpdate> updates = Start(turn.Client, request, choice).GetAsyncEnumerator(either.Token);
-            while (await MoveNextAsync(updates, late.Token, ending.Token).ConfigureAwait(false))
+            while (await MoveNextAsync(updates, late.Token, cancellationToken).ConfigureAwait(false))
                 yield return new AnswerUpdate(choice, updates.Current);
         }
     }

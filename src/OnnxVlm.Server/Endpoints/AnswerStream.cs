@@ -5,7 +5,9 @@ using OnnxVlm.Server.Telemetry;
 
 namespace OnnxVlm.Server.Endpoints;
 
-/// <summary>Sends answers as server-sent events. A request that cannot be honoured still gets its status code, unless comments had to be sent before that was known.</summary>
+/// <summary>
+/// Sends answers as server-sent events. While a request waits for its turn nothing is sent, so that it can still get a status code; comments come once the model is at work.
+/// </summary>
 /// <param name="answers">Generates answers.</param>
 /// <param name="options">The service's options.</param>
 /// <param name="log">Writes a line for each request.</param>
@@ -20,11 +22,12 @@ internal sealed class AnswerStream(AnswerService answers, ServerOptions options,
     /// <param name="toUsage">The event with the usage.</param>
     public async Task SendAsync<TChunk>(HttpContext context, AnswerRequest request, JsonTypeInfo<TChunk> form, Func<AnswerUpdate, IEnumerable<TChunk>> toChunks, Func<UsageCounter, TChunk> toUsage)
     {
+        using ModelTurn turn = await answers.EnterAsync(request.Model, context, context.RequestAborted).ConfigureAwait(false);
         EventStream events = new(context.Response, options.KeepAlive);
         UsageCounter usage = new(request.Count);
         try
         {
-            await using PatientReader<AnswerUpdate> updates = new(answers.AnswerAsync(request, context, context.RequestAborted));
+            await using PatientReader<AnswerUpdate> updates = new(answers.AnswerAsync(turn, request, context.RequestAborted));
             while (await events.WaitAsync(updates.NextAsync()).ConfigureAwait(false))
             {
                 usage.Add(updates.Current);

@@ -47,7 +47,8 @@ internal sealed class ChatEndpoint(ChatRequestReader reader, AnswerService answe
     {
         List<ChatResponseUpdate>[] updates = [.. Enumerable.Range(0, request.Choices).Select(_ => new List<ChatResponseUpdate>())];
         UsageCounter usage = new(request.Count);
-        await foreach (AnswerUpdate update in answers.AnswerAsync(request, context, context.RequestAborted).ConfigureAwait(false))
+        using ModelTurn turn = await answers.EnterAsync(request.Model, context, context.RequestAborted).ConfigureAwait(false);
+        await foreach (AnswerUpdate update in answers.AnswerAsync(turn, request, context.RequestAborted).ConfigureAwait(false))
         {
             updates[update.Choice].Add(update.Update);
             usage.Add(update);

@@ -127,7 +127,7 @@ public static class OnnxVlmServer
         app.MapGet("/metrics", (PrometheusExporter exporter) => Results.Text(exporter.Write(), "text/plain; version=0.0.4")).WithSummary("Metrics in Prometheus' text format.");
         app.MapGet("/v1/models", (ModelsEndpoint endpoint) => endpoint.List()).ProducesErrors().WithSummary("Lists the models.");
         app.MapGet("/v1/models/{name}", (string name, ModelsEndpoint endpoint) => endpoint.Get(name)).ProducesErrors().WithSummary("Describes a model.");
-        app.MapGet("/health", Health).Anonymous().WithSummary("Whether requests are answered: 200, or 503 while models load and while the service stops.");
+        app.MapGet("/health", Health).Anonymous().WithSummary("Whether requests are answered: 200, or 503 while the service stops.");
         app.MapGet("/health/ready", Health).Anonymous().WithSummary("As /health.");
         app.MapGet("/health/live", () => new HealthStatus("ok")).Anonymous().WithSummary("Whether the process runs.");
         app.MapOpenApi("/openapi/{documentName}.json");

@@ -6,7 +6,7 @@ using OnnxVlm.Server.Wire;
 namespace OnnxVlm.Server.Hosting;
 
 /// <summary>
-/// Loads models before the service takes requests, so that a damaged one is noticed at the start: all that fit into the memory budget, in their order. When the
+/// Loads models before the service listens, so that a damaged one is noticed at the start: all that fit into the memory budget, in their order. When the
 /// service stops, who waits is turned away and who runs may finish.
 /// </summary>
 /// <param name="models">The models.</param>

@@ -22,6 +22,7 @@ internal static class Program
         {
             RunCommand.Create(),
             ChatCommand.Create(),
+            ServeCommand.Create(),
             ExportCommand.Create(),
             VerifyCommand.Create(),
             EvalCommand.Create(),
@@ -39,8 +40,8 @@ internal static class Program
             return ExitCode.WrongArguments;
         }
         InvocationConfiguration configuration = new() { EnableDefaultExceptionHandler = false };
-        // Ctrl-C cancels a command; the chat gives it a meaning of its own.
-        if (result.CommandResult.Command.Name == ChatCommand.Name)
+        // Ctrl-C cancels a command; the chat and the service give it a meaning of their own.
+        if (result.CommandResult.Command.Name is ChatCommand.Name or ServeCommand.Name)
             configuration.ProcessTerminationTimeout = null;
         return await result.InvokeAsync(configuration).ConfigureAwait(false);
     }

@@ -97,6 +97,18 @@ public sealed class VlmModel : IChatModel, IDisposable
         return _prompts.Build(messages);
     }
 
+    /// <summary>Turns text and images into a prompt as they are, without a chat template: the model continues them.</summary>
+    /// <param name="contents"><see cref="TextContent"/>, and <see cref="DataContent"/> with an image. A special token's text is ordinary text.</param>
+    /// <returns>The prompt.</returns>
+    /// <exception cref="ArgumentException">There is nothing in the contents, or content of a kind that the model cannot read.</exception>
+    /// <exception cref="InvalidImageException">An image cannot be read or is outside the limits.</exception>
+    public Prompt CreatePlainPrompt(IReadOnlyList<AIContent> contents)
+    {
+        ArgumentNullException.ThrowIfNull(contents);
+        using IDisposable use = _lifetime.Use(this);
+        return new Prompt(_prompts.Encode(contents));
+    }
+
     /// <summary>Generates an answer.</summary>
     /// <param name="prompt">What the model reads.</param>
     /// <param name="options">How the answer is generated; null for the defaults.</param>

@@ -18,6 +18,8 @@ internal static class AdditionalOptions
             .Select(property => KeyValuePair.Create(property.Key, ToJson(property.Key, property.Value)))
             .Where(property => property.Value.ValueKind != JsonValueKind.Null)
             .ToDictionary();
+        // It says how the prompt is built, not how the answer is.
+        given.Remove(ChatProperties.PlainPrompt);
         foreach ((string name, JsonElement value) in given)
             options = Apply(name, value, options);
 
@@ -27,6 +29,12 @@ internal static class AdditionalOptions
             throw new ArgumentException($"AdditionalProperties: {ChatProperties.TopLogprobs} needs {ChatProperties.Logprobs} to be true.", nameof(properties));
         return options;
     }
+
+    /// <summary>Whether <see cref="ChatProperties.PlainPrompt"/> is set.</summary>
+    /// <param name="properties">Name to value, or null.</param>
+    /// <exception cref="ArgumentException">The value has the wrong form.</exception>
+    public static bool IsPlainPrompt(AdditionalPropertiesDictionary? properties) =>
+        properties?.GetValueOrDefault(ChatProperties.PlainPrompt) is { } value && Flag(ChatProperties.PlainPrompt, ToJson(ChatProperties.PlainPrompt, value));
 
     private static GenerationOptions Apply(string name, JsonElement value, GenerationOptions options) => name switch
     {

@@ -40,6 +40,12 @@ public static class ChatProperties
     /// <summary>Option, text: <see cref="Guidance.Lark"/>.</summary>
     public const string LarkGrammar = "lark_grammar";
 
+    /// <summary>
+    /// Option, boolean: the model continues the contents of the messages as they are, one after the other, without the chat template around them and whatever their roles.
+    /// Default false. Not together with tools.
+    /// </summary>
+    public const string PlainPrompt = "plain_prompt";
+
     /// <summary>In <see cref="UsageDetails.AdditionalCounts"/>: tokens of the prompt that belong to images.</summary>
     public const string ImageTokens = "image_tokens";
 }

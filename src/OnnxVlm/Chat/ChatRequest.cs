@@ -1,5 +1,6 @@
 using Microsoft.Extensions.AI;
 using OnnxVlm.Generation;
+using OnnxVlm.Prompting;
 
 namespace OnnxVlm.Chat;
 
@@ -7,7 +8,8 @@ namespace OnnxVlm.Chat;
 /// <param name="Messages">The conversation, instructions and tools written into it.</param>
 /// <param name="Options">The options.</param>
 /// <param name="HasTools">Whether the answer may be function calls.</param>
-internal sealed record ChatRequest(IReadOnlyList<ChatMessage> Messages, GenerationOptions Options, bool HasTools)
+/// <param name="IsPlain">Whether the model continues the contents without the chat template.</param>
+internal sealed record ChatRequest(IReadOnlyList<ChatMessage> Messages, GenerationOptions Options, bool HasTools, bool IsPlain)
 {
     /// <summary>Translates a request; everything that can be refused before the model runs is refused here.</summary>
     /// <param name="messages">The conversation.</param>
@@ -20,6 +22,13 @@ internal sealed record ChatRequest(IReadOnlyList<ChatMessage> Messages, Generati
     {
         ToolSet? tools = ToolSet.Create(options);
         GenerationOptions generation = options is null ? defaults : ChatOptionsReader.Read(options, defaults, tools, client, modelId);
-        return new ChatRequest(Conversation.Create(messages, options?.Instructions, tools), generation, tools is not null);
+        bool isPlain = AdditionalOptions.IsPlainPrompt(options?.AdditionalProperties);
+        if (isPlain && tools is not null)
+            throw new ArgumentException($"AdditionalProperties: {ChatProperties.PlainPrompt} does not go together with Tools, which the chat template presents; leave one out.", nameof(options));
+        return new ChatRequest(Conversation.Create(messages, options?.Instructions, tools), generation, tools is not null, isPlain);
     }
+
+    /// <summary>Has a model build the prompt; images are decoded, which takes time.</summary>
+    /// <param name="model">The model.</param>
+    public Prompt CreatePrompt(IChatModel model) => IsPlain ? model.CreatePlainPrompt([.. Messages.SelectMany(message => message.Contents)]) : model.CreatePrompt(Messages);
 }

@@ -13,6 +13,9 @@ internal interface IChatModel
     /// <inheritdoc cref="VlmModel.CreatePrompt"/>
     Prompt CreatePrompt(IEnumerable<ChatMessage> messages);
 
+    /// <inheritdoc cref="VlmModel.CreatePlainPrompt"/>
+    Prompt CreatePlainPrompt(IReadOnlyList<AIContent> contents);
+
     /// <inheritdoc cref="VlmModel.GenerateAsync"/>
     IAsyncEnumerable<GenerationUpdate> GenerateAsync(Prompt prompt, GenerationOptions? options = null, CancellationToken cancellationToken = default);
 }

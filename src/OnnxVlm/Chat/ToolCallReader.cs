@@ -76,7 +76,7 @@ internal sealed class ToolCallReader
         }
         catch (Exception e) when (e is JsonException or KeyNotFoundException or InvalidOperationException or ArgumentException)
         {
-            throw new VlmException($"The model wrote a function call that cannot be read: {json.Trim()}", e);
+            throw new VlmException($"The model wrote a function call of {json.Length} characters that cannot be read: {e.Message}", e);
         }
     }
 }

@@ -105,7 +105,7 @@ public sealed class VlmChatClient : IChatClient
         bool called = false;
 
         // Images are decoded here, which is too much work for the caller's thread.
-        Prompt prompt = await Task.Run(() => _model.CreatePrompt(request.Messages), cancellationToken).ConfigureAwait(false);
+        Prompt prompt = await Task.Run(() => request.CreatePrompt(_model), cancellationToken).ConfigureAwait(false);
         await foreach (GenerationUpdate update in _model.GenerateAsync(prompt, request.Options, cancellationToken).ConfigureAwait(false))
         {
             bool isLast = update.FinishReason is not null;

@@ -13,6 +13,7 @@ internal sealed class GenAISequence : IDecoderSequence
     private readonly PinnedTensor<long> _patchCount = new(ElementType.int64, 1);
     private readonly PinnedTensor<long>? _patchXY;
     private readonly int _patchCapacity;
+    private readonly Guidance? _guidance;
     private bool _unread;
     private bool _hasLogits;
     private bool _disposed;
@@ -21,6 +22,7 @@ internal sealed class GenAISequence : IDecoderSequence
     {
         int patchBytes = 3 * manifest.Image.PatchSize * manifest.Image.PatchSize;
         _patchCapacity = Math.Max(1, options.PatchCapacity);
+        _guidance = options.Guidance;
         _patches = new PinnedTensor<byte>(ElementType.uint8, _patchCapacity, patchBytes);
         _patchXY = manifest.Image.HasPositions ? new PinnedTensor<long>(ElementType.int64, _patchCapacity, 2) : null;
         try
@@ -90,6 +92,10 @@ internal sealed class GenAISequence : IDecoderSequence
             _unread = Length > length;
             return _generator.GetNextTokens()[0];
         }
+        catch (OnnxRuntimeGenAIException e) when (_guidance is not null && e.Message.Contains("Parser Error", StringComparison.Ordinal))
+        {
+            throw CannotGuide(_guidance, e);
+        }
         catch (OnnxRuntimeGenAIException e)
         {
             throw Failed(e);
@@ -130,7 +136,7 @@ internal sealed class GenAISequence : IDecoderSequence
         }
         catch (OnnxRuntimeGenAIException e) when (options.Guidance is not null)
         {
-            throw new ArgumentException($"The {options.Guidance.Description} cannot be used to guide the answer: {e.Message}", e);
+            throw CannotGuide(options.Guidance, e);
         }
         catch (OnnxRuntimeGenAIException e)
         {
@@ -168,6 +174,13 @@ internal sealed class GenAISequence : IDecoderSequence
         _patches.Dispose();
         _patchCount.Dispose();
         _patchXY?.Dispose();
+    }
+
+    // Some grammars are too much for the parser only when it comes to a certain place. What it says of its state goes on for many lines.
+    private static ArgumentException CannotGuide(Guidance guidance, OnnxRuntimeGenAIException e)
+    {
+        int state = e.Message.IndexOf("<state>", StringComparison.Ordinal);
+        return new ArgumentException($"The {guidance.Description} cannot be used to guide the answer: {(state < 0 ? e.Message : e.Message[..state]).ReplaceLineEndings(" ").Trim()}", e);
     }
 
     private static VlmException Failed(OnnxRuntimeGenAIException e) => new($"The runtime failed: {e.Message}", e);

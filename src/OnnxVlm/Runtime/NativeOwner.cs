@@ -1,8 +1,11 @@
+using System.Diagnostics.Metrics;
+
 namespace OnnxVlm.Runtime;
 
-/// <summary>Counts the live owners of native memory, so that a test can show that none is left.</summary>
+/// <summary>Counts the live owners of native memory, so that a test can show that none is left, and an operator see it: <c>onnxvlm.native.owners</c> of the meter <c>OnnxVlm</c>.</summary>
 internal static class NativeOwner
 {
+    private static readonly Meter Meter = CreateMeter();
     private static int _count;
 
     /// <summary>Models, tokenizers, sequences and sessions that are not disposed yet.</summary>
@@ -11,4 +14,11 @@ internal static class NativeOwner
     public static void Created() => Interlocked.Increment(ref _count);
 
     public static void Disposed() => Interlocked.Decrement(ref _count);
+
+    private static Meter CreateMeter()
+    {
+        Meter meter = new("OnnxVlm");
+        meter.CreateObservableUpDownCounter("onnxvlm.native.owners", () => Count, "{owner}", "Models, tokenizers, sequences and sessions in native memory.");
+        return meter;
+    }
 }

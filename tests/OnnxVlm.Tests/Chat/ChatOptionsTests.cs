@@ -35,6 +35,23 @@ internal sealed class ChatOptionsTests
     }
 
     [Test]
+    public async Task PlainPrompt_True_IsBuiltWithoutTheTemplate()
+    {
+        ScriptedChatModel model = new(["x"]);
+        ChatMessage[] messages = [new(ChatRole.System, "Once "), new(ChatRole.User, "upon")];
+        using VlmChatClient client = new(model);
+
+        await client.GetResponseAsync(messages, new ChatOptions { AdditionalProperties = new() { [ChatProperties.PlainPrompt] = true } });
+        await client.GetResponseAsync(messages, new ChatOptions { AdditionalProperties = new() { [ChatProperties.PlainPrompt] = false } });
+
+        Assert.That(model.Conversations[0].Select(message => (message.Role.Value, message.Text)), Is.EqualTo(new[] { ("plain", "Once upon") }));
+        Assert.That(model.Conversations[1], Has.Length.EqualTo(2));
+        Assert.That(
+            async () => await client.GetResponseAsync(messages, new ChatOptions { Tools = [AIFunctionFactory.Create(() => 1, "f")], AdditionalProperties = new() { [ChatProperties.PlainPrompt] = true } }),
+            Throws.ArgumentException.With.Message.Contains("plain_prompt"));
+    }
+
+    [Test]
     public async Task Fields_NotSet_LeaveTheClientsDefaults()
     {
         GenerationOptions defaults = new() { Temperature = 0.3, MaxNewTokens = 11, StopTexts = ["x"] };

@@ -46,6 +46,9 @@ internal sealed class CommandLineTests
     [TestCase("run", "--model", "m", "--prompt", "x", "--device", "tpu")]
     [TestCase("run", "--model", "m", "--prompt", "x", "--regex", "a", "--json-schema", "b")]
     [TestCase("export", "--checkpoint", "c", "--output", "o", "--block-size", "33")]
+    [TestCase("serve")]
+    [TestCase("serve", "--model", "no-such-folder")]
+    [TestCase("serve", "--model", "a", "--parallel", "0")]
     [TestCase("nonsense")]
     public async Task AnyCommand_WrongArguments_ExitsWith2(params string[] args)
     {
@@ -54,6 +57,18 @@ internal sealed class CommandLineTests
         Assert.That(exitCode, Is.EqualTo(2));
         Assert.That(output, Is.Empty);
         Assert.That(error, Is.Not.Empty);
+    }
+
+    [TestCase("http://0.0.0.0:0", "API key")]
+    [TestCase("http://127.0.0.1:0", "two have the name")]
+    public async Task Serve_ThatWouldBeUnsafeOrUnclear_ExitsWith2(string urls, string why)
+    {
+        string[] twice = why.StartsWith("two", StringComparison.Ordinal) ? ["--model", Nano.Folder] : [];
+
+        (int exitCode, _, string error) = await RunAsync(["serve", "--model", Nano.Folder, "--urls", urls, .. twice]);
+
+        Assert.That((exitCode, error), Is.EqualTo((2, error)));
+        Assert.That(error, Does.Contain(why));
     }
 
     [Test]

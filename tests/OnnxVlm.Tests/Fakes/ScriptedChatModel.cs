@@ -18,6 +18,9 @@ internal sealed class ScriptedChatModel(params string[][] answers) : IChatModel
 
     public TimeSpan Delay { get; init; }
 
+    /// <summary>What each answer waits for before it begins.</summary>
+    public Task Before { get; init; } = Task.CompletedTask;
+
     public List<ChatMessage[]> Conversations { get; } = [];
 
     public List<GenerationOptions> Options { get; } = [];
@@ -34,6 +37,8 @@ internal sealed class ScriptedChatModel(params string[][] answers) : IChatModel
         return new Prompt([new PromptSegment(new int[] { 1, 2, 3, 4, 5 })]);
     }
 
+    public Prompt CreatePlainPrompt(IReadOnlyList<AIContent> contents) => CreatePrompt([new ChatMessage(new ChatRole("plain"), [.. contents])]);
+
     public async IAsyncEnumerable<GenerationUpdate> GenerateAsync(Prompt prompt, GenerationOptions? options, [EnumeratorCancellation] CancellationToken cancellationToken)
     {
         lock (Conversations)
@@ -42,6 +47,7 @@ internal sealed class ScriptedChatModel(params string[][] answers) : IChatModel
         LiveAnswers++;
         try
         {
+            await Before.WaitAsync(cancellationToken);
             for (int i = 0; i < pieces.Length; i++)
             {
                 await Task.Delay(Delay, cancellationToken);

@@ -10,6 +10,14 @@ internal sealed class VlmModelTests
     private const string Question = "What does the text say?";
 
     [Test]
+    public void CreatePlainPrompt_Text_IsItsTokensWithoutATemplate()
+    {
+        Assert.That(Nano.Model.CreatePlainPrompt([new TextContent("one "), new TextContent("two")]).ToTokenIds(), Is.EqualTo(Nano.Model.Tokenizer.Encode("one two")));
+        Assert.That(Nano.Model.CreatePlainPrompt([new TextContent("<|im_end|>")]).ToTokenIds(), Has.None.Matches<int>(Nano.Model.Vocabulary.IsSpecial));
+        Assert.That(() => Nano.Model.CreatePlainPrompt([]), Throws.ArgumentException);
+    }
+
+    [Test]
     public async Task GenerateAsync_ImageAndQuestion_StreamsTheSameTextEachTime()
     {
         List<GenerationUpdate> first = await AskAsync(Question, Nano.SampleImage);

@@ -1,0 +1,75 @@
+using System.CommandLine;
+using System.Globalization;
+using Microsoft.AspNetCore.Builder;
+using Microsoft.Extensions.Hosting;
+using Microsoft.Extensions.Options;
+using OnnxVlm.Server;
+
+namespace OnnxVlm.Cli.Commands;
+
+/// <summary><c>onnxvlm serve</c>: the HTTP service. What has no argument here is set in appsettings.json or the environment.</summary>
+internal static class ServeCommand
+{
+    public const string Name = "serve";
+
+    private const string Prefix = "OnnxVlmServer:";
+
+    public static Command Create()
+    {
+        Option<string[]> models = new("--model") { Description = "A model folder, with the name that requests use or under its own; may be given several times.", HelpName = "[NAME=]DIR" };
+        Option<string?> urls = new("--urls") { Description = "Where to listen, separated by semicolons. Default http://127.0.0.1:8080.", HelpName = "URLS" };
+        Option<string[]> keys = new("--api-key") { Description = "A key that requests must bring; may be given several times. Others see it in the list of processes: better set OnnxVlmServer__ApiKeys__0 in the environment.", HelpName = "KEY" };
+        Option<int?> running = new("--parallel") { Description = "Answers generated at the same time. Default 4.", HelpName = "N" };
+        Option<string> device = SharedOptions.Device();
+        Command command = new(Name, "Serve models over HTTP, compatible with OpenAI's API, with a web page.") { models, urls, keys, running, device };
+        command.SetWork(async (result, cancellationToken) =>
+        {
+            Dictionary<string, string?> settings = [];
+            foreach ((int i, (string name, string folder)) in (result.GetValue(models) ?? []).Select(ReadModel).Index())
+            {
+                settings[string.Create(CultureInfo.InvariantCulture, $"{Prefix}Models:{i}:Name")] = name;
+                settings[string.Create(CultureInfo.InvariantCulture, $"{Prefix}Models:{i}:Folder")] = folder;
+                settings[string.Create(CultureInfo.InvariantCulture, $"{Prefix}Models:{i}:Device")] = result.GetValue(device);
+            }
+            foreach ((int i, string key) in (result.GetValue(keys) ?? []).Index())
+                settings[string.Create(CultureInfo.InvariantCulture, $"{Prefix}ApiKeys:{i}")] = key;
+            if (result.GetValue(urls) is { } given)
+                settings["urls"] = given;
+            if (result.GetValue(running) is { } count)
+                settings[$"{Prefix}MaxRunning"] = count.ToString(CultureInfo.InvariantCulture);
+            await RunAsync(settings, cancellationToken).ConfigureAwait(false);
+            return ExitCode.Done;
+        });
+        return command;
+    }
+
+    private static async Task RunAsync(Dictionary<string, string?> settings, CancellationToken cancellationToken)
+    {
+        WebApplication app;
+        try
+        {
+            app = OnnxVlmServer.Create(settings);
+        }
+        catch (Exception e) when (e is OptionsValidationException or InvalidOperationException)
+        {
+            throw new WrongArgumentException(e.Message, e);
+        }
+        await using (app)
+        {
+            await app.StartAsync(cancellationToken).ConfigureAwait(false);
+            Console.Error.WriteLine($"Listening on {string.Join(", ", app.Urls)} · Ctrl-C stops");
+            // The host stops at Ctrl-C and SIGTERM by itself, and lets running answers finish.
+            await app.WaitForShutdownAsync(CancellationToken.None).ConfigureAwait(false);
+        }
+    }
+
+    // Folders may have a = in their name: what stands before it is a name only if it is no path.
+    private static (string Name, string Folder) ReadModel(string argument)
+    {
+        int equals = argument.IndexOf('=', StringComparison.Ordinal);
+        string name = equals > 0 ? argument[..equals] : "";
+        return name.Length > 0 && name.IndexOfAny(['/', '\\']) < 0
+            ? (name, Path.GetFullPath(argument[(equals + 1)..]))
+            : (new DirectoryInfo(argument).Name, Path.GetFullPath(argument));
+    }
+}

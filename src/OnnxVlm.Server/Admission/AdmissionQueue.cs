@@ -1,0 +1,138 @@
+using OnnxVlm.Server.Hosting;
+
+namespace OnnxVlm.Server.Admission;
+
+/// <summary>
+/// Lets a bounded number of answers run and a bounded number wait. Fair: clients take turns, and the requests of one client come in their order, so that
+/// a client with many requests delays mostly itself. Safe to use from several threads.
+/// </summary>
+/// <param name="options">How many run and wait, and how long.</param>
+internal sealed class AdmissionQueue(ServerOptions options)
+{
+    private readonly Lock _lock = new();
+    private readonly Dictionary<string, LinkedList<TaskCompletionSource>> _waitersOfClient = [];
+
+    // Clients with waiting requests, the next one first.
+    private readonly LinkedList<string> _turns = new();
+    private int _running;
+    private int _waiting;
+    private bool _closed;
+
+    /// <summary>Answers that run now.</summary>
+    public int Running => Volatile.Read(ref _running);
+
+    /// <summary>Requests that wait now.</summary>
+    public int Waiting => Volatile.Read(ref _waiting);
+
+    /// <summary>Waits for a turn.</summary>
+    /// <param name="client">Who asks.</param>
+    /// <param name="cancellationToken">Ends the waiting with <see cref="OperationCanceledException"/>.</param>
+    /// <returns>The turn; disposing it ends it.</returns>
+    /// <exception cref="ApiException">429: too many wait, or the turn did not come in time. 503: the service is stopping.</exception>
+    public async Task<IDisposable> EnterAsync(string client, CancellationToken cancellationToken)
+    {
+        TaskCompletionSource waiter = new(TaskCreationOptions.RunContinuationsAsynchronously);
+        lock (_lock)
+        {
+            if (_closed)
+                throw Stopping();
+            if (_running < options.MaxRunning)
+            {
+                _running++;
+                return new Turn(this);
+            }
+            if (_waiting >= options.MaxWaiting)
+                throw Full("Too many requests are waiting; try again later.");
+            Add(client, waiter);
+        }
+        try
+        {
+            await waiter.Task.WaitAsync(options.QueueTimeout, cancellationToken).ConfigureAwait(false);
+            return new Turn(this);
+        }
+        catch (Exception e)
+        {
+            // The turn may have come in the last moment; then it goes to the next one.
+            if (!Remove(client, waiter) && waiter.Task.IsCompletedSuccessfully)
+                Leave();
+            throw e is TimeoutException ? Full("The service is too busy: the request's turn did not come in time; try again later.") : e;
+        }
+    }
+
+    /// <summary>Turns away who waits and who comes from now on; what runs goes on.</summary>
+    public void Close()
+    {
+        lock (_lock)
+        {
+            _closed = true;
+            foreach (TaskCompletionSource waiter in _waitersOfClient.Values.SelectMany(waiters => waiters))
+                waiter.SetException(Stopping());
+            _waitersOfClient.Clear();
+            _turns.Clear();
+            _waiting = 0;
+        }
+    }
+
+    private static ApiException Stopping() => new(StatusCodes.Status503ServiceUnavailable, "The service is stopping; ask again later.", null, "stopping") { RetryAfterSeconds = 5 };
+
+    // A guess: each answer takes about a second.
+    private ApiException Full(string message) =>
+        new(StatusCodes.Status429TooManyRequests, message, null, "queue_full") { RetryAfterSeconds = Math.Clamp(Waiting / options.MaxRunning, 1, 60) };
+
+    private void Add(string client, TaskCompletionSource waiter)
+    {
+        if (!_waitersOfClient.TryGetValue(client, out LinkedList<TaskCompletionSource>? waiters))
+        {
+            _waitersOfClient[client] = waiters = new();
+            _turns.AddLast(client);
+        }
+        waiters.AddLast(waiter);
+        _waiting++;
+    }
+
+    private bool Remove(string client, TaskCompletionSource waiter)
+    {
+        lock (_lock)
+        {
+            if (!_waitersOfClient.TryGetValue(client, out LinkedList<TaskCompletionSource>? waiters) || !waiters.Remove(waiter))
+                return false;
+            _waiting--;
+            if (waiters.Count == 0)
+            {
+                _waitersOfClient.Remove(client);
+                _turns.Remove(client);
+            }
+            return true;
+        }
+    }
+
+    private void Leave()
+    {
+        lock (_lock)
+        {
+            if (_turns.First is not { } turn)
+            {
+                _running--;
+                return;
+            }
+            // Who runs next takes the place of who leaves.
+            string client = turn.Value;
+            LinkedList<TaskCompletionSource> waiters = _waitersOfClient[client];
+            waiters.First!.Value.SetResult();
+            waiters.RemoveFirst();
+            _waiting--;
+            _turns.RemoveFirst();
+            if (waiters.Count == 0)
+                _waitersOfClient.Remove(client);
+            else
+                _turns.AddLast(client);
+        }
+    }
+
+    private sealed class Turn(AdmissionQueue queue) : IDisposable
+    {
+        private AdmissionQueue? _queue = queue;
+
+        public void Dispose() => Interlocked.Exchange(ref _queue, null)?.Leave();
+    }
+}

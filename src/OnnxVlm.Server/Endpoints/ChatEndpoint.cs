@@ -1,0 +1,86 @@
+using Microsoft.Extensions.AI;
+using OnnxVlm.Server.Reading;
+using OnnxVlm.Server.Telemetry;
+using OnnxVlm.Server.Wire;
+
+namespace OnnxVlm.Server.Endpoints;
+
+/// <summary>POST /v1/chat/completions, whole or as a stream.</summary>
+/// <param name="reader">Reads requests.</param>
+/// <param name="answers">Generates answers.</param>
+/// <param name="stream">Sends them as they come.</param>
+/// <param name="log">Writes a line for each request.</param>
+internal sealed class ChatEndpoint(ChatRequestReader reader, AnswerService answers, AnswerStream stream, RequestLog log)
+{
+    public async Task HandleAsync(HttpContext context)
+    {
+        ChatCompletionRequest body = await RequestBody.ReadAsync(context, WireJson.Relaxed.ChatCompletionRequest).ConfigureAwait(false);
+        AnswerRequest request = await reader.ReadAsync(body, context.RequestAborted).ConfigureAwait(false);
+        string id = $"chatcmpl-{Guid.NewGuid():N}";
+        long created = DateTimeOffset.UtcNow.ToUnixTimeSeconds();
+        if (body.Stream != true)
+        {
+            await AnswerWholeAsync(context, request, id, created).ConfigureAwait(false);
+            return;
+        }
+        int begun = 0;
+        ToolCallParts calls = new();
+        await stream.SendAsync(context, request, WireJson.Relaxed.ChatCompletionChunk, ToChunks, usage => new ChatCompletionChunk(id, created, request.Model, []) { Usage = usage.ToJson() })
+            .ConfigureAwait(false);
+
+        IEnumerable<ChatCompletionChunk> ToChunks(AnswerUpdate update)
+        {
+            if (update.Choice == begun)
+            {
+                begun++;
+                calls = new ToolCallParts();
+                yield return Chunk(new ChunkChoice(update.Choice, new Delta { IsFirst = true, Content = request.Options.Tools is null ? "" : null }));
+            }
+            foreach (ChunkChoice choice in ToChoices(update, calls))
+                yield return Chunk(choice);
+        }
+
+        ChatCompletionChunk Chunk(ChunkChoice choice) => new(id, created, request.Model, [choice]) { Usage = request.IncludeUsage ? UsageCounter.NoUsage : default };
+    }
+
+    private async Task AnswerWholeAsync(HttpContext context, AnswerRequest request, string id, long created)
+    {
+        List<ChatResponseUpdate>[] updates = [.. Enumerable.Range(0, request.Choices).Select(_ => new List<ChatResponseUpdate>())];
+        UsageCounter usage = new(request.Count);
+        using ModelTurn turn = await answers.EnterAsync(request.Model, context, context.RequestAborted).ConfigureAwait(false);
+        await foreach (AnswerUpdate update in answers.AnswerAsync(turn, request, context.RequestAborted).ConfigureAwait(false))
+        {
+            updates[update.Choice].Add(update.Update);
+            usage.Add(update);
+        }
+        log.Answered(context, request, usage);
+        ChatCompletion completion = new(id, created, request.Model, [.. updates.Select((all, index) => ToChoice(index, all))], usage.ToUsage());
+        await context.Response.WriteAsJsonAsync(completion, WireJson.Relaxed.ChatCompletion, null, context.RequestAborted).ConfigureAwait(false);
+    }
+
+    private static ChatChoice ToChoice(int index, List<ChatResponseUpdate> updates)
+    {
+        AIContent[] contents = [.. updates.SelectMany(update => update.Contents)];
+        string text = string.Concat(contents.OfType<TextContent>().Select(content => content.Text));
+        ResponseToolCall[] calls = [.. contents.OfType<FunctionCallContent>().Select(ToolCallParts.Whole)];
+        ChatTokenLogprob[] logprobs = [.. updates.SelectMany(LogprobWriter.ToChat)];
+        ResponseMessage message = new(text.Length == 0 && calls.Length > 0 ? null : text) { ToolCalls = calls.Length > 0 ? calls : null };
+        return new ChatChoice(index, message, logprobs.Length > 0 ? new ChatLogprobs(logprobs) : null, updates[^1].FinishReason!.Value.Value);
+    }
+
+    private static IEnumerable<ChunkChoice> ToChoices(AnswerUpdate answer, ToolCallParts calls)
+    {
+        (int index, ChatResponseUpdate update) = answer;
+        ChatTokenLogprob[] logprobs = [.. LogprobWriter.ToChat(update)];
+        string text = update.Text;
+        if (text.Length > 0 || logprobs.Length > 0)
+            yield return new ChunkChoice(index, new Delta { Content = text }, logprobs.Length > 0 ? new ChatLogprobs(logprobs) : null);
+        foreach (FunctionCallContent call in update.Contents.OfType<FunctionCallContent>())
+        {
+            foreach (ResponseToolCall part in calls.Split(call))
+                yield return new ChunkChoice(index, new Delta { ToolCalls = [part] });
+        }
+        if (update.FinishReason is { } reason)
+            yield return new ChunkChoice(index, new Delta(), FinishReason: reason.Value);
+    }
+}

@@ -1,0 +1,72 @@
+using Microsoft.Extensions.AI;
+using OnnxVlm.Server.Reading;
+using OnnxVlm.Server.Telemetry;
+using OnnxVlm.Server.Wire;
+
+namespace OnnxVlm.Server.Endpoints;
+
+/// <summary>POST /v1/completions, whole or as a stream: the model continues a text.</summary>
+/// <param name="reader">Reads requests.</param>
+/// <param name="answers">Generates answers.</param>
+/// <param name="stream">Sends them as they come.</param>
+/// <param name="log">Writes a line for each request.</param>
+internal sealed class CompletionEndpoint(CompletionRequestReader reader, AnswerService answers, AnswerStream stream, RequestLog log)
+{
+    public async Task HandleAsync(HttpContext context)
+    {
+        CompletionRequest body = await RequestBody.ReadAsync(context, WireJson.Relaxed.CompletionRequest).ConfigureAwait(false);
+        AnswerRequest request = reader.Read(body);
+        string id = $"cmpl-{Guid.NewGuid():N}";
+        long created = DateTimeOffset.UtcNow.ToUnixTimeSeconds();
+        bool echo = body.Echo == true;
+        if (body.Stream != true)
+        {
+            await AnswerWholeAsync(context, request, echo, id, created).ConfigureAwait(false);
+            return;
+        }
+        int begun = 0, offset = 0;
+        await stream.SendAsync(context, request, WireJson.Relaxed.TextCompletion, ToChunks, usage => new TextCompletion(id, created, request.Model, []) { Usage = usage.ToJson() }).ConfigureAwait(false);
+
+        IEnumerable<TextCompletion> ToChunks(AnswerUpdate answer)
+        {
+            (int index, ChatResponseUpdate update) = answer;
+            if (index == begun)
+            {
+                begun++;
+                offset = 0;
+                if (echo)
+                    yield return Chunk(new TextChoice(index, PromptOf(request, index)));
+            }
+            TextLogprobs? logprobs = LogprobWriter.ToText([update], ref offset);
+            string text = update.Text;
+            if (text.Length > 0 || logprobs is not null || update.FinishReason is not null)
+                yield return Chunk(new TextChoice(index, text, logprobs, update.FinishReason?.Value));
+        }
+
+        TextCompletion Chunk(TextChoice choice) => new(id, created, request.Model, [choice]) { Usage = request.IncludeUsage ? UsageCounter.NoUsage : default };
+    }
+
+    private async Task AnswerWholeAsync(HttpContext context, AnswerRequest request, bool echo, string id, long created)
+    {
+        List<ChatResponseUpdate>[] updates = [.. Enumerable.Range(0, request.Choices).Select(_ => new List<ChatResponseUpdate>())];
+        UsageCounter usage = new(request.Count);
+        using ModelTurn turn = await answers.EnterAsync(request.Model, context, context.RequestAborted).ConfigureAwait(false);
+        await foreach (AnswerUpdate update in answers.AnswerAsync(turn, request, context.RequestAborted).ConfigureAwait(false))
+        {
+            updates[update.Choice].Add(update.Update);
+            usage.Add(update);
+        }
+        log.Answered(context, request, usage);
+        TextCompletion completion = new(id, created, request.Model, [.. updates.Select(ToChoice)]) { Usage = usage.ToJson() };
+        await context.Response.WriteAsJsonAsync(completion, WireJson.Relaxed.TextCompletion, null, context.RequestAborted).ConfigureAwait(false);
+
+        TextChoice ToChoice(List<ChatResponseUpdate> all, int index)
+        {
+            int offset = 0;
+            string text = string.Concat(all.Select(update => update.Text));
+            return new TextChoice(index, echo ? PromptOf(request, index) + text : text, LogprobWriter.ToText(all, ref offset), all[^1].FinishReason!.Value.Value);
+        }
+    }
+
+    private static string PromptOf(AnswerRequest request, int choice) => request.ConversationOf(choice)[0].Text;
+}

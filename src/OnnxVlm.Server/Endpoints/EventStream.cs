@@ -1,0 +1,59 @@
+using System.Text.Json;
+using System.Text.Json.Serialization.Metadata;
+using OnnxVlm.Server.Wire;
+
+namespace OnnxVlm.Server.Endpoints;
+
+/// <summary>A response of server-sent events: <c>data: {json}</c>, comment lines while nothing comes, and <c>data: [DONE]</c> at the end. Headers go out with the first line.</summary>
+/// <param name="response">The response.</param>
+/// <param name="keepAlive">How long it is silent before a comment comes.</param>
+internal sealed class EventStream(HttpResponse response, TimeSpan keepAlive)
+{
+    private static readonly byte[] Data = "data: "u8.ToArray();
+    private static readonly byte[] End = "\n\n"u8.ToArray();
+
+    /// <summary>Waits for what comes next, and sends comments meanwhile.</summary>
+    /// <typeparam name="T">What comes.</typeparam>
+    /// <param name="next">What is waited for.</param>
+    /// <returns>What came.</returns>
+    public async Task<T> WaitAsync<T>(Task<T> next)
+    {
+        while (true)
+        {
+            try
+            {
+                return await next.WaitAsync(keepAlive).ConfigureAwait(false);
+            }
+            catch (TimeoutException) when (!next.IsCompleted)
+            {
+                await SendAsync(": keep-alive\n\n"u8.ToArray()).ConfigureAwait(false);
+            }
+        }
+    }
+
+    /// <summary>Sends an event.</summary>
+    /// <typeparam name="T">Its form.</typeparam>
+    /// <param name="value">What it says.</param>
+    /// <param name="form">How it is written.</param>
+    public Task SendAsync<T>(T value, JsonTypeInfo<T> form) => SendAsync([.. Data, .. JsonSerializer.SerializeToUtf8Bytes(value, form), .. End]);
+
+    /// <summary>Ends a stream that went well.</summary>
+    public Task SendDoneAsync() => SendAsync("data: [DONE]\n\n"u8.ToArray());
+
+    /// <summary>Ends a stream that did not.</summary>
+    /// <param name="error">What went wrong.</param>
+    public Task SendErrorAsync(ApiException error) => SendAsync(error.Body, WireJson.Relaxed.ErrorBody);
+
+    private async Task SendAsync(byte[] line)
+    {
+        if (!response.HasStarted)
+        {
+            response.ContentType = "text/event-stream";
+            response.Headers.CacheControl = "no-cache";
+            // nginx would else gather events.
+            response.Headers["X-Accel-Buffering"] = "no";
+        }
+        await response.Body.WriteAsync(line).ConfigureAwait(false);
+        await response.Body.FlushAsync().ConfigureAwait(false);
+    }
+}

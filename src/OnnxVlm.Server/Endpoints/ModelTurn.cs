@@ -1,0 +1,21 @@
+using Microsoft.Extensions.AI;
+using OnnxVlm.Server.Models;
+
+namespace OnnxVlm.Server.Endpoints;
+
+/// <summary>A turn of the queue, and the use of a loaded model during it.</summary>
+/// <param name="turn">The turn.</param>
+/// <param name="lease">The use.</param>
+internal sealed class ModelTurn(IDisposable turn, ModelLease lease) : IDisposable
+{
+    public IChatClient Client => lease.Client;
+
+    /// <summary>The model behind the chat client.</summary>
+    public VlmModel Model => Client.GetRequiredService<VlmModel>();
+
+    public void Dispose()
+    {
+        lease.Dispose();
+        turn.Dispose();
+    }
+}

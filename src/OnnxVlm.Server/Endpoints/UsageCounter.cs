@@ -1,0 +1,49 @@
+using System.Text.Json;
+using Microsoft.Extensions.AI;
+using OnnxVlm.Chat;
+using OnnxVlm.Server.Wire;
+
+namespace OnnxVlm.Server.Endpoints;
+
+/// <summary>Adds up the tokens of a request: those of each prompt once, those of all answers.</summary>
+/// <param name="answersPerPrompt">Answers that share a prompt.</param>
+internal sealed class UsageCounter(int answersPerPrompt)
+{
+    private long _prompt;
+    private long _cached;
+    private long _image;
+    private long _completion;
+
+    /// <summary>What stands in place of the usage in every chunk but the last.</summary>
+    public static JsonElement NoUsage { get; } = JsonElement.Parse("null");
+
+    /// <summary>Tokens of all answers.</summary>
+    public long Completion => _completion;
+
+    /// <summary>Tokens of all prompts.</summary>
+    public long Prompt => _prompt;
+
+    /// <summary>Why the answers ended, separated by commas.</summary>
+    public string FinishReasons { get; private set; } = "";
+
+    /// <summary>Takes what an update that ends an answer has.</summary>
+    /// <param name="update">The update.</param>
+    public void Add(AnswerUpdate update)
+    {
+        if (update.Update.FinishReason is { } reason)
+            FinishReasons += FinishReasons.Length == 0 ? reason.Value : $",{reason.Value}";
+        foreach (UsageDetails usage in update.Update.Contents.OfType<UsageContent>().Select(content => content.Details))
+        {
+            _completion += usage.OutputTokenCount ?? 0;
+            if (update.Choice % answersPerPrompt != 0)
+                continue;
+            _prompt += usage.InputTokenCount ?? 0;
+            _cached += usage.CachedInputTokenCount ?? 0;
+            _image += usage.AdditionalCounts?.GetValueOrDefault(ChatProperties.ImageTokens) ?? 0;
+        }
+    }
+
+    public Usage ToUsage() => new(_prompt, _completion, _prompt + _completion, new PromptTokensDetails(_cached, _image));
+
+    public JsonElement ToJson() => JsonSerializer.SerializeToElement(ToUsage(), WireJson.Relaxed.Usage);
+}

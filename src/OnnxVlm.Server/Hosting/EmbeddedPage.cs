@@ -1,0 +1,56 @@
+using System.Reflection;
+using System.Security.Cryptography;
+using Microsoft.AspNetCore.Authorization;
+using Microsoft.AspNetCore.StaticFiles;
+using Microsoft.Net.Http.Headers;
+
+namespace OnnxVlm.Server.Hosting;
+
+/// <summary>The web page: the files of wwwroot, which are inside the assembly. They hold nothing secret, so that a browser gets them without a key; what the page then asks for needs one.</summary>
+internal static class EmbeddedPage
+{
+    private const string Prefix = "wwwroot/";
+
+    // The page may load what comes from here and nothing else, and nobody may put it into a frame.
+    private const string ContentSecurityPolicy = "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data: blob:; font-src 'self'; connect-src 'self'; manifest-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
+
+    /// <summary>Maps each file to its path, and index.html to <c>/</c> as well.</summary>
+    /// <param name="routes">The service.</param>
+    public static void Map(IEndpointRouteBuilder routes)
+    {
+        FileExtensionContentTypeProvider types = new();
+        Assembly assembly = typeof(EmbeddedPage).Assembly;
+        foreach (string resource in assembly.GetManifestResourceNames())
+        {
+            // Built on Windows the names have backslashes.
+            string path = resource.Replace('\\', '/');
+            if (!path.StartsWith(Prefix, StringComparison.Ordinal))
+                continue;
+            path = path[Prefix.Length..];
+            byte[] content = Read(assembly, resource);
+            string type = types.TryGetContentType(path, out string? known) ? known : "application/octet-stream";
+            if (type.StartsWith("text/", StringComparison.Ordinal))
+                type += "; charset=utf-8";
+            EntityTagHeaderValue tag = new($"\"{Convert.ToHexStringLower(SHA256.HashData(content).AsSpan(0, 8))}\"");
+            IResult Serve(HttpContext context)
+            {
+                context.Response.Headers.ContentSecurityPolicy = ContentSecurityPolicy;
+                context.Response.Headers.CacheControl = "no-cache";
+                context.Response.Headers["Referrer-Policy"] = "no-referrer";
+                return Results.Bytes(content, type, entityTag: tag);
+            }
+
+            routes.MapGet($"/{path}", Serve).WithMetadata(new AllowAnonymousAttribute()).ExcludeFromDescription();
+            if (path == "index.html")
+                routes.MapGet("/", Serve).WithMetadata(new AllowAnonymousAttribute()).ExcludeFromDescription();
+        }
+    }
+
+    private static byte[] Read(Assembly assembly, string resource)
+    {
+        using Stream stream = assembly.GetManifestResourceStream(resource)!;
+        byte[] content = new byte[stream.Length];
+        stream.ReadExactly(content);
+        return content;
+    }
+}

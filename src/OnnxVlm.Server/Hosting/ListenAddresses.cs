@@ -1,0 +1,50 @@
+using System.Net;
+using Microsoft.Extensions.Configuration;
+
+namespace OnnxVlm.Server.Hosting;
+
+/// <summary>Where the service will listen, and whether somebody outside this machine could reach it there.</summary>
+internal static class ListenAddresses
+{
+    /// <summary>Where the service listens if nothing says otherwise.</summary>
+    public const string Default = "http://127.0.0.1:8080";
+
+    /// <summary>Reads the addresses: the key <c>urls</c>, and Kestrel's own endpoints.</summary>
+    /// <param name="configuration">The configuration.</param>
+    public static IReadOnlyList<string> Read(IConfiguration configuration)
+    {
+        string[] endpoints = [.. configuration.GetSection("Kestrel:Endpoints").GetChildren().Select(endpoint => endpoint["Url"] ?? "")];
+        return endpoints.Length > 0 ? endpoints : (configuration["urls"] ?? Default).Split(';', StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries);
+    }
+
+    /// <summary>Refuses to listen where others could reach a service that asks for no key.</summary>
+    /// <param name="addresses">The addresses.</param>
+    /// <exception cref="InvalidOperationException">An address is not of this machine alone.</exception>
+    public static void RequireLoopback(IEnumerable<string> addresses)
+    {
+        foreach (string address in addresses)
+        {
+            if (!IsLoopback(address))
+                throw new InvalidOperationException($"{address} can be reached from other machines, and there is no API key; set one (--api-key, or {ServerOptions.Section}__ApiKeys__0 in the environment), or listen on 127.0.0.1.");
+        }
+    }
+
+    /// <summary>Whether an address is of this machine alone: a loopback address, the name localhost, or a Unix socket. Every other name is not, and neither is what cannot be read.</summary>
+    /// <param name="address">A URL as Kestrel takes it.</param>
+    public static bool IsLoopback(string address)
+    {
+        BindingAddress binding;
+        try
+        {
+            binding = BindingAddress.Parse(address);
+        }
+        catch (FormatException)
+        {
+            return false;
+        }
+        if (binding.IsUnixPipe)
+            return true;
+        string host = binding.Host.Trim('[', ']');
+        return host.Equals("localhost", StringComparison.OrdinalIgnoreCase) || (IPAddress.TryParse(host, out IPAddress? ip) && IPAddress.IsLoopback(ip));
+    }
+}

@@ -1,0 +1,30 @@
+using System.ComponentModel.DataAnnotations;
+using OnnxVlm.Runtime;
+
+namespace OnnxVlm.Server.Hosting;
+
+/// <summary>A model of the service.</summary>
+public sealed class ModelOptions
+{
+    /// <summary>The name by which requests ask for it. Required.</summary>
+    [Required(ErrorMessage = "Name is not set; give the model the name that requests will use.")]
+    public string Name { get; set; } = "";
+
+    /// <summary>The model folder, as <c>onnxvlm export</c> writes it. Required.</summary>
+    [Required(ErrorMessage = "Folder is not set; give the folder that `onnxvlm export` wrote.")]
+    public string Folder { get; set; } = "";
+
+    /// <summary>Where it runs. Default <see cref="Device.Auto"/>.</summary>
+    public Device Device { get; set; } = Device.Auto;
+
+    /// <summary>Threads of the CPU device. Default: one for each processor; 1 to 1024.</summary>
+    [Range(1, 1024)]
+    public int Threads { get; set; } = Environment.ProcessorCount;
+
+    /// <inheritdoc cref="VlmOptions.CacheBytes"/>
+    [Range(0, long.MaxValue)]
+    public long CacheBytes { get; set; } = new VlmOptions().CacheBytes;
+
+    /// <inheritdoc cref="VlmOptions.VerifyHashes"/>
+    public bool VerifyHashes { get; set; } = true;
+}

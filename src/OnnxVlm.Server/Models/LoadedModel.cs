@@ -1,0 +1,17 @@
+using Microsoft.Extensions.AI;
+
+namespace OnnxVlm.Server.Models;
+
+/// <summary>A model in memory.</summary>
+/// <param name="client">Answers. Its <c>GetService</c> gives the <see cref="VlmModel"/>.</param>
+/// <param name="owner">Frees the model.</param>
+internal sealed class LoadedModel(IChatClient client, IDisposable owner) : IDisposable
+{
+    public IChatClient Client { get; } = client;
+
+    public void Dispose()
+    {
+        Client.Dispose();
+        owner.Dispose();
+    }
+}

@@ -1,0 +1,41 @@
+using OnnxVlm.ModelFolder;
+using OnnxVlm.Server.Hosting;
+
+namespace OnnxVlm.Server.Models;
+
+/// <summary>A registered model. What changes is guarded by the pool's lock.</summary>
+internal sealed class ModelEntry
+{
+    /// <summary>Reads the manifest of a model folder; the model itself is loaded later.</summary>
+    /// <param name="options">The model.</param>
+    /// <exception cref="ModelLoadException">The folder is missing or damaged.</exception>
+    public ModelEntry(ModelOptions options)
+    {
+        Options = options;
+        ModelManifest manifest = ModelManifest.Load(options.Folder);
+        ContextLength = manifest.ContextLength;
+        Created = new DateTimeOffset(File.GetLastWriteTimeUtc(Path.Combine(options.Folder, ModelManifest.FileName))).ToUnixTimeSeconds();
+        SizeBytes = options.CacheBytes + new DirectoryInfo(options.Folder).EnumerateFiles().Sum(file => file.Length);
+    }
+
+    public ModelOptions Options { get; }
+
+    public string Name => Options.Name;
+
+    /// <summary>Tokens of its context.</summary>
+    public int ContextLength { get; }
+
+    /// <summary>When its folder was written, Unix seconds.</summary>
+    public long Created { get; }
+
+    /// <summary>What it counts against the memory budget, in bytes.</summary>
+    public long SizeBytes { get; }
+
+    public LoadedModel? Loaded { get; set; }
+
+    /// <summary>Requests that use it now.</summary>
+    public int Users { get; set; }
+
+    /// <summary>When it was last given back, in the pool's count of uses.</summary>
+    public long LastUse { get; set; }
+}

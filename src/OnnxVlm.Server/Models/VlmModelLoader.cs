@@ -1,0 +1,29 @@
+using Microsoft.Extensions.AI;
+using OnnxVlm.Chat;
+using OnnxVlm.Server.Hosting;
+
+namespace OnnxVlm.Server.Models;
+
+/// <summary>
+/// Loads model folders. Each chat client reports traces and metrics under OpenTelemetry's GenAI names. It gets no log: it would write exceptions there, and the
+/// message of a refused schema quotes the schema.
+/// </summary>
+/// <param name="server">Limits on images.</param>
+internal sealed class VlmModelLoader(ServerOptions server) : IModelLoader
+{
+    public LoadedModel Load(ModelOptions options)
+    {
+        VlmModel model = VlmModel.Load(options.Folder, new VlmOptions
+        {
+            Device = options.Device,
+            Threads = options.Threads,
+            CacheBytes = options.CacheBytes,
+            VerifyHashes = options.VerifyHashes,
+            ImageLimits = server.Images,
+#if IMAGESHARP
+            ImageDecoder = new ImageSharp.ImageSharpDecoder(),
+#endif
+        });
+        return new LoadedModel(new ChatClientBuilder(new VlmChatClient(model)).UseOpenTelemetry().Build(), model);
+    }
+}

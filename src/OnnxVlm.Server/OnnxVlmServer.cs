@@ -1,0 +1,147 @@
+using Microsoft.AspNetCore.Authorization;
+using Microsoft.AspNetCore.HostFiltering;
+using Microsoft.AspNetCore.Hosting;
+using Microsoft.AspNetCore.Server.Kestrel.Core;
+using Microsoft.Extensions.Configuration;
+using Microsoft.Extensions.DependencyInjection.Extensions;
+using Microsoft.Extensions.Hosting;
+using Microsoft.Extensions.Options;
+using OnnxVlm.Server.Admission;
+using OnnxVlm.Server.Endpoints;
+using OnnxVlm.Server.Hosting;
+using OnnxVlm.Server.Models;
+using OnnxVlm.Server.Reading;
+using OnnxVlm.Server.Security;
+using OnnxVlm.Server.Telemetry;
+using OnnxVlm.Server.Wire;
+
+namespace OnnxVlm.Server;
+
+/// <summary>
+/// The service: an OpenAI-compatible HTTP API over the models of some folders, and a web page.
+/// <code>
+/// await using WebApplication app = OnnxVlmServer.Create([new("OnnxVlmServer:Models:0:Name", "nano"), new("OnnxVlmServer:Models:0:Folder", "onnx-models/nano")]);
+/// await app.RunAsync();
+/// </code>
+/// </summary>
+public static class OnnxVlmServer
+{
+    /// <summary>Puts the service together.</summary>
+    /// <param name="settings">Configuration that goes before appsettings.json and the environment: keys of <see cref="ServerOptions"/>, and <c>urls</c>, by default <c>http://127.0.0.1:8080</c>.</param>
+    /// <param name="configure">Changes the host before it is built; null for nothing.</param>
+    /// <returns>The service; the caller runs and disposes it. Models load when it starts.</returns>
+    /// <exception cref="InvalidOperationException">It would listen outside loopback without an API key.</exception>
+    /// <exception cref="OptionsValidationException">An option is missing or out of range.</exception>
+    public static WebApplication Create(IEnumerable<KeyValuePair<string, string?>> settings, Action<WebApplicationBuilder>? configure = null)
+    {
+        ArgumentNullException.ThrowIfNull(settings);
+        WebApplicationBuilder builder = WebApplication.CreateBuilder();
+        builder.Logging.AddFilter("Microsoft.AspNetCore", LogLevel.Warning);
+        builder.Configuration.AddInMemoryCollection(settings);
+        IReadOnlyList<string> addresses = ListenAddresses.Read(builder.Configuration);
+        builder.WebHost.UseUrls([.. addresses]);
+        AddServices(builder.Services, builder.Configuration);
+        builder.WebHost.ConfigureKestrel((context, kestrel) => kestrel.AddServerHeader = false);
+        configure?.Invoke(builder);
+
+        WebApplication app = builder.Build();
+        ServerOptions options = app.Services.GetRequiredService<ServerOptions>();
+        if (options.ApiKeys.Count == 0)
+            ListenAddresses.RequireLoopback(addresses);
+        // Listens from now on, so that nothing is missed before it is first asked.
+        _ = app.Services.GetRequiredService<PrometheusExporter>();
+        UseMiddleware(app, options);
+        MapEndpoints(app);
+        return app;
+    }
+
+    private static void AddServices(IServiceCollection services, ConfigurationManager configuration)
+    {
+        services.AddOptions<ServerOptions>().Bind(configuration.GetSection(ServerOptions.Section)).ValidateOnStart();
+        services.AddSingleton<IValidateOptions<ServerOptions>, ServerOptionsValidator>();
+        services.AddSingleton<IValidateOptions<ServerOptions>, ServerOptionsRules>();
+        services.AddSingleton(provider => provider.GetRequiredService<IOptions<ServerOptions>>().Value);
+        services.AddOptions<KestrelServerOptions>().Configure<ServerOptions>((kestrel, options) => kestrel.Limits.MaxRequestBodySize = options.MaxBodyBytes);
+        services.AddOptions<HostOptions>().Configure<ServerOptions>((host, options) => host.ShutdownTimeout = options.ShutdownTimeout);
+        services.AddOptions<HostFilteringOptions>().Configure<ServerOptions>((filter, options) =>
+        {
+            // Without a key only this machine is served, and then a page that has its own name point to this machine must not get through either.
+            if (options.ApiKeys.Count == 0)
+                filter.AllowedHosts = ["localhost", "127.0.0.1", "[::1]"];
+        });
+        services.AddCors();
+        services.ConfigureHttpJsonOptions(json =>
+        {
+            WireJson.Configure(json.SerializerOptions);
+            json.SerializerOptions.TypeInfoResolverChain.Insert(0, WireJson.Relaxed);
+        });
+        services.AddOpenApi("v1");
+        OpenTelemetryExport.Add(services, configuration);
+
+        services.AddSingleton<AdmissionQueue>();
+        services.TryAddSingleton<IModelLoader, VlmModelLoader>();
+        services.AddSingleton<ModelPool>();
+        services.AddSingleton<RemoteImages>();
+        services.AddSingleton<ImageReader>();
+        services.AddSingleton<MessageReader>();
+        services.AddSingleton<ChatRequestReader>();
+        services.AddSingleton<CompletionRequestReader>();
+        services.AddSingleton<AnswerService>();
+        services.AddSingleton<RequestLog>();
+        services.AddSingleton<AnswerStream>();
+        services.AddSingleton<ChatEndpoint>();
+        services.AddSingleton<CompletionEndpoint>();
+        services.AddSingleton<TokensEndpoint>();
+        services.AddSingleton<ModelsEndpoint>();
+        services.AddSingleton<ServerMetrics>();
+        services.AddSingleton<PrometheusExporter>();
+        services.AddSingleton<ServiceState>();
+        services.AddHostedService(provider => provider.GetRequiredService<ServiceState>());
+    }
+
+    private static void UseMiddleware(WebApplication app, ServerOptions options)
+    {
+        app.UseMiddleware<RequestErrors>();
+        app.Use((context, next) =>
+        {
+            context.Response.Headers.XContentTypeOptions = "nosniff";
+            return next(context);
+        });
+        app.UseRouting();
+        if (options.AllowedOrigins.Count > 0)
+            app.UseCors(policy => policy.WithOrigins([.. options.AllowedOrigins]).WithMethods("GET", "POST").WithHeaders("authorization", "content-type", "x-request-id").WithExposedHeaders("x-request-id", "retry-after"));
+        app.UseMiddleware<ApiKeyGate>();
+        app.UseMiddleware<InFlightLimit>();
+    }
+
+    private static void MapEndpoints(WebApplication app)
+    {
+        app.MapPost("/v1/chat/completions", (HttpContext context, ChatEndpoint endpoint) => endpoint.HandleAsync(context))
+            .Accepts<ChatCompletionRequest>("application/json").Produces<ChatCompletion>().ProducesErrors().WithSummary("Answers a conversation, about images or not.");
+        app.MapPost("/v1/completions", (HttpContext context, CompletionEndpoint endpoint) => endpoint.HandleAsync(context))
+            .Accepts<CompletionRequest>("application/json").Produces<TextCompletion>().ProducesErrors().WithSummary("Continues a text.");
+        app.MapPost("/tokenize", (HttpContext context, TokensEndpoint endpoint) => endpoint.TokenizeAsync(context))
+            .Accepts<TokenizeRequest>("application/json").ProducesErrors().WithSummary("The tokens of a text or of a conversation.");
+        app.MapPost("/detokenize", (HttpContext context, TokensEndpoint endpoint) => endpoint.DetokenizeAsync(context))
+            .Accepts<DetokenizeRequest>("application/json").ProducesErrors().WithSummary("The text of tokens.");
+        app.MapGet("/metrics", (PrometheusExporter exporter) => Results.Text(exporter.Write(), "text/plain; version=0.0.4")).WithSummary("Metrics in Prometheus' text format.");
+        app.MapGet("/v1/models", (ModelsEndpoint endpoint) => endpoint.List()).ProducesErrors().WithSummary("Lists the models.");
+        app.MapGet("/v1/models/{name}", (string name, ModelsEndpoint endpoint) => endpoint.Get(name)).ProducesErrors().WithSummary("Describes a model.");
+        app.MapGet("/health", Health).Anonymous().WithSummary("Whether requests are answered: 200, or 503 while the service stops.");
+        app.MapGet("/health/ready", Health).Anonymous().WithSummary("As /health.");
+        app.MapGet("/health/live", () => new HealthStatus("ok")).Anonymous().WithSummary("Whether the process runs.");
+        app.MapOpenApi("/openapi/{documentName}.json");
+        EmbeddedPage.Map(app);
+
+        static IResult Health(ServiceState state) => Results.Json(state.Status, WireJson.Relaxed.HealthStatus, statusCode: state.IsReady ? 200 : 503);
+    }
+
+    private static RouteHandlerBuilder Anonymous(this RouteHandlerBuilder endpoint) => endpoint.WithMetadata(new AllowAnonymousAttribute()).Produces<HealthStatus>().Produces<HealthStatus>(503);
+
+    private static RouteHandlerBuilder ProducesErrors(this RouteHandlerBuilder endpoint)
+    {
+        foreach (int status in new[] { 400, 401, 404, 413, 429, 500, 503 })
+            endpoint.Produces<ErrorBody>(status);
+        return endpoint;
+    }
+}

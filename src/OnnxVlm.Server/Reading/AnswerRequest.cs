@@ -1,0 +1,30 @@
+using Microsoft.Extensions.AI;
+
+namespace OnnxVlm.Server.Reading;
+
+/// <summary>A request that has been read and checked: what is asked of the model.</summary>
+/// <param name="Model">Name of the model.</param>
+/// <param name="Conversations">What the model reads; one, or for /v1/completions one for each prompt.</param>
+/// <param name="Options">How it answers.</param>
+/// <param name="Count">Answers for each conversation.</param>
+/// <param name="IncludeUsage">Whether a stream ends with the usage.</param>
+internal sealed record AnswerRequest(string Model, IReadOnlyList<IReadOnlyList<ChatMessage>> Conversations, ChatOptions Options, int Count, bool IncludeUsage)
+{
+    /// <summary>Number of answers in all.</summary>
+    public int Choices => Conversations.Count * Count;
+
+    /// <summary>The conversation of one of the answers.</summary>
+    /// <param name="choice">Number of the answer, from 0.</param>
+    public IReadOnlyList<ChatMessage> ConversationOf(int choice) => Conversations[choice / Count];
+
+    /// <summary>The options of one of the answers: with a seed each one after the first has its own, so that they differ and can be had again.</summary>
+    /// <param name="choice">Number of the answer, from 0.</param>
+    public ChatOptions OptionsOf(int choice)
+    {
+        if (choice % Count == 0 || Options.Seed is not { } seed)
+            return Options;
+        ChatOptions options = Options.Clone();
+        options.Seed = unchecked(seed + (choice % Count));
+        return options;
+    }
+}

@@ -1,0 +1,73 @@
+using System.Text.Json;
+using Microsoft.Extensions.AI;
+using OnnxVlm.Chat;
+using OnnxVlm.Server.Hosting;
+using OnnxVlm.Server.Wire;
+
+namespace OnnxVlm.Server.Reading;
+
+/// <summary>The body of /v1/chat/completions to what <see cref="VlmChatClient"/> takes. Each field is honoured, or refused under its name before anything runs.</summary>
+/// <param name="messages">Reads the conversation.</param>
+/// <param name="limits">The service's limits.</param>
+internal sealed class ChatRequestReader(MessageReader messages, ServerOptions limits)
+{
+    /// <summary>Reads a request.</summary>
+    /// <param name="request">The body.</param>
+    /// <param name="cancellationToken">Ends the fetching of images, where that is allowed.</param>
+    /// <exception cref="ApiException">Something cannot be honoured.</exception>
+    public async Task<AnswerRequest> ReadAsync(ChatCompletionRequest request, CancellationToken cancellationToken)
+    {
+        string model = RequiredModel(request.Model);
+        if (request.MaxTokens is not null && request.MaxCompletionTokens is not null && request.MaxTokens != request.MaxCompletionTokens)
+            throw ApiException.Invalid("max_tokens", "max_completion_tokens says another number; leave one of the two out.");
+        if (request.Store == true)
+            throw ApiException.Invalid("store", "nothing is stored here; leave it out.");
+        if (request.Modalities?.Any(modality => modality != "text") == true)
+            throw ApiException.Invalid("modalities", "answers are text only; leave it out.");
+        ChatOptions options = SamplingReader.Read(request, request.MaxCompletionTokens is not null ? ("max_completion_tokens", request.MaxCompletionTokens) : ("max_tokens", request.MaxTokens), limits);
+        int count = (int?)SamplingReader.Within("n", request.N, 1, limits.MaxChoices) ?? 1;
+        AddLogprobs(options, request);
+        SchemaBudget schemas = new(limits);
+        options.ResponseFormat = ReadFormat(request.ResponseFormat, schemas);
+        ToolReader.Read(request, options, schemas, limits);
+        IReadOnlyList<ChatMessage> conversation = await messages.ReadAsync(request.Messages, cancellationToken).ConfigureAwait(false);
+        return new AnswerRequest(model, [conversation], options, count, request.StreamOptions?.IncludeUsage == true);
+    }
+
+    /// <summary>The model's name, which every request has.</summary>
+    /// <param name="model">The field.</param>
+    /// <exception cref="ApiException">It is missing.</exception>
+    public static string RequiredModel(string? model) => string.IsNullOrEmpty(model)
+        ? throw ApiException.Invalid("model", "give the name of a model; /v1/models lists them.")
+        : model;
+
+    private static void AddLogprobs(ChatOptions options, ChatCompletionRequest request)
+    {
+        if (request.TopLogprobs is not null && request.Logprobs != true)
+            throw ApiException.Invalid("top_logprobs", "set logprobs to true as well.");
+        if (request.Logprobs == true)
+            options.AdditionalProperties![ChatProperties.TopLogprobs] = (int?)SamplingReader.Within("top_logprobs", request.TopLogprobs, 0, 20) ?? 0;
+    }
+
+    private static ChatResponseFormatJson? ReadFormat(ResponseFormat? format, SchemaBudget schemas)
+    {
+        switch (format?.Type)
+        {
+            case null when format is null:
+            case "text":
+                return null;
+            case "json_object":
+                return ChatResponseFormat.Json;
+            case "json_schema":
+                const string Param = "response_format.json_schema";
+                if (format.JsonSchema is not { } described)
+                    throw ApiException.Invalid(Param, "give an object with name and schema.");
+                if (string.IsNullOrEmpty(described.Name))
+                    throw ApiException.Invalid($"{Param}.name", "give the schema a name.");
+                schemas.Check($"{Param}.schema", described.Schema);
+                return ChatResponseFormat.ForJsonSchema(described.Schema, described.Name, described.Description);
+            default:
+                throw ApiException.Invalid("response_format.type", "expected text, json_object or json_schema.");
+        }
+    }
+}

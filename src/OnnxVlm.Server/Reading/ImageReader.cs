@@ -1,0 +1,56 @@
+using Microsoft.Extensions.AI;
+using OnnxVlm.Imaging;
+using OnnxVlm.Server.Hosting;
+using OnnxVlm.Server.Security;
+
+namespace OnnxVlm.Server.Reading;
+
+/// <summary>
+/// The images of a request: data URIs, and URLs where fetching is switched on. The file's header is read and its size, sides and kind are checked here, before the request waits for its turn;
+/// it is decoded later, by as many requests at once as may run.
+/// </summary>
+/// <param name="remote">Fetches images.</param>
+/// <param name="limits">The service's limits.</param>
+internal sealed class ImageReader(RemoteImages remote, ServerOptions limits)
+{
+    /// <summary>Reads an image.</summary>
+    /// <param name="param">The part of the request.</param>
+    /// <param name="url">What it gives as URL.</param>
+    /// <param name="cancellationToken">Ends the fetching, where that is allowed.</param>
+    /// <exception cref="ApiException">The URL is not one of an image, or the image is outside the limits.</exception>
+    public async Task<DataContent> ReadAsync(string param, string url, CancellationToken cancellationToken)
+    {
+        byte[] bytes = url.StartsWith("data:", StringComparison.OrdinalIgnoreCase)
+            ? ReadDataUri(param, url)
+            : await remote.FetchAsync(param, url, cancellationToken).ConfigureAwait(false);
+        return Check(param, bytes);
+    }
+
+    private static byte[] ReadDataUri(string param, string url)
+    {
+        int comma = url.IndexOf(',', StringComparison.Ordinal);
+        if (comma < 0 || !url.AsSpan(0, comma).EndsWith(";base64", StringComparison.OrdinalIgnoreCase) || !url.AsSpan(5).StartsWith("image/", StringComparison.OrdinalIgnoreCase))
+            throw ApiException.Invalid(param, "expected data:image/png;base64,… or data:image/jpeg;base64,….", "invalid_image_url");
+        ReadOnlySpan<char> encoded = url.AsSpan(comma + 1);
+        byte[] bytes = new byte[encoded.Length / 4 * 3 + 3];
+        if (!Convert.TryFromBase64Chars(encoded, bytes, out int length))
+            throw ApiException.Invalid(param, "the data URI is not valid base64.", "invalid_image_url");
+        return bytes[..length];
+    }
+
+    private DataContent Check(string param, byte[] bytes)
+    {
+        try
+        {
+            limits.Images.CheckBytes(bytes.Length);
+            ImageHeader header = ImageHeader.Read(bytes);
+            limits.Images.CheckSize(header.WidthPx, header.HeightPx);
+            // The kind is told by the bytes, whatever the URI says.
+            return new DataContent(bytes, $"image/{header.Format.ToString().ToLowerInvariant()}");
+        }
+        catch (InvalidImageException e)
+        {
+            throw new ApiException(StatusCodes.Status400BadRequest, $"{param}: {e.Message}.", param, "invalid_image", e);
+        }
+    }
+}

@@ -1,0 +1,135 @@
+using System.Text.Json;
+using Microsoft.Extensions.AI;
+using OnnxVlm.Server.Hosting;
+using OnnxVlm.Server.Wire;
+
+namespace OnnxVlm.Server.Reading;
+
+/// <summary>The messages of a request to those of Microsoft.Extensions.AI.</summary>
+/// <param name="images">Reads images.</param>
+/// <param name="limits">The service's limits.</param>
+internal sealed class MessageReader(ImageReader images, ServerOptions limits)
+{
+    /// <summary>Reads a conversation.</summary>
+    /// <param name="messages">The field <c>messages</c>.</param>
+    /// <param name="cancellationToken">Ends the fetching of images, where that is allowed.</param>
+    /// <exception cref="ApiException">A message cannot be honoured.</exception>
+    public async Task<IReadOnlyList<ChatMessage>> ReadAsync(IReadOnlyList<RequestMessage?>? messages, CancellationToken cancellationToken)
+    {
+        if (messages is not { Count: > 0 })
+            throw ApiException.Invalid("messages", "expected an array of one message or more.");
+        if (messages.Count > limits.MaxMessages)
+            throw ApiException.Invalid("messages", $"at most {limits.MaxMessages} messages, found {messages.Count}.");
+        List<ChatMessage> conversation = new(messages.Count);
+        int imageCount = 0;
+        for (int i = 0; i < messages.Count; i++)
+        {
+            string param = $"messages[{i}]";
+            RequestMessage message = messages[i] ?? throw ApiException.Invalid(param, "expected a message, found null.");
+            ChatRole role = ReadRole($"{param}.role", message.Role);
+            List<AIContent> contents = [];
+            foreach ((string where, ContentPart part) in ReadParts($"{param}.content", message))
+            {
+                if (part.ImageUrl is not { } url)
+                    contents.Add(new TextContent(part.Text));
+                else if (++imageCount > limits.MaxImages)
+                    throw ApiException.Invalid(where, $"at most {limits.MaxImages} images in a request.", "too_many_images");
+                else
+                    contents.Add(await images.ReadAsync(where, url, cancellationToken).ConfigureAwait(false));
+            }
+            conversation.Add(role == ChatRole.Tool ? ToToolMessage(param, message, contents) : ToMessage(param, message, role, contents));
+        }
+        return conversation;
+    }
+
+    private static ChatRole ReadRole(string param, string? role) => role switch
+    {
+        "system" or "developer" => ChatRole.System,
+        "user" => ChatRole.User,
+        "assistant" => ChatRole.Assistant,
+        "tool" => ChatRole.Tool,
+        _ => throw ApiException.Invalid(param, "expected system, developer, user, assistant or tool."),
+    };
+
+    private static ChatMessage ToMessage(string param, RequestMessage message, ChatRole role, List<AIContent> contents)
+    {
+        if (message.ToolCallId is not null)
+            throw ApiException.Invalid($"{param}.tool_call_id", "only in a tool message.");
+        if (message.ToolCalls is { Count: > 0 } calls)
+        {
+            if (role != ChatRole.Assistant)
+                throw ApiException.Invalid($"{param}.tool_calls", "only in an assistant message.");
+            contents.AddRange(calls.Select((call, i) => ToCall($"{param}.tool_calls[{i}]", call)));
+        }
+        if (message.Refusal is { Length: > 0 } refusal)
+            contents.Add(new TextContent(refusal));
+        if (contents.Count == 0 && role != ChatRole.Assistant)
+            throw ApiException.Invalid($"{param}.content", "expected a text or an array of parts.");
+        return new ChatMessage(role, contents) { AuthorName = message.Name };
+    }
+
+    private static ChatMessage ToToolMessage(string param, RequestMessage message, List<AIContent> contents)
+    {
+        if (string.IsNullOrEmpty(message.ToolCallId))
+            throw ApiException.Invalid($"{param}.tool_call_id", "give the id of the call that the message answers.");
+        return new ChatMessage(ChatRole.Tool, [new FunctionResultContent(message.ToolCallId, contents)]);
+    }
+
+    private static FunctionCallContent ToCall(string param, RequestToolCall? call)
+    {
+        if (call is not { Id.Length: > 0, Type: null or "function", Function: { Name.Length: > 0, Arguments: { } arguments } function })
+            throw ApiException.Invalid(param, "expected {\"id\": …, \"type\": \"function\", \"function\": {\"name\": …, \"arguments\": …}}.");
+        try
+        {
+            JsonElement parsed = JsonElement.Parse(arguments.Length == 0 ? "{}" : arguments);
+            if (parsed.ValueKind == JsonValueKind.Object)
+                return new FunctionCallContent(call.Id, function.Name, parsed.EnumerateObject().ToDictionary(argument => argument.Name, argument => (object?)argument.Value));
+        }
+        catch (Exception e) when (e is JsonException or ArgumentException)
+        {
+            throw new ApiException(StatusCodes.Status400BadRequest, $"{param}.function.arguments: expected a JSON object as text.", $"{param}.function.arguments", null, e);
+        }
+        throw ApiException.Invalid($"{param}.function.arguments", "expected a JSON object as text.");
+    }
+
+    // A text, or an array of parts; absent is nothing.
+    private static IEnumerable<(string Param, ContentPart Part)> ReadParts(string param, RequestMessage message)
+    {
+        switch (message.Content.ValueKind)
+        {
+            case JsonValueKind.Undefined or JsonValueKind.Null:
+                return [];
+            case JsonValueKind.String:
+                return [(param, new ContentPart(message.Content.GetString()!, null))];
+            case JsonValueKind.Array:
+                return message.Content.EnumerateArray().Select((part, i) => ($"{param}[{i}]", ReadPart($"{param}[{i}]", part)));
+            default:
+                throw ApiException.Invalid(param, "expected a text or an array of parts.");
+        }
+    }
+
+    private static ContentPart ReadPart(string param, JsonElement part)
+    {
+        if (part.ValueKind != JsonValueKind.Object || !part.TryGetProperty("type", out JsonElement type) || type.ValueKind != JsonValueKind.String)
+            throw ApiException.Invalid(param, "expected a part with a type.");
+        switch (type.GetString())
+        {
+            case "text" when TextOf(part, "text") is { } text:
+                return new ContentPart(text, null);
+            case "refusal" when TextOf(part, "refusal") is { } refusal:
+                return new ContentPart(refusal, null);
+            case "image_url" when part.TryGetProperty("image_url", out JsonElement image):
+                string? url = image.ValueKind == JsonValueKind.Object ? TextOf(image, "url") : image.ValueKind == JsonValueKind.String ? image.GetString() : null;
+                return url is null ? throw ApiException.Invalid($"{param}.image_url", "expected {\"url\": …} or a text.") : new ContentPart("", url);
+            case "text" or "refusal" or "image_url":
+                throw ApiException.Invalid(param, $"the part has no {type.GetString()}.");
+            default:
+                throw ApiException.Invalid($"{param}.type", "expected text or image_url.");
+        }
+    }
+
+    private static string? TextOf(JsonElement part, string name) =>
+        part.TryGetProperty(name, out JsonElement value) && value.ValueKind == JsonValueKind.String ? value.GetString() : null;
+
+    private readonly record struct ContentPart(string Text, string? ImageUrl);
+}

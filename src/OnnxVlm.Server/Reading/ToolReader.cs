@@ -1,0 +1,73 @@
+using System.Text.Json;
+using System.Text.RegularExpressions;
+using Microsoft.Extensions.AI;
+using OnnxVlm.Server.Hosting;
+using OnnxVlm.Server.Wire;
+
+namespace OnnxVlm.Server.Reading;
+
+/// <summary>Tools and tool choice of a request.</summary>
+internal static partial class ToolReader
+{
+    private static readonly JsonElement NoParameters = JsonElement.Parse("""{"type":"object","properties":{}}""");
+
+    /// <summary>Sets the tools of the options.</summary>
+    /// <param name="request">The body.</param>
+    /// <param name="options">What is set.</param>
+    /// <param name="schemas">Counts the schemas.</param>
+    /// <param name="limits">The service's limits.</param>
+    /// <exception cref="ApiException">A tool or the choice cannot be honoured.</exception>
+    public static void Read(ChatCompletionRequest request, ChatOptions options, SchemaBudget schemas, ServerOptions limits)
+    {
+        if (request.Tools is { Count: > 0 } tools)
+        {
+            if (tools.Count > limits.MaxTools)
+                throw ApiException.Invalid("tools", $"at most {limits.MaxTools} tools, found {tools.Count}.");
+            options.Tools = [.. tools.Select((tool, i) => ReadTool($"tools[{i}]", tool, schemas))];
+        }
+        options.AllowMultipleToolCalls = request.ParallelToolCalls;
+        options.ToolMode = ReadChoice(request.ToolChoice);
+        if (options.ToolMode is RequiredChatToolMode && options.Tools is null)
+            throw ApiException.Invalid("tool_choice", "asks for a call, but there are no tools; add them or leave it out.");
+    }
+
+    private static AIFunctionDeclaration ReadTool(string param, RequestTool? tool, SchemaBudget schemas)
+    {
+        if (tool is not { Type: "function", Function: { } function })
+            throw ApiException.Invalid(param, "expected {\"type\": \"function\", \"function\": {…}}.");
+        if (function.Name is null || !FunctionName().IsMatch(function.Name))
+            throw ApiException.Invalid($"{param}.function.name", "expected 1 to 64 letters, digits, _ and -.");
+        JsonElement schema = SamplingReader.IsGiven(function.Parameters) ? function.Parameters : NoParameters;
+        schemas.Check($"{param}.function.parameters", schema);
+        return AIFunctionFactory.CreateDeclaration(function.Name, function.Description, schema);
+    }
+
+    private static ChatToolMode? ReadChoice(JsonElement choice)
+    {
+        switch (choice.ValueKind)
+        {
+            case JsonValueKind.Undefined or JsonValueKind.Null:
+                return null;
+            case JsonValueKind.String:
+                return choice.GetString() switch
+                {
+                    "none" => ChatToolMode.None,
+                    "auto" => ChatToolMode.Auto,
+                    "required" => ChatToolMode.RequireAny,
+                    _ => throw Unexpected(),
+                };
+            case JsonValueKind.Object:
+                return choice.TryGetProperty("function", out JsonElement function) && function.ValueKind == JsonValueKind.Object
+                    && function.TryGetProperty("name", out JsonElement name) && name.ValueKind == JsonValueKind.String && name.GetString() is { Length: > 0 } required
+                    ? ChatToolMode.RequireSpecific(required)
+                    : throw Unexpected();
+            default:
+                throw Unexpected();
+        }
+
+        static ApiException Unexpected() => ApiException.Invalid("tool_choice", "expected none, auto, required, or {\"type\": \"function\", \"function\": {\"name\": …}}.");
+    }
+
+    [GeneratedRegex("^[A-Za-z0-9_-]{1,64}$")]
+    private static partial Regex FunctionName();
+}

@@ -1,0 +1,53 @@
+using System.Net;
+using System.Security.Cryptography;
+using System.Text;
+using Microsoft.AspNetCore.Authorization;
+using Microsoft.Extensions.Options;
+using OnnxVlm.Server.Hosting;
+
+namespace OnnxVlm.Server.Security;
+
+/// <summary>
+/// Asks for the API key: of every request, of addresses that do not exist too, but for endpoints that say otherwise (/health and the page). Without keys it lets only
+/// requests through that came in at a loopback address.
+/// </summary>
+/// <param name="next">The rest of the pipeline.</param>
+/// <param name="options">The keys.</param>
+internal sealed class ApiKeyGate(RequestDelegate next, IOptions<ServerOptions> options)
+{
+    // Digests have one length, so that comparing them tells nothing about the length of a key either.
+    private readonly byte[][] _digests = [.. options.Value.ApiKeys.Select(Digest)];
+
+    public Task InvokeAsync(HttpContext context)
+    {
+        if (context.GetEndpoint()?.Metadata.GetMetadata<IAllowAnonymous>() is not null)
+            return next(context);
+        if (_digests.Length == 0)
+        {
+            if (context.Connection.LocalIpAddress is { } local && !IPAddress.IsLoopback(local.IsIPv4MappedToIPv6 ? local.MapToIPv4() : local))
+                throw new ApiException(StatusCodes.Status403Forbidden, "This service has no API key and answers this machine only.", null, "loopback_only");
+            return next(context);
+        }
+        string header = context.Request.Headers.Authorization.ToString();
+        string given = header.StartsWith("Bearer ", StringComparison.OrdinalIgnoreCase) ? header[7..].Trim() : "";
+        int number = Find(Digest(given));
+        if (number < 0)
+            throw new ApiException(StatusCodes.Status401Unauthorized, given.Length == 0 ? "An API key is needed; send it as Authorization: Bearer KEY." : "The API key is not known here.", null, "invalid_api_key");
+        context.Features.Set(new ClientKey(number));
+        return next(context);
+    }
+
+    // Compares with every key, each time in the same time.
+    private int Find(byte[] digest)
+    {
+        int found = -1;
+        for (int i = 0; i < _digests.Length; i++)
+        {
+            if (CryptographicOperations.FixedTimeEquals(_digests[i], digest))
+                found = i;
+        }
+        return found;
+    }
+
+    private static byte[] Digest(string key) => SHA256.HashData(Encoding.UTF8.GetBytes(key));
+}

@@ -1,0 +1,119 @@
+using System.Net;
+using OnnxVlm.Server.Hosting;
+
+namespace OnnxVlm.Server.Security;
+
+/// <summary>
+/// Fetches images that requests name by URL, where that is switched on: https at its own port, public addresses, few redirects, limited in size and time, without proxy,
+/// cookies or credentials. Whatever goes wrong, the client is told the same, so that it cannot feel its way through a network; the log has the reason.
+/// </summary>
+internal sealed class RemoteImages : IDisposable
+{
+    private const int MaxConcurrent = 8;
+
+    private readonly ServerOptions _options;
+    private readonly HttpMessageInvoker _http;
+    private readonly SemaphoreSlim _slots = new(MaxConcurrent, MaxConcurrent);
+
+    /// <summary>Fetches from the real network.</summary>
+    /// <param name="options">The service's options.</param>
+    public RemoteImages(ServerOptions options)
+        : this(options, new SocketsHttpHandler
+        {
+            AllowAutoRedirect = false,
+            UseProxy = false,
+            UseCookies = false,
+            AutomaticDecompression = DecompressionMethods.None,
+            MaxResponseHeadersLength = 16,
+            ConnectCallback = (context, cancellationToken) => PublicConnector.Real.ConnectAsync(context.DnsEndPoint, cancellationToken),
+        })
+    {
+    }
+
+    internal RemoteImages(ServerOptions options, HttpMessageHandler handler)
+    {
+        _options = options;
+        _http = new HttpMessageInvoker(handler);
+    }
+
+    /// <summary>Fetches an image.</summary>
+    /// <param name="param">The part of the request.</param>
+    /// <param name="url">The URL.</param>
+    /// <param name="cancellationToken">Ends the attempt with <see cref="OperationCanceledException"/>.</param>
+    /// <returns>The bytes, whatever they are.</returns>
+    /// <exception cref="ApiException">Fetching is off, or the image could not be fetched.</exception>
+    public async Task<byte[]> FetchAsync(string param, string url, CancellationToken cancellationToken)
+    {
+        if (!_options.RemoteImages.Enabled)
+            throw ApiException.Invalid(param, "images are sent as data URIs (data:image/png;base64,…); this service fetches nothing.", "invalid_image_url");
+        using CancellationTokenSource deadline = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
+        deadline.CancelAfter(_options.RemoteImages.Timeout);
+        try
+        {
+            await _slots.WaitAsync(deadline.Token).ConfigureAwait(false);
+            try
+            {
+                return await FollowAsync(url, deadline.Token).ConfigureAwait(false);
+            }
+            finally
+            {
+                _slots.Release();
+            }
+        }
+        catch (Exception e) when (e is HttpRequestException or IOException or UriFormatException or System.Net.Sockets.SocketException || (e is OperationCanceledException && !cancellationToken.IsCancellationRequested))
+        {
+            throw new ApiException(StatusCodes.Status400BadRequest, $"{param}: the image could not be fetched; send it as a data URI.", param, "invalid_image_url", e);
+        }
+    }
+
+    public void Dispose()
+    {
+        _http.Dispose();
+        _slots.Dispose();
+    }
+
+    private async Task<byte[]> FollowAsync(string url, CancellationToken cancellationToken)
+    {
+        Uri target = Check(new Uri(url, UriKind.Absolute));
+        for (int redirects = 0; redirects <= _options.RemoteImages.MaxRedirects; redirects++)
+        {
+            using HttpRequestMessage request = new(HttpMethod.Get, target);
+            using HttpResponseMessage response = await _http.SendAsync(request, cancellationToken).ConfigureAwait(false);
+            if (response.StatusCode is HttpStatusCode.MovedPermanently or HttpStatusCode.Found or HttpStatusCode.SeeOther or HttpStatusCode.TemporaryRedirect or HttpStatusCode.PermanentRedirect)
+            {
+                Uri location = response.Headers.Location ?? throw new HttpRequestException("A redirect without a target.");
+                target = Check(new Uri(target, location));
+                continue;
+            }
+            if (response.StatusCode != HttpStatusCode.OK)
+                throw new HttpRequestException($"Status {(int)response.StatusCode}.");
+            return await ReadAsync(response.Content, cancellationToken).ConfigureAwait(false);
+        }
+        throw new HttpRequestException("Too many redirects.");
+    }
+
+    private Uri Check(Uri url)
+    {
+        if (url.Scheme != Uri.UriSchemeHttps || !url.IsDefaultPort || url.UserInfo.Length > 0)
+            throw new HttpRequestException("Only https at port 443 without credentials.");
+        List<string> hosts = _options.RemoteImages.Hosts;
+        if (hosts.Count > 0 && !hosts.Contains(url.IdnHost, StringComparer.OrdinalIgnoreCase))
+            throw new HttpRequestException("The host is not among RemoteImages.Hosts.");
+        return url;
+    }
+
+    // The length that the other side declares is not believed.
+    private async Task<byte[]> ReadAsync(HttpContent content, CancellationToken cancellationToken)
+    {
+        using Stream stream = await content.ReadAsStreamAsync(cancellationToken).ConfigureAwait(false);
+        using MemoryStream bytes = new();
+        byte[] buffer = new byte[64 << 10];
+        while (await stream.ReadAsync(buffer, cancellationToken).ConfigureAwait(false) is > 0 and int count)
+        {
+            if (bytes.Length + count > _options.Images.MaxBytes)
+                throw new HttpRequestException("Too large.");
+            bytes.Write(buffer, 0, count);
+        }
+        return bytes.ToArray();
+    }
+}

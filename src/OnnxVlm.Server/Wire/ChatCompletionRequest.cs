@@ -1,0 +1,135 @@
+using System.Text.Json;
+
+namespace OnnxVlm.Server.Wire;
+
+/// <summary>Body of POST /v1/chat/completions.</summary>
+internal sealed record ChatCompletionRequest : SamplingRequest
+{
+    /// <summary>The conversation. Required.</summary>
+    public IReadOnlyList<RequestMessage?>? Messages { get; init; }
+
+    /// <summary>The newer name of <c>max_tokens</c>.</summary>
+    public int? MaxCompletionTokens { get; init; }
+
+    /// <summary>Whether log probabilities are reported.</summary>
+    public bool? Logprobs { get; init; }
+
+    /// <summary>Alternatives for each token, 0 to 20; needs <c>logprobs</c>.</summary>
+    public int? TopLogprobs { get; init; }
+
+    public ResponseFormat? ResponseFormat { get; init; }
+
+    public IReadOnlyList<RequestTool?>? Tools { get; init; }
+
+    /// <summary><c>none</c>, <c>auto</c>, <c>required</c>, or <c>{type: "function", function: {name}}</c>.</summary>
+    public JsonElement ToolChoice { get; init; }
+
+    /// <summary>Whether the answer may be several calls. Default true.</summary>
+    public bool? ParallelToolCalls { get; init; }
+
+    /// <summary>Accepted, and nothing is done with it.</summary>
+    public JsonElement Metadata { get; init; }
+
+    /// <summary>Only false: nothing is stored.</summary>
+    public bool? Store { get; init; }
+
+    /// <summary>Accepted, and nothing is done with it: there is one tier.</summary>
+    public string? ServiceTier { get; init; }
+
+    /// <summary>Accepted, and nothing is done with it.</summary>
+    public string? SafetyIdentifier { get; init; }
+
+    /// <summary>Accepted, and nothing is done with it: every conversation is looked up in the cache.</summary>
+    public string? PromptCacheKey { get; init; }
+
+    /// <summary>Only <c>text</c>.</summary>
+    public IReadOnlyList<string>? Modalities { get; init; }
+}
+
+/// <summary>One message of a conversation.</summary>
+internal sealed record RequestMessage
+{
+    /// <summary><c>system</c>, <c>developer</c>, <c>user</c>, <c>assistant</c> or <c>tool</c>.</summary>
+    public string? Role { get; init; }
+
+    /// <summary>A text, or an array of parts.</summary>
+    public JsonElement Content { get; init; }
+
+    /// <summary>Who speaks; accepted, and not shown to the model.</summary>
+    public string? Name { get; init; }
+
+    /// <summary>In an assistant message: the calls it made.</summary>
+    public IReadOnlyList<RequestToolCall?>? ToolCalls { get; init; }
+
+    /// <summary>In a tool message: the call that it answers.</summary>
+    public string? ToolCallId { get; init; }
+
+    /// <summary>In an assistant message: what it said instead of an answer.</summary>
+    public string? Refusal { get; init; }
+}
+
+/// <summary>A call in an assistant message.</summary>
+internal sealed record RequestToolCall
+{
+    public string? Id { get; init; }
+
+    /// <summary>Only <c>function</c>.</summary>
+    public string? Type { get; init; }
+
+    public RequestFunctionCall? Function { get; init; }
+}
+
+/// <summary>Name and arguments of a call.</summary>
+internal sealed record RequestFunctionCall
+{
+    public string? Name { get; init; }
+
+    /// <summary>A JSON object as text.</summary>
+    public string? Arguments { get; init; }
+}
+
+/// <summary>A tool that the answer may call.</summary>
+internal sealed record RequestTool
+{
+    /// <summary>Only <c>function</c>.</summary>
+    public string? Type { get; init; }
+
+    public RequestFunction? Function { get; init; }
+}
+
+/// <summary>A function.</summary>
+internal sealed record RequestFunction
+{
+    public string? Name { get; init; }
+
+    public string? Description { get; init; }
+
+    /// <summary>The JSON schema of the arguments; absent for none.</summary>
+    public JsonElement Parameters { get; init; }
+
+    /// <summary>Accepted: calls always follow the schema.</summary>
+    public bool? Strict { get; init; }
+}
+
+/// <summary>The form of the answer.</summary>
+internal sealed record ResponseFormat
+{
+    /// <summary><c>text</c>, <c>json_object</c> or <c>json_schema</c>.</summary>
+    public string? Type { get; init; }
+
+    public ResponseSchema? JsonSchema { get; init; }
+}
+
+/// <summary>A schema that the answer follows.</summary>
+internal sealed record ResponseSchema
+{
+    public string? Name { get; init; }
+
+    public string? Description { get; init; }
+
+    /// <summary>The JSON schema.</summary>
+    public JsonElement Schema { get; init; }
+
+    /// <summary>Accepted: the answer always follows the schema.</summary>
+    public bool? Strict { get; init; }
+}

@@ -1,0 +1,41 @@
+using System.Text.Json;
+using System.Text.Json.Serialization;
+
+namespace OnnxVlm.Server.Wire;
+
+/// <summary>Body of POST /tokenize: a text, or a conversation.</summary>
+internal sealed record TokenizeRequest
+{
+    /// <summary>Name of a registered model. Required.</summary>
+    public string? Model { get; init; }
+
+    /// <summary>A text. A special token's text counts as ordinary text.</summary>
+    public string? Prompt { get; init; }
+
+    /// <summary>A conversation; its tokens are those of the prompt for the next answer.</summary>
+    public IReadOnlyList<RequestMessage?>? Messages { get; init; }
+
+    /// <summary>Every other field; they are refused by name.</summary>
+    [JsonExtensionData]
+    public Dictionary<string, JsonElement>? Unknown { get; set; }
+}
+
+/// <summary>Answer of POST /tokenize.</summary>
+internal sealed record TokenizeResponse(int Count, int MaxModelLen, IReadOnlyList<int> Tokens);
+
+/// <summary>Body of POST /detokenize.</summary>
+internal sealed record DetokenizeRequest
+{
+    /// <summary>Name of a registered model. Required.</summary>
+    public string? Model { get; init; }
+
+    /// <summary>Token ids. Required.</summary>
+    public IReadOnlyList<int>? Tokens { get; init; }
+
+    /// <summary>Every other field; they are refused by name.</summary>
+    [JsonExtensionData]
+    public Dictionary<string, JsonElement>? Unknown { get; set; }
+}
+
+/// <summary>Answer of POST /detokenize.</summary>
+internal sealed record DetokenizeResponse(string Prompt);

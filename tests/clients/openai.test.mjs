@@ -182,6 +182,13 @@ describe('tools', () => {
     assert.equal(parts.map((part) => part.function.arguments).join(''), whole.arguments);
   });
 
+  test('a call that the token limit cuts off comes as far as it got', async () => {
+    const parameters = { type: 'object', properties: { ones: { type: 'array', items: { const: 1 }, minItems: 700 } }, required: ['ones'] };
+    const [choice] = (await ask({ ...request, max_tokens: 60, tools: [{ type: 'function', function: { name: 'count', parameters } }] })).choices;
+    assert.deepEqual([choice.finish_reason, choice.message.tool_calls[0].function.name], ['length', 'count']);
+    assert.match(choice.message.tool_calls[0].function.arguments, /^\{"ones": \[1, 1/);
+  });
+
   test('a named function is called, and the client runs it', async () => {
     const painted = [];
     const tool = { type: 'function', function: { ...paint.function, parse: JSON.parse, function: (wall) => painted.push(wall) } };

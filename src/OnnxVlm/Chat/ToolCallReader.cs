@@ -46,6 +46,8 @@ internal sealed class ToolCallReader
             if (_inCall)
             {
                 Tell(rest[..(found + End.Length)], deltas);
+                if (_told == 0)
+                    throw new VlmException($"The model wrote a function call of {found} characters that cannot be read: it does not begin with a name.");
                 contents.Add(ParseCall(_callId, rest[..found]));
                 _calls++;
                 _told = 0;
@@ -95,7 +97,7 @@ internal sealed class ToolCallReader
     {
         if (!_begun && text.Length < ToolCallText.Start.Length && ToolCallText.Start.StartsWith(text, StringComparison.Ordinal))
             return text.Length;
-        return LengthOfPossibleStart(text, StartAfterText[..^1]);
+        return LengthOfPossibleStart(text, StartAfterText);
     }
 
     // How many characters at the end of a text may begin a mark, or be all of it.

@@ -35,7 +35,8 @@ public static class OnnxVlmServer
     public static WebApplication Create(IEnumerable<KeyValuePair<string, string?>> settings, Action<WebApplicationBuilder>? configure = null)
     {
         ArgumentNullException.ThrowIfNull(settings);
-        WebApplicationBuilder builder = WebApplication.CreateBuilder();
+        // Files are not watched for changes: for that every folder below the working directory would be, however many there are.
+        WebApplicationBuilder builder = WebApplication.CreateBuilder(["--hostBuilder:reloadConfigOnChange=false"]);
         builder.Logging.AddFilter("Microsoft.AspNetCore", LogLevel.Warning);
         builder.Configuration.AddInMemoryCollection(settings);
         IReadOnlyList<string> addresses = ListenAddresses.Read(builder.Configuration);

@@ -85,6 +85,14 @@ internal sealed class ChatCompletionTests
         Assert.That(second.Json.GetProperty("usage").GetProperty("prompt_tokens_details").GetProperty("cached_tokens").GetInt32(), Is.GreaterThan(0));
     }
 
+    [Test]
+    public async Task Chat_ReasoningEffortNone_IsWhatHappensAnyway()
+    {
+        Reply reply = await Service.ChatAsync("hello", new { max_tokens = 2, reasoning_effort = "none" });
+
+        Assert.That(reply.Status, Is.EqualTo(HttpStatusCode.OK), reply.Text);
+    }
+
     [TestCase("max_tokens")]
     [TestCase("max_completion_tokens")]
     public async Task Chat_MaxTokens_EndsWithLength(string name)
@@ -249,6 +257,7 @@ internal sealed class ChatCompletionTests
     [TestCase("""{"model": "nano", "messages": [{"role": "user", "content": "x"}], "stream_options": {}}""", "stream_options")]
     [TestCase("""{"model": "nano", "messages": [{"role": "user", "content": "x"}], "store": true}""", "store")]
     [TestCase("""{"model": "nano", "messages": [{"role": "user", "content": "x"}], "audio": {}}""", "audio")]
+    [TestCase("""{"model": "nano", "messages": [{"role": "user", "content": "x"}], "reasoning_effort": "low"}""", "reasoning_effort")]
     [TestCase("""{"model": "nano", "messages": [{"role": "user", "content": "x"}], "n": 1, "n": 2}""", "n")]
     [TestCase("""{"model": "nano" """, null)]
     [TestCase("", null)]

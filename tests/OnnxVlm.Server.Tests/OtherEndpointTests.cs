@@ -1,5 +1,6 @@
 using System.Net;
 using System.Text.Json;
+using Microsoft.Extensions.Configuration;
 using OnnxVlm.Server.Tests.Support;
 
 namespace OnnxVlm.Server.Tests;
@@ -20,6 +21,15 @@ internal sealed class OtherEndpointTests
         Assert.That(one.Json.GetProperty("loaded").GetBoolean(), Is.True);
         Assert.That(one.Json.GetProperty("max_model_len").GetInt32(), Is.EqualTo(SharedService.Model.Manifest.ContextLength));
         Assert.That((none.Status, none.ErrorCode), Is.EqualTo((HttpStatusCode.NotFound, "model_not_found")));
+    }
+
+    [Test]
+    public void Configuration_OfTheWorkingDirectory_IsReadButNotWatched()
+    {
+        FileConfigurationProvider[] files = [.. ((IConfigurationRoot)Service.Get<IConfiguration>()).Providers.OfType<FileConfigurationProvider>()];
+
+        Assert.That(files.Select(file => file.Source.Path), Has.Some.EqualTo("appsettings.json"));
+        Assert.That(files.Select(file => file.Source.ReloadOnChange), Is.All.False);
     }
 
     [Test]

@@ -72,6 +72,21 @@ internal sealed class ScriptedAnswerTests
     }
 
     [Test]
+    public async Task Chat_CallThatTheTokenLimitCutsOff_ComesAsFarAsItGot([Values] bool stream)
+    {
+        ScriptedChatModel model = new([TwoCalls[1], TwoCalls[2]]) { FinishReason = Generation.FinishReason.Length };
+        await using TestService service = await TestService.StartAsync(new ScriptedLoader(model));
+
+        Reply reply = await service.ChatAsync("What does the lamp cost?", new { tools = Tools, stream });
+
+        JsonElement[] parts = stream
+            ? [.. reply.Chunks.Select(chunk => chunk.GetProperty("choices")[0].GetProperty("delta")).Where(delta => delta.TryGetProperty("tool_calls", out _)).Select(delta => delta.GetProperty("tool_calls")[0])]
+            : [.. reply.Message.GetProperty("tool_calls").EnumerateArray()];
+        Assert.That(string.Concat(parts.Select(part => part.GetProperty("function").GetProperty("arguments").GetString())), Is.EqualTo("{\"product\": \"blue "));
+        Assert.That(stream ? reply.Chunks[^1].GetProperty("choices")[0].GetProperty("finish_reason").GetString() : reply.FinishReason, Is.EqualTo("length"));
+    }
+
+    [Test]
     public async Task Chat_WholeToolConversation_IsShownToTheModel()
     {
         ScriptedLoader loader = new(["49.90"]);

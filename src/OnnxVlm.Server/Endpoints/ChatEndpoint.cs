@@ -24,7 +24,6 @@ internal sealed class ChatEndpoint(ChatRequestReader reader, AnswerService answe
             return;
         }
         int begun = 0;
-        ToolCallParts calls = new();
         await stream.SendAsync(context, request, WireJson.Relaxed.ChatCompletionChunk, ToChunks, usage => new ChatCompletionChunk(id, created, request.Model, []) { Usage = usage.ToJson() })
             .ConfigureAwait(false);
 
@@ -33,10 +32,9 @@ internal sealed class ChatEndpoint(ChatRequestReader reader, AnswerService answe
             if (update.Choice == begun)
             {
                 begun++;
-                calls = new ToolCallParts();
                 yield return Chunk(new ChunkChoice(update.Choice, new Delta { IsFirst = true, Content = request.Options.Tools is null ? "" : null }));
             }
-            foreach (ChunkChoice choice in ToChoices(update, calls))
+            foreach (ChunkChoice choice in ToChoices(update))
                 yield return Chunk(choice);
         }
 
@@ -60,26 +58,22 @@ internal sealed class ChatEndpoint(ChatRequestReader reader, AnswerService answe
 
     private static ChatChoice ToChoice(int index, List<ChatResponseUpdate> updates)
     {
-        AIContent[] contents = [.. updates.SelectMany(update => update.Contents)];
-        string text = string.Concat(contents.OfType<TextContent>().Select(content => content.Text));
-        ResponseToolCall[] calls = [.. contents.OfType<FunctionCallContent>().Select(ToolCallParts.Whole)];
+        string text = string.Concat(updates.Select(update => update.Text));
+        ResponseToolCall[] calls = [.. ToolCallWriter.ToWhole(updates)];
         ChatTokenLogprob[] logprobs = [.. updates.SelectMany(LogprobWriter.ToChat)];
         ResponseMessage message = new(text.Length == 0 && calls.Length > 0 ? null : text) { ToolCalls = calls.Length > 0 ? calls : null };
         return new ChatChoice(index, message, logprobs.Length > 0 ? new ChatLogprobs(logprobs) : null, updates[^1].FinishReason!.Value.Value);
     }
 
-    private static IEnumerable<ChunkChoice> ToChoices(AnswerUpdate answer, ToolCallParts calls)
+    private static IEnumerable<ChunkChoice> ToChoices(AnswerUpdate answer)
     {
         (int index, ChatResponseUpdate update) = answer;
         ChatTokenLogprob[] logprobs = [.. LogprobWriter.ToChat(update)];
         string text = update.Text;
         if (text.Length > 0 || logprobs.Length > 0)
             yield return new ChunkChoice(index, new Delta { Content = text }, logprobs.Length > 0 ? new ChatLogprobs(logprobs) : null);
-        foreach (FunctionCallContent call in update.Contents.OfType<FunctionCallContent>())
-        {
-            foreach (ResponseToolCall part in calls.Split(call))
-                yield return new ChunkChoice(index, new Delta { ToolCalls = [part] });
-        }
+        foreach (ResponseToolCall part in ToolCallWriter.ToStream(update))
+            yield return new ChunkChoice(index, new Delta { ToolCalls = [part] });
         if (update.FinishReason is { } reason)
             yield return new ChunkChoice(index, new Delta(), FinishReason: reason.Value);
     }

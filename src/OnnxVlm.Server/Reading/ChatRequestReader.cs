@@ -22,6 +22,8 @@ internal sealed class ChatRequestReader(MessageReader messages, ServerOptions li
             throw ApiException.Invalid("max_tokens", "max_completion_tokens says another number; leave one of the two out.");
         if (request.Store == true)
             throw ApiException.Invalid("store", "nothing is stored here; leave it out.");
+        if (request.ReasoningEffort is not (null or "none"))
+            throw ApiException.Invalid("reasoning_effort", "the models here answer without reasoning first; send none or leave it out.");
         if (request.Modalities?.Any(modality => modality != "text") == true)
             throw ApiException.Invalid("modalities", "answers are text only; leave it out.");
         ChatOptions options = SamplingReader.Read(request, request.MaxCompletionTokens is not null ? ("max_completion_tokens", request.MaxCompletionTokens) : ("max_tokens", request.MaxTokens), limits);

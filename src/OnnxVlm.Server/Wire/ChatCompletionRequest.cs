@@ -42,6 +42,9 @@ internal sealed record ChatCompletionRequest : SamplingRequest
     /// <summary>Accepted, and nothing is done with it: every conversation is looked up in the cache.</summary>
     public string? PromptCacheKey { get; init; }
 
+    /// <summary>Only <c>none</c>: no model here reasons before it answers.</summary>
+    public string? ReasoningEffort { get; init; }
+
     /// <summary>Only <c>text</c>.</summary>
     public IReadOnlyList<string>? Modalities { get; init; }
 }

@@ -46,6 +46,12 @@ public static class ChatProperties
     /// </summary>
     public const string PlainPrompt = "plain_prompt";
 
+    /// <summary>
+    /// In an update an array of <see cref="ToolCallDelta"/>: what it adds to function calls. The call itself comes as content when it is whole; one that the end of
+    /// the answer cuts off has these only.
+    /// </summary>
+    public const string ToolCallDeltas = "tool_call_deltas";
+
     /// <summary>In <see cref="UsageDetails.AdditionalCounts"/>: tokens of the prompt that belong to images.</summary>
     public const string ImageTokens = "image_tokens";
 }

@@ -14,6 +14,12 @@ internal static class ToolCallText
     public const string Start = "<tool_call>";
     public const string End = "</tool_call>";
 
+    /// <summary>What stands before a call's name.</summary>
+    public const string BeforeName = "{\"name\": ";
+
+    /// <summary>What stands between a call's name and its arguments. No name holds it: its quotes would be escaped.</summary>
+    public const string AfterName = ", \"arguments\": ";
+
     /// <summary>What the system message says about the tools.</summary>
     /// <param name="functions">The functions.</param>
     public static string Describe(IEnumerable<AIFunctionDeclaration> functions)
@@ -42,5 +48,5 @@ internal static class ToolCallText
 
     /// <summary>The beginning of a call's JSON object, up to the arguments.</summary>
     /// <param name="name">The function's name.</param>
-    public static string BeforeArguments(string name) => $"{{\"name\": {SpacedJson.Quote(name)}, \"arguments\": ";
+    public static string BeforeArguments(string name) => BeforeName + SpacedJson.Quote(name) + AfterName;
 }

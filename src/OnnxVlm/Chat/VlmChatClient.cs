@@ -16,7 +16,8 @@ namespace OnnxVlm.Chat;
 /// Every field of <see cref="ChatOptions"/> is honoured or refused with an exception, and so is every content of a message:
 /// <list type="bullet">
 /// <item>Images are <see cref="DataContent"/>, or a <see cref="UriContent"/> with a <c>data:</c> URI. Nothing is fetched from the network.</item>
-/// <item>Tools are functions. A call comes whole, with a new call id and arguments that its JSON schema accepts; the caller or middleware invokes it.</item>
+/// <item>Tools are functions. A call comes whole, with a new call id and arguments that its JSON schema accepts; the caller or middleware invokes it. What is written of
+/// it before stands under <see cref="ChatProperties.ToolCallDeltas"/>.</item>
 /// <item>There is no state between calls: <see cref="ChatOptions.ConversationId"/> is refused. What the model has read before it still does not read again, see
 /// <see cref="VlmOptions.CacheBytes"/>.</item>
 /// <item>What <see cref="ChatOptions"/> has no field for stands in <see cref="ChatOptions.AdditionalProperties"/> under the names of
@@ -109,12 +110,18 @@ public sealed class VlmChatClient : IChatClient
         await foreach (GenerationUpdate update in _model.GenerateAsync(prompt, request.Options, cancellationToken).ConfigureAwait(false))
         {
             bool isLast = update.FinishReason is not null;
-            List<AIContent> contents = calls is not null ? calls.Read(update.Text, isLast) : update.Text.Length > 0 ? [new TextContent(update.Text)] : [];
+            List<ToolCallDelta> deltas = [];
+            List<AIContent> contents = calls is not null ? calls.Read(update.Text, isLast, deltas) : update.Text.Length > 0 ? [new TextContent(update.Text)] : [];
             called |= contents.Exists(content => content is FunctionCallContent);
             if (update.Statistics is not null)
                 contents.Add(new UsageContent(ToUsage(update.Statistics)));
-            if (contents.Count == 0 && update.Logprob is null && !isLast)
+            if (contents.Count == 0 && deltas.Count == 0 && update.Logprob is null && !isLast)
                 continue;
+            AdditionalPropertiesDictionary more = [];
+            if (update.Logprob is { } logprob)
+                more[ChatProperties.Logprobs] = new TokenLogprobs[] { new(logprob, update.TopLogprobs) };
+            if (deltas.Count > 0)
+                more[ChatProperties.ToolCallDeltas] = deltas.ToArray();
             yield return new ChatResponseUpdate(ChatRole.Assistant, contents)
             {
                 ResponseId = responseId,
@@ -123,9 +130,7 @@ public sealed class VlmChatClient : IChatClient
                 CreatedAt = createdAt,
                 FinishReason = ToFinishReason(update.FinishReason, called),
                 RawRepresentation = update,
-                AdditionalProperties = update.Logprob is { } logprob
-                    ? new() { [ChatProperties.Logprobs] = new TokenLogprobs[] { new(logprob, update.TopLogprobs) } }
-                    : null,
+                AdditionalProperties = more.Count > 0 ? more : null,
             };
         }
     }
@@ -139,6 +144,8 @@ public sealed class VlmChatClient : IChatClient
             // Of a property that several updates have, folding would keep the last one only.
             if (update.AdditionalProperties?.Remove(ChatProperties.Logprobs, out object? token) == true)
                 logprobs.AddRange((TokenLogprobs[])token!);
+            // Of whole calls there is nothing to add.
+            update.AdditionalProperties?.Remove(ChatProperties.ToolCallDeltas);
             updates.Add(update);
         }
         ChatResponse response = updates.ToChatResponse();

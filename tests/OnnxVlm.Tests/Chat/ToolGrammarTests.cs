@@ -130,7 +130,7 @@ internal sealed class ToolGrammarTests
             List<GenerationUpdate> updates = await Nano.Model.GenerateAsync(prompt, options).ToListAsync();
             string answer = string.Concat(updates.Select(update => update.Text));
 
-            FunctionCallContent call = (FunctionCallContent)new ToolCallReader().Read(answer, isLast: true).Single();
+            FunctionCallContent call = (FunctionCallContent)new ToolCallReader().Read(answer, isLast: true, []).Single();
             JsonElement arguments = JsonSerializer.SerializeToElement(call.Arguments, AIJsonUtilities.DefaultOptions);
             Assert.That(JsonSchema.FromText(schemas[call.Name[1] - '0']).Evaluate(arguments).IsValid, Is.True, $"{guidance.Grammar}\n{answer}");
         }

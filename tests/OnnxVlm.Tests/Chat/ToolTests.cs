@@ -10,6 +10,10 @@ internal sealed class ToolTests
     private const string WeatherCall = "<tool_call>\n{\"name\": \"weather\", \"arguments\": {\"city\": \"Oslo\", \"days\": 3}}\n</tool_call>";
     private const string NowCall = "<tool_call>\n{\"name\": \"now\", \"arguments\": {}}\n</tool_call>";
 
+    // The same as the deltas tell it: name and arguments.
+    private const string ToldWeather = "weather {\"city\": \"Oslo\", \"days\": 3}";
+    private const string ToldNow = "now {}";
+
     private static readonly ChatMessage[] Question = [new(ChatRole.User, "weather?")];
     private static readonly AIFunction Weather = AIFunctionFactory.Create(GetWeather, "weather");
     private static readonly AIFunction Now = AIFunctionFactory.Create(() => "12:00", "now");
@@ -93,20 +97,22 @@ internal sealed class ToolTests
     [Test]
     public async Task Streaming_AnyCutting_GivesTheSameTextAndCalls()
     {
-        (string Answer, string Text, string[] Calls)[] cases =
+        (string Answer, string Text, string[] Calls, string[] Told)[] cases =
         [
-            ("", "", []),
-            ("Hello <tool", "Hello <tool", []),
-            ("a\n<b>\n", "a\n<b>\n", []),
-            (WeatherCall, "", ["weather"]),
-            (WeatherCall + "\n" + NowCall, "", ["weather", "now"]),
-            ("Let me see.\n" + NowCall, "Let me see.", ["now"]),
-            ("<tool\n\n" + NowCall + "\n" + WeatherCall, "<tool\n", ["now", "weather"]),
-            // Cut off in the second call: it never comes.
-            (NowCall + "\n" + WeatherCall[..^3], "", ["now"]),
+            ("", "", [], []),
+            ("Hello <tool", "Hello <tool", [], []),
+            ("a\n<b>\n", "a\n<b>\n", [], []),
+            (WeatherCall, "", ["weather"], [ToldWeather]),
+            (WeatherCall + "\n" + NowCall, "", ["weather", "now"], [ToldWeather, ToldNow]),
+            ("Let me see.\n" + NowCall, "Let me see.", ["now"], [ToldNow]),
+            ("<tool\n\n" + NowCall + "\n" + WeatherCall, "<tool\n", ["now", "weather"], [ToldNow, ToldWeather]),
+            // Cut off in the second call: as a whole it never comes.
+            (NowCall + "\n" + WeatherCall[..^3], "", ["now"], [ToldNow, ToldWeather]),
+            (NowCall + "\n" + WeatherCall[..^20], "", ["now"], [ToldNow, ToldWeather[..^6]]),
+            (WeatherCall[..20], "", [], []),
         ];
         Random random = new(8);
-        foreach ((string answer, string text, string[] calls) in cases)
+        foreach ((string answer, string text, string[] calls, string[] told) in cases)
         {
             for (int round = 0; round < 50; round++)
             {
@@ -118,6 +124,9 @@ internal sealed class ToolTests
                 Assert.That(string.Concat(contents.OfType<TextContent>()), Is.EqualTo(text));
                 Assert.That(contents.OfType<FunctionCallContent>().Select(call => call.Name), Is.EqualTo(calls));
                 Assert.That(contents.SkipWhile(content => content is TextContent).OfType<TextContent>(), Is.Empty, "text after a call");
+                ToolCallDelta[] deltas = [.. updates.SelectMany(update => (ToolCallDelta[]?)update.AdditionalProperties?[ChatProperties.ToolCallDeltas] ?? [])];
+                Assert.That(deltas.GroupBy(delta => delta.Index).Select(call => $"{call.First().Name} {string.Concat(call.Select(delta => delta.Arguments))}"), Is.EqualTo(told));
+                Assert.That(contents.OfType<FunctionCallContent>().Select(call => call.CallId), Is.EqualTo(deltas.Select(delta => delta.CallId).OfType<string>().Take(calls.Length)));
             }
         }
     }

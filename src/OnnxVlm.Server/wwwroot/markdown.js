@@ -29,7 +29,9 @@ const quote = /^ {0,3}>\s?/;
 const marker = /^( {0,3})([-*+]|\d{1,9}[.)])(\s+|$)/;
 const tableRule = /^\s*\|?\s*:?-+:?\s*(?:\|\s*:?-+:?\s*)*\|?\s*$/;
 
-function readBlocks(lines) {
+const deepest = 12; // quotes and lists inside each other; what is deeper stays text
+
+function readBlocks(lines, depth = 0) {
     const blocks = [];
     let i = 0;
     while (i < lines.length) {
@@ -37,7 +39,7 @@ function readBlocks(lines) {
             i++;
             continue;
         }
-        const [length, show] = readBlock(lines, i);
+        const [length, show] = readBlock(lines, i, depth);
         blocks.push({ source: lines.slice(i, i + length).join("\n"), show });
         i += length;
     }
@@ -45,7 +47,7 @@ function readBlocks(lines) {
 }
 
 // How many lines the block at `start` has, and how to show it.
-function readBlock(lines, start) {
+function readBlock(lines, start, depth) {
     const line = lines[start];
     let match;
     if ((match = fence.exec(line))) return readFence(lines, start, match);
@@ -54,12 +56,12 @@ function readBlock(lines, start) {
         return [1, () => h(`h${Math.min(6, marks.length + 2)}`, {}, ...inline(text))];
     }
     if (rule.test(line)) return [1, () => h("hr")];
-    if (quote.test(line)) {
+    if (depth < deepest && quote.test(line)) {
         const length = countWhile(lines, start, (l) => quote.test(l));
         const inner = lines.slice(start, start + length).map((l) => l.replace(quote, ""));
-        return [length, () => h("blockquote", {}, ...nodes(inner))];
+        return [length, () => h("blockquote", {}, ...nodes(inner, depth + 1))];
     }
-    if (marker.test(line)) return readList(lines, start);
+    if (depth < deepest && marker.test(line)) return readList(lines, start, depth);
     if (isTable(lines, start)) return readTable(lines, start);
     const length = Math.max(1, countWhile(lines, start, (l, i) => l.trim() !== "" && (i === start || !interrupts(lines, i))));
     const text = lines.slice(start, start + length).map((l) => l.trim()).join("\n");
@@ -73,7 +75,7 @@ function readFence(lines, start, [, marks, language]) {
     return [(end < 0 ? lines.length : end + 1) - start, () => codeBlock(code, language)];
 }
 
-function readList(lines, start) {
+function readList(lines, start, depth) {
     const ordered = isOrdered(lines[start]);
     const items = []; // lines of each item, without their indentation
     let i = start;
@@ -94,7 +96,7 @@ function readList(lines, start) {
         else break;
     }
     const attributes = ordered ? { start: parseInt(lines[start].trim(), 10) } : {};
-    return [i - start, () => h(ordered ? "ol" : "ul", attributes, ...items.map((item) => h("li", {}, ...unwrapped(nodes(item)))))];
+    return [i - start, () => h(ordered ? "ol" : "ul", attributes, ...items.map((item) => h("li", {}, ...unwrapped(nodes(item, depth + 1)))))];
 }
 
 function readTable(lines, start) {
@@ -127,8 +129,8 @@ function countWhile(lines, start, condition) {
     return i - start;
 }
 
-function nodes(lines) {
-    return readBlocks(lines).map((block) => block.show());
+function nodes(lines, depth) {
+    return readBlocks(lines, depth).map((block) => block.show());
 }
 
 // A list item's first paragraph is shown as plain text, so that simple lists are tight.
@@ -143,6 +145,7 @@ const spans = new RegExp([
     "(?<ticks>`+)(?<code>[^`](?:.{0,1998}?[^`])?)\\k<ticks>(?!`)",
     String.raw`!?\[(?<label>[^\[\]]{0,500})\]\((?<target>[^()\s]{1,2000})(?:\s+"[^"]{0,500}")?\)`,
     String.raw`(?<address>https?:\/\/[^\s<>"'${"`"}]{1,2000}[^\s<>"'${"`"}.,;:!?)\]*_])`,
+    String.raw`\*\*\*(?<both>[^\s*](?:.{0,998}?[^\s*])?)\*\*\*`,
     String.raw`\*\*(?<strong>\S(?:.{0,1998}?\S)?)\*\*`,
     String.raw`(?<!\w)__(?<strong2>\S(?:.{0,1998}?\S)?)__(?!\w)`,
     String.raw`\*(?<em>[^\s*](?:.{0,998}?[^\s*])?)\*`,
@@ -168,6 +171,7 @@ function span({ 0: source, groups: g }) {
     if (g.code) return h("code", {}, g.code.trim());
     if (g.target) return link(g.target, inline(g.label || g.target), source);
     if (g.address) return link(g.address, [g.address], source);
+    if (g.both) return h("strong", {}, h("em", {}, ...inline(g.both)));
     if (g.strong ?? g.strong2) return h("strong", {}, ...inline(g.strong ?? g.strong2));
     if (g.em ?? g.em2) return h("em", {}, ...inline(g.em ?? g.em2));
     if (g.del) return h("del", {}, ...inline(g.del));

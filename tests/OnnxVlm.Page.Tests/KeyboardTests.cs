@@ -1,0 +1,99 @@
+using Microsoft.Playwright;
+using static Microsoft.Playwright.Assertions;
+
+namespace OnnxVlm.Page.Tests;
+
+internal sealed class KeyboardTests : PageFixture
+{
+    [Test]
+    public async Task Open_Page_MessageHasTheFocus() => await Expect(Message).ToBeFocusedAsync();
+
+    [Test]
+    public async Task Enter_SendsAndShiftEnterStartsALine()
+    {
+        await Page.Keyboard.TypeAsync("What are");
+        await Page.Keyboard.PressAsync("Shift+Enter");
+        await Page.Keyboard.TypeAsync("you?");
+        Assert.That(Requests, Is.Empty);
+        await Page.Keyboard.PressAsync("Enter");
+        await AnswerEndsAsync();
+        Assert.That((string?)Requests[0]["messages"]![0]!["content"], Is.EqualTo("What are\nyou?"));
+    }
+
+    [Test]
+    public async Task Enter_WhileComposing_DoesNotSend()
+    {
+        await Message.FillAsync("にほん");
+        await Message.EvaluateAsync("element => element.dispatchEvent(new KeyboardEvent('keydown', { key: 'Enter', isComposing: true, bubbles: true }))");
+        await Expect(Message).ToHaveValueAsync("にほん");
+        Assert.That(Requests, Is.Empty);
+    }
+
+    [Test]
+    public async Task ArrowUp_InAnEmptyMessage_EditsTheLastOne()
+    {
+        await AskAsync("What are you?");
+        await Message.PressAsync("ArrowUp");
+        await Expect(Message).ToHaveValueAsync("What are you?");
+        await Expect(Page.GetByText("Editing your last message")).ToBeVisibleAsync();
+    }
+
+    [Test]
+    public async Task Tab_ThroughThePage_ReachesEverythingInOrderWithVisibleFocus()
+    {
+        await AskAsync("What are you?");
+        await Page.EvaluateAsync("document.activeElement.blur()");
+        await Page.EvaluateAsync("document.body.focus()");
+        List<string> names = [];
+        for (int i = 0; i < 14; i++)
+        {
+            await Page.Keyboard.PressAsync("Tab");
+            string[] focused = await Page.EvaluateAsync<string[]>("""
+                () => {
+                    const element = document.activeElement;
+                    const shown = element.closest(".chip, .composer-box:has(#message:focus-visible)") ?? element;
+                    return [element.ariaLabel ?? (element.labels?.[0] ?? element).textContent.trim(), getComputedStyle(shown).outlineStyle];
+                }
+                """);
+            if (focused[0].Length == 0 || names.Contains(focused[0]))
+                continue;
+            names.Add(focused[0]);
+            Assert.That(focused[1], Is.Not.EqualTo("none"), $"focus of {focused[0]} is visible");
+        }
+        string[] expected = ["Model", "New chat", "Switch between light and dark", "Settings", "Edit", "Copy", "Tokens", "Retry", "Message", "Add pictures", "JSON", "Send"];
+        Assert.That(names.Where(expected.Contains), Is.EqualTo(expected));
+    }
+
+    [Test]
+    public async Task Settings_ByKeyboard_OpenAndCloseAndGiveTheFocusBack()
+    {
+        ILocator open = Page.GetByRole(AriaRole.Button, new() { Name = "Settings", Exact = true });
+        await open.FocusAsync();
+        await Page.Keyboard.PressAsync("Enter");
+        await Expect(open).ToHaveAttributeAsync("aria-expanded", "true");
+        await Page.Keyboard.PressAsync("Escape");
+        await Expect(Page.GetByRole(AriaRole.Dialog)).ToHaveCountAsync(0);
+        await Expect(open).ToBeFocusedAsync();
+        await Expect(open).ToHaveAttributeAsync("aria-expanded", "false");
+    }
+
+    [Test]
+    public async Task Answer_WhenDone_IsAnnouncedOnce()
+    {
+        await AskAsync("What are you?");
+        ILocator announcer = Page.Locator("#announcer");
+        await Expect(announcer).ToHaveTextAsync(await CopyAnswerAsync());
+        Assert.That(await announcer.GetAttributeAsync("aria-live"), Is.EqualTo("polite"));
+    }
+
+    [Test]
+    public async Task Controls_AllHaveNames()
+    {
+        await Page.GetByLabel("Pictures", new() { Exact = true }).SetInputFilesAsync(PageServer.SampleImage);
+        await AskAsync("What does the text say?");
+        await OpenSettingsAsync();
+        string[] nameless = await Page.Locator("button, input, select, textarea, canvas").EvaluateAllAsync<string[]>(
+            "all => all.filter((e) => !e.ariaLabel && !e.labels?.length && !e.textContent.trim()).map((e) => e.outerHTML)");
+        Assert.That(nameless, Is.Empty);
+    }
+}

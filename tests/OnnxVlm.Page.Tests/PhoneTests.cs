@@ -18,7 +18,7 @@ internal sealed class PhoneTests : PageFixture
         await AskAsync(longWord);
         await AssertFitsAsync("answer");
         await Page.GetByRole(AriaRole.Button, new() { Name = "Tokens" }).ClickAsync();
-        await Page.GetByRole(AriaRole.Option).First.TapAsync();
+        await Answer.GetByRole(AriaRole.Option).First.TapAsync();
         await Expect(Page.GetByRole(AriaRole.Tooltip)).ToBeVisibleAsync();
         await AssertFitsAsync("token view");
         await Page.UnrouteAllAsync();

@@ -98,11 +98,21 @@ internal sealed class PictureTests : PageFixture
     [Test]
     public async Task Choose_TooLargeFile_NoteSaysItsSize()
     {
-        byte[] large = new byte[11 * 1024 * 1024];
-        File.ReadAllBytes(PageServer.SampleImage).CopyTo(large, 0);
-        await Chooser.SetInputFilesAsync(new FilePayload { Name = "large.png", MimeType = "image/png", Buffer = large });
-        await Expect(Note).ToHaveTextAsync("large.png has 11 MB; at most 10 are accepted. Make it smaller.");
-        await Expect(Pictures).ToHaveCountAsync(0);
+        DirectoryInfo folder = Directory.CreateTempSubdirectory("onnxvlm-page-");
+        try
+        {
+            string path = Path.Combine(folder.FullName, "large.png");
+            File.Copy(PageServer.SampleImage, path);
+            using (FileStream file = File.OpenWrite(path))
+                file.SetLength(11 * 1024 * 1024);
+            await Chooser.SetInputFilesAsync(path);
+            await Expect(Note).ToHaveTextAsync("large.png has 11 MB; at most 10 are accepted. Make it smaller.");
+            await Expect(Pictures).ToHaveCountAsync(0);
+        }
+        finally
+        {
+            folder.Delete(recursive: true);
+        }
     }
 
     [Test]

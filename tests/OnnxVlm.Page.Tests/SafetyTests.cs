@@ -22,7 +22,7 @@ internal sealed class SafetyTests : PageFixture
         await AssertHarmlessAsync(AnswerText);
 
         await Page.GetByRole(AriaRole.Button, new() { Name = "Tokens" }).ClickAsync();
-        await Page.GetByRole(AriaRole.Option).First.HoverAsync();
+        await Answer.GetByRole(AriaRole.Option).First.HoverAsync();
         await Expect(Page.GetByRole(AriaRole.Tooltip)).ToBeVisibleAsync();
         await AssertHarmlessAsync(Answer.Locator(".token-view"));
     }

@@ -22,7 +22,8 @@ internal sealed class Shared
             throw new FileNotFoundException($"There is no browser at {path}. Run dotnet run scripts/test.cs, or set OnnxVlmBrowser to the path of Chromium, Chrome or Edge.");
         _server = await PageServer.StartAsync();
         _playwright = await Playwright.CreateAsync();
-        _browser = await _playwright.Chromium.LaunchAsync(new() { ExecutablePath = path });
+        _browser = await _playwright.Chromium.LaunchAsync(new() { ExecutablePath = path, Args = ["--disable-gpu"] });
+        Assertions.SetDefaultExpectTimeout(30_000); // for machines that have much to do
     }
 
     [OneTimeTearDown]

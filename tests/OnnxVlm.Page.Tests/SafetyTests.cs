@@ -66,7 +66,7 @@ internal sealed class SafetyTests : PageFixture
                 return refused;
             }
             """);
-        Assert.That(refused, Is.SupersetOf(new[] { "script-src-elem", "style-src-elem", "img-src", "TypeError" }));
+        Assert.That(refused, Is.SupersetOf(new[] { "require-trusted-types-for", "style-src-elem", "img-src", "TypeError" }));
         Assert.That(await Page.EvaluateAsync<bool>("!window.attacked"));
         ForgetErrors(); // the browser logs each of the refusals
     }

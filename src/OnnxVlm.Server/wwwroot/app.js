@@ -135,7 +135,7 @@ function openSettings() {
 panel.addEventListener("close", () => $("open-settings").setAttribute("aria-expanded", "false"));
 $("open-settings").addEventListener("click", () => panel.open ? panel.close() : openSettings());
 $("close-settings").addEventListener("click", () => panel.close());
-$("reset").addEventListener("click", () => {
+$("reset-settings").addEventListener("click", () => {
     settings.reset();
     showJsonState();
 });

@@ -131,7 +131,7 @@ function statistics(answer) {
     const cached = usage?.prompt_tokens_details?.cached_tokens;
     return [
         isStopped && "stopped",
-        finishReason === "length" && "cut off at the most tokens",
+        finishReason === "length" && "cut off at the limit of tokens",
         firstTokenMs !== null && `first token after ${(firstTokenMs / 1000).toFixed(2)} s`,
         tokensPerSecond !== null && `${tokensPerSecond.toFixed(tokensPerSecond < 10 ? 1 : 0)} tokens/s`,
         tokenCount !== null && `answer ${tokenCount} tokens`,

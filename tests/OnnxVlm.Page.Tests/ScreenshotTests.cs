@@ -10,36 +10,35 @@ internal sealed class ScreenshotTests : PageFixture
     [Test]
     public async Task Desktop()
     {
-        await Page.SetViewportSizeAsync(1120, 720);
-        await AskAboutSampleAsync();
-        await AskAsync("What is the first character?");
+        await Page.SetViewportSizeAsync(1120, 640);
+        await AskAboutAsync(Path.Combine(PageServer.Root, "tests", "data", "ocr", "images", "0057.png"));
         await ShowTokensAsync();
-        await SaveAsync("desktop", 1120, 720);
+        await SaveAsync("desktop", 1120, 640);
     }
 
     [Test]
     public async Task Dark()
     {
-        await Page.SetViewportSizeAsync(1120, 720);
+        await Page.SetViewportSizeAsync(1120, 640);
         await Page.EmulateMediaAsync(new() { ColorScheme = ColorScheme.Dark });
-        await AskAboutSampleAsync();
+        await AskAboutAsync(PageServer.SampleImage);
         await OpenSettingsAsync();
         await ShowTokensAsync();
-        await SaveAsync("dark", 1120, 720);
+        await SaveAsync("dark", 1120, 640);
     }
 
     [Test]
     public async Task Phone()
     {
         await Page.SetViewportSizeAsync(360, 720);
-        await AskAboutSampleAsync();
-        await ShowTokensAsync();
+        await AskAboutAsync(PageServer.SampleImage);
+        await AskAsync("What is the first character?");
         await SaveAsync("phone", 360, 720);
     }
 
-    private async Task AskAboutSampleAsync()
+    private async Task AskAboutAsync(string image)
     {
-        await Page.GetByLabel("Pictures", new() { Exact = true }).SetInputFilesAsync(PageServer.SampleImage);
+        await Page.GetByLabel("Pictures", new() { Exact = true }).SetInputFilesAsync(image);
         await Expect(Pictures).ToHaveCountAsync(1);
         await AskAsync("What does the text say?");
     }

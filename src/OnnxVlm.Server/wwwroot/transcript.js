@@ -134,7 +134,7 @@ function statistics(answer) {
         finishReason === "length" && "cut off at the limit of tokens",
         firstTokenMs !== null && `first token after ${(firstTokenMs / 1000).toFixed(2)} s`,
         tokensPerSecond !== null && `${tokensPerSecond.toFixed(tokensPerSecond < 10 ? 1 : 0)} tokens/s`,
-        tokenCount !== null && `answer ${tokenCount} tokens`,
+        tokenCount !== null && `answer ${tokenCount} ${tokenCount === 1 ? "token" : "tokens"}`,
         usage && `prompt ${usage.prompt_tokens} tokens${cached ? `, ${cached} of them cached` : ""}`,
     ].filter(Boolean).join(" · ");
 }

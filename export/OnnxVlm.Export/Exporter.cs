@@ -20,6 +20,7 @@ public static class Exporter
     {
         [UnifiedDecoder.ModelType] = UnifiedDecoder.Build,
         [Fuyu.ModelType] = Fuyu.Build,
+        [Gemma4Unified.ModelType] = Gemma4Unified.Build,
     };
 
     /// <summary>The <c>model_type</c> values that can be exported.</summary>
@@ -56,7 +57,7 @@ public static class Exporter
         string architecture = RefuseUnknownArchitecture(config);
         TokenizerFile? tokenizer = options.RandomSeed is null ? TokenizerFile.Load(options.CheckpointFolder) : TokenizerFile.LoadOrGenerate(options.CheckpointFolder);
 
-        HfConfig images = HfConfig.Load(options.CheckpointFolder, "preprocessor_config.json");
+        HfConfig images = HfConfig.LoadImageProcessor(options.CheckpointFolder);
         using TensorStore weights = options.RandomSeed is int seed ? new RandomTensors(seed) : Checkpoint.Open(options.CheckpointFolder);
         ModelGraph graph = new(weights, target);
         ModelDescription model = Builders[architecture](graph, config, images, tokenizer);
@@ -112,6 +113,8 @@ public static class Exporter
             ContextLength = model.ContextLength,
             VocabularySize = model.Vocabulary,
             EndTokenIds = defaults.EndTokenIds,
+            SuppressedTokenIds = defaults.SuppressedTokenIds,
+            CacheNumbersPerToken = model.CachedNumbers,
             Image = model.Image,
             Files = names.Order(StringComparer.Ordinal)
                 .ToDictionary(name => name, name => FileHash.Compute(Path.Combine(folder, name), progress, cancellationToken), StringComparer.Ordinal),

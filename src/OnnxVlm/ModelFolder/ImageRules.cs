@@ -30,7 +30,7 @@ public sealed record ImageRules
 
     /// <summary>The most patches that an image can have after <see cref="Resize"/>.</summary>
     [JsonIgnore]
-    public int MaxPatches => Resize.Rule == ResizeMode.Fit ? Resize.MaxPatches!.Value : Blocks(Resize.MaxHeightPx!.Value) * Blocks(Resize.MaxWidthPx!.Value);
+    public int MaxPatches => Resize.MaxPatches ?? Blocks(Resize.MaxHeightPx!.Value) * Blocks(Resize.MaxWidthPx!.Value);
 
     /// <summary>Checks the values that depend on each other.</summary>
     /// <exception cref="ArgumentException">A section is missing, a value that a rule needs is missing, or one that it cannot use is given.</exception>

@@ -129,7 +129,8 @@ internal static class Gemma4Unified
 
         Value Project()
         {
-            Value pixels = g.Cast("patches.pixels", patches.Pixels, ElementType.Float32);
+            // Nor does a norm mind an offset. Around 0 the squares of thousands of pixels add up without losing digits.
+            Value pixels = g.Node("Sub", "patches.pixels", g.Cast("patches.pixels", patches.Pixels, ElementType.Float32), g.Scalar(127.5f, ElementType.Float32)).Output(ElementType.Float32);
             Value product = m.Multiply("patches.dense", LayerNorm("patches.ln1", pixels, first, LayerNormEpsilon / (rescale * rescale)), dense).Output(ElementType.Float32);
             Value projected = LayerNorm("patches.ln2", g.Node("Add", "patches.dense", product, bias).Output(ElementType.Float32), second, LayerNormEpsilon);
 

@@ -43,23 +43,23 @@ public sealed record ResizeRule
     /// <exception cref="ArgumentException">A limit is missing, or is one that the rule cannot honour.</exception>
     public void Validate()
     {
-        Expect(MaxPatches is not null, required: true, "max_patches", ResizeMode.Fit, ResizeMode.FillArea, ResizeMode.Keep);
-        Expect(MaxRows is not null, required: false, "max_rows", ResizeMode.Fit, ResizeMode.FillArea, ResizeMode.Keep);
-        Expect(MaxColumns is not null, required: false, "max_columns", ResizeMode.Fit, ResizeMode.FillArea, ResizeMode.Keep);
-        Expect(MaxHeightPx is not null, required: true, "max_height_px", ResizeMode.ShrinkToBox);
-        Expect(MaxWidthPx is not null, required: true, "max_width_px", ResizeMode.ShrinkToBox);
-        Expect(Budgets is not null, required: false, "budgets", ResizeMode.FillArea);
+        Expect(MaxPatches, required: true, "max_patches", ResizeMode.Fit, ResizeMode.FillArea, ResizeMode.Keep);
+        Expect(MaxRows, required: false, "max_rows", ResizeMode.Fit, ResizeMode.FillArea, ResizeMode.Keep);
+        Expect(MaxColumns, required: false, "max_columns", ResizeMode.Fit, ResizeMode.FillArea, ResizeMode.Keep);
+        Expect(MaxHeightPx, required: true, "max_height_px", ResizeMode.ShrinkToBox);
+        Expect(MaxWidthPx, required: true, "max_width_px", ResizeMode.ShrinkToBox);
+        Expect(Budgets?.Count, required: false, "budgets", ResizeMode.FillArea);
         if (Budgets is not null && !Budgets.Contains(MaxPatches!.Value))
             throw new ArgumentException($"image.resize.max_patches: expected one of {string.Join(", ", Budgets)}, found {MaxPatches}; choose one of these or export the model again");
     }
 
-    private void Expect(bool given, bool required, string key, params ReadOnlySpan<ResizeMode> rules)
+    private void Expect(int? value, bool required, string key, params ReadOnlySpan<ResizeMode> rules)
     {
         bool allowed = rules.Contains(Rule);
         string rule = JsonNamingPolicy.SnakeCaseLower.ConvertName(Rule.ToString());
-        if (required && allowed && !given)
+        if (required && allowed && value is null)
             throw new ArgumentException($"image.resize.{key}: the rule \"{rule}\" needs it, and it is missing; add it or export the model again");
-        if (!allowed && given)
-            throw new ArgumentException($"image.resize.{key}: the rule \"{rule}\" does not use it; remove it or export the model again");
+        if (!allowed && value is not null)
+            throw new ArgumentException($"image.resize.{key}: the rule \"{rule}\" does not use it, found {value}; remove it or export the model again");
     }
 }

@@ -60,7 +60,7 @@ public static class Exporter
         HfConfig images = HfConfig.LoadImageProcessor(options.CheckpointFolder);
         using TensorStore weights = options.RandomSeed is int seed ? new RandomTensors(seed) : Checkpoint.Open(options.CheckpointFolder);
         ModelGraph graph = new(weights, target);
-        ModelDescription model = Builders[architecture](graph, config, images, tokenizer);
+        ModelDescription model = Describe(architecture, graph, config, images, tokenizer);
         config.RefuseUnread(architecture);
         images.RefuseUnread(architecture);
         weights.RefuseUnused(architecture);
@@ -89,6 +89,9 @@ public static class Exporter
             throw new ModelLoadException(what, exception);
         }
     }
+
+    /// <summary>Builds the graph, without computing any weight.</summary>
+    internal static ModelDescription Describe(string architecture, ModelGraph graph, HfConfig config, HfConfig images, TokenizerFile? tokenizer) => Builders[architecture](graph, config, images, tokenizer);
 
     private static void WriteFiles(
         string folder, ExportOptions options, ModelGraph graph, ModelDescription model, GenerationDefaults defaults, TokenizerFile? tokenizer,

@@ -43,5 +43,18 @@ public sealed record ImageRules
         Padding.Validate();
     }
 
+    /// <summary>The same rules with another budget of patches, each of which is a token: a smaller one reads faster, a larger one sees more.</summary>
+    /// <param name="maxPatches">The most patches of an image.</param>
+    /// <exception cref="ArgumentException">The model has no budget, or was trained with others.</exception>
+    internal ImageRules WithBudget(int maxPatches)
+    {
+        IReadOnlyList<int>? budgets = Resize.Budgets;
+        if (Resize.Rule is not (ResizeMode.FillArea or ResizeMode.Fit))
+            throw new ArgumentException($"The model's images have no budget of tokens to choose, found {maxPatches}; leave it out.");
+        if (budgets?.Contains(maxPatches) == false || (budgets is null && (maxPatches < 1 || maxPatches > Resize.MaxPatches)))
+            throw new ArgumentException($"Tokens of an image: the model takes {(budgets is null ? $"1 to {Resize.MaxPatches}" : string.Join(", ", budgets))}, found {maxPatches}.");
+        return this with { Resize = Resize with { MaxPatches = maxPatches } };
+    }
+
     private int Blocks(int sidePx) => (sidePx + PatchSize - 1) / PatchSize;
 }

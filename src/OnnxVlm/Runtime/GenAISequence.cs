@@ -15,6 +15,9 @@ internal sealed class GenAISequence : IDecoderSequence
     private readonly int _patchCapacity;
     private readonly int _maxLength;
     private readonly int _placeholder;
+
+    // Of each image in the sequence the first placeholder, and the token after the last.
+    private readonly List<(int Start, int End)> _images = [];
     private bool _unread;
     private bool _hasLogits;
     private bool _disposed;
@@ -59,7 +62,9 @@ internal sealed class GenAISequence : IDecoderSequence
                 NativeGenerator.ReadLastToken(_generator);
             _unread = false;
             WritePatches(images);
+            int start = Length;
             _generator.AppendTokens(tokenIds);
+            NoteImages(start, tokenIds, images);
             _hasLogits = true;
         }
         catch (OnnxRuntimeGenAIException e)
@@ -108,6 +113,12 @@ internal sealed class GenAISequence : IDecoderSequence
     {
         if (length == Length)
             return;
+        foreach ((int start, int end) in _images)
+        {
+            if (length > start && length < end)
+                throw new ArgumentException($"Token {length} is inside an image, whose tokens may have seen each other; rewind to {start} or {end}.", nameof(length));
+        }
+        _images.RemoveAll(image => image.End > length);
         _generator.RewindTo((ulong)length);
         _unread = false;
         _hasLogits = false;
@@ -160,9 +171,23 @@ internal sealed class GenAISequence : IDecoderSequence
             throw new ArgumentException($"The images have {patches} patches, and there are {places} placeholder tokens for them; an image is read whole.", nameof(images));
     }
 
+    private void NoteImages(int start, ReadOnlySpan<int> tokenIds, IReadOnlyList<PatchGrid> images)
+    {
+        int next = 0;
+        foreach (PatchGrid image in images)
+        {
+            int first = next + tokenIds[next..].IndexOf(_placeholder);
+            next = first;
+            for (int patches = 0; patches < image.Count; next++)
+                patches += tokenIds[next] == _placeholder ? 1 : 0;
+            _images.Add((start + first, start + next));
+        }
+    }
+
     // What a failed run left in the cache is not known, so that nothing of it is kept.
     private void Forget()
     {
+        _images.Clear();
         _generator.RewindTo(0);
         _unread = false;
         _hasLogits = false;

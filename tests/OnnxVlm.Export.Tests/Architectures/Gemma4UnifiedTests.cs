@@ -1,4 +1,5 @@
 using System.Text.Json.Nodes;
+using Microsoft.ML.OnnxRuntime;
 using OnnxVlm.Export.Tests.Support;
 using OnnxVlm.ModelFolder;
 using OnnxVlm.Runtime;
@@ -91,6 +92,28 @@ public sealed class Gemma4UnifiedTests
         double largest = Largest(gemma, out double logits);
         TestContext.Out.WriteLine($"{device}, {precision}: max |difference| {largest:E2}, logits up to {logits:F1}");
         Assert.That(largest, Is.LessThanOrEqualTo(tolerance));
+    }
+
+    [TestCase(Device.Cpu)]
+    [TestCase(Device.DirectMl)]
+    public void Run_TwoSequencesAtOnce_TextIsRightAndImagesFail(Device device)
+    {
+        TinyGemma gemma = new();
+        gemma.Write(_folder["hf"]);
+        Exporter.Export(Options with { Device = device, Precision = Precision.Fp32 });
+        long[] first = [2, 20, 21, 22, 23, 24], second = [2, 30, 31, 32, 33, 34];
+        ReferenceGemma reference = new(_folder["hf"], gemma);
+        using (GraphRunner text = new(_folder["out"], batch: 2))
+        {
+            double[] expected = [.. reference.Logits(first, [])[^1], .. reference.Logits(second, [])[^1]];
+            Assert.That(text.Run([.. first, .. second], []).Zip(expected, (a, b) => Math.Abs(a - b)).Max(), Is.LessThanOrEqualTo(1e-4));
+        }
+
+        // The mask is of one sequence. An error is what must come of more, not an answer.
+        long[] image = [2, 20, TinyGemma.BeginImage, TinyGemma.ImageToken, TinyGemma.ImageToken, TinyGemma.EndImage];
+        byte[] pixels = new byte[gemma.PatchWidth];
+        using GraphRunner images = new(_folder["out"], batch: 2);
+        Assert.That(() => images.Run([.. image, .. image], [(pixels, 0, 0), (pixels, 1, 0), (pixels, 0, 0), (pixels, 1, 0)]), Throws.TypeOf<OnnxRuntimeException>());
     }
 
     [Test]

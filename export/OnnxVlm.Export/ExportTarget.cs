@@ -22,6 +22,9 @@ internal sealed record ExportTarget(
     /// <summary>Whether rotations are nodes of their own: DirectML's attention does not rotate.</summary>
     public bool RotatesApart => Device == Device.DirectMl;
 
+    /// <summary>Whether ONNX's Attention (opset 23) can be used; DirectML knows older operators only.</summary>
+    public bool HasAttentionOperator => Device != Device.DirectMl;
+
     /// <summary>Whether MatMulNBits adds the bias itself; only the CPU's is known to.</summary>
     public bool AddsBiasInProduct => Device == Device.Cpu;
 

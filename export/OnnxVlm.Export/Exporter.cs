@@ -20,6 +20,7 @@ public static class Exporter
     {
         [UnifiedDecoder.ModelType] = UnifiedDecoder.Build,
         [Fuyu.ModelType] = Fuyu.Build,
+        [Gemma4Unified.ModelType] = Gemma4Unified.Build,
     };
 
     /// <summary>The <c>model_type</c> values that can be exported.</summary>
@@ -56,10 +57,10 @@ public static class Exporter
         string architecture = RefuseUnknownArchitecture(config);
         TokenizerFile? tokenizer = options.RandomSeed is null ? TokenizerFile.Load(options.CheckpointFolder) : TokenizerFile.LoadOrGenerate(options.CheckpointFolder);
 
-        HfConfig images = HfConfig.Load(options.CheckpointFolder, "preprocessor_config.json");
+        HfConfig images = HfConfig.LoadImageProcessor(options.CheckpointFolder);
         using TensorStore weights = options.RandomSeed is int seed ? new RandomTensors(seed) : Checkpoint.Open(options.CheckpointFolder);
         ModelGraph graph = new(weights, target);
-        ModelDescription model = Builders[architecture](graph, config, images, tokenizer);
+        ModelDescription model = Describe(architecture, graph, config, images, tokenizer);
         config.RefuseUnread(architecture);
         images.RefuseUnread(architecture);
         weights.RefuseUnused(architecture);
@@ -89,6 +90,9 @@ public static class Exporter
         }
     }
 
+    /// <summary>Builds the graph, without computing any weight.</summary>
+    internal static ModelDescription Describe(string architecture, ModelGraph graph, HfConfig config, HfConfig images, TokenizerFile? tokenizer) => Builders[architecture](graph, config, images, tokenizer);
+
     private static void WriteFiles(
         string folder, ExportOptions options, ModelGraph graph, ModelDescription model, GenerationDefaults defaults, TokenizerFile? tokenizer,
         IProgress<ExportProgress>? progress, CancellationToken cancellationToken)
@@ -112,6 +116,9 @@ public static class Exporter
             ContextLength = model.ContextLength,
             VocabularySize = model.Vocabulary,
             EndTokenIds = defaults.EndTokenIds,
+            SuppressedTokenIds = defaults.SuppressedTokenIds,
+            Reasoning = model.Reasoning,
+            CacheNumbersPerToken = model.CachedNumbers,
             Image = model.Image,
             Files = names.Order(StringComparer.Ordinal)
                 .ToDictionary(name => name, name => FileHash.Compute(Path.Combine(folder, name), progress, cancellationToken), StringComparer.Ordinal),
@@ -123,9 +130,6 @@ public static class Exporter
         string architecture = config.Require<string>("model_type");
         if (Builders.ContainsKey(architecture))
             return architecture;
-        string reason = config.Has("vision_config") || config.Has("vision_tower") || config.Has("mm_vision_tower")
-            ? "it has a vision encoder, and OnnxVlm exports encoder-free models"
-            : "it is not implemented";
-        throw new UnsupportedModelException($"{config.Path}: model_type: expected {string.Join(" or ", Architectures)}, found {architecture}: {reason}");
+        throw new UnsupportedModelException($"{config.Path}: model_type: expected {string.Join(" or ", Architectures)}, found {architecture}: {OtherModels.Reason(config, architecture)}");
     }
 }

@@ -16,6 +16,9 @@ internal sealed record ModelDescription
 
     public required AttentionShape Attention { get; init; }
 
+    /// <summary>Numbers of the cache for one token, where <see cref="Attention"/> is that of some layers only; null where all are alike.</summary>
+    public long? CachedNumbers { get; init; }
+
     public required int? BeginTokenId { get; init; }
 
     public required IReadOnlyList<int> EndTokenIds { get; init; }
@@ -23,6 +26,9 @@ internal sealed record ModelDescription
     public required int? PaddingTokenId { get; init; }
 
     public required ImageRules Image { get; init; }
+
+    /// <summary>How reasoning is set apart; null where it is not.</summary>
+    public ReasoningTokens? Reasoning { get; init; }
 
     /// <summary>The form of a prompt where the checkpoint has no chat template; null for architectures that must bring one.</summary>
     public PromptForm? Prompt { get; init; }

@@ -19,59 +19,93 @@ internal static class Attention
         Value Part(string name, (string Key, int Rows) part) => model.Linear($"{key}.{name}", x, shape.Hidden, part);
     }
 
+    /// <summary>Projections of x that are wanted apart: one multiplication, and a split.</summary>
+    /// <param name="model">The graph.</param>
+    /// <param name="key">The checkpoint's key of the layer.</param>
+    /// <param name="x">[B, S, width].</param>
+    /// <param name="width">Inputs.</param>
+    /// <param name="parts">Name and rows of each projection.</param>
+    /// <returns>[B, S, rows] each.</returns>
+    public static Value[] Project(this ModelGraph model, string key, Value x, int width, params (string Name, int Rows)[] parts)
+    {
+        (string Key, int Rows)[] matrices = [.. parts.Select(part => ($"{key}.{part.Name}.weight", part.Rows))];
+        if (model.Target.SeparateQueryKeyValue)
+            return [.. parts.Zip(matrices, (part, matrix) => model.Linear($"{key}.{part.Name}", x, width, matrix))];
+        Value packed = model.Linear($"{key}.qkv_proj", x, width, matrices);
+        NodeBuilder split = model.Graph.Node("Split", key, packed, model.Graph.Constant([.. parts.Select(part => (long)part.Rows)])).Set("axis", -1);
+        return [.. parts.Select(_ => split.Output(model.Type))];
+    }
+
     /// <summary>
-    /// softmax(q·kᵀ / sqrt(head size)) · v, q and k rotated by halves at their index in the sequence. Adds the inputs
-    /// <c>past_key_values.i.key|value</c> and the outputs <c>present.i.key|value</c>, [B, key/value heads, past or T, head size].
+    /// softmax(q·kᵀ · scale) · v, q and k rotated by halves at their index in the sequence. Adds the inputs
+    /// <c>past_key_values.i.key|value</c> and the outputs <c>present.i.key|value</c>, [B, key/value heads, past or T, stored head size].
     /// </summary>
     /// <param name="model">The graph.</param>
     /// <param name="key">Path of the layer.</param>
     /// <param name="layer">Its index.</param>
     /// <param name="q">[B, S, heads · head size]; or q, k and v one after the other, and <see cref="Value.None"/> for the next two.</param>
     /// <param name="k">[B, S, key/value heads · head size].</param>
-    /// <param name="v">[B, S, key/value heads · head size].</param>
+    /// <param name="v">[B, S, key/value heads · value size].</param>
     /// <param name="shape">Sizes.</param>
-    /// <param name="rotary">The tables; they may be narrower than half a head, and the rest of the head is not rotated then.</param>
+    /// <param name="rotary">The tables; they may be narrower than half a head, and the rest of the head is not rotated then. Null where q and k are rotated already.</param>
     /// <param name="lengths">Lengths of the sequences.</param>
-    /// <returns>[B, S, heads · head size].</returns>
+    /// <param name="images">Lets the tokens of an image see each other in both directions; null for a causal layer. It needs q, k and v apart.</param>
+    /// <returns>[B, S, heads · value size].</returns>
     public static Value Attend(
-        this ModelGraph model, string key, int layer, Value q, Value k, Value v, AttentionShape shape, RotaryTables rotary, SequenceLengths lengths)
+        this ModelGraph model, string key, int layer, Value q, Value k, Value v, AttentionShape shape, RotaryTables? rotary, SequenceLengths lengths, ImageAttention? images = null)
     {
         GraphBuilder g = model.Graph;
-        if (shape.StoredHeadSize != shape.HeadSize)
-            (q, k, v) = (FillHeads(model, $"{key}.q", q, shape), FillHeads(model, $"{key}.k", k, shape), FillHeads(model, $"{key}.v", v, shape));
-        Value pastKey = g.Input($"past_key_values.{layer}.key", model.Type, "batch", shape.KeyValueHeads, "past", shape.StoredHeadSize);
-        Value pastValue = g.Input($"past_key_values.{layer}.value", model.Type, "batch", shape.KeyValueHeads, "past", shape.StoredHeadSize);
-        bool rotateApart = model.Target.RotatesApart;
-        if (rotateApart)
-            (q, k) = (Rotate(model, $"{key}.q", q, shape.Heads, rotary, lengths), Rotate(model, $"{key}.k", k, shape.KeyValueHeads, rotary, lengths));
-        NodeBuilder attention = (rotateApart
+        int stored = shape.StoredHeadSize;
+        if (stored != shape.HeadSize)
+            (q, k) = (FillHeads(model, $"{key}.q", q, shape.HeadSize, shape), FillHeads(model, $"{key}.k", k, shape.HeadSize, shape));
+        if (stored != shape.ValueSize)
+            v = FillHeads(model, $"{key}.v", v, shape.ValueSize, shape);
+        Value pastKey = g.Input($"past_key_values.{layer}.key", model.Type, "batch", shape.KeyValueHeads, "past", stored);
+        Value pastValue = g.Input($"past_key_values.{layer}.value", model.Type, "batch", shape.KeyValueHeads, "past", stored);
+        if (rotary is not null && model.Target.RotatesApart)
+        {
+            (q, k) = (model.Rotate($"{key}.q", q, shape.Heads, rotary, lengths), model.Rotate($"{key}.k", k, shape.KeyValueHeads, rotary, lengths));
+            rotary = null;
+        }
+
+        NodeBuilder attention = (rotary is null
             ? g.Fused("GroupQueryAttention", key, q, k, v, pastKey, pastValue, lengths.LastPosition, lengths.Total)
             : g.Fused("GroupQueryAttention", key, q, k, v, pastKey, pastValue, lengths.LastPosition, lengths.Total, rotary.Cos, rotary.Sin))
-            .Set("num_heads", shape.Heads).Set("kv_num_heads", shape.KeyValueHeads).Set("scale", (float)(1 / Math.Sqrt(shape.HeadSize)))
-            .Set("do_rotary", rotateApart ? 0 : 1).Set("rotary_interleaved", 0);
+            .Set("num_heads", shape.Heads).Set("kv_num_heads", shape.KeyValueHeads).Set("scale", shape.Scale)
+            .Set("do_rotary", rotary is null ? 0 : 1).Set("rotary_interleaved", 0);
+        if (shape.Window is int window)
+            attention.Set("local_window_size", window);
         Value attended = attention.Output(model.Type);
-        g.Output(attention.Output($"present.{layer}.key", model.Type), "batch", shape.KeyValueHeads, "total", shape.StoredHeadSize);
-        g.Output(attention.Output($"present.{layer}.value", model.Type), "batch", shape.KeyValueHeads, "total", shape.StoredHeadSize);
-        return shape.StoredHeadSize == shape.HeadSize ? attended : CutHeads(model, key, attended, shape);
+        Value presentKey = attention.Output($"present.{layer}.key", model.Type), presentValue = attention.Output($"present.{layer}.value", model.Type);
+        g.Output(presentKey, "batch", shape.KeyValueHeads, "total", stored);
+        g.Output(presentValue, "batch", shape.KeyValueHeads, "total", stored);
+        if (stored != shape.ValueSize)
+            attended = model.CutHeads(key, attended, shape);
+        return images is null ? attended : images.Apply(key, attended, q, presentKey, presentValue, shape, rotary);
     }
 
-    private static Value Rotate(ModelGraph model, string path, Value x, int heads, RotaryTables rotary, SequenceLengths lengths) =>
+    /// <summary>Rotates the first numbers of each head by halves, at the places that this run has in the sequence.</summary>
+    /// <returns>As x, [B, S, heads · size].</returns>
+    public static Value Rotate(this ModelGraph model, string path, Value x, int heads, RotaryTables rotary, SequenceLengths lengths) =>
         model.Graph.Fused("RotaryEmbedding", path, x, lengths.Past, rotary.Cos, rotary.Sin)
             .Set("num_heads", heads).Set("rotary_embedding_dim", rotary.Dimensions).Set("interleaved", 0).Output(model.Type);
 
-    private static Value FillHeads(ModelGraph model, string path, Value x, AttentionShape shape)
+    /// <summary>Takes the fill of the value heads out again: [B, S, heads · stored head size] → [B, S, heads · value size].</summary>
+    public static Value CutHeads(this ModelGraph model, string path, Value x, AttentionShape shape)
     {
         GraphBuilder g = model.Graph;
-        Value heads = g.Node("Reshape", $"{path}.heads", x, g.Constant(0, 0, -1, shape.HeadSize)).Output(model.Type);
-        Value filled = g.Node("Pad", path, heads, g.Constant(0, shape.StoredHeadSize - shape.HeadSize), Value.None, g.Constant(-1)).Output(model.Type);
-        return g.Node("Reshape", $"{path}.filled", filled, g.Constant(0, 0, -1)).Output(model.Type);
+        int parts = shape.FillHalves ? 2 : 1;
+        Value heads = g.Node("Reshape", $"{path}.heads", x, g.Constant(0, 0, shape.Heads * parts, shape.StoredHeadSize / parts)).Output(model.Type);
+        Value cut = g.Node("Slice", $"{path}.cut", heads, g.Constant(0), g.Constant(shape.ValueSize / parts), g.Constant(-1)).Output(model.Type);
+        return g.Node("Reshape", $"{path}.cut", cut, g.Constant(0, 0, shape.Heads * shape.ValueSize)).Output(model.Type);
     }
 
-    private static Value CutHeads(ModelGraph model, string path, Value x, AttentionShape shape)
+    private static Value FillHeads(ModelGraph model, string path, Value x, int size, AttentionShape shape)
     {
         GraphBuilder g = model.Graph;
-        Value heads = g.Node("Reshape", $"{path}.heads", x, g.Constant(0, 0, shape.Heads, shape.StoredHeadSize)).Output(model.Type);
-        Value cut = g.Node("Slice", $"{path}.cut", heads, g.Constant(0), g.Constant(shape.HeadSize), g.Constant(-1)).Output(model.Type);
-        return g.Node("Reshape", $"{path}.cut", cut, g.Constant(0, 0, shape.Heads * shape.HeadSize)).Output(model.Type);
+        int parts = shape.FillHalves ? 2 : 1;
+        Value heads = g.Node("Reshape", $"{path}.heads", x, g.Constant(0, 0, -1, size / parts)).Output(model.Type);
+        Value filled = g.Node("Pad", path, heads, g.Constant(0, (shape.StoredHeadSize - size) / parts), Value.None, g.Constant(-1)).Output(model.Type);
+        return g.Node("Reshape", $"{path}.filled", filled, g.Constant(0, 0, -1)).Output(model.Type);
     }
 }

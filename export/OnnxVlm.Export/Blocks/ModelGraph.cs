@@ -67,10 +67,10 @@ internal sealed class ModelGraph
         return bias is Value b ? Graph.Node("Add", path, y, b).Output(Type) : y;
     }
 
-    /// <summary>A matrix in the type of the activations, as it lies in the checkpoint: [rows, width].</summary>
-    public Value FloatMatrix(string name, CheckpointRows rows)
+    /// <summary>A matrix as it lies in the checkpoint: [rows, width]; in the type of the activations unless another is given.</summary>
+    public Value FloatMatrix(string name, CheckpointRows rows, ElementType? type = null)
     {
-        Initializer initializer = Graph.Declare(name, Type, rows.Count, rows.Width);
+        Initializer initializer = Graph.Declare(name, type ?? Type, rows.Count, rows.Width);
         Graph.Fill(new FloatRows(initializer, rows));
         return initializer.Value;
     }
@@ -113,6 +113,15 @@ internal sealed class ModelGraph
         tensor.Read(0, numbers);
         return Graph.Weight(key, [.. order.Select(i => numbers[i])], Type, order.Length);
     }
+
+    /// <summary>y = x / sqrt(mean(x²) + epsilon) · weight, over the last axis (Zhang and Sennrich, 2019).</summary>
+    /// <param name="path">Name of the norm in the graph.</param>
+    /// <param name="x">[…, n].</param>
+    /// <param name="weight">[n].</param>
+    /// <param name="epsilon">Added to the mean square.</param>
+    /// <returns>As x.</returns>
+    public Value RmsNorm(string path, Value x, Value weight, float epsilon) =>
+        Graph.Node("SimplifiedLayerNormalization", path, x, weight).Set("axis", -1).Set("epsilon", epsilon).Set("stash_type", 1).Output(x.Type);
 
     /// <summary>The last row of each sequence: [B, S, n] → [B, 1, n].</summary>
     public Value LastToken(string path, Value x) =>

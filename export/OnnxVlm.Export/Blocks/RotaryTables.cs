@@ -8,30 +8,32 @@ namespace OnnxVlm.Export.Blocks;
 /// <param name="Dimensions">Rotated numbers of a head: twice the columns.</param>
 internal sealed record RotaryTables(Value Cos, Value Sin, int Dimensions)
 {
-    /// <summary>frequency(i) = theta^(−2i/dimensions) (Su et al., 2021), computed in float64; 0 from dimensions / 2 on.</summary>
+    /// <summary>Tables of a model with one kind of rotation.</summary>
     /// <param name="model">The graph.</param>
     /// <param name="theta">Base of the frequencies.</param>
     /// <param name="dimensions">Rotated numbers of a head.</param>
     /// <param name="positions">Rows.</param>
     /// <param name="columns">Columns; null for half the dimensions.</param>
-    public static RotaryTables Create(ModelGraph model, double theta, int dimensions, int positions, int? columns = null)
-    {
-        int half = columns ?? dimensions / 2;
-        float[] cos = new float[checked(positions * half)], sin = new float[cos.Length];
-        for (int i = 0; i < half; i++)
-        {
-            double frequency = i < dimensions / 2 ? Math.Pow(theta, -2.0 * i / dimensions) : 0;
-            for (int position = 0; position < positions; position++)
-            {
-                (double s, double c) = Math.SinCos(position * frequency);
-                cos[(position * half) + i] = (float)c;
-                sin[(position * half) + i] = (float)s;
-            }
-        }
+    public static RotaryTables Create(ModelGraph model, double theta, int dimensions, int positions, int? columns = null) =>
+        Create(model, "rotary", Frequencies(theta, dimensions), positions, columns ?? dimensions / 2);
 
-        return new RotaryTables(
-            model.Graph.Weight("rotary.cos", cos, model.Type, positions, half),
-            model.Graph.Weight("rotary.sin", sin, model.Type, positions, half),
-            2 * half);
+    /// <summary>Tables of any frequencies.</summary>
+    /// <param name="model">The graph.</param>
+    /// <param name="name">What the tables are called, where a model has several.</param>
+    /// <param name="frequencies">Angles between neighbouring positions; 0, which rotates nothing, for columns beyond them.</param>
+    /// <param name="positions">Rows.</param>
+    /// <param name="columns">Columns.</param>
+    public static RotaryTables Create(ModelGraph model, string name, IReadOnlyList<double> frequencies, int positions, int columns)
+    {
+        Initializer cos = model.Graph.Declare($"{name}.cos", model.Type, positions, columns), sin = model.Graph.Declare($"{name}.sin", model.Type, positions, columns);
+        model.Graph.Fill(new RotaryRows(cos, sin, [.. frequencies, .. Enumerable.Repeat(0.0, columns - frequencies.Count)]));
+        return new RotaryTables(cos.Value, sin.Value, 2 * columns);
     }
+
+    /// <summary>frequency(i) = theta^(−2i/dimensions) (Su et al., 2021).</summary>
+    /// <param name="theta">Base of the frequencies.</param>
+    /// <param name="dimensions">What the exponents are divided by.</param>
+    /// <param name="count">How many frequencies; null for half the dimensions.</param>
+    public static double[] Frequencies(double theta, int dimensions, int? count = null) =>
+        [.. Enumerable.Range(0, count ?? dimensions / 2).Select(i => Math.Pow(theta, -2.0 * i / dimensions))];
 }

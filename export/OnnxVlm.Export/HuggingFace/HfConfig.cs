@@ -13,6 +13,7 @@ internal sealed class HfConfig
 
     private readonly Dictionary<string, JsonElement> _values;
     private readonly HashSet<string> _read = new(StringComparer.Ordinal);
+    private readonly List<HfConfig> _sections = [];
 
     private HfConfig(string path, Dictionary<string, JsonElement> values)
     {
@@ -46,6 +47,17 @@ internal sealed class HfConfig
         {
             throw new ModelLoadException($"{path}: not valid JSON ({exception.Message.Split('\n')[0]}); download the checkpoint again", exception);
         }
+    }
+
+    /// <summary>Reads <c>preprocessor_config.json</c>, or in its absence the section of the image processor in <c>processor_config.json</c>, where transformers 5 writes it.</summary>
+    /// <exception cref="ModelLoadException">Neither is there, or a file is not a JSON object.</exception>
+    public static HfConfig LoadImageProcessor(string folder)
+    {
+        const string Own = "preprocessor_config.json", Shared = "processor_config.json", Section = "image_processor";
+        if (File.Exists(System.IO.Path.Combine(folder, Own)) || !File.Exists(System.IO.Path.Combine(folder, Shared)))
+            return Load(folder, Own);
+        HfConfig shared = Load(folder, Shared);
+        return shared.Has(Section) ? shared.Section(Section) : throw new ModelLoadException($"{shared.Path}: {Section} is missing, and there is no {Own}; give the folder of a complete Hugging Face checkpoint");
     }
 
     /// <summary>A value that must be there: int, long, double, bool, string or an array of one of them.</summary>
@@ -93,6 +105,17 @@ internal sealed class HfConfig
         return sides;
     }
 
+    /// <summary>A nested object with keys of its own; <see cref="RefuseUnread"/> looks into it too.</summary>
+    /// <exception cref="ModelLoadException">The key is missing, or its value is not an object.</exception>
+    public HfConfig Section(string key)
+    {
+        if (Find(key) is not { ValueKind: JsonValueKind.Object } value)
+            throw new ModelLoadException($"{Path}: {key}: expected an object; give the folder of a complete Hugging Face checkpoint");
+        HfConfig section = new($"{Path}: {key}", value.EnumerateObject().ToDictionary(entry => entry.Name, entry => entry.Value.Clone(), StringComparer.Ordinal));
+        _sections.Add(section);
+        return section;
+    }
+
     /// <summary>
     /// Puts the keys of a nested object in the place of the object; where both have a key, the nested one wins, as it does in transformers. Without the object nothing happens.
     /// </summary>
@@ -121,6 +144,10 @@ internal sealed class HfConfig
         3 => ResizeFilter.Bicubic,
         int found => throw new UnsupportedModelException($"{Path}: {key}: only 2 (bilinear) and 3 (bicubic) are implemented, found {found}"),
     };
+
+    /// <summary>An array of texts that may be missing or null.</summary>
+    /// <exception cref="ModelLoadException">The value has another type.</exception>
+    public string[]? Texts(string key) => Find(key) is JsonElement value ? Convert<string[]>(key, value) : null;
 
     /// <summary>A number or an array of numbers; empty when the key is missing or null.</summary>
     /// <exception cref="ModelLoadException">The value has another type.</exception>
@@ -170,6 +197,9 @@ internal sealed class HfConfig
     /// <summary>Whether the key is there and not null. Does not count as reading it.</summary>
     public bool Has(string key) => _values.TryGetValue(key, out JsonElement value) && value.ValueKind != JsonValueKind.Null;
 
+    /// <summary>Whether the key is there and null, which can mean something else than a missing key.</summary>
+    public bool IsNull(string key) => _values.TryGetValue(key, out JsonElement value) && value.ValueKind == JsonValueKind.Null;
+
     /// <summary>Throws when the file has keys that were never asked for; a null says nothing and is no such key.</summary>
     /// <exception cref="UnsupportedModelException">There are such keys; the message names them.</exception>
     public void RefuseUnread(string architecture)
@@ -177,6 +207,8 @@ internal sealed class HfConfig
         string[] unread = [.. _values.Keys.Where(key => Has(key) && !_read.Contains(key)).Order(StringComparer.Ordinal)];
         if (unread.Length > 0)
             throw new UnsupportedModelException($"{Path}: {string.Join(", ", unread)}: not implemented for {architecture}; remove it only if it has no effect");
+        foreach (HfConfig section in _sections)
+            section.RefuseUnread(architecture);
     }
 
     private JsonElement? Find(string key)

@@ -6,7 +6,7 @@ using OnnxVlm.Export.Onnx.Proto;
 namespace OnnxVlm.Export.Onnx;
 
 /// <summary>
-/// Builds one ONNX graph (IR 10, opset 21, com.microsoft 1). Small constants lie in <c>model.onnx</c>; weights are declared here with their place in
+/// Builds one ONNX graph (IR 10, opset 21 or what <see cref="RequireOpset"/> asks for, com.microsoft 1). Small constants lie in <c>model.onnx</c>; weights are declared here with their place in
 /// <c>model.onnx.data</c> and written later by their <see cref="WeightSource"/>. Every node and initializer has a name of its own: a duplicate throws.
 /// Not thread-safe.
 /// </summary>
@@ -16,7 +16,6 @@ internal sealed class GraphBuilder
     public const string DataFile = "model.onnx.data";
 
     private const long IrVersion = 10;
-    private const long OpsetVersion = 21;
     private const string Microsoft = "com.microsoft";
 
     /// <summary>Weights of a page or more start on a page, so that they can be mapped; smaller ones on a cache line.</summary>
@@ -26,6 +25,7 @@ internal sealed class GraphBuilder
     private readonly GraphProto _graph = new() { Name = "onnxvlm" };
     private readonly HashSet<string> _names = new(StringComparer.Ordinal);
     private readonly List<WeightSource> _sources = [];
+    private long _opset = 21;
     private Google.Protobuf.Collections.RepeatedField<NodeProto> _nodes;
 
     public GraphBuilder() => _nodes = _graph.Node;
@@ -35,6 +35,9 @@ internal sealed class GraphBuilder
 
     /// <summary>Size of the data file in bytes.</summary>
     public long DataBytes { get; private set; }
+
+    /// <summary>Raises the version of the standard operators for a node that an older one does not have.</summary>
+    public void RequireOpset(long version) => _opset = Math.Max(_opset, version);
 
     /// <summary>Adds a graph input.</summary>
     public Value Input(string name, ElementType type, params ReadOnlySpan<Dimension> shape)
@@ -70,6 +73,13 @@ internal sealed class GraphBuilder
 
     /// <summary>A scalar int64 constant.</summary>
     public Value Scalar(long number) => Inline($"scalar/{number}", ElementType.Int64, [], MemoryMarshal.AsBytes(new ReadOnlySpan<long>(in number)));
+
+    /// <summary>A scalar of floats: 32 bits wide, or 16.</summary>
+    public Value Scalar(float number, ElementType type)
+    {
+        byte[] bytes = type == ElementType.Float16 ? BitConverter.GetBytes((Half)number) : BitConverter.GetBytes(number);
+        return Inline(string.Create(CultureInfo.InvariantCulture, $"scalar/{type}/{number}"), type, [], bytes);
+    }
 
     /// <summary>Declares a weight and gives it its place in the data file.</summary>
     public Initializer Declare(string name, ElementType type, params ReadOnlySpan<long> shape)
@@ -109,7 +119,7 @@ internal sealed class GraphBuilder
             ProducerName = "OnnxVlm",
             ProducerVersion = producerVersion,
             Graph = _graph,
-            OpsetImport = { new OperatorSetIdProto { Domain = "", Version = OpsetVersion }, new OperatorSetIdProto { Domain = Microsoft, Version = 1 } },
+            OpsetImport = { new OperatorSetIdProto { Domain = "", Version = _opset }, new OperatorSetIdProto { Domain = Microsoft, Version = 1 } },
         };
         using FileStream file = new(path, FileMode.CreateNew, FileAccess.Write, FileShare.None);
         model.WriteTo(file);

@@ -25,6 +25,12 @@ internal sealed class NodeBuilder(NodeProto node)
         return this;
     }
 
+    public NodeBuilder Set(string name, params ReadOnlySpan<long> values)
+    {
+        node.Attribute.Add(new AttributeProto { Name = name, Type = AttributeType.Ints, Ints = { values.ToArray() } });
+        return this;
+    }
+
     public NodeBuilder Set(string name, GraphProto value)
     {
         node.Attribute.Add(new AttributeProto { Name = name, Type = AttributeType.Graph, G = value });

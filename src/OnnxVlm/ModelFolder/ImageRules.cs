@@ -30,7 +30,7 @@ public sealed record ImageRules
 
     /// <summary>The most patches that an image can have after <see cref="Resize"/>.</summary>
     [JsonIgnore]
-    public int MaxPatches => Resize.Rule == ResizeMode.Fit ? Resize.MaxPatches!.Value : Blocks(Resize.MaxHeightPx!.Value) * Blocks(Resize.MaxWidthPx!.Value);
+    public int MaxPatches => Resize.MaxPatches ?? Blocks(Resize.MaxHeightPx!.Value) * Blocks(Resize.MaxWidthPx!.Value);
 
     /// <summary>Checks the values that depend on each other.</summary>
     /// <exception cref="ArgumentException">A section is missing, a value that a rule needs is missing, or one that it cannot use is given.</exception>
@@ -41,6 +41,19 @@ public sealed record ImageRules
         ManifestCheck.Present(Tokens, "image.tokens");
         Resize.Validate();
         Padding.Validate();
+    }
+
+    /// <summary>The same rules with another budget of patches, each of which is a token: a smaller one reads faster, a larger one sees more.</summary>
+    /// <param name="maxPatches">The most patches of an image.</param>
+    /// <exception cref="ArgumentException">The model has no budget, or was trained with others.</exception>
+    internal ImageRules WithBudget(int maxPatches)
+    {
+        IReadOnlyList<int>? budgets = Resize.Budgets;
+        if (Resize.Rule is not (ResizeMode.FillArea or ResizeMode.Fit))
+            throw new ArgumentException($"The model's images have no budget of tokens to choose, found {maxPatches}; leave it out.");
+        if (budgets?.Contains(maxPatches) == false || (budgets is null && (maxPatches < 1 || maxPatches > Resize.MaxPatches)))
+            throw new ArgumentException($"Tokens of an image: the model takes {(budgets is null ? $"1 to {Resize.MaxPatches}" : string.Join(", ", budgets))}, found {maxPatches}.");
+        return this with { Resize = Resize with { MaxPatches = maxPatches } };
     }
 
     private int Blocks(int sidePx) => (sidePx + PatchSize - 1) / PatchSize;

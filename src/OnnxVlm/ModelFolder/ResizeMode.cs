@@ -17,4 +17,13 @@ public enum ResizeMode
     /// The rule of Fuyu (Hugging Face's <c>FuyuImageProcessor.resize</c>).
     /// </summary>
     ShrinkToBox,
+
+    /// <summary>
+    /// The image is scaled, up as well as down, to the most whole patches that a budget allows; its aspect ratio changes by what rounding down to whole patches takes.
+    /// The rule of Gemma (Hugging Face's <c>get_aspect_ratio_preserving_size</c>).
+    /// </summary>
+    FillArea,
+
+    /// <summary>The image is taken as it is, and refused unless it is whole patches, and not more than a budget allows.</summary>
+    Keep,
 }

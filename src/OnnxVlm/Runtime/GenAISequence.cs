@@ -14,6 +14,11 @@ internal sealed class GenAISequence : IDecoderSequence
     private readonly PinnedTensor<long>? _patchXY;
     private readonly int _patchCapacity;
     private readonly Guidance? _guidance;
+    private readonly int _maxLength;
+    private readonly int _placeholder;
+
+    // Of each image in the sequence the first placeholder, and the token after the last.
+    private readonly List<(int Start, int End)> _images = [];
     private bool _unread;
     private bool _hasLogits;
     private bool _disposed;
@@ -23,6 +28,8 @@ internal sealed class GenAISequence : IDecoderSequence
         int patchBytes = 3 * manifest.Image.PatchSize * manifest.Image.PatchSize;
         _patchCapacity = Math.Max(1, options.PatchCapacity);
         _guidance = options.Guidance;
+        _maxLength = options.MaxLength;
+        _placeholder = manifest.Image.Tokens.Placeholder;
         _patches = new PinnedTensor<byte>(ElementType.uint8, _patchCapacity, patchBytes);
         _patchXY = manifest.Image.HasPositions ? new PinnedTensor<long>(ElementType.int64, _patchCapacity, 2) : null;
         try
@@ -47,6 +54,9 @@ internal sealed class GenAISequence : IDecoderSequence
 
     public void Append(ReadOnlySpan<int> tokenIds, IReadOnlyList<PatchGrid> images)
     {
+        RefuseSplitImage(tokenIds, images);
+        if (tokenIds.Length > _maxLength - Length)
+            throw new VlmException($"The sequence has {Length} tokens and was made for {_maxLength}, so it has no room for {tokenIds.Length} more.");
         try
         {
             // The runtime reads the token it took last only when it is asked for the next one; without this it would be left out of the cache.
@@ -54,11 +64,14 @@ internal sealed class GenAISequence : IDecoderSequence
                 NativeGenerator.ReadLastToken(_generator);
             _unread = false;
             WritePatches(images);
+            int start = Length;
             _generator.AppendTokens(tokenIds);
+            NoteImages(start, tokenIds, images);
             _hasLogits = true;
         }
         catch (OnnxRuntimeGenAIException e)
         {
+            Forget();
             throw Failed(e);
         }
         finally
@@ -106,6 +119,12 @@ internal sealed class GenAISequence : IDecoderSequence
     {
         if (length == Length)
             return;
+        foreach ((int start, int end) in _images)
+        {
+            if (length > start && length < end)
+                throw new ArgumentException($"Token {length} is inside an image, whose tokens may have seen each other; rewind to {start} or {end}.", nameof(length));
+        }
+        _images.RemoveAll(image => image.End > length);
         _generator.RewindTo((ulong)length);
         _unread = false;
         _hasLogits = false;
@@ -148,6 +167,36 @@ internal sealed class GenAISequence : IDecoderSequence
     {
         if (!_hasLogits)
             throw new InvalidOperationException("There are no logits before tokens are appended, nor after a rewind until more are.");
+    }
+
+    // A part of an image would be read without an error, and wrongly: its tokens see each other.
+    private void RefuseSplitImage(ReadOnlySpan<int> tokenIds, IReadOnlyList<PatchGrid> images)
+    {
+        int patches = images.Sum(image => image.Count), places = tokenIds.Count(_placeholder);
+        if (images.Count > 0 && places != patches)
+            throw new ArgumentException($"The images have {patches} patches, and there are {places} placeholder tokens for them; an image is read whole.", nameof(images));
+    }
+
+    private void NoteImages(int start, ReadOnlySpan<int> tokenIds, IReadOnlyList<PatchGrid> images)
+    {
+        int next = 0;
+        foreach (PatchGrid image in images)
+        {
+            int first = next + tokenIds[next..].IndexOf(_placeholder);
+            next = first;
+            for (int patches = 0; patches < image.Count; next++)
+                patches += tokenIds[next] == _placeholder ? 1 : 0;
+            _images.Add((start + first, start + next));
+        }
+    }
+
+    // What a failed run left in the cache is not known, so that nothing of it is kept.
+    private void Forget()
+    {
+        _images.Clear();
+        _generator.RewindTo(0);
+        _unread = false;
+        _hasLogits = false;
     }
 
     private void WritePatches(IReadOnlyList<PatchGrid> images)

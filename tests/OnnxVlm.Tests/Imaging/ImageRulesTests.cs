@@ -5,6 +5,28 @@ namespace OnnxVlm.Tests.Imaging;
 
 public sealed class ImageRulesTests
 {
+    [TestCase(70)]
+    [TestCase(1120)]
+    public void WithBudget_OneOfTheModels_IsTaken(int budget) => Assert.That(Filling.WithBudget(budget).MaxPatches, Is.EqualTo(budget));
+
+    [Test]
+    public void WithBudget_AnotherOrNone_IsRefused()
+    {
+        Assert.That(() => Filling.WithBudget(100), Throws.ArgumentException.With.Message.Contains("takes 70, 280, 1120, found 100"));
+        Assert.That(() => (Filling with { Resize = new ResizeRule { Rule = ResizeMode.Keep, Filter = ResizeFilter.Bicubic, MaxPatches = 280 } }).WithBudget(70), Throws.ArgumentException.With.Message.Contains("no budget"));
+        Assert.That(() => (Filling with { Resize = Filling.Resize with { MaxPatches = 100 } }).Validate(), Throws.ArgumentException.With.Message.StartsWith("image.resize.max_patches: expected one of 70, 280, 1120, found 100"));
+    }
+
+    private static ImageRules Filling { get; } = new()
+    {
+        PatchSize = 48,
+        PatchLayout = PatchLayout.RowColumnChannel,
+        Resize = new ResizeRule { Rule = ResizeMode.FillArea, Filter = ResizeFilter.Bicubic, MaxPatches = 280, Budgets = [70, 280, 1120] },
+        Padding = new PaddingRule { Mode = PaddingMode.Edge },
+        HasPositions = true,
+        Tokens = new ImageTokens { Placeholder = 5 },
+    };
+
     private const string Nano = """
         {"patch_size":8,"patch_layout":"row_column_channel",
          "resize":{"rule":"fit","filter":"bilinear","max_patches":256,"max_rows":32,"max_columns":32},

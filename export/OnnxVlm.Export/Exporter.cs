@@ -20,7 +20,11 @@ public static class Exporter
     {
         [UnifiedDecoder.ModelType] = UnifiedDecoder.Build,
         [Fuyu.ModelType] = Fuyu.Build,
+        [NeoChat.ModelType] = NeoChat.Build,
     };
+
+    /// <summary>Architectures whose checkpoints have no preprocessor_config.json: their image rules are in code.</summary>
+    private static readonly HashSet<string> WithoutImageConfig = new(StringComparer.Ordinal) { NeoChat.ModelType };
 
     /// <summary>The <c>model_type</c> values that can be exported.</summary>
     public static IReadOnlyCollection<string> Architectures => Builders.Keys;
@@ -31,6 +35,8 @@ public static class Exporter
     /// </summary>
     public static IReadOnlyDictionary<string, string> ShippedConfigs { get; } =
         (Directory.Exists(ConfigFolder) ? Directory.GetDirectories(ConfigFolder) : []).ToDictionary(path => Path.GetFileName(path), path => path, StringComparer.Ordinal);
+
+    private const string ImageConfig = "preprocessor_config.json";
 
     private static string ConfigFolder => Path.Combine(AppContext.BaseDirectory, "Configs");
 
@@ -56,7 +62,7 @@ public static class Exporter
         string architecture = RefuseUnknownArchitecture(config);
         TokenizerFile? tokenizer = options.RandomSeed is null ? TokenizerFile.Load(options.CheckpointFolder) : TokenizerFile.LoadOrGenerate(options.CheckpointFolder);
 
-        HfConfig images = HfConfig.Load(options.CheckpointFolder, "preprocessor_config.json");
+        HfConfig images = WithoutImageConfig.Contains(architecture) ? HfConfig.Empty(options.CheckpointFolder, ImageConfig) : HfConfig.Load(options.CheckpointFolder, ImageConfig);
         using TensorStore weights = options.RandomSeed is int seed ? new RandomTensors(seed) : Checkpoint.Open(options.CheckpointFolder);
         ModelGraph graph = new(weights, target);
         ModelDescription model = Builders[architecture](graph, config, images, tokenizer);

@@ -67,10 +67,10 @@ internal sealed class ModelGraph
         return bias is Value b ? Graph.Node("Add", path, y, b).Output(Type) : y;
     }
 
-    /// <summary>A matrix in the type of the activations, as it lies in the checkpoint: [rows, width].</summary>
-    public Value FloatMatrix(string name, CheckpointRows rows)
+    /// <summary>A matrix as it lies in the checkpoint: [rows, width]; in the type of the activations unless another is given.</summary>
+    public Value FloatMatrix(string name, CheckpointRows rows, ElementType? type = null)
     {
-        Initializer initializer = Graph.Declare(name, Type, rows.Count, rows.Width);
+        Initializer initializer = Graph.Declare(name, type ?? Type, rows.Count, rows.Width);
         Graph.Fill(new FloatRows(initializer, rows));
         return initializer.Value;
     }

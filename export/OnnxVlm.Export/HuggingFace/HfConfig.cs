@@ -13,6 +13,7 @@ internal sealed class HfConfig
 
     private readonly Dictionary<string, JsonElement> _values;
     private readonly HashSet<string> _read = new(StringComparer.Ordinal);
+    private readonly List<HfConfig> _sections = [];
 
     private HfConfig(string path, Dictionary<string, JsonElement> values)
     {
@@ -22,6 +23,9 @@ internal sealed class HfConfig
 
     /// <summary>The file's path, for messages.</summary>
     public string Path { get; }
+
+    /// <summary>A file that the checkpoints of an architecture do not have.</summary>
+    public static HfConfig Empty(string folder, string fileName) => new(System.IO.Path.Combine(folder, fileName), new Dictionary<string, JsonElement>(StringComparer.Ordinal));
 
     /// <summary>Reads a file of a checkpoint folder.</summary>
     /// <exception cref="ModelLoadException">The file is missing, too large or not a JSON object.</exception>
@@ -47,6 +51,9 @@ internal sealed class HfConfig
             throw new ModelLoadException($"{path}: not valid JSON ({exception.Message.Split('\n')[0]}); download the checkpoint again", exception);
         }
     }
+
+    /// <summary>The folder of the file.</summary>
+    public string Folder => System.IO.Path.GetDirectoryName(Path)!;
 
     /// <summary>A value that must be there: int, long, double, bool, string or an array of one of them.</summary>
     /// <exception cref="ModelLoadException">The key is missing or null, or its value has another type.</exception>
@@ -93,6 +100,26 @@ internal sealed class HfConfig
         return sides;
     }
 
+    /// <summary>A number that may be missing or null; older configurations write it as an array of one.</summary>
+    /// <exception cref="ModelLoadException">The value is neither.</exception>
+    public double? OptionalNumber(string key) => Find(key) switch
+    {
+        null => null,
+        JsonElement { ValueKind: JsonValueKind.Array } array when array.GetArrayLength() == 1 => Convert<double>(key, array[0]),
+        JsonElement value => Convert<double>(key, value),
+    };
+
+    /// <summary>A nested object with keys of its own; <see cref="RefuseUnread"/> looks into it too.</summary>
+    /// <exception cref="ModelLoadException">The key is missing, or its value is not an object.</exception>
+    public HfConfig Section(string key)
+    {
+        if (Find(key) is not { ValueKind: JsonValueKind.Object } value)
+            throw new ModelLoadException($"{Path}: {key}: expected an object; give the folder of a complete Hugging Face checkpoint");
+        HfConfig section = new($"{Path}: {key}", value.EnumerateObject().ToDictionary(entry => entry.Name, entry => entry.Value.Clone(), StringComparer.Ordinal));
+        _sections.Add(section);
+        return section;
+    }
+
     /// <summary>
     /// Puts the keys of a nested object in the place of the object; where both have a key, the nested one wins, as it does in transformers. Without the object nothing happens.
     /// </summary>
@@ -121,6 +148,10 @@ internal sealed class HfConfig
         3 => ResizeFilter.Bicubic,
         int found => throw new UnsupportedModelException($"{Path}: {key}: only 2 (bilinear) and 3 (bicubic) are implemented, found {found}"),
     };
+
+    /// <summary>An array of texts that may be missing or null.</summary>
+    /// <exception cref="ModelLoadException">The value has another type.</exception>
+    public string[]? Texts(string key) => Find(key) is JsonElement value ? Convert<string[]>(key, value) : null;
 
     /// <summary>A number or an array of numbers; empty when the key is missing or null.</summary>
     /// <exception cref="ModelLoadException">The value has another type.</exception>
@@ -177,6 +208,8 @@ internal sealed class HfConfig
         string[] unread = [.. _values.Keys.Where(key => Has(key) && !_read.Contains(key)).Order(StringComparer.Ordinal)];
         if (unread.Length > 0)
             throw new UnsupportedModelException($"{Path}: {string.Join(", ", unread)}: not implemented for {architecture}; remove it only if it has no effect");
+        foreach (HfConfig section in _sections)
+            section.RefuseUnread(architecture);
     }
 
     private JsonElement? Find(string key)

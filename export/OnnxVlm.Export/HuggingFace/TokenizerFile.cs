@@ -10,7 +10,7 @@ internal sealed class TokenizerFile
 {
     private const string Tokenizer = "tokenizer.json";
     private const string Settings = "tokenizer_config.json";
-    private static readonly string[] Optional = ["special_tokens_map.json", "added_tokens.json"];
+    private static readonly string[] Optional = ["special_tokens_map.json", AddedTokens.FileName];
 
     private static readonly JsonSerializerOptions Json = new() { Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping, WriteIndented = true, NewLine = "\n" };
 
@@ -70,12 +70,13 @@ internal sealed class TokenizerFile
             }
 
             // Unigram vocabularies are lists of [token, score]; the id is the place in the list.
-            return _tokenizer["model"]?["vocab"] switch
+            int? id = _tokenizer["model"]?["vocab"] switch
             {
                 JsonObject vocabulary => (int?)vocabulary[text],
                 JsonArray list => list.Index().Where(entry => (string?)entry.Item?[0] == text).Select(entry => (int?)entry.Index).FirstOrDefault(),
                 _ => null,
             };
+            return id ?? AddedTokens.Find(_folder, text);
         }
         catch (Exception exception) when (exception is InvalidOperationException or FormatException)
         {
@@ -83,12 +84,12 @@ internal sealed class TokenizerFile
         }
     }
 
-    /// <summary>Writes the files of the tokenizer into a model folder, byte for byte; only where there is no chat template the architecture's form of a prompt is added.</summary>
+    /// <summary>Writes the files of the tokenizer into a model folder, byte for byte; only where there is no chat template, or one that is not this model's, the architecture's form of a prompt is put in.</summary>
     public void Write(string folder, PromptForm? form)
     {
         foreach (string name in Optional.Where(name => File.Exists(Path.Combine(_folder, name))))
             File.Copy(Path.Combine(_folder, name), Path.Combine(folder, name));
-        if (form is null || _settings["chat_template"] is not null)
+        if (form is null || (_settings["chat_template"] is not null && !form.ReplacesTemplate))
         {
             if (_isGenerated)
                 File.WriteAllText(Path.Combine(folder, Tokenizer), _tokenizer.ToJsonString(Json) + "\n");

@@ -81,6 +81,9 @@ internal sealed class Checkpoint : TensorStore
     public override void Ignore(string nameEnd) => _used.UnionWith(_tensors.Keys.Where(key => key.EndsWith(nameEnd, StringComparison.Ordinal)));
 
     /// <inheritdoc/>
+    public override void LeaveOut(string namePart) => _used.UnionWith(_tensors.Keys.Where(key => key.Contains(namePart, StringComparison.Ordinal)));
+
+    /// <inheritdoc/>
     public override void RefuseUnused(string architecture)
     {
         string[] extra = [.. _tensors.Keys.Where(name => !_used.Contains(name)).Order(StringComparer.Ordinal)];

@@ -28,6 +28,11 @@ internal sealed class RandomTensors(int seed) : TensorStore
     }
 
     /// <inheritdoc/>
+    public override void LeaveOut(string namePart)
+    {
+    }
+
+    /// <inheritdoc/>
     public override void RefuseUnused(string architecture)
     {
     }
@@ -38,7 +43,7 @@ internal sealed class RandomTensors(int seed) : TensorStore
     }
 
     /// <summary>
-    /// Weights of a norm are 1; everything else is near to normally distributed (the sum of four uniform numbers), a matrix with the deviation 1/sqrt(width), which
+    /// Weights of a norm are 1; everything else is near to normally distributed (the sum of four uniform numbers), a matrix or convolution with the deviation 1/sqrt(width), which
     /// keeps the size of what it multiplies. A number depends on the seed, the name and its place only, so that any range can be made at any time.
     /// </summary>
     private sealed class RandomTensor(string name, long[] shape, int seed)
@@ -47,8 +52,8 @@ internal sealed class RandomTensors(int seed) : TensorStore
         // Deviation of the sum of four uniform 16-bit numbers.
         private const double UnitDeviation = 65536 * 0.57735026918962576;
 
-        private readonly bool _isOne = shape.Length == 1 && name.EndsWith("norm.weight", StringComparison.Ordinal);
-        private readonly float _scale = (float)((shape.Length == 1 ? 0.02 : 1 / Math.Sqrt(shape[^1])) / UnitDeviation);
+        private readonly bool _isOne = shape.Length == 1 && name.EndsWith(".weight", StringComparison.Ordinal) && name.Contains("norm", StringComparison.Ordinal);
+        private readonly float _scale = (float)((shape.Length == 1 ? 0.02 : 1 / Math.Sqrt(shape.Skip(1).Aggregate(1.0, (product, side) => product * side))) / UnitDeviation);
         private readonly ulong _key = Key(name, seed);
 
         public override void Read(long firstElement, Span<float> destination)

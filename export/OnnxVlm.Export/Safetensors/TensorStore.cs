@@ -22,6 +22,10 @@ internal abstract class TensorStore : IDisposable
     /// <summary>Marks tensors as used that only repeat what config.json says.</summary>
     public abstract void Ignore(string nameEnd);
 
+    /// <summary>Marks tensors as used that belong to a part of the checkpoint which is not exported.</summary>
+    /// <param name="namePart">What their names contain.</param>
+    public abstract void LeaveOut(string namePart);
+
     /// <summary>Throws when the checkpoint has tensors that the architecture did not use.</summary>
     /// <exception cref="ModelLoadException">There are such tensors; the message names the first few.</exception>
     public abstract void RefuseUnused(string architecture);

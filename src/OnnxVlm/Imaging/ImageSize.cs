@@ -6,11 +6,13 @@ namespace OnnxVlm.Imaging;
 internal static class ImageSize
 {
     /// <returns>Width and height in pixels, each 1 or more; those given when the image is to keep its size.</returns>
+    /// <exception cref="InvalidImageException">The rule does not take images of this form.</exception>
     public static (int WidthPx, int HeightPx) AfterResize(ResizeRule rule, int patchSize, int widthPx, int heightPx) => rule.Rule switch
     {
         ResizeMode.Fit => Fit(rule, patchSize, widthPx, heightPx),
         ResizeMode.ShrinkToBox => ShrinkToBox(rule.MaxWidthPx!.Value, rule.MaxHeightPx!.Value, widthPx, heightPx),
-        _ => throw new ArgumentOutOfRangeException(nameof(rule), $"expected fit or shrink_to_box, found {rule.Rule}"),
+        ResizeMode.SmartResize => SmartResize(rule, patchSize, widthPx, heightPx),
+        _ => throw new ArgumentOutOfRangeException(nameof(rule), $"expected a rule of image.resize, found {rule.Rule}"),
     };
 
     /// <summary>
@@ -44,5 +46,26 @@ internal static class ImageSize
             return (w, h);
         double s = Math.Min((double)boxHeight / h, (double)boxWidth / w);
         return (Math.Max(1, (int)(w * s)), Math.Max(1, (int)(h * s)));
+    }
+
+    /// <summary>As <c>smart_resize</c> of qwen-vl-utils and of NEO; halves are rounded to even, as Python does.</summary>
+    private static (int WidthPx, int HeightPx) SmartResize(ResizeRule rule, int p, int w, int h)
+    {
+        (int min, int max) = (rule.MinPixels!.Value, rule.MaxPixels!.Value);
+        if ((double)Math.Max(w, h) / Math.Min(w, h) > ResizeRule.SmartAspectRatio)
+            throw new InvalidImageException($"image too elongated: {w}×{h} pixels, the model takes one side of {ResizeRule.SmartAspectRatio} times the other; crop it");
+        (double columns, double rows) = (Math.Max(1, Math.Round((double)w / p)), Math.Max(1, Math.Round((double)h / p)));
+        if (columns * rows * p * p > max)
+        {
+            double shrink = Math.Sqrt((double)w * h / max);
+            (columns, rows) = (Math.Max(1, Math.Floor(w / shrink / p)), Math.Max(1, Math.Floor(h / shrink / p)));
+        }
+        else if (columns * rows * p * p < min)
+        {
+            double grow = Math.Sqrt(min / ((double)w * h));
+            (columns, rows) = (Math.Ceiling(w * grow / p), Math.Ceiling(h * grow / p));
+        }
+
+        return ((int)columns * p, (int)rows * p);
     }
 }

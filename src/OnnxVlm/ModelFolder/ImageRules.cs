@@ -22,15 +22,29 @@ public sealed record ImageRules
     /// <summary>What fills the right and the bottom up to a multiple of <see cref="PatchSize"/>.</summary>
     public required PaddingRule Padding { get; init; }
 
+    /// <summary>What becomes of transparency; null leaves it to the decoder.</summary>
+    public AlphaMode? Alpha { get; init; }
+
     /// <summary>Whether the graph has the input <c>patch_xy</c> (column and row of each patch).</summary>
     public required bool HasPositions { get; init; }
+
+    /// <summary>
+    /// Whether the tokens of an image share one place in the text: the graph has the input <c>rope_shift</c> then, and an image stays whole when a sequence is rewound. Default false.
+    /// </summary>
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingDefault)]
+    public bool SharesTime { get; init; }
 
     /// <summary>Ids of the tokens that stand for an image in the prompt.</summary>
     public required ImageTokens Tokens { get; init; }
 
     /// <summary>The most patches that an image can have after <see cref="Resize"/>.</summary>
     [JsonIgnore]
-    public int MaxPatches => Resize.Rule == ResizeMode.Fit ? Resize.MaxPatches!.Value : Blocks(Resize.MaxHeightPx!.Value) * Blocks(Resize.MaxWidthPx!.Value);
+    public int MaxPatches => Resize.Rule switch
+    {
+        ResizeMode.Fit => Resize.MaxPatches!.Value,
+        ResizeMode.ShrinkToBox => Blocks(Resize.MaxHeightPx!.Value) * Blocks(Resize.MaxWidthPx!.Value),
+        _ => MostSmartPatches(),
+    };
 
     /// <summary>Checks the values that depend on each other.</summary>
     /// <exception cref="ArgumentException">A section is missing, a value that a rule needs is missing, or one that it cannot use is given.</exception>
@@ -41,6 +55,17 @@ public sealed record ImageRules
         ManifestCheck.Present(Tokens, "image.tokens");
         Resize.Validate();
         Padding.Validate();
+    }
+
+    /// <summary>
+    /// As many as the upper limit holds; or, where that is little, those of an elongated image, whose shorter side keeps one patch when it shrinks, and whose sides are both rounded up
+    /// when it grows.
+    /// </summary>
+    private int MostSmartPatches()
+    {
+        double area = PatchSize * PatchSize, most = Resize.MaxPixels!.Value / area, fewest = Resize.MinPixels!.Value / area;
+        double longest = Math.Sqrt(fewest * ResizeRule.SmartAspectRatio);
+        return (int)Math.Ceiling(Math.Max(Math.Max(most, Math.Sqrt(most * ResizeRule.SmartAspectRatio)), fewest + longest + (fewest / longest) + 1));
     }
 
     private int Blocks(int sidePx) => (sidePx + PatchSize - 1) / PatchSize;

@@ -17,4 +17,10 @@ public enum ResizeMode
     /// The rule of Fuyu (Hugging Face's <c>FuyuImageProcessor.resize</c>).
     /// </summary>
     ShrinkToBox,
+
+    /// <summary>
+    /// Each side is rounded to whole patches, and a scale brings the image to a number of pixels between two limits. An image of more than 200 times the length of its width is refused.
+    /// The rule of Qwen's vision models and of NEO (<c>smart_resize</c>).
+    /// </summary>
+    SmartResize,
 }

@@ -1,3 +1,4 @@
+using System.Text.Json;
 using System.Text.Json.Serialization;
 
 namespace OnnxVlm.ModelFolder;
@@ -6,6 +7,9 @@ namespace OnnxVlm.ModelFolder;
 [JsonUnmappedMemberHandling(JsonUnmappedMemberHandling.Disallow)]
 public sealed record ResizeRule
 {
+    /// <summary><see cref="ResizeMode.SmartResize"/> refuses images of more than so many times the length of their width.</summary>
+    internal const int SmartAspectRatio = 200;
+
     /// <summary>Which rule computes the size.</summary>
     public required ResizeMode Rule { get; init; }
 
@@ -32,24 +36,36 @@ public sealed record ResizeRule
     /// <exception cref="ArgumentException">The value is out of range.</exception>
     public int? MaxWidthPx { get; init => field = ManifestCheck.Range(value, 1, 65536, "image.resize.max_width_px"); }
 
+    /// <summary><see cref="ResizeMode.SmartResize"/>: the fewest pixels of an image, 1 to 2³⁰; required.</summary>
+    /// <exception cref="ArgumentException">The value is out of range.</exception>
+    public int? MinPixels { get; init => field = ManifestCheck.Range(value, 1, 1 << 30, "image.resize.min_pixels"); }
+
+    /// <summary><see cref="ResizeMode.SmartResize"/>: the most pixels of an image, 1 to 2³⁰; required.</summary>
+    /// <exception cref="ArgumentException">The value is out of range.</exception>
+    public int? MaxPixels { get; init => field = ManifestCheck.Range(value, 1, 1 << 30, "image.resize.max_pixels"); }
+
     /// <summary>Checks that the rule has the limits it needs, and none of another rule.</summary>
     /// <exception cref="ArgumentException">A limit is missing, or is one that the rule cannot honour.</exception>
     public void Validate()
     {
-        bool fit = Rule == ResizeMode.Fit;
-        string rule = fit ? "fit" : "shrink_to_box";
-        Expect(MaxPatches, required: fit, allowed: fit, "max_patches", rule);
-        Expect(MaxRows, required: false, allowed: fit, "max_rows", rule);
-        Expect(MaxColumns, required: false, allowed: fit, "max_columns", rule);
-        Expect(MaxHeightPx, required: !fit, allowed: !fit, "max_height_px", rule);
-        Expect(MaxWidthPx, required: !fit, allowed: !fit, "max_width_px", rule);
+        Expect(MaxPatches, ResizeMode.Fit, required: true, "max_patches");
+        Expect(MaxRows, ResizeMode.Fit, required: false, "max_rows");
+        Expect(MaxColumns, ResizeMode.Fit, required: false, "max_columns");
+        Expect(MaxHeightPx, ResizeMode.ShrinkToBox, required: true, "max_height_px");
+        Expect(MaxWidthPx, ResizeMode.ShrinkToBox, required: true, "max_width_px");
+        Expect(MinPixels, ResizeMode.SmartResize, required: true, "min_pixels");
+        Expect(MaxPixels, ResizeMode.SmartResize, required: true, "max_pixels");
+        if (MinPixels > MaxPixels)
+            throw new ArgumentException($"image.resize.min_pixels: expected at most max_pixels ({MaxPixels}), found {MinPixels}; export the model again");
     }
 
-    private static void Expect(int? value, bool required, bool allowed, string key, string rule)
+    private void Expect(int? value, ResizeMode rule, bool required, string key)
     {
-        if (required && value is null)
-            throw new ArgumentException($"image.resize.{key}: the rule \"{rule}\" needs it, and it is missing; add it or export the model again");
-        if (!allowed && value is not null)
-            throw new ArgumentException($"image.resize.{key}: the rule \"{rule}\" does not use it, found {value}; remove it or export the model again");
+        if (Rule == rule && required && value is null)
+            throw new ArgumentException($"image.resize.{key}: the rule \"{Name}\" needs it, and it is missing; add it or export the model again");
+        if (Rule != rule && value is not null)
+            throw new ArgumentException($"image.resize.{key}: the rule \"{Name}\" does not use it, found {value}; remove it or export the model again");
     }
+
+    private string Name => JsonNamingPolicy.SnakeCaseLower.ConvertName(Rule.ToString());
 }

@@ -113,19 +113,24 @@ public sealed class PromptBuilder
         long preprocessing = 0;
         // Neighbouring texts are one text to the model, and are encoded as one.
         StringBuilder text = new();
+        bool afterImage = false;
         foreach (AIContent content in contents)
         {
             switch (content)
             {
+                case TextContent { Text: "" }:
+                    break;
                 case TextContent part:
+                    SetApart();
                     text.Append(part.Text);
                     break;
                 case DataContent image when image.HasTopLevelMediaType("image"):
+                    SetApart();
                     FlushText();
                     long start = Stopwatch.GetTimestamp();
                     segments.Add(ImageRun.Create(_imageTokens, _readImage(image.Data.Span)));
                     preprocessing += Stopwatch.GetTimestamp() - start;
-                    empty = false;
+                    (empty, afterImage) = (false, true);
                     break;
                 default:
                     throw new ArgumentException($"The model reads text and images, and cannot read {content.GetType().Name}.", nameof(contents));
@@ -133,6 +138,14 @@ public sealed class PromptBuilder
         }
         FlushText();
         return (empty, Stopwatch.GetElapsedTime(0, preprocessing));
+
+        // What the model expects between an image and what follows.
+        void SetApart()
+        {
+            if (afterImage)
+                text.Append(_imageTokens.TextAfter);
+            afterImage = false;
+        }
 
         void FlushText()
         {

@@ -12,6 +12,7 @@ internal sealed class GenAISequence : IDecoderSequence
     private readonly PinnedTensor<byte> _patches;
     private readonly PinnedTensor<long> _patchCount = new(ElementType.int64, 1);
     private readonly PinnedTensor<long>? _patchXY;
+    private readonly SharedTimes? _times;
     private readonly int _patchCapacity;
     private bool _unread;
     private bool _hasLogits;
@@ -23,6 +24,7 @@ internal sealed class GenAISequence : IDecoderSequence
         _patchCapacity = Math.Max(1, options.PatchCapacity);
         _patches = new PinnedTensor<byte>(ElementType.uint8, _patchCapacity, patchBytes);
         _patchXY = manifest.Image.HasPositions ? new PinnedTensor<long>(ElementType.int64, _patchCapacity, 2) : null;
+        _times = manifest.Image.SharesTime ? new SharedTimes(manifest.Image.Tokens.Placeholder) : null;
         try
         {
             _generator = CreateGenerator(model, options);
@@ -37,6 +39,8 @@ internal sealed class GenAISequence : IDecoderSequence
         _generator.SetModelInput("patch_count", _patchCount.Tensor);
         if (_patchXY is not null)
             _generator.SetModelInput("patch_xy", _patchXY.Tensor);
+        if (_times is not null)
+            _generator.SetModelInput("rope_shift", _times.Shift);
     }
 
     public int Length => checked((int)_generator.TokenCount());
@@ -52,7 +56,9 @@ internal sealed class GenAISequence : IDecoderSequence
                 NativeGenerator.ReadLastToken(_generator);
             _unread = false;
             WritePatches(images);
+            int start = Length;
             _generator.AppendTokens(tokenIds);
+            _times?.Append(start, tokenIds);
             _hasLogits = true;
         }
         catch (OnnxRuntimeGenAIException e)
@@ -100,6 +106,7 @@ internal sealed class GenAISequence : IDecoderSequence
     {
         if (length == Length)
             return;
+        _times?.RewindTo(length);
         _generator.RewindTo((ulong)length);
         _unread = false;
         _hasLogits = false;
@@ -168,6 +175,7 @@ internal sealed class GenAISequence : IDecoderSequence
         _patches.Dispose();
         _patchCount.Dispose();
         _patchXY?.Dispose();
+        _times?.Dispose();
     }
 
     private static VlmException Failed(OnnxRuntimeGenAIException e) => new($"The runtime failed: {e.Message}", e);

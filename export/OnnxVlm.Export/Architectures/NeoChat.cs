@@ -219,7 +219,7 @@ internal static class NeoChat
         int? Token(string text, string? key = null)
         {
             int? id = (key is null ? null : c.OptionalTokenId(key, vocabulary)) ?? tokenizer?.Find(text) ?? AddedTokens.Find(c.Folder, text);
-            return id is null or >= 0 && id < vocabulary ? id : throw new ModelLoadException($"{c.Path}: expected an id of {text} below vocab_size ({vocabulary}), found {id}");
+            return id is null || (id >= 0 && id < vocabulary) ? id : throw new ModelLoadException($"{c.Path}: expected an id of {text} below vocab_size ({vocabulary}), found {id}");
         }
 
         return new ImageRules

@@ -26,13 +26,19 @@ internal sealed class TokenizerFile
         _settings = settings;
     }
 
-    /// <summary>Reads the tokenizer of a checkpoint folder.</summary>
-    /// <returns>The tokenizer, or null where the folder has neither file: bare weights.</returns>
+    /// <summary>Reads the tokenizer of a checkpoint folder; in place of tokenizer.json there may be <see cref="BpeFiles"/>.</summary>
+    /// <returns>The tokenizer, or null where the folder has none of the files: bare weights.</returns>
     /// <exception cref="ModelLoadException">One of the two files is missing, or a file is not a JSON object.</exception>
     public static TokenizerFile? Load(string folder)
     {
         if (!File.Exists(Path.Combine(folder, Tokenizer)) && !File.Exists(Path.Combine(folder, Settings)))
             return null;
+        if (!File.Exists(Path.Combine(folder, Tokenizer)) && BpeFiles.In(folder))
+        {
+            JsonObject settings = Read(folder, Settings);
+            return new TokenizerFile(folder, BpeFiles.Read(folder, settings), settings) { _isGenerated = true };
+        }
+
         return new TokenizerFile(folder, Read(folder, Tokenizer), Read(folder, Settings));
     }
 
@@ -43,7 +49,7 @@ internal sealed class TokenizerFile
     /// <exception cref="ModelLoadException">A file is not a JSON object, or tokenizer_config.json names no tokens.</exception>
     public static TokenizerFile? LoadOrGenerate(string folder)
     {
-        if (File.Exists(Path.Combine(folder, Tokenizer)) || !File.Exists(Path.Combine(folder, Settings)))
+        if (File.Exists(Path.Combine(folder, Tokenizer)) || BpeFiles.In(folder) || !File.Exists(Path.Combine(folder, Settings)))
             return Load(folder);
         JsonObject settings = Read(folder, Settings);
         try

@@ -21,7 +21,7 @@ internal static class VerifyCommand
             // References are made of images that a service would refuse, one pixel high for example.
             ImageLimits limits = new() { MinSidePx = 1, MaxAspectRatio = 65535 };
             using VlmModel loaded = SharedOptions.LoadModel(result.GetValue(model)!, result.GetValue(device)!, limits);
-            IReadOnlyList<string> images = PreprocessingCase.FoldersOf(result.GetValue(goldens)!.FullName);
+            IReadOnlyList<string> images = PreprocessingCase.FoldersOf(result.GetValue(goldens)!.FullName, loaded.Manifest.Image);
             int passed = folders.Count(folder => Check(loaded, folder, result.GetValue(tolerance))) + images.Count(folder => CheckPreprocessing(loaded, folder));
             Console.Out.WriteLine($"{passed} of {folders.Count + images.Count} cases pass");
             return Task.FromResult(passed == folders.Count + images.Count ? ExitCode.Done : ExitCode.Failed);
@@ -34,7 +34,7 @@ internal static class VerifyCommand
         string name = $"preprocess/{Path.GetFileName(folder)}";
         try
         {
-            Console.Out.WriteLine($"pass  {name}: {PreprocessingCase.Compare(folder, model)}");
+            Console.Out.WriteLine($"pass  {name}: {PreprocessingCase.Compare(folder, model.Manifest.Image, model.ImagePreprocessor)}");
             return true;
         }
         catch (VlmException e)

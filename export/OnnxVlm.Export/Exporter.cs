@@ -20,6 +20,7 @@ public static class Exporter
     {
         [UnifiedDecoder.ModelType] = UnifiedDecoder.Build,
         [Fuyu.ModelType] = Fuyu.Build,
+        [Gemma4Unified.ModelType] = Gemma4Unified.Build,
         [NeoChat.ModelType] = NeoChat.Build,
     };
 
@@ -35,8 +36,6 @@ public static class Exporter
     /// </summary>
     public static IReadOnlyDictionary<string, string> ShippedConfigs { get; } =
         (Directory.Exists(ConfigFolder) ? Directory.GetDirectories(ConfigFolder) : []).ToDictionary(path => Path.GetFileName(path), path => path, StringComparer.Ordinal);
-
-    private const string ImageConfig = "preprocessor_config.json";
 
     private static string ConfigFolder => Path.Combine(AppContext.BaseDirectory, "Configs");
 
@@ -62,7 +61,7 @@ public static class Exporter
         string architecture = RefuseUnknownArchitecture(config);
         TokenizerFile? tokenizer = options.RandomSeed is null ? TokenizerFile.Load(options.CheckpointFolder) : TokenizerFile.LoadOrGenerate(options.CheckpointFolder);
 
-        HfConfig images = WithoutImageConfig.Contains(architecture) ? HfConfig.Empty(options.CheckpointFolder, ImageConfig) : HfConfig.Load(options.CheckpointFolder, ImageConfig);
+        HfConfig images = WithoutImageConfig.Contains(architecture) ? HfConfig.Empty(options.CheckpointFolder, "preprocessor_config.json") : HfConfig.LoadImageProcessor(options.CheckpointFolder);
         using TensorStore weights = options.RandomSeed is int seed ? new RandomTensors(seed) : Checkpoint.Open(options.CheckpointFolder);
         ModelGraph graph = new(weights, target);
         ModelDescription model = Builders[architecture](graph, config, images, tokenizer);
@@ -118,6 +117,8 @@ public static class Exporter
             ContextLength = model.ContextLength,
             VocabularySize = model.Vocabulary,
             EndTokenIds = defaults.EndTokenIds,
+            SuppressedTokenIds = defaults.SuppressedTokenIds,
+            CacheNumbersPerToken = model.CachedNumbers,
             Image = model.Image,
             Files = names.Order(StringComparer.Ordinal)
                 .ToDictionary(name => name, name => FileHash.Compute(Path.Combine(folder, name), progress, cancellationToken), StringComparer.Ordinal),

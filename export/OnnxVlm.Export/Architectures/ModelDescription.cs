@@ -16,6 +16,9 @@ internal sealed record ModelDescription
 
     public required AttentionShape Attention { get; init; }
 
+    /// <summary>Numbers of the cache for one token, where <see cref="Attention"/> is that of some layers only; null where all are alike.</summary>
+    public long? CachedNumbers { get; init; }
+
     public required int? BeginTokenId { get; init; }
 
     public required IReadOnlyList<int> EndTokenIds { get; init; }

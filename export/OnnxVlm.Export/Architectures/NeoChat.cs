@@ -117,7 +117,7 @@ internal static class NeoChat
             for (int i = 0; i < parts.Length; i++)
             {
                 Value weight = m.Vector($"{key}.{parts[i].Norm}.weight", [.. head.Order[start..(start + parts[i].Size)].Select(place => place - start)]);
-                split[i] = g.Node("SimplifiedLayerNormalization", $"{key}.{parts[i].Norm}", split[i], weight).Set("axis", -1).Set("epsilon", epsilon).Set("stash_type", 1).Output(m.Type);
+                split[i] = m.RmsNorm($"{key}.{parts[i].Norm}", split[i], weight, epsilon);
                 start += parts[i].Size;
             }
 

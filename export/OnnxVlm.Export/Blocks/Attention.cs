@@ -19,6 +19,23 @@ internal static class Attention
         Value Part(string name, (string Key, int Rows) part) => model.Linear($"{key}.{name}", x, shape.Hidden, part);
     }
 
+    /// <summary>Projections of x that are wanted apart: one multiplication, and a split.</summary>
+    /// <param name="model">The graph.</param>
+    /// <param name="key">The checkpoint's key of the layer.</param>
+    /// <param name="x">[B, S, width].</param>
+    /// <param name="width">Inputs.</param>
+    /// <param name="parts">Name and rows of each projection.</param>
+    /// <returns>[B, S, rows] each.</returns>
+    public static Value[] Project(this ModelGraph model, string key, Value x, int width, params (string Name, int Rows)[] parts)
+    {
+        (string Key, int Rows)[] matrices = [.. parts.Select(part => ($"{key}.{part.Name}.weight", part.Rows))];
+        if (model.Target.SeparateQueryKeyValue)
+            return [.. parts.Zip(matrices, (part, matrix) => model.Linear($"{key}.{part.Name}", x, width, matrix))];
+        Value packed = model.Linear($"{key}.qkv_proj", x, width, matrices);
+        NodeBuilder split = model.Graph.Node("Split", key, packed, model.Graph.Constant([.. parts.Select(part => (long)part.Rows)])).Set("axis", -1);
+        return [.. parts.Select(_ => split.Output(model.Type))];
+    }
+
     /// <summary>
     /// softmax(q·kᵀ · scale) · v, q and k rotated by halves at their index in the sequence. Adds the inputs
     /// <c>past_key_values.i.key|value</c> and the outputs <c>present.i.key|value</c>, [B, key/value heads, past or T, stored head size].

@@ -114,6 +114,15 @@ internal sealed class ModelGraph
         return Graph.Weight(key, [.. order.Select(i => numbers[i])], Type, order.Length);
     }
 
+    /// <summary>y = x / sqrt(mean(x²) + epsilon) · weight, over the last axis (Zhang and Sennrich, 2019).</summary>
+    /// <param name="path">Name of the norm in the graph.</param>
+    /// <param name="x">[…, n].</param>
+    /// <param name="weight">[n].</param>
+    /// <param name="epsilon">Added to the mean square.</param>
+    /// <returns>As x.</returns>
+    public Value RmsNorm(string path, Value x, Value weight, float epsilon) =>
+        Graph.Node("SimplifiedLayerNormalization", path, x, weight).Set("axis", -1).Set("epsilon", epsilon).Set("stash_type", 1).Output(x.Type);
+
     /// <summary>The last row of each sequence: [B, S, n] → [B, 1, n].</summary>
     public Value LastToken(string path, Value x) =>
         Graph.Node("Slice", path, x, Graph.Constant(-1), Graph.Constant(long.MaxValue), Graph.Constant(1)).Output(x.Type);

@@ -27,10 +27,7 @@ internal sealed class ResidualStream(ModelGraph model, Value start, int width)
     {
         Value weight = model.Vector($"{key}.weight", model.Type, width);
         if (_branch is not Value branch)
-        {
-            NodeBuilder first = model.Graph.Node("SimplifiedLayerNormalization", key, _stream, weight);
-            return first.Set("axis", -1).Set("epsilon", epsilon).Set("stash_type", 1).Output(model.Type);
-        }
+            return model.RmsNorm(key, _stream, weight, epsilon);
 
         NodeBuilder norm = model.Graph.Fused("SkipSimplifiedLayerNormalization", key, _stream, branch, weight).Set("epsilon", epsilon);
         Value y = norm.Output(model.Type);
@@ -54,6 +51,17 @@ internal sealed class ResidualStream(ModelGraph model, Value start, int width)
         _stream = norm.Skip(2).Output(model.Type);
         _branch = null;
         return y;
+    }
+
+    /// <summary>stream *= factor.</summary>
+    /// <param name="path">Name of the nodes.</param>
+    /// <param name="factor">[1].</param>
+    public void Scale(string path, Value factor)
+    {
+        if (_branch is Value branch)
+            _stream = model.Graph.Node("Add", path, _stream, branch).Output(model.Type);
+        _stream = model.Graph.Node("Mul", path, _stream, factor).Output(model.Type);
+        _branch = null;
     }
 
     /// <summary>Drops all rows but the last: nothing after the last attention needs them.</summary>

@@ -52,6 +52,17 @@ internal sealed class HfConfig
         }
     }
 
+    /// <summary>Reads <c>preprocessor_config.json</c>, or in its absence the section of the image processor in <c>processor_config.json</c>, where transformers 5 writes it.</summary>
+    /// <exception cref="ModelLoadException">Neither is there, or a file is not a JSON object.</exception>
+    public static HfConfig LoadImageProcessor(string folder)
+    {
+        const string Own = "preprocessor_config.json", Shared = "processor_config.json", Section = "image_processor";
+        if (File.Exists(System.IO.Path.Combine(folder, Own)) || !File.Exists(System.IO.Path.Combine(folder, Shared)))
+            return Load(folder, Own);
+        HfConfig shared = Load(folder, Shared);
+        return shared.Has(Section) ? shared.Section(Section) : throw new ModelLoadException($"{shared.Path}: {Section} is missing, and there is no {Own}; give the folder of a complete Hugging Face checkpoint");
+    }
+
     /// <summary>The folder of the file.</summary>
     public string Folder => System.IO.Path.GetDirectoryName(Path)!;
 
@@ -200,6 +211,9 @@ internal sealed class HfConfig
 
     /// <summary>Whether the key is there and not null. Does not count as reading it.</summary>
     public bool Has(string key) => _values.TryGetValue(key, out JsonElement value) && value.ValueKind != JsonValueKind.Null;
+
+    /// <summary>Whether the key is there and null, which can mean something else than a missing key.</summary>
+    public bool IsNull(string key) => _values.TryGetValue(key, out JsonElement value) && value.ValueKind == JsonValueKind.Null;
 
     /// <summary>Throws when the file has keys that were never asked for; a null says nothing and is no such key.</summary>
     /// <exception cref="UnsupportedModelException">There are such keys; the message names them.</exception>

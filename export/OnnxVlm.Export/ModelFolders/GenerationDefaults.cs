@@ -4,7 +4,7 @@ using OnnxVlm.Export.HuggingFace;
 namespace OnnxVlm.Export.ModelFolders;
 
 /// <summary>What a checkpoint says about generating: its end tokens, and <c>generation_config.json</c> where there is one; else greedy.</summary>
-internal sealed record GenerationDefaults(IReadOnlyList<int> EndTokenIds, bool Sample, double Temperature, int TopK, double TopP, double RepetitionPenalty)
+internal sealed record GenerationDefaults(IReadOnlyList<int> EndTokenIds, bool Sample, double Temperature, int TopK, double TopP, double RepetitionPenalty, IReadOnlyList<int>? SuppressedTokenIds)
 {
     private const string FileName = "generation_config.json";
 
@@ -17,18 +17,25 @@ internal sealed record GenerationDefaults(IReadOnlyList<int> EndTokenIds, bool S
         int[] ends = config?.OneOrMore("eos_token_id") is { Length: > 0 } more ? more : [.. model.EndTokenIds];
         if (ends.Length == 0)
             throw new ModelLoadException($"{checkpointFolder}: eos_token_id is missing in config.json and {FileName}; an answer would never end");
-        foreach (int end in ends)
-        {
-            if (end < 0 || end >= model.Vocabulary)
-                throw new ModelLoadException($"{checkpointFolder}: eos_token_id: expected token ids below vocab_size ({model.Vocabulary}), found {end}");
-        }
 
         return new GenerationDefaults(
-            ends,
+            RefuseOutside(ends, "eos_token_id"),
             config?.Optional<bool>("do_sample") ?? false,
             config?.Optional<double>("temperature") ?? 1.0,
             config?.Optional<int>("top_k") ?? 50,
             config?.Optional<double>("top_p") ?? 1.0,
-            config?.Optional<double>("repetition_penalty") ?? 1.0);
+            config?.Optional<double>("repetition_penalty") ?? 1.0,
+            config?.OneOrMore("suppress_tokens") is { Length: > 0 } suppressed ? RefuseOutside(suppressed, "suppress_tokens") : null);
+
+        int[] RefuseOutside(int[] ids, string key)
+        {
+            foreach (int id in ids)
+            {
+                if (id < 0 || id >= model.Vocabulary)
+                    throw new ModelLoadException($"{checkpointFolder}: {key}: expected token ids below vocab_size ({model.Vocabulary}), found {id}");
+            }
+
+            return ids;
+        }
     }
 }

@@ -22,7 +22,7 @@ internal abstract class TensorStore : IDisposable
     /// <summary>Marks tensors as used that only repeat what config.json says.</summary>
     public abstract void Ignore(string nameEnd);
 
-    /// <summary>Marks tensors as used that belong to a part of the checkpoint which is not exported.</summary>
+    /// <summary>Marks the tensors of a part of the model as used that is left out on purpose.</summary>
     /// <param name="namePart">What their names contain.</param>
     public abstract void LeaveOut(string namePart);
 

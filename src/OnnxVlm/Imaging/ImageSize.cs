@@ -6,13 +6,15 @@ namespace OnnxVlm.Imaging;
 internal static class ImageSize
 {
     /// <returns>Width and height in pixels, each 1 or more; those given when the image is to keep its size.</returns>
-    /// <exception cref="InvalidImageException">The rule does not take images of this form.</exception>
+    /// <exception cref="InvalidImageException">The rule does not take an image of this size.</exception>
     public static (int WidthPx, int HeightPx) AfterResize(ResizeRule rule, int patchSize, int widthPx, int heightPx) => rule.Rule switch
     {
         ResizeMode.Fit => Fit(rule, patchSize, widthPx, heightPx),
         ResizeMode.ShrinkToBox => ShrinkToBox(rule.MaxWidthPx!.Value, rule.MaxHeightPx!.Value, widthPx, heightPx),
         ResizeMode.SmartResize => SmartResize(rule, patchSize, widthPx, heightPx),
-        _ => throw new ArgumentOutOfRangeException(nameof(rule), $"expected a rule of image.resize, found {rule.Rule}"),
+        ResizeMode.FillArea => RefuseTooLong(rule, patchSize, FillArea(rule.MaxPatches!.Value, patchSize, widthPx, heightPx)),
+        ResizeMode.Keep => RefuseTooLong(rule, patchSize, Keep(rule.MaxPatches!.Value, patchSize, widthPx, heightPx)),
+        _ => throw new ArgumentOutOfRangeException(nameof(rule), $"unknown rule {rule.Rule}"),
     };
 
     /// <summary>
@@ -67,5 +69,32 @@ internal static class ImageSize
         }
 
         return ((int)columns * p, (int)rows * p);
+    }
+
+    /// <summary>
+    /// As <c>get_aspect_ratio_preserving_size</c> of Gemma's image processor: s = √(patches·p²/(w·h)), and both sides are rounded down to whole patches. An image so elongated
+    /// that nothing would be left of its shorter side gets one row of as many patches as one side is longer than the other, if the budget allows.
+    /// </summary>
+    private static (int WidthPx, int HeightPx) FillArea(int maxPatches, int p, int w, int h)
+    {
+        double s = Math.Sqrt((double)maxPatches * p * p / ((double)w * h));
+        int columns = (int)Math.Floor(s * w / p), rows = (int)Math.Floor(s * h / p);
+        if (rows == 0)
+            (columns, rows) = (Math.Min(w / h, maxPatches), 1);
+        else if (columns == 0)
+            (columns, rows) = (1, Math.Min(h / w, maxPatches));
+        return (columns * p, rows * p);
+    }
+
+    private static (int WidthPx, int HeightPx) RefuseTooLong(ResizeRule rule, int p, (int WidthPx, int HeightPx) size) =>
+        size.WidthPx / p <= (rule.MaxColumns ?? int.MaxValue) && size.HeightPx / p <= (rule.MaxRows ?? int.MaxValue)
+            ? size
+            : throw new InvalidImageException($"image too elongated: the model takes {rule.MaxColumns} columns and {rule.MaxRows} rows of {p} pixels at most; crop it");
+
+    private static (int WidthPx, int HeightPx) Keep(int maxPatches, int p, int w, int h)
+    {
+        if (w % p != 0 || h % p != 0 || (long)(w / p) * (h / p) > maxPatches)
+            throw new InvalidImageException($"{w}×{h} pixels: this model does not resize images, and takes sides that are multiples of {p} with at most {maxPatches} squares of {p} pixels; resize the image");
+        return (w, h);
     }
 }

@@ -15,7 +15,7 @@ public readonly record struct PatchShape(int Rows, int Columns)
     /// <param name="widthPx">Width of the upright image in pixels, 1 or more.</param>
     /// <param name="heightPx">Height of the upright image in pixels, 1 or more.</param>
     /// <exception cref="ArgumentOutOfRangeException">A side is less than 1.</exception>
-    /// <exception cref="InvalidImageException">The rule does not take images of this form.</exception>
+    /// <exception cref="InvalidImageException">The rule does not take an image of this size.</exception>
     public static PatchShape Of(ImageRules rules, int widthPx, int heightPx)
     {
         ArgumentNullException.ThrowIfNull(rules);

@@ -41,9 +41,9 @@ public sealed record ImageRules
     [JsonIgnore]
     public int MaxPatches => Resize.Rule switch
     {
-        ResizeMode.Fit => Resize.MaxPatches!.Value,
         ResizeMode.ShrinkToBox => Blocks(Resize.MaxHeightPx!.Value) * Blocks(Resize.MaxWidthPx!.Value),
-        _ => MostSmartPatches(),
+        ResizeMode.SmartResize => MostSmartPatches(),
+        _ => Resize.MaxPatches!.Value,
     };
 
     /// <summary>Checks the values that depend on each other.</summary>

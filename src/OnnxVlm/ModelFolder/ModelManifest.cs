@@ -69,6 +69,12 @@ public sealed record ModelManifest
     /// <summary>Ids that end an answer.</summary>
     public required IReadOnlyList<int> EndTokenIds { get; init; }
 
+    /// <summary>Ids that an answer never has, because the model was not trained to say them; null for none.</summary>
+    public IReadOnlyList<int>? SuppressedTokenIds { get; init; }
+
+    /// <summary>Numbers of the key-value cache for one token; null where the layers are alike, and <c>genai_config.json</c> tells it.</summary>
+    public long? CacheNumbersPerToken { get; init; }
+
     /// <summary>How images become patches and tokens.</summary>
     public required ImageRules Image { get; init; }
 
@@ -236,6 +242,10 @@ public sealed record ModelManifest
         ManifestCheck.Range(EndTokenIds.Count, 1, 64, "end_token_ids (how many)");
         foreach (int id in EndTokenIds)
             ManifestCheck.Range(id, 0, VocabularySize - 1, "end_token_ids");
+        foreach (int id in SuppressedTokenIds ?? [])
+            ManifestCheck.Range(id, 0, VocabularySize - 1, "suppressed_token_ids");
+        if (CacheNumbersPerToken is <= 0)
+            throw new ArgumentException($"cache_numbers_per_token: expected 1 or more, found {CacheNumbersPerToken}; export the model again");
         ManifestCheck.Present(Image, "image");
         Image.Validate();
         ManifestCheck.Range(Image.Tokens.Placeholder, 0, VocabularySize - 1, "image.tokens.placeholder");

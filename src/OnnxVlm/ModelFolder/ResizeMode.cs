@@ -19,6 +19,15 @@ public enum ResizeMode
     ShrinkToBox,
 
     /// <summary>
+    /// The image is scaled, up as well as down, to the most whole patches that a budget allows; its aspect ratio changes by what rounding down to whole patches takes.
+    /// The rule of Gemma (Hugging Face's <c>get_aspect_ratio_preserving_size</c>).
+    /// </summary>
+    FillArea,
+
+    /// <summary>The image is taken as it is, and refused unless it is whole patches, and not more than a budget allows.</summary>
+    Keep,
+
+    /// <summary>
     /// Each side is rounded to whole patches, and a scale brings the image to a number of pixels between two limits. An image of more than 200 times the length of its width is refused.
     /// The rule of Qwen's vision models and of NEO (<c>smart_resize</c>).
     /// </summary>

@@ -16,15 +16,18 @@ public sealed record ResizeRule
     /// <summary>The filter of the resampler.</summary>
     public required ResizeFilter Filter { get; init; }
 
-    /// <summary><see cref="ResizeMode.Fit"/>: the most patches of an image, 1 to 65536; required.</summary>
+    /// <summary><see cref="ResizeMode.Fit"/>, <see cref="ResizeMode.FillArea"/> and <see cref="ResizeMode.Keep"/>: the most patches of an image, 1 to 65536; required.</summary>
     /// <exception cref="ArgumentException">The value is out of range.</exception>
     public int? MaxPatches { get; init => field = ManifestCheck.Range(value, 1, 65536, "image.resize.max_patches"); }
 
-    /// <summary><see cref="ResizeMode.Fit"/>: the most rows of patches, 1 to 65536; null for no limit.</summary>
+    /// <summary>
+    /// <see cref="ResizeMode.Fit"/>: the most rows of patches, 1 to 65536; null for no limit. Under <see cref="ResizeMode.FillArea"/> and <see cref="ResizeMode.Keep"/> an image that
+    /// has more is refused.
+    /// </summary>
     /// <exception cref="ArgumentException">The value is out of range.</exception>
     public int? MaxRows { get; init => field = ManifestCheck.Range(value, 1, 65536, "image.resize.max_rows"); }
 
-    /// <summary><see cref="ResizeMode.Fit"/>: the most columns of patches, 1 to 65536; null for no limit.</summary>
+    /// <summary>The same for columns of patches.</summary>
     /// <exception cref="ArgumentException">The value is out of range.</exception>
     public int? MaxColumns { get; init => field = ManifestCheck.Range(value, 1, 65536, "image.resize.max_columns"); }
 
@@ -44,28 +47,34 @@ public sealed record ResizeRule
     /// <exception cref="ArgumentException">The value is out of range.</exception>
     public int? MaxPixels { get; init => field = ManifestCheck.Range(value, 1, 1 << 30, "image.resize.max_pixels"); }
 
+    /// <summary><see cref="ResizeMode.FillArea"/>: the values of <see cref="MaxPatches"/> that the model was trained with; null where any will do.</summary>
+    public IReadOnlyList<int>? Budgets { get; init; }
+
     /// <summary>Checks that the rule has the limits it needs, and none of another rule.</summary>
     /// <exception cref="ArgumentException">A limit is missing, or is one that the rule cannot honour.</exception>
     public void Validate()
     {
-        Expect(MaxPatches, ResizeMode.Fit, required: true, "max_patches");
-        Expect(MaxRows, ResizeMode.Fit, required: false, "max_rows");
-        Expect(MaxColumns, ResizeMode.Fit, required: false, "max_columns");
-        Expect(MaxHeightPx, ResizeMode.ShrinkToBox, required: true, "max_height_px");
-        Expect(MaxWidthPx, ResizeMode.ShrinkToBox, required: true, "max_width_px");
-        Expect(MinPixels, ResizeMode.SmartResize, required: true, "min_pixels");
-        Expect(MaxPixels, ResizeMode.SmartResize, required: true, "max_pixels");
+        Expect(MaxPatches, required: true, "max_patches", ResizeMode.Fit, ResizeMode.FillArea, ResizeMode.Keep);
+        Expect(MaxRows, required: false, "max_rows", ResizeMode.Fit, ResizeMode.FillArea, ResizeMode.Keep);
+        Expect(MaxColumns, required: false, "max_columns", ResizeMode.Fit, ResizeMode.FillArea, ResizeMode.Keep);
+        Expect(MaxHeightPx, required: true, "max_height_px", ResizeMode.ShrinkToBox);
+        Expect(MaxWidthPx, required: true, "max_width_px", ResizeMode.ShrinkToBox);
+        Expect(Budgets is null ? null : string.Join(", ", Budgets), required: false, "budgets", ResizeMode.FillArea);
+        Expect(MinPixels, required: true, "min_pixels", ResizeMode.SmartResize);
+        Expect(MaxPixels, required: true, "max_pixels", ResizeMode.SmartResize);
         if (MinPixels > MaxPixels)
             throw new ArgumentException($"image.resize.min_pixels: expected at most max_pixels ({MaxPixels}), found {MinPixels}; export the model again");
+        if (Budgets is not null && !Budgets.Contains(MaxPatches!.Value))
+            throw new ArgumentException($"image.resize.max_patches: expected one of {string.Join(", ", Budgets)}, found {MaxPatches}; choose one of these or export the model again");
     }
 
-    private void Expect(int? value, ResizeMode rule, bool required, string key)
+    private void Expect(object? value, bool required, string key, params ReadOnlySpan<ResizeMode> rules)
     {
-        if (Rule == rule && required && value is null)
-            throw new ArgumentException($"image.resize.{key}: the rule \"{Name}\" needs it, and it is missing; add it or export the model again");
-        if (Rule != rule && value is not null)
-            throw new ArgumentException($"image.resize.{key}: the rule \"{Name}\" does not use it, found {value}; remove it or export the model again");
+        bool allowed = rules.Contains(Rule);
+        string rule = JsonNamingPolicy.SnakeCaseLower.ConvertName(Rule.ToString());
+        if (required && allowed && value is null)
+            throw new ArgumentException($"image.resize.{key}: the rule \"{rule}\" needs it, and it is missing; add it or export the model again");
+        if (!allowed && value is not null)
+            throw new ArgumentException($"image.resize.{key}: the rule \"{rule}\" does not use it, found {value}; remove it or export the model again");
     }
-
-    private string Name => JsonNamingPolicy.SnakeCaseLower.ConvertName(Rule.ToString());
 }

@@ -106,6 +106,8 @@ internal sealed class GenAIDecoder : IDecoder
     // Keys and values of every layer; half precision takes half of it.
     private static long ReadCacheBytesPerToken(string folder, ModelManifest manifest)
     {
+        if (manifest.CacheNumbersPerToken is long numbers)
+            return numbers * manifest.ActivationBytes;
         string path = Path.Combine(folder, "genai_config.json");
         try
         {

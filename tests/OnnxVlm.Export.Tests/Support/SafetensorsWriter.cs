@@ -22,6 +22,22 @@ internal static class SafetensorsWriter
         WriteRaw(path, header.ToJsonString(), data.ToArray());
     }
 
+    /// <summary>Writes one file, or several with their index.</summary>
+    public static void WriteShards(string folder, string dtype, int shards, (string Name, long[] Shape, float[] Numbers)[] tensors)
+    {
+        JsonObject map = [];
+        foreach ((int index, (string Name, long[] Shape, float[] Numbers)[] part) in tensors.Chunk((tensors.Length + shards - 1) / shards).Index())
+        {
+            string name = shards == 1 ? "model.safetensors" : $"model-{index + 1:D5}-of-{shards:D5}.safetensors";
+            Write(Path.Combine(folder, name), dtype, part);
+            foreach ((string tensor, _, _) in part)
+                map[tensor] = name;
+        }
+
+        if (shards > 1)
+            File.WriteAllText(Path.Combine(folder, "model.safetensors.index.json"), new JsonObject { ["metadata"] = new JsonObject(), ["weight_map"] = map }.ToJsonString());
+    }
+
     public static JsonObject Entry(string dtype, long[] shape, long begin, long end) => new()
     {
         ["dtype"] = dtype,

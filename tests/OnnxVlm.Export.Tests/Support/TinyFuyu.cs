@@ -157,18 +157,7 @@ internal sealed record TinyFuyu
 
         File.WriteAllText(Path.Combine(folder, "config.json"), config.ToJsonString());
         File.WriteAllText(Path.Combine(folder, "preprocessor_config.json"), Preprocessor().ToJsonString());
-        JsonObject map = [];
-        (string Name, long[] Shape, float[] Numbers)[] tensors = [.. Tensors().Select(entry => (entry.Key, entry.Value.Shape, entry.Value.Numbers))];
-        foreach ((int index, (string Name, long[] Shape, float[] Numbers)[] part) in tensors.Chunk((tensors.Length + Shards - 1) / Shards).Index())
-        {
-            string name = Shards == 1 ? "model.safetensors" : $"model-{index + 1:D5}-of-{Shards:D5}.safetensors";
-            SafetensorsWriter.Write(Path.Combine(folder, name), DType, part);
-            foreach ((string tensor, _, _) in part)
-                map[tensor] = name;
-        }
-
-        if (Shards > 1)
-            File.WriteAllText(Path.Combine(folder, "model.safetensors.index.json"), new JsonObject { ["metadata"] = new JsonObject(), ["weight_map"] = map }.ToJsonString());
+        SafetensorsWriter.WriteShards(folder, DType, Shards, [.. Tensors().Select(entry => (entry.Key, entry.Value.Shape, entry.Value.Numbers))]);
     }
 
     public JsonObject Preprocessor() => new()

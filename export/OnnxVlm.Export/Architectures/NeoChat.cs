@@ -32,7 +32,7 @@ internal static class NeoChat
         llm.Flatten("rope_parameters");
         bool splitsHeads = ReadGenerationBranch(m, c);
         int hidden = llm.RequireCount("hidden_size"), intermediate = llm.RequireCount("intermediate_size"), layers = llm.RequireCount("num_hidden_layers", max: 1024);
-        int vocabulary = llm.RequireCount("vocab_size"), context = llm.RequireCount("max_position_embeddings");
+        int vocabulary = llm.RequireCount("vocab_size"), context = llm.Has("max_position_embeddings") ? llm.RequireCount("max_position_embeddings") : 32768;
         float epsilon = (float)(llm.Optional<double>("rms_norm_eps") ?? 1e-6);
         RefuseOtherDecoders(c, llm, layers);
         (AttentionShape attention, AxisHead head) = ReadAttention(llm, hidden, splitsHeads);
@@ -57,6 +57,7 @@ internal static class NeoChat
             h.Add(m.SiluMlp($"{key}.mlp", h.RmsNorm($"{key}.post_attention_layernorm", epsilon), hidden, intermediate));
         }
 
+        int? innerPadding = llm.OptionalTokenId("pad_token_id", vocabulary), outerPadding = c.OptionalTokenId("pad_token_id", vocabulary);
         m.Logits(h.RmsNorm($"{decoder}norm", epsilon), ReadHead(m, c, llm, embedding, vocabulary, hidden), vocabulary); // [B, 1, vocabulary]
         IgnoreOtherKeys(c, llm, vision);
         return new ModelDescription
@@ -68,7 +69,7 @@ internal static class NeoChat
             Attention = attention,
             BeginTokenId = null,
             EndTokenIds = ReadEndTokens(c, llm, tokenizer, rules.Tokens.Placeholder),
-            PaddingTokenId = llm.OptionalTokenId("pad_token_id", vocabulary) ?? c.OptionalTokenId("pad_token_id", vocabulary),
+            PaddingTokenId = innerPadding ?? outerPadding,
             Image = rules,
             Prompt = Prompt,
         };
@@ -274,6 +275,6 @@ internal static class NeoChat
         // Adapters are merged, or not there; the hidden size is a copy; the pre-buffer is among the layers; tables of the reference are as long as these limits.
         c.Ignore("use_backbone_lora", "use_llm_lora", "hidden_size", "is_composition");
         llm.Ignore("extra_num_layers", "max_position_embeddings_hw", "max_window_layers", "sliding_window", "use_deepep", "pure_llm");
-        vision.Ignore("model_type", "max_position_embeddings_vision");
+        vision.Ignore("model_type", "max_position_embeddings_vision", "tie_word_embeddings", "eos_token_id", "pad_token_id");
     }
 }

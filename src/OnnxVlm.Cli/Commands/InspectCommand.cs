@@ -44,7 +44,7 @@ internal static class InspectCommand
         Row("precision", $"{manifest.Precision}, for {manifest.Device ?? "cpu"}");
         Row("context", $"{manifest.ContextLength} tokens");
         Row("vocabulary", $"{manifest.VocabularySize} tokens, ends at {string.Join(", ", manifest.EndTokenIds)}{(manifest.HasTokenizer ? "" : "; no tokenizer")}");
-        Row("patches", $"{image.PatchSize} px, {image.PatchLayout}, {(image.HasPositions ? "with row and column embeddings" : "without positions of their own")}");
+        Row("patches", $"{image.PatchSize} px, {image.PatchLayout}, {(image.HasPositions ? "with their column and row" : "without positions of their own")}");
         Row("resize", image.Resize.ToString());
         Row("padding", image.Padding.ToString());
         Row("image tokens", image.Tokens.ToString());

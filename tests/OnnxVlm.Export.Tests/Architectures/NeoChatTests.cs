@@ -107,6 +107,21 @@ public sealed class NeoChatTests
     }
 
     [Test]
+    public void Logits_TwoTextsAtOnce_MatchReference()
+    {
+        TinyNeo neo = new() { Seed = 11 };
+        neo.Write(_folder["hf"]);
+        Exporter.Export(Options);
+        ReferenceNeo reference = new(_folder["hf"]);
+        NeoSequence one = new NeoSequence(neo, 1).Text(7), two = new NeoSequence(neo, 2).Text(7);
+        using GraphRunner graph = new(_folder["out"], batch: 2);
+        float[] found = graph.Run([.. one.Ids[..6], .. two.Ids[..6]], []);
+        Assert.That(found, Is.EqualTo(one.Expected(reference)[5].Concat(two.Expected(reference)[5])).Within(1e-4));
+        found = graph.Run([one.Ids[6], two.Ids[6]], []);
+        Assert.That(found, Is.EqualTo(one.Expected(reference)[6].Concat(two.Expected(reference)[6])).Within(1e-4));
+    }
+
+    [Test]
     public void RewindTo_InsideAnImage_Refused()
     {
         TinyNeo neo = new() { Seed = 10, Layers = 1 };

@@ -125,6 +125,9 @@ internal sealed record TinyNeo
                 config["eos_token_id"] = TurnEndToken;
                 config["pad_token_id"] = 3;
                 llm["extra_num_layers"] = 1;
+                llm["pad_token_id"] = 3;
+                vision["tie_word_embeddings"] = true;
+                vision["num_beams"] = 1;
                 llm["dtype"] = "float32";
                 llm["layer_types"] = new JsonArray([.. Enumerable.Repeat("full_attention", Layers).Select(type => (JsonNode)type)]);
                 llm["rope_parameters"] = new JsonObject { ["rope_theta"] = Theta, ["rope_type"] = "default" };
@@ -139,11 +142,19 @@ internal sealed record TinyNeo
                 config["patch_size"] = SquareSize;
                 config["min_pixels"] = MinPixels;
                 config["max_pixels"] = MaxPixels;
-                config["fm_head_dim"] = 32;
-                config["fm_head_layers"] = 2;
-                config["use_adaLN"] = false;
-                config["P_mean"] = -0.8;
-                config["noise_scale_mode"] = "resolution";
+                config["pad_token_id"] = 3;
+                foreach (string key in new[] { "timestep_shift", "base_shift", "max_shift", "base_image_seq_len", "max_image_seq_len", "noise_scale_base_image_seq_len", "noise_scale_max_value", "noise_scale", "P_mean", "P_std", "t_eps", "fm_head_dim", "fm_head_layers", "fm_head_mlp_ratio", "extra_num_layers_post", "concat_time_token_num" })
+                    config[key] = 1;
+                foreach (string key in new[] { "time_schedule", "time_shift_type", "noise_scale_mode" })
+                    config[key] = "standard";
+                foreach (string key in new[] { "add_noise_scale_embedding", "use_pixel_head", "use_adaLN" })
+                    config[key] = false;
+                llm["_name_or_path"] = null;
+                llm["bos_token_id"] = 2;
+                llm["eos_token_id"] = TurnEndToken;
+                llm["use_cache"] = false;
+                vision["attention_dropout"] = 0.0;
+                vision["transformers_version"] = "4.37.2";
                 llm["use_deepep"] = false;
                 llm["pure_llm"] = false;
                 break;

@@ -1,7 +1,9 @@
 using OnnxVlm.Cli.Verification;
 using OnnxVlm.Export;
+using OnnxVlm.Generation;
 using OnnxVlm.Imaging;
 using OnnxVlm.ModelFolder;
+using OnnxVlm.Prompting;
 using OnnxVlm.Runtime;
 
 namespace OnnxVlm.Tests.Exporting;
@@ -56,6 +58,34 @@ internal sealed class NeoGoldenTests
         Assert.That(found.TokensEqual, Is.True);
     }
 
+    [TestCaseSource(nameof(Cases))]
+    public async Task GenerateAsync_ReferenceCaseTwice_GreedyTokensOfTheReferenceAlsoFromTheCache(string name)
+    {
+        using VlmModel model = VlmModel.Load(Path.Combine(_folder, "out"));
+        ReferenceCase reference = ReferenceCase.Load(Path.Combine(Checkpoint, "cases", name), model);
+        for (int round = 0; round < 2; round++)
+        {
+            (int[] tokens, GenerationStatistics statistics) = await GreedyAsync(model, reference.Segments, reference.Tokens.Length);
+            Assert.That(tokens, Is.EqualTo(reference.Tokens), $"round {round}");
+            Assert.That(statistics.CachedTokens, round == 0 ? Is.Zero : Is.GreaterThan(0));
+        }
+    }
+
+    [Test]
+    public async Task GenerateAsync_ImageInALaterTurn_SameAnswerAsWithoutTheCache()
+    {
+        ReferenceCase first = ReferenceCase.Load(Path.Combine(Checkpoint, "cases", "one_image"), _model), second = ReferenceCase.Load(Path.Combine(Checkpoint, "cases", "two_images"), _model);
+        using VlmModel model = VlmModel.Load(Path.Combine(_folder, "out")), fresh = VlmModel.Load(Path.Combine(_folder, "out"), new VlmOptions { CacheBytes = 0 });
+        (int[] answer, _) = await GreedyAsync(model, first.Segments, 8);
+        PromptSegment[] conversation = [.. first.Segments, new PromptSegment(answer), .. second.Segments];
+
+        (int[] continued, GenerationStatistics statistics) = await GreedyAsync(model, conversation, 8);
+        (int[] expected, _) = await GreedyAsync(fresh, conversation, 8);
+
+        Assert.That(continued, Is.EqualTo(expected));
+        Assert.That(statistics.CachedTokens, Is.GreaterThanOrEqualTo(first.Segments.Sum(segment => segment.TokenIds.Length)));
+    }
+
     [Test]
     public void Manifest_OfTheCheckpoint_HasTheRulesThatTheImagesAreComparedWith() => Assert.That(_model.Manifest.Image, Is.EqualTo(Rules));
 
@@ -76,6 +106,12 @@ internal sealed class NeoGoldenTests
     [Test]
     public void Compare_OtherLimits_AreNotInTheReference() =>
         Assert.That(PreprocessingCase.FoldersOf(Checkpoint, Rules with { Resize = Resize(4096, 4097) }), Is.Empty);
+
+    private static async Task<(int[] Tokens, GenerationStatistics Statistics)> GreedyAsync(VlmModel model, IReadOnlyList<PromptSegment> segments, int tokens)
+    {
+        List<GenerationUpdate> updates = await model.GenerateAsync(new Prompt(segments), new GenerationOptions { MaxNewTokens = tokens }).ToListAsync();
+        return ([.. updates.Where(update => update.TokenId is not null).Select(update => update.TokenId!.Value)], updates[^1].Statistics!);
+    }
 
     private static ResizeRule Resize(int minPixels, int maxPixels) => new() { Rule = ResizeMode.SmartResize, Filter = ResizeFilter.Bicubic, MinPixels = minPixels, MaxPixels = maxPixels };
 }

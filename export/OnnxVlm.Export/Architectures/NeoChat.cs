@@ -57,8 +57,8 @@ internal static class NeoChat
             h.Add(m.SiluMlp($"{key}.mlp", h.RmsNorm($"{key}.post_attention_layernorm", epsilon), hidden, intermediate));
         }
 
-        int? innerPadding = llm.OptionalTokenId("pad_token_id", vocabulary), outerPadding = c.OptionalTokenId("pad_token_id", vocabulary);
         m.Logits(h.RmsNorm($"{decoder}norm", epsilon), ReadHead(m, c, llm, embedding, vocabulary, hidden), vocabulary); // [B, 1, vocabulary]
+        int? innerPadding = llm.OptionalTokenId("pad_token_id", vocabulary), outerPadding = c.OptionalTokenId("pad_token_id", vocabulary);
         IgnoreOtherKeys(c, llm, vision);
         return new ModelDescription
         {

@@ -1,8 +1,8 @@
+using System.Runtime.CompilerServices;
 using System.Text.Json.Nodes;
 using Microsoft.Extensions.AI;
 using OnnxVlm.Export.Tests.Support;
 using OnnxVlm.Generation;
-using OnnxVlm.Imaging;
 using OnnxVlm.ModelFolder;
 using OnnxVlm.Prompting;
 using OnnxVlm.Runtime;
@@ -228,16 +228,15 @@ public sealed class NeoChatTests
 
         Exporter.Export(Options with { RandomSeed = 1, Precision = Precision.Int4 });
         using VlmModel model = VlmModel.Load(_folder["out"], new VlmOptions { VerifyHashes = false });
-        Prompt prompt = model.CreatePrompt([new ChatMessage(ChatRole.User, "What?")]);
-        using VlmSequence live = model.CreateSequence(prompt.TokenCount + 80, 64);
+        DataContent image = new(File.ReadAllBytes(Path.Combine(TestData(), "neo", "preprocess", "rgba_w70h45", "image.png")), "image/png");
+        Prompt prompt = model.CreatePrompt([new ChatMessage(ChatRole.System, "Be brief."), new ChatMessage(ChatRole.User, [image, new TextContent("What?")])]);
+        using VlmSequence live = model.CreateSequence(prompt.TokenCount, 128);
         live.Append(prompt.Segments);
-        byte[] pixels = new byte[3 * 256 * 256];
-        new Random(1).NextBytes(pixels);
-        int[] run = [151670, .. Enumerable.Repeat(151669, 64), 151671];
-        live.Append(new PromptSegment(run, model.ImagePreprocessor.Process(new RgbImage(256, 256, pixels))));
         using (Assert.EnterMultipleScope())
         {
-            Assert.That(prompt.ToTokenIds()[0], Is.EqualTo(151644), "<|im_start|>");
+            // 224 by 320 pixels, 7 by 10 patches.
+            string run = "<img>" + string.Concat(Enumerable.Repeat("<IMG_CONTEXT>", 70)) + "</img>";
+            Assert.That(Show(model, prompt.ToTokenIds()), Is.EqualTo($"<|im_start|>system\nBe brief.<|im_end|>\n<|im_start|>user\n{run}\nWhat?<|im_end|>\n<|im_start|>assistant\n"));
             Assert.That(model.Manifest.EndTokenIds, Is.EqualTo(new[] { 151645 }));
             Assert.That(live.NextLogits(), Is.All.InRange(-1000, 1000).And.Some.Not.Zero);
         }
@@ -289,6 +288,14 @@ public sealed class NeoChatTests
         File.Delete(Path.Combine(_folder["hf"], "added_tokens.json"));
         Assert.That(() => Exporter.Export(Options), Throws.InstanceOf<ModelLoadException>().With.Message.Contains("img_context_token_id is missing").And.Message.Contains("added_tokens.json"));
     }
+
+    private static string Show(VlmModel model, int[] ids)
+    {
+        Dictionary<int, string> special = new() { [151644] = "<|im_start|>", [151645] = "<|im_end|>", [151669] = "<IMG_CONTEXT>", [151670] = "<img>", [151671] = "</img>" };
+        return string.Concat(ids.Select(id => special.TryGetValue(id, out string? text) ? text : ((char)model.Vocabulary.BytesOf(id).Span[0]).ToString()));
+    }
+
+    private static string TestData([CallerFilePath] string path = "") => Path.GetFullPath(Path.Combine(Path.GetDirectoryName(path)!, "..", "..", "data"));
 
     private static double Count(JsonNode config)
     {

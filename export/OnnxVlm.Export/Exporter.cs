@@ -118,6 +118,7 @@ public static class Exporter
             VocabularySize = model.Vocabulary,
             EndTokenIds = defaults.EndTokenIds,
             SuppressedTokenIds = defaults.SuppressedTokenIds,
+            Reasoning = model.Reasoning,
             CacheNumbersPerToken = model.CachedNumbers,
             Image = model.Image,
             Files = names.Order(StringComparer.Ordinal)

@@ -27,7 +27,7 @@ public sealed class VlmModel : IChatModel, IDisposable
     private readonly TokenGenerator _generator;
     private readonly Lifetime _lifetime;
 
-    private VlmModel(GenAIDecoder decoder, Vocabulary vocabulary, VlmOptions options)
+    private VlmModel(GenAIDecoder decoder, Vocabulary vocabulary, IChatTemplate? template, VlmOptions options)
     {
         _decoder = decoder;
         Vocabulary = vocabulary;
@@ -35,8 +35,8 @@ public sealed class VlmModel : IChatModel, IDisposable
         ImagePreprocessor = new ImagePreprocessor(Manifest.Image, options.ImageLimits, options.ImageDecoder ?? _ownImageDecoder!);
         MissingTokenizer missing = new();
         Tokenizer = decoder.Tokenizer ?? (ITokenizer)missing;
-        _prompts = new PromptBuilder(Tokenizer, decoder.Tokenizer ?? (IChatTemplate)missing, vocabulary, Manifest.Image.Tokens, ImagePreprocessor);
-        _generator = new TokenGenerator(decoder, vocabulary, Manifest.EndTokenIds, _prompts.Encode, options.CacheBytes);
+        _prompts = new PromptBuilder(Tokenizer, template ?? decoder.Tokenizer ?? (IChatTemplate)missing, vocabulary, Manifest.Image.Tokens, ImagePreprocessor);
+        _generator = new TokenGenerator(decoder, vocabulary, Manifest.EndTokenIds, _prompts.Encode, options.CacheBytes, Manifest.SuppressedTokenIds, Manifest.Reasoning);
         _lifetime = new Lifetime(Release);
     }
 
@@ -44,6 +44,8 @@ public sealed class VlmModel : IChatModel, IDisposable
     public ModelManifest Manifest => _decoder.Manifest;
 
     string IChatModel.Id => Manifest.Source.Name;
+
+    bool IChatModel.CanReason => Manifest.Reasoning is not null;
 
     /// <summary>Where the model runs; never <see cref="Device.Auto"/>.</summary>
     public Device Device => _decoder.Device;
@@ -76,7 +78,7 @@ public sealed class VlmModel : IChatModel, IDisposable
             Vocabulary vocabulary = manifest.HasTokenizer ? Vocabulary.Load(Path.Combine(folder, "tokenizer.json")) : Vocabulary.None;
             decoder = LoadDecoder(folder, manifest, options, verification);
             verification.GetAwaiter().GetResult();
-            return new VlmModel(decoder, vocabulary, options);
+            return new VlmModel(decoder, vocabulary, manifest.HasTokenizer ? GemmaChatTemplate.TryLoad(Path.Combine(folder, "tokenizer_config.json")) : null, options);
         }
         catch
         {
@@ -91,10 +93,18 @@ public sealed class VlmModel : IChatModel, IDisposable
     /// <returns>The prompt.</returns>
     /// <exception cref="ArgumentException">There is no message, a message has nothing in it, or content of a kind that the model cannot read.</exception>
     /// <exception cref="InvalidImageException">An image cannot be read or is outside the limits.</exception>
-    public Prompt CreatePrompt(IEnumerable<ChatMessage> messages)
+    public Prompt CreatePrompt(IEnumerable<ChatMessage> messages) => CreatePrompt(messages, reasons: false);
+
+    /// <summary>The same, for an answer with or without reasoning before it.</summary>
+    /// <param name="messages">The conversation. Content is <see cref="TextContent"/>, and <see cref="DataContent"/> with an image.</param>
+    /// <param name="reasons">Whether the model is to reason first; <see cref="GenerationUpdate.IsReasoning"/> tells its reasoning from its answer.</param>
+    /// <returns>The prompt.</returns>
+    /// <exception cref="ArgumentException">As above; or the model cannot be asked to reason.</exception>
+    /// <exception cref="InvalidImageException">An image cannot be read or is outside the limits.</exception>
+    public Prompt CreatePrompt(IEnumerable<ChatMessage> messages, bool reasons)
     {
         using IDisposable use = _lifetime.Use(this);
-        return _prompts.Build(messages);
+        return _prompts.Build(messages, reasons);
     }
 
     /// <summary>Generates an answer.</summary>

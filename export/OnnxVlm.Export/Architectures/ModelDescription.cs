@@ -27,6 +27,9 @@ internal sealed record ModelDescription
 
     public required ImageRules Image { get; init; }
 
+    /// <summary>How reasoning is set apart; null where it is not.</summary>
+    public ReasoningTokens? Reasoning { get; init; }
+
     /// <summary>The form of a prompt where the checkpoint has no chat template; null for architectures that must bring one.</summary>
     public PromptForm? Prompt { get; init; }
 }

@@ -10,6 +10,7 @@ internal sealed class TokenizerFile
 {
     private const string Tokenizer = "tokenizer.json";
     private const string Settings = "tokenizer_config.json";
+    private const string Template = "chat_template.jinja";
     private static readonly string[] Optional = ["special_tokens_map.json", AddedTokens.FileName];
 
     private static readonly JsonSerializerOptions Json = new() { Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping, WriteIndented = true, NewLine = "\n" };
@@ -18,6 +19,7 @@ internal sealed class TokenizerFile
     private readonly JsonObject _tokenizer;
     private readonly JsonObject _settings;
     private bool _isGenerated;
+    private bool _hasTemplateFile;
 
     private TokenizerFile(string folder, JsonObject tokenizer, JsonObject settings)
     {
@@ -33,13 +35,16 @@ internal sealed class TokenizerFile
     {
         if (!File.Exists(Path.Combine(folder, Tokenizer)) && !File.Exists(Path.Combine(folder, Settings)))
             return null;
-        if (!File.Exists(Path.Combine(folder, Tokenizer)) && BpeFiles.In(folder))
-        {
-            JsonObject settings = Read(folder, Settings);
-            return new TokenizerFile(folder, BpeFiles.Read(folder, settings), settings) { _isGenerated = true };
-        }
+        JsonObject settings = Read(folder, Settings);
 
-        return new TokenizerFile(folder, Read(folder, Tokenizer), Read(folder, Settings));
+        // Newer checkpoints have the template in a file of its own; a model folder has one place for it.
+        string template = Path.Combine(folder, Template);
+        bool hasFile = settings["chat_template"] is null && File.Exists(template);
+        if (hasFile)
+            settings["chat_template"] = File.ReadAllText(template);
+        return !File.Exists(Path.Combine(folder, Tokenizer)) && BpeFiles.In(folder)
+            ? new TokenizerFile(folder, BpeFiles.Read(folder, settings), settings) { _hasTemplateFile = hasFile, _isGenerated = true }
+            : new TokenizerFile(folder, Read(folder, Tokenizer), settings) { _hasTemplateFile = hasFile };
     }
 
     /// <summary>
@@ -101,7 +106,10 @@ internal sealed class TokenizerFile
                 File.WriteAllText(Path.Combine(folder, Tokenizer), _tokenizer.ToJsonString(Json) + "\n");
             else
                 File.Copy(Path.Combine(_folder, Tokenizer), Path.Combine(folder, Tokenizer));
-            File.Copy(Path.Combine(_folder, Settings), Path.Combine(folder, Settings));
+            if (_hasTemplateFile)
+                File.WriteAllText(Path.Combine(folder, Settings), _settings.ToJsonString(Json) + "\n");
+            else
+                File.Copy(Path.Combine(_folder, Settings), Path.Combine(folder, Settings));
             return;
         }
 

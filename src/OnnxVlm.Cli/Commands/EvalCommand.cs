@@ -96,7 +96,7 @@ internal static class EvalCommand
     {
         StringBuilder text = new();
         await foreach (GenerationUpdate update in model.GenerateAsync(model.CreatePrompt(messages), options, cancellationToken).ConfigureAwait(false))
-            text.Append(update.Text);
+            text.Append(update.IsReasoning ? "" : update.Text);
         return text.ToString();
     }
 

@@ -17,10 +17,11 @@ internal static class RunCommand
         Option<string> prompt = new("--prompt") { Description = "The question.", Required = true, HelpName = "TEXT" };
         Option<FileInfo[]> images = new("--image") { Description = "An image for the question; may be given several times.", HelpName = "FILE" };
         Option<string?> system = new("--system") { Description = "The system message.", HelpName = "TEXT" };
+        Option<bool> reason = new("--reason") { Description = "Let the model reason before it answers, if it can. Its reasoning goes to stderr." };
         Option<string> device = SharedOptions.Device();
         Option<bool> json = SharedOptions.Json();
         GenerationArguments generation = new();
-        Command command = new("run", "Ask one question, about images or not, and stream the answer.") { model, prompt, images, system, device, json };
+        Command command = new("run", "Ask one question, about images or not, and stream the answer.") { model, prompt, images, system, reason, device, json };
         generation.AddTo(command);
 
         command.SetWork(async (result, cancellationToken) =>
@@ -28,7 +29,7 @@ internal static class RunCommand
             GenerationOptions options = generation.Read(result);
             ChatMessage[] messages = CreateMessages(result.GetValue(system), result.GetValue(prompt)!, result.GetValue(images) ?? []);
             using VlmModel loaded = SharedOptions.LoadModel(result.GetValue(model)!, result.GetValue(device)!);
-            Prompt built = loaded.CreatePrompt(messages);
+            Prompt built = loaded.CreatePrompt(messages, result.GetValue(reason));
             IAsyncEnumerable<GenerationUpdate> updates = loaded.GenerateAsync(built, options, cancellationToken);
             if (result.GetValue(json))
                 await PrintJsonAsync(updates).ConfigureAwait(false);
@@ -59,10 +60,17 @@ internal static class RunCommand
     private static async Task PrintTextAsync(IAsyncEnumerable<GenerationUpdate> updates, GenerationOptions options)
     {
         List<GenerationUpdate> tokens = [];
+        bool reasons = false;
         await foreach (GenerationUpdate update in updates.ConfigureAwait(false))
         {
-            Console.Out.Write(update.Text);
+            if (update.IsReasoning)
+                Console.Error.Write(update.Text);
+            else
+                Console.Out.Write(update.Text);
             Console.Out.Flush();
+            if (reasons && !update.IsReasoning)
+                Console.Error.WriteLine();
+            reasons = update.IsReasoning;
             if (update.Logprob is not null)
                 tokens.Add(update);
             if (update.Statistics is not { } statistics)
@@ -91,12 +99,12 @@ internal static class RunCommand
 
     private static async Task PrintJsonAsync(IAsyncEnumerable<GenerationUpdate> updates)
     {
-        StringBuilder text = new();
+        StringBuilder text = new(), reasoning = new();
         List<object> logprobs = [];
         GenerationUpdate? last = null;
         await foreach (GenerationUpdate update in updates.ConfigureAwait(false))
         {
-            text.Append(update.Text);
+            (update.IsReasoning ? reasoning : text).Append(update.Text);
             if (update.Logprob is { } logprob)
                 logprobs.Add(new { token = Entry(logprob), top = update.TopLogprobs.Select(Entry) });
             last = update;
@@ -105,6 +113,7 @@ internal static class RunCommand
         Console.Out.WriteLine(JsonSerializer.Serialize(new
         {
             text = text.ToString(),
+            reasoning = reasoning.Length == 0 ? null : reasoning.ToString(),
             finish_reason = CliJson.NameOf(last.FinishReason),
             usage = new { prompt_tokens = s.PromptTokens, image_tokens = s.ImageTokens, cached_tokens = s.CachedTokens, completion_tokens = s.GeneratedTokens, total_tokens = s.PromptTokens + s.GeneratedTokens },
             timings = new

@@ -22,19 +22,23 @@ internal static class VerifyCommand
             ImageLimits limits = new() { MinSidePx = 1, MaxAspectRatio = 65535 };
             using VlmModel loaded = SharedOptions.LoadModel(result.GetValue(model)!, result.GetValue(device)!, limits);
             IReadOnlyList<string> images = PreprocessingCase.FoldersOf(result.GetValue(goldens)!.FullName, loaded.Manifest.Image);
-            int passed = folders.Count(folder => Check(loaded, folder, result.GetValue(tolerance))) + images.Count(folder => CheckPreprocessing(loaded, folder));
-            Console.Out.WriteLine($"{passed} of {folders.Count + images.Count} cases pass");
-            return Task.FromResult(passed == folders.Count + images.Count ? ExitCode.Done : ExitCode.Failed);
+            IReadOnlyList<string> budgets = BudgetCase.FoldersOf(result.GetValue(goldens)!.FullName, loaded.Manifest.Image);
+            int passed = folders.Count(folder => Check(loaded, folder, result.GetValue(tolerance)))
+                + images.Count(folder => CheckPreprocessing(folder, () => PreprocessingCase.Compare(folder, loaded.Manifest.Image, loaded.ImagePreprocessor)))
+                + budgets.Count(folder => CheckPreprocessing(folder, () => BudgetCase.Compare(folder, loaded.Manifest.Image, loaded.ImagePreprocessor.Decode(File.ReadAllBytes(Path.Combine(folder, "image.png"))))));
+            int all = folders.Count + images.Count + budgets.Count;
+            Console.Out.WriteLine($"{passed} of {all} cases pass");
+            return Task.FromResult(passed == all ? ExitCode.Done : ExitCode.Failed);
         });
         return command;
     }
 
-    private static bool CheckPreprocessing(VlmModel model, string folder)
+    private static bool CheckPreprocessing(string folder, Func<string> compare)
     {
         string name = $"preprocess/{Path.GetFileName(folder)}";
         try
         {
-            Console.Out.WriteLine($"pass  {name}: {PreprocessingCase.Compare(folder, model.Manifest.Image, model.ImagePreprocessor)}");
+            Console.Out.WriteLine($"pass  {name}: {compare()}");
             return true;
         }
         catch (VlmException e)

@@ -12,10 +12,11 @@ internal static class ChatOptionsReader
     /// <param name="tools">The tools of the request, or null.</param>
     /// <param name="client">The client, for the factory.</param>
     /// <param name="modelId">The model's name.</param>
+    /// <param name="canReason">Whether the model can be asked to reason.</param>
     /// <exception cref="ArgumentException">A field cannot be honoured.</exception>
-    public static GenerationOptions Read(ChatOptions options, GenerationOptions defaults, ToolSet? tools, IChatClient client, string modelId)
+    public static GenerationOptions Read(ChatOptions options, GenerationOptions defaults, ToolSet? tools, IChatClient client, string modelId, bool canReason = false)
     {
-        RefuseUnsupported(options, modelId);
+        RefuseUnsupported(options, modelId, canReason);
         GenerationOptions start = options.RawRepresentationFactory?.Invoke(client) switch
         {
             null => defaults,
@@ -38,7 +39,7 @@ internal static class ChatOptionsReader
         return result with { Guidance = ChooseGuidance(options, result.Guidance, start.Guidance, tools) };
     }
 
-    private static void RefuseUnsupported(ChatOptions options, string modelId)
+    private static void RefuseUnsupported(ChatOptions options, string modelId, bool canReason)
     {
         if (options.ModelId is { } asked && asked != modelId)
             throw Refused($"ModelId: this client has the model \"{modelId}\" and not \"{asked}\"; leave ModelId out or use that model's client.");
@@ -48,7 +49,9 @@ internal static class ChatOptionsReader
         if (options.AllowBackgroundResponses == true || options.ContinuationToken is not null)
             throw Refused("AllowBackgroundResponses, ContinuationToken: answers run in the foreground only; leave both out.");
 #pragma warning restore MEAI001
-        if (options.Reasoning is not (null or { Effort: null or ReasoningEffort.None, Output: null or ReasoningOutput.None }))
+        if (canReason && options.Reasoning is { Output: ReasoningOutput.Summary })
+            throw Refused("Reasoning: the model's reasoning is not summarized; ask for Full or None.");
+        if (!canReason && options.Reasoning is not (null or { Effort: null or ReasoningEffort.None, Output: null or ReasoningOutput.None }))
             throw Refused("Reasoning: the model has no reasoning to set; leave it out.");
     }
 

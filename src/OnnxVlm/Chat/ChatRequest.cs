@@ -9,17 +9,28 @@ namespace OnnxVlm.Chat;
 /// <param name="HasTools">Whether the answer may be function calls.</param>
 internal sealed record ChatRequest(IReadOnlyList<ChatMessage> Messages, GenerationOptions Options, bool HasTools)
 {
+    /// <summary>Whether the model is to reason before it answers.</summary>
+    public bool Reasons { get; init; }
+
+    /// <summary>Whether the caller wants to see the reasoning.</summary>
+    public bool ShowsReasoning { get; init; } = true;
+
     /// <summary>Translates a request; everything that can be refused before the model runs is refused here.</summary>
     /// <param name="messages">The conversation.</param>
     /// <param name="options">The caller's options; not changed.</param>
     /// <param name="defaults">What holds where the options say nothing.</param>
     /// <param name="client">The client, for <see cref="ChatOptions.RawRepresentationFactory"/>.</param>
     /// <param name="modelId">The model's name.</param>
+    /// <param name="canReason">Whether the model can be asked to reason.</param>
     /// <exception cref="ArgumentException">Something cannot be honoured.</exception>
-    public static ChatRequest Create(IEnumerable<ChatMessage> messages, ChatOptions? options, GenerationOptions defaults, IChatClient client, string modelId)
+    public static ChatRequest Create(IEnumerable<ChatMessage> messages, ChatOptions? options, GenerationOptions defaults, IChatClient client, string modelId, bool canReason = false)
     {
         ToolSet? tools = ToolSet.Create(options);
-        GenerationOptions generation = options is null ? defaults : ChatOptionsReader.Read(options, defaults, tools, client, modelId);
-        return new ChatRequest(Conversation.Create(messages, options?.Instructions, tools), generation, tools is not null);
+        GenerationOptions generation = options is null ? defaults : ChatOptionsReader.Read(options, defaults, tools, client, modelId, canReason);
+        return new ChatRequest(Conversation.Create(messages, options?.Instructions, tools), generation, tools is not null)
+        {
+            Reasons = options?.Reasoning?.Effort is not (null or ReasoningEffort.None),
+            ShowsReasoning = options?.Reasoning?.Output is not ReasoningOutput.None,
+        };
     }
 }

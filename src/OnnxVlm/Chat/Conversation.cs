@@ -46,6 +46,9 @@ internal static class Conversation
                 case TextContent { Text.Length: 0 } or UsageContent:
                     // The one says nothing, the other nothing to the model.
                     break;
+                case TextReasoningContent when message.Role == ChatRole.Assistant:
+                    // A model does not read again what it thought before it answered.
+                    break;
                 default:
                     contents.Add(ToReadable(content, message.Role));
                     break;

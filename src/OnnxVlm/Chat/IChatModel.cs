@@ -10,8 +10,14 @@ internal interface IChatModel
     /// <summary>Name of the model, as <see cref="ChatOptions.ModelId"/> gives it.</summary>
     string Id { get; }
 
-    /// <inheritdoc cref="VlmModel.CreatePrompt"/>
+    /// <summary>Whether the model can be asked to reason before it answers.</summary>
+    bool CanReason => false;
+
+    /// <inheritdoc cref="VlmModel.CreatePrompt(IEnumerable{ChatMessage})"/>
     Prompt CreatePrompt(IEnumerable<ChatMessage> messages);
+
+    /// <inheritdoc cref="VlmModel.CreatePrompt(IEnumerable{ChatMessage}, bool)"/>
+    Prompt CreatePrompt(IEnumerable<ChatMessage> messages, bool reasons) => CreatePrompt(messages);
 
     /// <inheritdoc cref="VlmModel.GenerateAsync"/>
     IAsyncEnumerable<GenerationUpdate> GenerateAsync(Prompt prompt, GenerationOptions? options = null, CancellationToken cancellationToken = default);

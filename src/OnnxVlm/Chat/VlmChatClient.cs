@@ -17,6 +17,8 @@ namespace OnnxVlm.Chat;
 /// <list type="bullet">
 /// <item>Images are <see cref="DataContent"/>, or a <see cref="UriContent"/> with a <c>data:</c> URI. Nothing is fetched from the network.</item>
 /// <item>Tools are functions. A call comes whole, with a new call id and arguments that its JSON schema accepts; the caller or middleware invokes it.</item>
+/// <item><see cref="ChatOptions.Reasoning"/> is for models that reason: any effort but none asks for it, and it comes as <see cref="TextReasoningContent"/> before the answer. In a
+/// conversation it is not read again.</item>
 /// <item>There is no state between calls: <see cref="ChatOptions.ConversationId"/> is refused. What the model has read before it still does not read again, see
 /// <see cref="VlmOptions.CacheBytes"/>.</item>
 /// <item>What <see cref="ChatOptions"/> has no field for stands in <see cref="ChatOptions.AdditionalProperties"/> under the names of
@@ -60,7 +62,7 @@ public sealed class VlmChatClient : IChatClient
         IEnumerable<ChatMessage> messages, ChatOptions? options = null, CancellationToken cancellationToken = default)
     {
         ArgumentNullException.ThrowIfNull(messages);
-        return FoldAsync(StreamAsync(ChatRequest.Create(messages, options, _defaults, this, _model.Id), cancellationToken));
+        return FoldAsync(StreamAsync(ChatRequest.Create(messages, options, _defaults, this, _model.Id, _model.CanReason), cancellationToken));
     }
 
     /// <summary>Answers a conversation as it is generated.</summary>
@@ -75,7 +77,7 @@ public sealed class VlmChatClient : IChatClient
         IEnumerable<ChatMessage> messages, ChatOptions? options = null, CancellationToken cancellationToken = default)
     {
         ArgumentNullException.ThrowIfNull(messages);
-        return StreamAsync(ChatRequest.Create(messages, options, _defaults, this, _model.Id), cancellationToken);
+        return StreamAsync(ChatRequest.Create(messages, options, _defaults, this, _model.Id, _model.CanReason), cancellationToken);
     }
 
     /// <summary>Gives <see cref="ChatClientMetadata"/>, this client, or the <see cref="VlmModel"/>.</summary>
@@ -105,11 +107,14 @@ public sealed class VlmChatClient : IChatClient
         bool called = false;
 
         // Images are decoded here, which is too much work for the caller's thread.
-        Prompt prompt = await Task.Run(() => _model.CreatePrompt(request.Messages), cancellationToken).ConfigureAwait(false);
+        Prompt prompt = await Task.Run(() => _model.CreatePrompt(request.Messages, request.Reasons), cancellationToken).ConfigureAwait(false);
         await foreach (GenerationUpdate update in _model.GenerateAsync(prompt, request.Options, cancellationToken).ConfigureAwait(false))
         {
             bool isLast = update.FinishReason is not null;
-            List<AIContent> contents = calls is not null ? calls.Read(update.Text, isLast) : update.Text.Length > 0 ? [new TextContent(update.Text)] : [];
+            string text = update.IsReasoning ? "" : update.Text;
+            List<AIContent> contents = calls is not null ? calls.Read(text, isLast) : text.Length > 0 ? [new TextContent(text)] : [];
+            if (update.IsReasoning && request.ShowsReasoning && update.Text.Length > 0)
+                contents.Insert(0, new TextReasoningContent(update.Text));
             called |= contents.Exists(content => content is FunctionCallContent);
             if (update.Statistics is not null)
                 contents.Add(new UsageContent(ToUsage(update.Statistics)));

@@ -16,6 +16,7 @@ internal sealed class Answer : IDisposable
     private readonly LiveSequence _sequence;
     private readonly Sampler _sampler;
     private readonly TextAssembler _text;
+    private readonly ReasoningText _reasoning;
     private readonly StringBuilder _said = new();
     private readonly HashSet<int> _stopTokens;
     private float[]? _logits;
@@ -32,8 +33,11 @@ internal sealed class Answer : IDisposable
         _options = options;
         _maxNewTokens = Math.Min(options.MaxNewTokens, generator.Decoder.ContextLength - prompt.TokenCount);
         _stopTokens = [.. generator.EndTokenIds, .. options.StopTokenIds];
-        _sampler = new Sampler(options, [.. _stopTokens], prompt.Segments.SelectMany(segment => segment.TokenIds.ToArray()), options.Guidance is { IsJson: true } ? generator.Vocabulary.DigitTokens : null);
+        int[] promptTokens = [.. prompt.Segments.SelectMany(segment => segment.TokenIds.ToArray())];
+        _sampler = new Sampler(options, [.. _stopTokens], promptTokens, options.Guidance is { IsJson: true } ? generator.Vocabulary.DigitTokens : null, generator.SuppressedTokenIds);
         _text = new TextAssembler(options.StopTexts);
+        _reasoning = new ReasoningText(generator.Reasoning);
+        _reasoning.Begin(promptTokens);
         _sequence = new LiveSequence(generator.Decoder, generator.Cache, prompt, _maxNewTokens, options.Guidance);
     }
 
@@ -67,13 +71,16 @@ internal sealed class Answer : IDisposable
 
         _generated++;
         _sampler.Taken(token);
-        string text = _text.Add(_generator.Vocabulary.BytesOf(token).Span);
-        _said.Append(text);
+        ReadOnlySpan<byte> bytes = _generator.Vocabulary.BytesOf(token).Span;
+        string? reasoning = _reasoning.Add(token, bytes);
+        string text = reasoning ?? _text.Add(bytes);
+        if (reasoning is null)
+            _said.Append(text);
         if (_text.IsStopped)
             FinishReason = Generation.FinishReason.Stop;
         else if (_generated == _maxNewTokens)
             FinishReason = Generation.FinishReason.Length;
-        return new GenerationUpdate { Text = text, TokenId = token, Logprob = raw?.LogprobOf(token), TopLogprobs = raw?.Top(_options.TopLogprobs!.Value) ?? [] };
+        return new GenerationUpdate { Text = text, IsReasoning = reasoning is not null, TokenId = token, Logprob = raw?.LogprobOf(token), TopLogprobs = raw?.Top(_options.TopLogprobs!.Value) ?? [] };
     }
 
     /// <summary>Ends the answer.</summary>
@@ -83,7 +90,8 @@ internal sealed class Answer : IDisposable
         TimeSpan total = Stopwatch.GetElapsedTime(_started);
         return new GenerationUpdate
         {
-            Text = _text.Finish(),
+            Text = _reasoning.IsOpen ? _reasoning.Finish() : _text.Finish(),
+            IsReasoning = _reasoning.IsOpen,
             FinishReason = FinishReason,
             Statistics = new GenerationStatistics
             {

@@ -6,6 +6,9 @@ public sealed record GenerationUpdate
     /// <summary>Text that is certain now. Empty while a character is incomplete or while the text may become a stop text.</summary>
     public required string Text { get; init; }
 
+    /// <summary>Whether <see cref="Text"/> is the model's reasoning, which it sets apart from its answer. The tokens around reasoning have an empty text.</summary>
+    public bool IsReasoning { get; init; }
+
     /// <summary>The token; null in the last update.</summary>
     public int? TokenId { get; init; }
 

@@ -19,6 +19,7 @@ internal sealed class Sampler
     private readonly GenerationOptions _options;
     private readonly IReadOnlyList<int> _endTokenIds;
     private readonly HashSet<int> _digitTokenIds;
+    private readonly IReadOnlyList<int> _suppressedTokenIds;
     private readonly HashSet<int> _promptTokens;
     private readonly Dictionary<int, int> _counts = [];
     private ulong _random;
@@ -30,8 +31,10 @@ internal sealed class Sampler
     /// <param name="endTokenIds">Tokens that end the answer; excluded before <see cref="GenerationOptions.MinNewTokens"/>.</param>
     /// <param name="promptTokenIds">The prompt, for the repetition penalty.</param>
     /// <param name="digitTokenIds">Tokens that are digits only, where <see cref="MaxDigitsInARow"/> holds; null where it does not.</param>
-    public Sampler(GenerationOptions options, IReadOnlyList<int> endTokenIds, IEnumerable<int> promptTokenIds, IEnumerable<int>? digitTokenIds = null)
+    /// <param name="suppressedTokenIds">Tokens that are never taken; null for none.</param>
+    public Sampler(GenerationOptions options, IReadOnlyList<int> endTokenIds, IEnumerable<int> promptTokenIds, IEnumerable<int>? digitTokenIds = null, IReadOnlyList<int>? suppressedTokenIds = null)
     {
+        _suppressedTokenIds = suppressedTokenIds ?? [];
         _digitTokenIds = [.. digitTokenIds ?? []];
         _options = options;
         _endTokenIds = endTokenIds;
@@ -41,7 +44,7 @@ internal sealed class Sampler
 
     /// <summary>Whether the scores differ from the logits at all; greedy decoding without any of the options skips this class.</summary>
     public bool IsActive =>
-        _options.Temperature > 0 || _generated < _options.MinNewTokens || _digitsInARow >= MaxDigitsInARow || _options.LogitBias.Count > 0
+        _options.Temperature > 0 || _generated < _options.MinNewTokens || _digitsInARow >= MaxDigitsInARow || _options.LogitBias.Count > 0 || _suppressedTokenIds.Count > 0
         || _options.RepetitionPenalty != 1 || _options.PresencePenalty != 0 || _options.FrequencyPenalty != 0;
 
     /// <summary>Notes the token that was taken.</summary>
@@ -59,6 +62,7 @@ internal sealed class Sampler
     {
         ApplyPenalties(logits);
         ApplyBias(logits);
+        Exclude(logits, _suppressedTokenIds);
         if (_generated < _options.MinNewTokens)
             Exclude(logits, _endTokenIds);
         if (_digitsInARow >= MaxDigitsInARow)

@@ -1,5 +1,6 @@
 using System.Runtime.CompilerServices;
 using Microsoft.Extensions.AI;
+using OnnxVlm.ModelFolder;
 using OnnxVlm.Prompting;
 using OnnxVlm.Runtime;
 
@@ -16,8 +17,14 @@ internal sealed class TokenGenerator : IDisposable
     /// <param name="endTokenIds">Tokens that end an answer.</param>
     /// <param name="encode">Turns content that a callback appends into tokens and images.</param>
     /// <param name="cacheBytes">Memory for the sequences of past answers.</param>
-    public TokenGenerator(IDecoder decoder, Vocabulary vocabulary, IReadOnlyList<int> endTokenIds, Func<IReadOnlyList<AIContent>, IReadOnlyList<PromptSegment>> encode, long cacheBytes)
+    /// <param name="suppressedTokenIds">Tokens that an answer never has; null for none.</param>
+    /// <param name="reasoning">How reasoning is set apart; null where it is not.</param>
+    public TokenGenerator(
+        IDecoder decoder, Vocabulary vocabulary, IReadOnlyList<int> endTokenIds, Func<IReadOnlyList<AIContent>, IReadOnlyList<PromptSegment>> encode, long cacheBytes,
+        IReadOnlyList<int>? suppressedTokenIds = null, ReasoningTokens? reasoning = null)
     {
+        SuppressedTokenIds = suppressedTokenIds ?? [];
+        Reasoning = reasoning;
         Decoder = decoder;
         Vocabulary = vocabulary;
         EndTokenIds = endTokenIds;
@@ -30,6 +37,10 @@ internal sealed class TokenGenerator : IDisposable
     public Vocabulary Vocabulary { get; }
 
     public IReadOnlyList<int> EndTokenIds { get; }
+
+    public IReadOnlyList<int> SuppressedTokenIds { get; }
+
+    public ReasoningTokens? Reasoning { get; }
 
     public SequenceCache Cache { get; }
 

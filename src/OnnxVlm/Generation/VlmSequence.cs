@@ -36,7 +36,8 @@ public sealed class VlmSequence : IDisposable
 
     /// <summary>Reads text and images.</summary>
     /// <param name="segments">In the order the model reads them.</param>
-    /// <exception cref="VlmException">The runtime failed, for example because the sequence is full.</exception>
+    /// <exception cref="ArgumentException">A segment with an image has more or fewer placeholders than the image has patches.</exception>
+    /// <exception cref="VlmException">There is no room for the tokens; or the runtime failed, and the sequence is empty.</exception>
     public void Append(params IReadOnlyList<PromptSegment> segments)
     {
         ArgumentNullException.ThrowIfNull(segments);
@@ -68,6 +69,7 @@ public sealed class VlmSequence : IDisposable
     /// <summary>Forgets the tokens from a position on.</summary>
     /// <param name="length">Number of tokens to keep, 0 to <see cref="Length"/>.</param>
     /// <exception cref="ArgumentOutOfRangeException">The length is negative or beyond the end.</exception>
+    /// <exception cref="ArgumentException">The position is inside an image, and the tokens of an image share one place in this model.</exception>
     public void RewindTo(int length)
     {
         ArgumentOutOfRangeException.ThrowIfNegative(length);

@@ -72,6 +72,9 @@ public sealed record ModelManifest
     /// <summary>Ids that an answer never has, because the model was not trained to say them; null for none.</summary>
     public IReadOnlyList<int>? SuppressedTokenIds { get; init; }
 
+    /// <summary>How reasoning is set apart from the answer; null for a model that does not.</summary>
+    public ReasoningTokens? Reasoning { get; init; }
+
     /// <summary>Numbers of the key-value cache for one token; null where the layers are alike, and <c>genai_config.json</c> tells it.</summary>
     public long? CacheNumbersPerToken { get; init; }
 
@@ -244,6 +247,8 @@ public sealed record ModelManifest
             ManifestCheck.Range(id, 0, VocabularySize - 1, "end_token_ids");
         foreach (int id in SuppressedTokenIds ?? [])
             ManifestCheck.Range(id, 0, VocabularySize - 1, "suppressed_token_ids");
+        ManifestCheck.Range(Reasoning?.Begin, 0, VocabularySize - 1, "reasoning.begin");
+        ManifestCheck.Range(Reasoning?.End, 0, VocabularySize - 1, "reasoning.end");
         if (CacheNumbersPerToken is <= 0)
             throw new ArgumentException($"cache_numbers_per_token: expected 1 or more, found {CacheNumbersPerToken}; export the model again");
         ManifestCheck.Present(Image, "image");

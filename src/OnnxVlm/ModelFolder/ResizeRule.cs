@@ -59,7 +59,7 @@ public sealed record ResizeRule
         Expect(MaxColumns, required: false, "max_columns", ResizeMode.Fit, ResizeMode.FillArea, ResizeMode.Keep);
         Expect(MaxHeightPx, required: true, "max_height_px", ResizeMode.ShrinkToBox);
         Expect(MaxWidthPx, required: true, "max_width_px", ResizeMode.ShrinkToBox);
-        Expect(Budgets is null ? null : string.Join(", ", Budgets), required: false, "budgets", ResizeMode.FillArea);
+        Expect(Budgets?.Count, required: false, "budgets", ResizeMode.FillArea);
         Expect(MinPixels, required: true, "min_pixels", ResizeMode.SmartResize);
         Expect(MaxPixels, required: true, "max_pixels", ResizeMode.SmartResize);
         if (MinPixels > MaxPixels)
@@ -68,7 +68,7 @@ public sealed record ResizeRule
             throw new ArgumentException($"image.resize.max_patches: expected one of {string.Join(", ", Budgets)}, found {MaxPatches}; choose one of these or export the model again");
     }
 
-    private void Expect(object? value, bool required, string key, params ReadOnlySpan<ResizeMode> rules)
+    private void Expect(int? value, bool required, string key, params ReadOnlySpan<ResizeMode> rules)
     {
         bool allowed = rules.Contains(Rule);
         string rule = JsonNamingPolicy.SnakeCaseLower.ConvertName(Rule.ToString());

@@ -8,4 +8,15 @@ public interface IChatTemplate
     /// <returns>The prompt as text, special tokens spelled out.</returns>
     /// <exception cref="ModelLoadException">The model folder has no template, or the template cannot render these messages.</exception>
     string Render(IReadOnlyList<TemplateMessage> messages);
+
+    /// <summary>Renders the messages for an answer with or without reasoning before it. By default a template has no say in that.</summary>
+    /// <param name="messages">As above.</param>
+    /// <param name="reasons">Whether the model is to reason first.</param>
+    /// <returns>The prompt as text.</returns>
+    /// <exception cref="ArgumentException">The template cannot ask for reasoning.</exception>
+    string Render(IReadOnlyList<TemplateMessage> messages, bool reasons) =>
+        reasons ? throw new ArgumentException("The model's chat template cannot ask for reasoning; leave it out.") : Render(messages);
+
+    /// <summary>Whether blanks at both ends of each text of a message are dropped, which models can be trained with. Default false.</summary>
+    bool TrimsTexts => false;
 }

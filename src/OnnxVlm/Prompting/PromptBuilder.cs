@@ -51,14 +51,22 @@ public sealed class PromptBuilder
     /// <returns>The prompt.</returns>
     /// <exception cref="ArgumentException">There is no message, a message has nothing in it, or content of a kind that the model cannot read.</exception>
     /// <exception cref="InvalidImageException">An image cannot be read or is outside the limits.</exception>
-    public Prompt Build(IEnumerable<ChatMessage> messages)
+    public Prompt Build(IEnumerable<ChatMessage> messages) => Build(messages, reasons: false);
+
+    /// <summary>Builds the prompt for the model's next answer, with or without reasoning before it.</summary>
+    /// <param name="messages">The conversation. Content is <see cref="TextContent"/>, and <see cref="DataContent"/> with an image.</param>
+    /// <param name="reasons">Whether the model is to reason first.</param>
+    /// <returns>The prompt.</returns>
+    /// <exception cref="ArgumentException">As above; or the model's chat template cannot ask for reasoning.</exception>
+    /// <exception cref="InvalidImageException">An image cannot be read or is outside the limits.</exception>
+    public Prompt Build(IEnumerable<ChatMessage> messages, bool reasons)
     {
         ArgumentNullException.ThrowIfNull(messages);
         ChatMessage[] conversation = [.. messages];
         if (conversation.Length == 0)
             throw new ArgumentException("There is no message; give the model at least one.", nameof(messages));
 
-        string rendered = _template.Render([.. conversation.Select((message, i) => new TemplateMessage(message.Role.Value, $"{MarkStart}{i}{MarkEnd}"))]);
+        string rendered = _template.Render([.. conversation.Select((message, i) => new TemplateMessage(message.Role.Value, $"{MarkStart}{i}{MarkEnd}"))], reasons);
 
         SegmentList segments = new();
         HashSet<int> used = [];
@@ -118,11 +126,12 @@ public sealed class PromptBuilder
         {
             switch (content)
             {
-                case TextContent { Text: "" }:
-                    break;
                 case TextContent part:
+                    string words = _template.TrimsTexts ? part.Text.Trim() : part.Text;
+                    if (words.Length == 0)
+                        break;
                     SetApart();
-                    text.Append(part.Text);
+                    text.Append(words);
                     break;
                 case DataContent image when image.HasTopLevelMediaType("image"):
                     SetApart();

@@ -39,7 +39,7 @@ public sealed class TokenCounter
         _prompts = new PromptBuilder(tokenizer, template, vocabulary, rules.Tokens, Measure);
     }
 
-    /// <summary>Creates a counter for a model folder whose chat template wraps every message the same way, as ChatML does.</summary>
+    /// <summary>Creates a counter for a model folder whose chat template wraps every message the same way, as ChatML does, or is Gemma's.</summary>
     /// <param name="folder">The model folder.</param>
     /// <param name="tokenizer">Its tokenizer: <c>MlTokenizer</c> of OnnxVlm.Tokenizers, or <see cref="VlmModel.Tokenizer"/> of a loaded model.</param>
     /// <param name="limits">What an image may demand; null for the defaults.</param>
@@ -48,8 +48,9 @@ public sealed class TokenCounter
     public static TokenCounter Load(string folder, ITokenizer tokenizer, ImageLimits? limits = null)
     {
         ModelManifest manifest = ModelManifest.Load(folder);
+        string settings = Path.Combine(folder, "tokenizer_config.json");
         Vocabulary vocabulary = Vocabulary.Load(Path.Combine(folder, "tokenizer.json"));
-        return new TokenCounter(manifest.Image, vocabulary, tokenizer, UniformChatTemplate.Load(Path.Combine(folder, "tokenizer_config.json")), limits);
+        return new TokenCounter(manifest.Image, vocabulary, tokenizer, GemmaChatTemplate.TryLoad(settings) ?? (IChatTemplate)UniformChatTemplate.Load(settings), limits);
     }
 
     /// <summary>Tokens of a text as the content of a message; a special token's text counts as ordinary text.</summary>

@@ -14,6 +14,8 @@ internal sealed class GenAISequence : IDecoderSequence
     private readonly PinnedTensor<long>? _patchXY;
     private readonly SharedTimes? _times;
     private readonly int _patchCapacity;
+    private readonly int _maxLength;
+    private readonly int _placeholder;
     private bool _unread;
     private bool _hasLogits;
     private bool _disposed;
@@ -22,6 +24,8 @@ internal sealed class GenAISequence : IDecoderSequence
     {
         int patchBytes = 3 * manifest.Image.PatchSize * manifest.Image.PatchSize;
         _patchCapacity = Math.Max(1, options.PatchCapacity);
+        _maxLength = options.MaxLength;
+        _placeholder = manifest.Image.Tokens.Placeholder;
         _patches = new PinnedTensor<byte>(ElementType.uint8, _patchCapacity, patchBytes);
         _patchXY = manifest.Image.HasPositions ? new PinnedTensor<long>(ElementType.int64, _patchCapacity, 2) : null;
         _times = manifest.Image.SharesTime ? new SharedTimes(manifest.Image.Tokens.Placeholder) : null;
@@ -49,6 +53,9 @@ internal sealed class GenAISequence : IDecoderSequence
 
     public void Append(ReadOnlySpan<int> tokenIds, IReadOnlyList<PatchGrid> images)
     {
+        RefuseSplitImage(tokenIds, images);
+        if (tokenIds.Length > _maxLength - Length)
+            throw new VlmException($"The sequence has {Length} tokens and was made for {_maxLength}, so it has no room for {tokenIds.Length} more.");
         try
         {
             // The runtime reads the token it took last only when it is asked for the next one; without this it would be left out of the cache.
@@ -63,6 +70,7 @@ internal sealed class GenAISequence : IDecoderSequence
         }
         catch (OnnxRuntimeGenAIException e)
         {
+            Forget();
             throw Failed(e);
         }
         finally
@@ -149,6 +157,23 @@ internal sealed class GenAISequence : IDecoderSequence
     {
         if (!_hasLogits)
             throw new InvalidOperationException("There are no logits before tokens are appended, nor after a rewind until more are.");
+    }
+
+    // A part of an image would be read without an error, and wrongly: its tokens see each other.
+    private void RefuseSplitImage(ReadOnlySpan<int> tokenIds, IReadOnlyList<PatchGrid> images)
+    {
+        int patches = images.Sum(image => image.Count), places = tokenIds.Count(_placeholder);
+        if (images.Count > 0 && places != patches)
+            throw new ArgumentException($"The images have {patches} patches, and there are {places} placeholder tokens for them; an image is read whole.", nameof(images));
+    }
+
+    // What a failed run left in the cache is not known, so that nothing of it is kept.
+    private void Forget()
+    {
+        _generator.RewindTo(0);
+        _times?.RewindTo(0);
+        _unread = false;
+        _hasLogits = false;
     }
 
     private void WritePatches(IReadOnlyList<PatchGrid> images)

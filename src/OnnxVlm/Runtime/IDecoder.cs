@@ -50,6 +50,8 @@ internal interface IDecoderSequence : IDisposable
     /// <summary>Reads tokens, and the images whose placeholders are among them. An image is never split over two calls.</summary>
     /// <param name="tokenIds">int32 [n], at least one.</param>
     /// <param name="images">The images, in the order of their placeholders.</param>
+    /// <exception cref="ArgumentException">There are more or fewer placeholders than patches.</exception>
+    /// <exception cref="VlmException">There is no room for the tokens; or the runtime failed, and the sequence is empty.</exception>
     void Append(ReadOnlySpan<int> tokenIds, IReadOnlyList<PatchGrid> images);
 
     /// <summary>Copies the logits for the next token.</summary>
@@ -70,5 +72,6 @@ internal interface IDecoderSequence : IDisposable
 
     /// <summary>Forgets the tokens from a position on. There are no logits then until more is appended.</summary>
     /// <param name="length">Number of tokens to keep.</param>
+    /// <exception cref="ArgumentException">The position is inside an image, and the model reads images as a whole.</exception>
     void RewindTo(int length);
 }

@@ -14,6 +14,14 @@ internal sealed class ScriptedChatModel(params string[][] answers) : IChatModel
 
     public string Id => "scripted";
 
+    public bool CanReason { get; init; }
+
+    /// <summary>How many pieces at the beginning of each answer are reasoning.</summary>
+    public int ReasoningPieces { get; init; }
+
+    /// <summary>For each prompt, whether reasoning was asked for.</summary>
+    public List<bool> Reasons { get; } = [];
+
     public FinishReason FinishReason { get; init; } = FinishReason.Stop;
 
     public TimeSpan Delay { get; init; }
@@ -34,6 +42,12 @@ internal sealed class ScriptedChatModel(params string[][] answers) : IChatModel
         return new Prompt([new PromptSegment(new int[] { 1, 2, 3, 4, 5 })]);
     }
 
+    public Prompt CreatePrompt(IEnumerable<ChatMessage> messages, bool reasons)
+    {
+        Reasons.Add(reasons);
+        return CreatePrompt(messages);
+    }
+
     public async IAsyncEnumerable<GenerationUpdate> GenerateAsync(Prompt prompt, GenerationOptions? options, [EnumeratorCancellation] CancellationToken cancellationToken)
     {
         lock (Conversations)
@@ -47,7 +61,7 @@ internal sealed class ScriptedChatModel(params string[][] answers) : IChatModel
                 await Task.Delay(Delay, cancellationToken);
                 cancellationToken.ThrowIfCancellationRequested();
                 TokenLogprob? logprob = options!.TopLogprobs is null ? null : Logprob(i, pieces[i]);
-                yield return new GenerationUpdate { Text = pieces[i], TokenId = i, Logprob = logprob, TopLogprobs = options.TopLogprobs > 0 ? [logprob!] : [] };
+                yield return new GenerationUpdate { Text = pieces[i], IsReasoning = i < ReasoningPieces, TokenId = i, Logprob = logprob, TopLogprobs = options.TopLogprobs > 0 ? [logprob!] : [] };
             }
             yield return new GenerationUpdate
             {

@@ -39,6 +39,43 @@ public sealed class ImagePreprocessorTests
         }
     }
 
+    [TestCase(280, 31, 29, 816, 768)]
+    [TestCase(70, 2000, 1200, 480, 288)]
+    [TestCase(280, 1000, 1, 280 * 48, 48)]
+    [TestCase(280, 1, 100, 48, 167 * 48)]
+    [TestCase(280, 1, 400, 48, 280 * 48)]
+    [TestCase(1120, 1000, 1000, 33 * 48, 33 * 48)]
+    public void AfterResize_FillArea_FillsTheBudget(int budget, int width, int height, int newWidth, int newHeight) =>
+        Assert.That(ImageSize.AfterResize(new ResizeRule { Rule = ResizeMode.FillArea, Filter = ResizeFilter.Bicubic, MaxPatches = budget }, 48, width, height), Is.EqualTo((newWidth, newHeight)));
+
+    [Test]
+    public void AfterResize_FillAreaOfAnySize_StaysInTheBudgetAndNearIt()
+    {
+        var random = new Random(5);
+        for (int round = 0; round < 20_000; round++)
+        {
+            int p = random.Next(1, 60), budget = random.Next(1, 1200), w = random.Next(1, 1 << random.Next(1, 15)), h = random.Next(1, 1 << random.Next(1, 15));
+            (int width, int height) = ImageSize.AfterResize(new ResizeRule { Rule = ResizeMode.FillArea, Filter = ResizeFilter.Bicubic, MaxPatches = budget }, p, w, h);
+            int columns = width / p, rows = height / p;
+            bool whole = width % p == 0 && height % p == 0 && columns >= 1 && rows >= 1 && (long)columns * rows <= budget;
+            bool near = columns == 1 || rows == 1 || (long)(columns + 1) * (rows + 1) >= budget;
+            Assert.That(whole && near, $"{w}×{h} px, patch {p}, {budget}: {columns}×{rows} patches");
+        }
+    }
+
+    [TestCase(96, 144, null)]
+    [TestCase(100, 144, "multiples of 48")]
+    [TestCase(960, 960, "at most 280 squares")]
+    [TestCase(48 * 60, 48, "too elongated")]
+    public void AfterResize_Keep_TakesWholePatchesOnly(int width, int height, string? message)
+    {
+        ResizeRule rule = new() { Rule = ResizeMode.Keep, Filter = ResizeFilter.Bicubic, MaxPatches = 280, MaxColumns = 50, MaxRows = 50 };
+        if (message is null)
+            Assert.That(ImageSize.AfterResize(rule, 48, width, height), Is.EqualTo((width, height)));
+        else
+            Assert.That(() => ImageSize.AfterResize(rule, 48, width, height), Throws.TypeOf<InvalidImageException>().With.Message.Contains(message));
+    }
+
     [Test]
     public void AfterResize_SmartResize_EqualsTheReferenceFormula()
     {

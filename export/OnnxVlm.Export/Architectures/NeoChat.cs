@@ -135,7 +135,7 @@ internal static class NeoChat
 
     private static TokenMatrix ReadHead(ModelGraph m, HfConfig c, HfConfig llm, TokenMatrix embedding, int vocabulary, int hidden)
     {
-        // The outer key only repeats the inner one.
+        // The outer key repeats the inner one.
         bool? outer = c.Optional<bool>("tie_word_embeddings");
         if (!(llm.Optional<bool>("tie_word_embeddings") ?? outer ?? false))
             return TokenMatrix.Head(m, $"{m.Weights.PrefixOf("lm_head.weight")}lm_head", vocabulary, hidden);
@@ -159,8 +159,7 @@ internal static class NeoChat
 
     private static void RefuseOtherDecoders(HfConfig c, HfConfig llm, int layers)
     {
-        if (c.OptionalText("template") is not (null or "neo1_0"))
-            c.Expect("template", "neo1_0");
+        c.ExpectIfPresent("template", "neo1_0");
         llm.ExpectIfPresent("model_type", "qwen3");
         llm.ExpectIfPresent("hidden_act", "silu");
         llm.ExpectIfPresent("attention_bias", false);

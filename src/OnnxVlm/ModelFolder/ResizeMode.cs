@@ -28,7 +28,7 @@ public enum ResizeMode
     Keep,
 
     /// <summary>
-    /// Each side is rounded to whole patches, and a scale brings the image to a number of pixels between two limits. An image of more than 200 times the length of its width is refused.
+    /// Each side is rounded to whole patches, and a scale brings the image to a number of pixels between two limits. An image whose longer side is more than 200 times the shorter is refused.
     /// The rule of Qwen's vision models and of NEO (<c>smart_resize</c>).
     /// </summary>
     SmartResize,

@@ -7,7 +7,7 @@ namespace OnnxVlm.ModelFolder;
 [JsonUnmappedMemberHandling(JsonUnmappedMemberHandling.Disallow)]
 public sealed record ResizeRule
 {
-    /// <summary><see cref="ResizeMode.SmartResize"/> refuses images of more than so many times the length of their width.</summary>
+    /// <summary><see cref="ResizeMode.SmartResize"/> refuses images whose longer side is more than so many times the shorter.</summary>
     internal const int SmartAspectRatio = 200;
 
     /// <summary>Which rule computes the size.</summary>

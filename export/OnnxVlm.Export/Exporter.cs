@@ -131,9 +131,6 @@ public static class Exporter
         string architecture = config.Require<string>("model_type");
         if (Builders.ContainsKey(architecture))
             return architecture;
-        string reason = config.Has("vision_config") || config.Has("vision_tower") || config.Has("mm_vision_tower")
-            ? "it has a vision encoder, and OnnxVlm exports encoder-free models"
-            : "it is not implemented";
-        throw new UnsupportedModelException($"{config.Path}: model_type: expected {string.Join(" or ", Architectures)}, found {architecture}: {reason}");
+        throw new UnsupportedModelException($"{config.Path}: model_type: expected {string.Join(" or ", Architectures)}, found {architecture}: {OtherModels.Reason(config, architecture)}");
     }
 }

@@ -50,22 +50,40 @@ public sealed class BadCheckpointTests
         Refuses<ModelLoadException>(message);
     }
 
-    [Test]
-    public void Export_UnknownModelType_NamesIt()
+    [TestCase("somebodys_own", "it is not implemented")]
+    [TestCase("qwen3", "it reads text only")]
+    [TestCase("mamba", "it reads text only")]
+    [TestCase("chameleon", "it has an image tokenizer")]
+    [TestCase("qwen3_5", "it has a vision encoder")]
+    [TestCase("llava_onevision", "it has a vision encoder")]
+    [TestCase("qwen2_vl", "it has a vision encoder")]
+    [TestCase("gemma4", "it has a vision encoder")]
+    [TestCase("internvl_chat", "it has a vision encoder")]
+    public void Export_OtherModelType_RefusedByNameWithTheReason(string modelType, string reason)
     {
-        Config(config => config["model_type"] = "mamba");
-        Refuses<UnsupportedModelException>("model_type", "found mamba", "not implemented");
+        Config(config => config["model_type"] = modelType);
+        Refuses<UnsupportedModelException>("model_type: expected", $"found {modelType}: {reason}");
     }
 
-    [Test]
-    public void Export_VisionEncoder_SaysSo()
+    [TestCase("llava", "{ \"model_type\": \"clip_vision_model\", \"num_hidden_layers\": 24 }", "vision encoder (clip_vision_model of 24 layers)")]
+    [TestCase("qwen3_5", "{ \"depth\": 27, \"hidden_size\": 1152 }", "vision encoder (vision_config of 27 layers)")]
+    [TestCase("somebodys_own", "{ \"model_type\": \"siglip_vision_model\" }", "vision encoder (siglip_vision_model)")]
+    [TestCase("qwen2", "{ \"depth\": 32 }", "vision encoder (vision_config of 32 layers)")]
+    public void Export_VisionConfigOfAnEncoder_RefusedWithWhatItIs(string modelType, string vision, string reason)
     {
         Config(config =>
         {
-            config["model_type"] = "llava";
-            config["vision_config"] = new JsonObject { ["model_type"] = "clip_vision_model" };
+            config["model_type"] = modelType;
+            config["vision_config"] = JsonNode.Parse(vision);
         });
-        Refuses<UnsupportedModelException>("found llava", "vision encoder");
+        Refuses<UnsupportedModelException>($"found {modelType}", reason);
+    }
+
+    [Test]
+    public void Export_VisionTower_SaysSo()
+    {
+        Config(config => (config["model_type"], config["mm_vision_tower"]) = ("somebodys_own", "openai/clip-vit-large-patch14-336"));
+        Refuses<UnsupportedModelException>("found somebodys_own", "vision encoder (mm_vision_tower)");
     }
 
     [TestCase("rope_scaling")]

@@ -26,9 +26,9 @@ internal static class Embedding
     public static Value InsertPatches(this ModelGraph model, Value hidden, int placeholder, PatchProjection projection)
     {
         GraphBuilder g = model.Graph;
-        PatchInputs images = new(model, placeholder, projection.PatchWidth, projection.HasPositions);
         (Value weight, Value bias) = projection.Fold(model);
         Value? rowTable = Table(projection.RowTable), columnTable = Table(projection.ColumnTable);
+        PatchInputs images = new(model, placeholder, projection.PatchWidth, projection.HasPositions);
         return images.Insert(hidden, Project);
 
         Value? Table((string Key, int Rows)? table) =>

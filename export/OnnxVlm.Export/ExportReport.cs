@@ -23,4 +23,13 @@ public sealed record ExportReport
 
     /// <summary>One entry for each quantized weight; empty for fp32 and fp16.</summary>
     public required IReadOnlyList<TensorReport> Quantized { get; init; }
+
+    /// <summary>The same put together by layer, in order; what is outside the layers comes first.</summary>
+    public IReadOnlyList<LayerReport> Layers =>
+    [
+        .. Quantized.GroupBy(tensor => tensor.Layer).OrderBy(layer => layer.Key ?? -1).Select(layer => new LayerReport(
+            layer.Key,
+            layer.Sum(tensor => tensor.SquaredWeight) is > 0 and double weight ? Math.Sqrt(layer.Sum(tensor => tensor.RelativeError * tensor.RelativeError * tensor.SquaredWeight) / weight) : 0,
+            layer.MaxBy(tensor => tensor.RelativeError)!)),
+    ];
 }

@@ -61,10 +61,10 @@ public static class Exporter
         string architecture = RefuseUnknownArchitecture(config);
         TokenizerFile? tokenizer = options.RandomSeed is null ? TokenizerFile.Load(options.CheckpointFolder) : TokenizerFile.LoadOrGenerate(options.CheckpointFolder);
 
-        HfConfig images = WithoutImageConfig.Contains(architecture) ? HfConfig.Empty(options.CheckpointFolder, "preprocessor_config.json") : HfConfig.LoadImageProcessor(options.CheckpointFolder);
+        HfConfig images = LoadImageConfig(architecture, options.CheckpointFolder);
         using TensorStore weights = options.RandomSeed is int seed ? new RandomTensors(seed) : Checkpoint.Open(options.CheckpointFolder);
         ModelGraph graph = new(weights, target);
-        ModelDescription model = Builders[architecture](graph, config, images, tokenizer);
+        ModelDescription model = Describe(architecture, graph, config, images, tokenizer);
         config.RefuseUnread(architecture);
         images.RefuseUnread(architecture);
         weights.RefuseUnused(architecture);
@@ -93,6 +93,13 @@ public static class Exporter
             throw new ModelLoadException(what, exception);
         }
     }
+
+    /// <summary>Builds the graph, without computing any weight.</summary>
+    internal static ModelDescription Describe(string architecture, ModelGraph graph, HfConfig config, HfConfig images, TokenizerFile? tokenizer) => Builders[architecture](graph, config, images, tokenizer);
+
+    /// <summary>preprocessor_config.json, or nothing for an architecture that has none.</summary>
+    internal static HfConfig LoadImageConfig(string architecture, string folder) =>
+        WithoutImageConfig.Contains(architecture) ? HfConfig.Empty(folder, "preprocessor_config.json") : HfConfig.LoadImageProcessor(folder);
 
     private static void WriteFiles(
         string folder, ExportOptions options, ModelGraph graph, ModelDescription model, GenerationDefaults defaults, TokenizerFile? tokenizer,

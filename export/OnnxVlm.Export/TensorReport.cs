@@ -10,4 +10,18 @@ public sealed record TensorReport(string Name, int Bits, int BlockSize, double R
 {
     /// <summary>The relative error that plain rounding in blocks of 32 would make, for comparison; null for 8 bits.</summary>
     public double? PlainError { get; init; }
+
+    /// <summary>Sum of the squared weights, so that the errors of several can be put together.</summary>
+    internal double SquaredWeight { get; init; }
+
+    /// <summary>The number after <c>layers.</c> in the name; null where there is none.</summary>
+    internal int? Layer
+    {
+        get
+        {
+            string[] parts = Name.Split('.');
+            int at = Array.IndexOf(parts, "layers");
+            return at >= 0 && at + 1 < parts.Length && int.TryParse(parts[at + 1], out int layer) ? layer : null;
+        }
+    }
 }

@@ -63,6 +63,7 @@ public sealed class VlmModel : IChatModel, IDisposable
     /// <param name="folder">A folder with <c>onnxvlm.json</c>, as <c>onnxvlm export</c> writes it.</param>
     /// <param name="options">Device, limits; null for the defaults.</param>
     /// <returns>The model; the caller disposes it.</returns>
+    /// <exception cref="ArgumentException">The model was not trained with <see cref="VlmOptions.MaxImageTokens"/>.</exception>
     /// <exception cref="ModelLoadException">The folder is missing, damaged or inconsistent, or the device cannot be used; the message says what to do.</exception>
     /// <exception cref="UnsupportedModelException">The folder was written for another version.</exception>
     public static VlmModel Load(string folder, VlmOptions? options = null)
@@ -70,6 +71,8 @@ public sealed class VlmModel : IChatModel, IDisposable
         ArgumentException.ThrowIfNullOrEmpty(folder);
         options ??= new VlmOptions();
         ModelManifest manifest = ModelManifest.Load(folder);
+        if (options.MaxImageTokens is int budget)
+            manifest = manifest with { Image = manifest.Image.WithBudget(budget) };
         using CancellationTokenSource failed = new();
         Task verification = options.VerifyHashes ? manifest.VerifyFilesWhileLoadingAsync(folder, VerifiedFiles.OfUser, failed.Token) : Task.CompletedTask;
         GenAIDecoder? decoder = null;

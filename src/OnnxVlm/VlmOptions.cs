@@ -28,6 +28,23 @@ public sealed record VlmOptions
     public ImageLimits ImageLimits { get; init; } = new();
 
     /// <summary>
+    /// The most tokens of an image, for models that were trained with several budgets (Gemma: 70, 140, 280, 560 or 1120) or with any (NEO: 64 to 4096; a long narrow image has at least as
+    /// many as its form takes). Default null: what the model folder says. The tokens around an image
+    /// do not count.
+    /// </summary>
+    /// <exception cref="ArgumentOutOfRangeException">The value is below 1.</exception>
+    public int? MaxImageTokens
+    {
+        get;
+        init
+        {
+            if (value is int tokens)
+                ArgumentOutOfRangeException.ThrowIfLessThan(tokens, 1);
+            field = value;
+        }
+    }
+
+    /// <summary>
     /// Whether the files are compared with the hashes in <c>onnxvlm.json</c>. Default true; reading them takes about a second per gigabyte. Files of 64 MiB and more
     /// are read while the model loads, and again only when they have changed: their size and time of change are kept in the user's local application data.
     /// </summary>

@@ -1,10 +1,16 @@
+using System.Globalization;
 using System.Text.Json;
 using System.Text.Json.Nodes;
+using OnnxVlm.Export.Architectures;
+using OnnxVlm.Export.Blocks;
 using OnnxVlm.Export.HuggingFace;
+using OnnxVlm.Export.Inspection;
 using OnnxVlm.Export.Safetensors;
 using OnnxVlm.Export.Tests.Support;
+using OnnxVlm.Imaging;
 using OnnxVlm.ModelFolder;
 using OnnxVlm.Prompting;
+using OnnxVlm.Runtime;
 
 namespace OnnxVlm.Export.Tests;
 
@@ -46,6 +52,69 @@ public sealed class RandomWeightsTests
     }
 
     [Test]
+    public void ShippedConfig_Gemma_HasTheSizeOfItsName()
+    {
+        // The graph names every tensor and its shape; nothing of the weights is computed before it is written.
+        using RandomTensors weights = new(1);
+        (ModelGraph _, ModelDescription model) = Build("gemma-4-12b", weights, Precision.Int4, Device.Cpu);
+        Assert.That(weights.Parameters, Is.EqualTo(11_960_000_000L).Within(10_000_000L));
+        Assert.That((model.Layers, model.ContextLength, model.Image.PatchSize), Is.EqualTo((48, 262144, 48)));
+        Assert.That(model.Reasoning, Is.Not.Null);
+    }
+
+    [Test]
+    public void Export_GemmaInSmall_WritesFolderThatCanBePrompted()
+    {
+        using TemporaryFolder folder = new();
+        CopyConfig(Exporter.ShippedConfigs["gemma-4-12b"], folder["config"], config =>
+        {
+            JsonObject text = config["text_config"]!.AsObject();
+            (text["hidden_size"], text["intermediate_size"], text["num_hidden_layers"], text["max_position_embeddings"]) = (64, 96, 6, 64);
+            (text["head_dim"], text["global_head_dim"]) = (16, 32);
+            (config["vision_config"]!["mm_embed_dim"], config["vision_config"]!["output_proj_dims"]) = (32, 64);
+        });
+        Exporter.Export(new ExportOptions { CheckpointFolder = folder["config"], OutputFolder = folder["out"], RandomSeed = 1, Precision = Precision.Int4 });
+        var manifest = ModelManifest.Load(folder["out"]);
+        var vocabulary = Vocabulary.Load(Path.Combine(folder["out"], "tokenizer.json"));
+        Assert.Multiple(() =>
+        {
+            Assert.That(manifest.HasTokenizer, Is.True);
+            Assert.That(new[] { manifest.Image.Tokens.Placeholder, manifest.Image.Tokens.Begin!.Value, manifest.Image.Tokens.End!.Value, manifest.Reasoning!.Begin }, Has.All.Matches<int>(vocabulary.IsSpecial));
+            Assert.That(manifest.SuppressedTokenIds, Is.EqualTo(new[] { 258883, 258882 }));
+            Assert.That(manifest.EndTokenIds, Is.EqualTo(new[] { 1, 106 }));
+        });
+    }
+
+    [TestCase("fuyu-8b")]
+    [TestCase("unified-decoder-9b")]
+    [TestCase("gemma-4-12b")]
+    [TestCase("neo-9b")]
+    [TestCase("neo-2b")]
+    [TestCase("sensenova-u1-8b")]
+    public void ShippedConfig_TokensAndMemory_AreWhatTheReadmeSays(string name)
+    {
+        using RandomTensors counted = new(1);
+        (ModelGraph _, ModelDescription model) = Build(name, counted, Precision.Fp32, Device.Cpu);
+        int tokens = PatchShape.Of(model.Image, 1000, 1000).TokenCount(model.Image.Tokens);
+        string row = string.Create(CultureInfo.InvariantCulture, $"{counted.Parameters / 1e9:F2} B | {tokens} | {Memory(Precision.Int4, Device.Cpu)} | {Memory(Precision.Int8, Device.Cpu)} | {Memory(Precision.Fp32, Device.Cpu)} | {Memory(Precision.Int4, Device.Cuda)} | {Memory(Precision.Fp16, Device.Cuda)} |");
+        TestContext.Out.WriteLine($"{name}: | {row}");
+        string readme = File.ReadAllText(Path.Combine(TestContext.CurrentContext.TestDirectory, "README.md"));
+        Assert.That(readme.Split('\n').Where(line => line.Contains($"`{name}`", StringComparison.Ordinal)), Has.Some.Contains(row));
+
+        // Gigabytes of weights and cache at 4096 and at 32768 tokens, or at the most that the model takes.
+        string Memory(Precision precision, Device device)
+        {
+            using TemporaryFolder folder = new();
+            using RandomTensors weights = new(1);
+            (ModelGraph graph, ModelDescription built) = Build(name, weights, precision, device);
+            graph.Graph.Save(Path.Combine(folder.Path, "model.onnx"), "test");
+            ModelSummary summary = ModelInspector.Inspect(folder.Path);
+            double Gigabytes(int length) => (summary.SizeBytes + (summary.CacheBytesPerToken * Math.Min(length, built.ContextLength))) / 1e9;
+            return string.Create(CultureInfo.InvariantCulture, $"{Gigabytes(4096):F1} / {Gigabytes(32768):F1}");
+        }
+    }
+
+    [Test]
     public void Export_SameSeed_SameBytes()
     {
         using TemporaryFolder folder = new();
@@ -80,6 +149,14 @@ public sealed class RandomWeightsTests
         JsonObject vocabulary = tokenizer["model"]!["vocab"]!.AsObject();
         Assert.That(vocabulary, Has.Count.EqualTo(256));
         Assert.That(vocabulary.Select(entry => (int)entry.Value!), Has.No.Member(1).And.Member(0).And.Member(256));
+    }
+
+    private static (ModelGraph Graph, ModelDescription Model) Build(string name, RandomTensors weights, Precision precision, Device device)
+    {
+        string folder = Exporter.ShippedConfigs[name];
+        ModelGraph graph = new(weights, ExportTarget.For(new ExportOptions { CheckpointFolder = folder, OutputFolder = "none", Precision = precision, Device = device, BlockSize = 128 }));
+        HfConfig config = HfConfig.Load(folder, "config.json");
+        return (graph, Exporter.Describe(config.Require<string>("model_type"), graph, config, Exporter.LoadImageConfig(config.Require<string>("model_type"), folder), TokenizerFile.LoadOrGenerate(folder)));
     }
 
     private static long Count(string name)

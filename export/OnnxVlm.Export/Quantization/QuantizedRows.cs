@@ -26,6 +26,7 @@ internal sealed class QuantizedRows(string name, QuantizedMatrix matrix, Checkpo
     /// <summary>The error of the rows written so far.</summary>
     public TensorReport Report() => new(name, matrix.Bits, matrix.BlockSize, Relative(_squaredError, _squaredWeight), _maxError)
     {
+        SquaredWeight = _squaredWeight,
         PlainError = matrix.Bits == 4 ? Relative(_plainSquaredError, _plainSquaredWeight) : null,
     };
 

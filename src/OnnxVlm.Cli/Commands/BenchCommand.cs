@@ -17,8 +17,9 @@ internal static class BenchCommand
         Option<FileInfo?> image = new("--image") { Description = "An image, for preprocessing and the time to the first token.", HelpName = "FILE" };
         Option<int> repetitions = new("-r", "--repetitions") { Description = "How often everything is measured.", DefaultValueFactory = _ => 3, HelpName = "N" };
         Option<string> device = SharedOptions.Device();
+        Option<int?> imageTokens = SharedOptions.ImageTokens();
         Option<bool> json = SharedOptions.Json();
-        Command command = new("bench", "Measure prefill, decoding, loading, preprocessing and memory.") { model, prompt, generated, image, repetitions, device, json };
+        Command command = new("bench", "Measure prefill, decoding, loading, preprocessing and memory.") { model, prompt, generated, image, repetitions, imageTokens, device, json };
         command.SetWork((result, cancellationToken) =>
         {
             DirectoryInfo folder = result.GetValue(model)!;
@@ -26,7 +27,7 @@ internal static class BenchCommand
             if (file is { Exists: false })
                 throw new FileNotFoundException($"The image {file.FullName} does not exist; check the path.");
             Benchmark benchmark = new(
-                folder.FullName, () => SharedOptions.LoadModel(folder, result.GetValue(device)!), Positive(result.GetValue(repetitions), "-r"), step => Console.Error.WriteLine($"measuring: {step}"));
+                folder.FullName, () => SharedOptions.LoadModel(folder, result.GetValue(device)!, imageTokens: result.GetValue(imageTokens)), Positive(result.GetValue(repetitions), "-r"), step => Console.Error.WriteLine($"measuring: {step}"));
             BenchmarkResult measured = benchmark.Run(
                 Positive(result.GetValue(prompt), "-p"), Positive(result.GetValue(generated), "-n"), file is null ? null : File.ReadAllBytes(file.FullName), cancellationToken);
             if (result.GetValue(json))

@@ -19,8 +19,9 @@ internal static class ChatCommand
         Option<FileInfo[]> images = new("--image") { Description = "An image for the first message; may be given several times.", HelpName = "FILE" };
         Option<string?> system = new("--system") { Description = "The system message.", HelpName = "TEXT" };
         Option<string> device = SharedOptions.Device();
+        Option<int?> imageTokens = SharedOptions.ImageTokens();
         GenerationArguments generation = new();
-        Command command = new(Name, "Talk with the model in the terminal, about images or not.") { model, images, system, device };
+        Command command = new(Name, "Talk with the model in the terminal, about images or not.") { model, images, system, imageTokens, device };
         generation.AddTo(command);
 
         command.SetWork(async (result, cancellationToken) =>
@@ -29,7 +30,7 @@ internal static class ChatCommand
             if (options.TopLogprobs is not null)
                 throw new WrongArgumentException("chat shows no log probabilities; use run --logprobs for them.");
             DirectoryInfo folder = result.GetValue(model)!;
-            using VlmModel loaded = SharedOptions.LoadModel(folder, result.GetValue(device)!);
+            using VlmModel loaded = SharedOptions.LoadModel(folder, result.GetValue(device)!, imageTokens: result.GetValue(imageTokens));
             bool isInteractive = !Console.IsInputRedirected && !Console.IsOutputRedirected;
             TerminalAbilities abilities = TerminalAbilities.Detect(Environment.GetEnvironmentVariable, OperatingSystem.IsWindows());
             // Asking Spectre also has Windows understand escape sequences.

@@ -80,6 +80,11 @@ internal static class ExportCommand
                     tensor.RelativeError.ToString("F5", CultureInfo.InvariantCulture), tensor.PlainError?.ToString("F5", CultureInfo.InvariantCulture) ?? "", tensor.MaxError.ToString("E2", CultureInfo.InvariantCulture));
             }
             PlainTable.Write(table);
+            Console.Out.WriteLine();
+            Table layers = PlainTable.Create("layer", "relative error", "worst matrix", "its error");
+            foreach (LayerReport layer in report.Layers)
+                layers.AddRow(layer.Layer?.ToString(CultureInfo.InvariantCulture) ?? "outside", layer.RelativeError.ToString("F5", CultureInfo.InvariantCulture), Markup.Escape(layer.Worst.Name), layer.Worst.RelativeError.ToString("F5", CultureInfo.InvariantCulture));
+            PlainTable.Write(layers);
         }
         if (!report.HasTokenizer)
             Console.Error.WriteLine("note: the checkpoint has no tokenizer.json; the folder can be verified, and cannot be prompted");

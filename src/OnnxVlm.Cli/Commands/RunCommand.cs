@@ -19,16 +19,17 @@ internal static class RunCommand
         Option<string?> system = new("--system") { Description = "The system message.", HelpName = "TEXT" };
         Option<bool> reason = new("--reason") { Description = "Let the model reason before it answers, if it can. Its reasoning goes to stderr." };
         Option<string> device = SharedOptions.Device();
+        Option<int?> imageTokens = SharedOptions.ImageTokens();
         Option<bool> json = SharedOptions.Json();
         GenerationArguments generation = new();
-        Command command = new("run", "Ask one question, about images or not, and stream the answer.") { model, prompt, images, system, reason, device, json };
+        Command command = new("run", "Ask one question, about images or not, and stream the answer.") { model, prompt, images, system, reason, imageTokens, device, json };
         generation.AddTo(command);
 
         command.SetWork(async (result, cancellationToken) =>
         {
             GenerationOptions options = generation.Read(result);
             ChatMessage[] messages = CreateMessages(result.GetValue(system), result.GetValue(prompt)!, result.GetValue(images) ?? []);
-            using VlmModel loaded = SharedOptions.LoadModel(result.GetValue(model)!, result.GetValue(device)!);
+            using VlmModel loaded = SharedOptions.LoadModel(result.GetValue(model)!, result.GetValue(device)!, imageTokens: result.GetValue(imageTokens));
             Prompt built = loaded.CreatePrompt(messages, result.GetValue(reason));
             IAsyncEnumerable<GenerationUpdate> updates = loaded.GenerateAsync(built, options, cancellationToken);
             if (result.GetValue(json))

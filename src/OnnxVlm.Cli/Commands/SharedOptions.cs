@@ -18,11 +18,14 @@ internal static class SharedOptions
 
     public static Option<bool> Json() => new("--json") { Description = "Print one JSON object instead of text." };
 
+    public static Option<int?> ImageTokens() => new("--image-tokens") { Description = "The most tokens of an image, for models with several budgets (Gemma: 70, 140, 280, 560, 1120; NEO: 64 to 4096).", HelpName = "N" };
+
     /// <summary>Loads a model with the best image decoder that this build has.</summary>
     /// <param name="folder">The model folder.</param>
     /// <param name="device">The value of <c>--device</c>.</param>
     /// <param name="limits">Limits on images; null for the defaults.</param>
-    public static VlmModel LoadModel(DirectoryInfo folder, string device, ImageLimits? limits = null) => VlmModel.Load(folder.FullName, new VlmOptions
+    /// <param name="imageTokens">The value of <c>--image-tokens</c>.</param>
+    public static VlmModel LoadModel(DirectoryInfo folder, string device, ImageLimits? limits = null, int? imageTokens = null) => VlmModel.Load(folder.FullName, new VlmOptions
     {
         Device = device switch
         {
@@ -32,6 +35,7 @@ internal static class SharedOptions
             _ => Runtime.Device.Auto,
         },
         ImageLimits = limits ?? new ImageLimits(),
+        MaxImageTokens = imageTokens,
 #if IMAGESHARP
         ImageDecoder = new ImageSharp.ImageSharpDecoder(),
 #endif

@@ -29,6 +29,10 @@ public sealed class OnnxVlmOptions
     /// <inheritdoc cref="VlmOptions.ImageLimits"/>
     public ImageLimits ImageLimits { get; set; } = new();
 
+    /// <inheritdoc cref="VlmOptions.MaxImageTokens"/>
+    [Range(1, int.MaxValue)]
+    public int? MaxImageTokens { get; set; }
+
     /// <inheritdoc cref="VlmOptions.ImageDecoder"/>
     public IImageDecoder? ImageDecoder { get; set; }
 
@@ -42,6 +46,7 @@ public sealed class OnnxVlmOptions
         CacheBytes = CacheBytes,
         VerifyHashes = VerifyHashes,
         ImageLimits = ImageLimits,
+        MaxImageTokens = MaxImageTokens,
         ImageDecoder = ImageDecoder,
     };
 }

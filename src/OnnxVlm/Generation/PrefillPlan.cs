@@ -15,13 +15,14 @@ internal static class PrefillPlan
     /// <param name="segments">Text and images.</param>
     /// <returns>The pieces in order.</returns>
     public static IReadOnlyList<PrefillChunk> Create(IDecoder decoder, IEnumerable<PromptSegment> segments) =>
-        Create(segments, decoder.CanAppend ? ChunkTokens : int.MaxValue);
+        decoder.CanAppend ? Create(segments, ChunkTokens, decoder.MaxPatchesPerImage) : Create(segments, int.MaxValue);
 
     /// <summary>Cuts a prompt.</summary>
     /// <param name="segments">Text and images.</param>
     /// <param name="chunkTokens">The most tokens of a piece, unless one image needs more.</param>
+    /// <param name="maxPatches">The most patches of a piece, unless one image has more: then every sequence that takes an image takes every prompt.</param>
     /// <returns>The pieces in order.</returns>
-    public static IReadOnlyList<PrefillChunk> Create(IEnumerable<PromptSegment> segments, int chunkTokens)
+    public static IReadOnlyList<PrefillChunk> Create(IEnumerable<PromptSegment> segments, int chunkTokens, int maxPatches = int.MaxValue)
     {
         List<PrefillChunk> chunks = [];
         List<int> tokens = [];
@@ -30,7 +31,7 @@ internal static class PrefillPlan
         {
             if (segment.Image is not null)
             {
-                if (tokens.Count + segment.TokenIds.Length > chunkTokens)
+                if (tokens.Count + segment.TokenIds.Length > chunkTokens || (images.Count > 0 && images.Sum(image => image.Count) > maxPatches - segment.Image.Count))
                     Flush();
                 tokens.AddRange(segment.TokenIds.Span);
                 images.Add(segment.Image);

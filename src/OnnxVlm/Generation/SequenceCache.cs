@@ -44,8 +44,9 @@ internal sealed class SequenceCache(IDecoder decoder, long budgetBytes) : IDispo
                     continue;
                 // Rewinding is what takes a grammar back to its start, so a guided sequence goes back by a token at least.
                 int shared = prompt.SharedWith(guidance is null ? candidate.Keys : candidate.Keys[..^1]);
-                // A short shared beginning, such as the same system message, is not worth losing another conversation's cache.
-                if (shared > bestShared && (shared >= candidate.Keys.Length - 1 || 2 * shared >= prompt.Keys.Length))
+                // A short shared beginning, such as the same system message, is not worth losing another conversation's cache. A next turn may differ from where the last answer began:
+                // some templates write an answer of the past in another way than they ask for one.
+                if (shared > bestShared && 2 * shared >= Math.Min(candidate.Keys.Length, prompt.Keys.Length))
                     (best, bestShared) = (candidate, shared);
             }
             if (best is not null)

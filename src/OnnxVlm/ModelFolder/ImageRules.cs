@@ -57,6 +57,21 @@ public sealed record ImageRules
         Padding.Validate();
     }
 
+    /// <summary>The same rules with another budget of patches, each of which is a token: a smaller one reads faster, a larger one sees more.</summary>
+    /// <param name="maxPatches">The most patches of an image.</param>
+    /// <exception cref="ArgumentException">The model has no budget, or was trained with others.</exception>
+    internal ImageRules WithBudget(int maxPatches)
+    {
+        if (Resize.Rule is ResizeMode.ShrinkToBox or ResizeMode.Keep)
+            throw new ArgumentException($"The model's images have no budget of tokens to choose, found {maxPatches}; leave it out.");
+        int area = PatchSize * PatchSize;
+        (int least, int most) = Resize.Rule == ResizeMode.SmartResize ? ((Resize.MinPixels!.Value + area - 1) / area, Resize.MaxPixels!.Value / area) : (1, Resize.MaxPatches!.Value);
+        IReadOnlyList<int>? budgets = Resize.Budgets;
+        if (budgets?.Contains(maxPatches) == false || (budgets is null && (maxPatches < least || maxPatches > most)))
+            throw new ArgumentException($"Tokens of an image: the model takes {(budgets is null ? $"{least} to {most}" : string.Join(", ", budgets))}, found {maxPatches}.");
+        return this with { Resize = Resize.Rule == ResizeMode.SmartResize ? Resize with { MaxPixels = maxPatches * area } : Resize with { MaxPatches = maxPatches } };
+    }
+
     /// <summary>
     /// As many as the upper limit holds; or, where that is little, those of an elongated image, whose shorter side keeps one patch when it shrinks, and whose sides are both rounded up
     /// when it grows.

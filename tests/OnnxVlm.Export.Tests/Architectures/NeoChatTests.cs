@@ -23,6 +23,37 @@ public sealed class NeoChatTests
         new() { Seed = 6, Form = TinyNeo.Style.SenseNovaU1, HeadSize = 16, Merge = 3, Theta = 10000, Tied = true },
     ];
 
+    // Sizes that nobody chose: multiples where the architecture wants them, anything else elsewhere.
+    private static IEnumerable<TinyNeo> RandomModels()
+    {
+        Random random = new(20);
+        for (int seed = 100; seed < 112; seed++)
+        {
+            var form = (TinyNeo.Style)random.Next(3);
+            int keyValueHeads = random.Next(1, 4);
+            yield return new TinyNeo
+            {
+                Seed = seed,
+                Form = form,
+                KeyValueHeads = keyValueHeads,
+                Heads = keyValueHeads * random.Next(1, 4),
+                HeadSize = (form == TinyNeo.Style.SenseNovaU1 ? 8 : 4) * random.Next(1, 7),
+                Hidden = 8 * random.Next(3, 12),
+                Intermediate = random.Next(20, 120),
+                Layers = random.Next(1, 4),
+                VisionWidth = 4 * random.Next(1, 12),
+                SquareSize = random.Next(3, 9),
+                Merge = random.Next(1, 4),
+                Theta = Math.Pow(10, 3 + (4 * random.NextDouble())),
+                ThetaHw = Math.Pow(10, 1 + (4 * random.NextDouble())),
+                ThetaVision = Math.Pow(10, 1 + (4 * random.NextDouble())),
+                Tied = random.Next(2) == 0,
+                DType = new[] { "F32", "BF16", "F16" }[random.Next(3)],
+                Shards = random.Next(1, 4),
+            };
+        }
+    }
+
     private TemporaryFolder _folder = null!;
 
     private ExportOptions Options => new() { CheckpointFolder = _folder["hf"], OutputFolder = _folder["out"] };
@@ -34,6 +65,7 @@ public sealed class NeoChatTests
     public void TearDown() => _folder.Dispose();
 
     [TestCaseSource(nameof(Models))]
+    [TestCaseSource(nameof(RandomModels))]
     public void Logits_TextAndImages_MatchReference(object model)
     {
         var neo = (TinyNeo)model;
@@ -213,6 +245,7 @@ public sealed class NeoChatTests
 
     [TestCase("neo-9b", 10.24e9)]
     [TestCase("neo-2b", 2.59e9)]
+    [TestCase("sensenova-u1-8b", 9.37e9)]
     public void Export_ShippedConfigWithRandomWeights_CanBePrompted(string name, double parameters)
     {
         // Everything but the sizes is read as it is: a small model is written, and the full one counted.
@@ -301,7 +334,8 @@ public sealed class NeoChatTests
     {
         double Number(string key) => (double)config["llm_config"]![key]!;
         double hidden = Number("hidden_size"), queries = Number("num_attention_heads") * Number("head_dim"), keys = Number("num_key_value_heads") * Number("head_dim");
-        double layer = (hidden * ((3 * queries) + (3 * keys))) + (3 * hidden * Number("intermediate_size"));
+        int projections = config["fm_head_dim"] is null ? 3 : 2;
+        double layer = (hidden * projections * (queries + keys)) + (3 * hidden * Number("intermediate_size"));
         return (Number("num_hidden_layers") * layer) + (((bool)config["llm_config"]!["tie_word_embeddings"]! ? 1 : 2) * hidden * Number("vocab_size")) + (4 * 1024 * hidden);
     }
 

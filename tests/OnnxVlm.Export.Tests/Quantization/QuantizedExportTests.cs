@@ -73,6 +73,16 @@ public sealed class QuantizedExportTests
         Assert.That(report.Quantized, Has.Count.EqualTo(1 + (4 * model.Layers)));
         Assert.That(report.Quantized.Where(tensor => tensor.Bits == 8).Select(tensor => tensor.RelativeError), Is.All.InRange(1e-4, 0.01));
         Assert.That(report.Quantized.Where(tensor => tensor.Bits == 4).Select(tensor => tensor.RelativeError), Is.All.InRange(0.05, 0.1));
+
+        // By layer: the error of its matrices taken together is between the smallest and the largest of them.
+        Assert.That(report.Layers.Select(layer => layer.Layer), Is.EqualTo(new int?[] { null }.Concat(Enumerable.Range(0, model.Layers).Select(i => (int?)i))));
+        foreach (LayerReport layer in report.Layers)
+        {
+            TensorReport[] own = [.. report.Quantized.Where(tensor => layer.Layer is null ? !tensor.Name.Contains(".layers.") : tensor.Name.Contains($".layers.{layer.Layer}."))];
+            Assert.That(layer.RelativeError, Is.InRange(own.Min(tensor => tensor.RelativeError), own.Max(tensor => tensor.RelativeError)));
+            Assert.That(layer.Worst, Is.EqualTo(own.MaxBy(tensor => tensor.RelativeError)));
+        }
+
         foreach (TensorReport tensor in report.Quantized)
             TestContext.Out.WriteLine($"{tensor.Name}: {tensor.Bits} bits, relative error {tensor.RelativeError:P2}, largest {tensor.MaxError:F4}");
     }

@@ -1,10 +1,63 @@
 using System.Text.Json;
+using OnnxVlm.Imaging;
 using OnnxVlm.ModelFolder;
 
 namespace OnnxVlm.Tests.Imaging;
 
 public sealed class ImageRulesTests
 {
+    [TestCase(70)]
+    [TestCase(1120)]
+    public void WithBudget_OneOfTheModels_IsTaken(int budget) => Assert.That(Filling.WithBudget(budget).MaxPatches, Is.EqualTo(budget));
+
+    [Test]
+    public void WithBudget_AnotherOrNone_IsRefused()
+    {
+        Assert.That(() => Filling.WithBudget(100), Throws.ArgumentException.With.Message.Contains("takes 70, 280, 1120, found 100"));
+        Assert.That(() => (Filling with { Resize = new ResizeRule { Rule = ResizeMode.Keep, Filter = ResizeFilter.Bicubic, MaxPatches = 280 } }).WithBudget(70), Throws.ArgumentException.With.Message.Contains("no budget"));
+        Assert.That(() => (Filling with { Resize = Filling.Resize with { MaxPatches = 100 } }).Validate(), Throws.ArgumentException.With.Message.StartsWith("image.resize.max_patches: expected one of 70, 280, 1120, found 100"));
+    }
+
+    [TestCase(63, "takes 64 to 4096, found 63")]
+    [TestCase(4097, "takes 64 to 4096, found 4097")]
+    public void WithBudget_OfSmartResizeOutsideItsLimits_IsRefused(int budget, string message) =>
+        Assert.That(() => Smart.WithBudget(budget), Throws.ArgumentException.With.Message.Contains(message));
+
+    [TestCase(64)]
+    [TestCase(1000)]
+    [TestCase(4096)]
+    public void WithBudget_OfSmartResize_IsKeptByEveryImageThatIsNotElongated(int budget)
+    {
+        ImageRules rules = Smart.WithBudget(budget);
+        rules.Validate();
+        Random random = new(2);
+        for (int round = 0; round < 500; round++)
+        {
+            int width = random.Next(40, 4000), height = (int)(width * (0.6 + random.NextDouble()));
+            Assert.That(PatchShape.Of(rules, width, height).Count, Is.LessThanOrEqualTo(budget < 100 ? 100 : budget), $"{width}×{height}");
+        }
+    }
+
+    private static ImageRules Smart { get; } = new()
+    {
+        PatchSize = 32,
+        PatchLayout = PatchLayout.ChannelRowColumn,
+        Resize = new ResizeRule { Rule = ResizeMode.SmartResize, Filter = ResizeFilter.Bicubic, MinPixels = 65536, MaxPixels = 4194304 },
+        Padding = new PaddingRule { Mode = PaddingMode.Edge },
+        HasPositions = true,
+        Tokens = new ImageTokens { Placeholder = 5 },
+    };
+
+    private static ImageRules Filling { get; } = new()
+    {
+        PatchSize = 48,
+        PatchLayout = PatchLayout.RowColumnChannel,
+        Resize = new ResizeRule { Rule = ResizeMode.FillArea, Filter = ResizeFilter.Bicubic, MaxPatches = 280, Budgets = [70, 280, 1120] },
+        Padding = new PaddingRule { Mode = PaddingMode.Edge },
+        HasPositions = true,
+        Tokens = new ImageTokens { Placeholder = 5 },
+    };
+
     private const string Nano = """
         {"patch_size":8,"patch_layout":"row_column_channel",
          "resize":{"rule":"fit","filter":"bilinear","max_patches":256,"max_rows":32,"max_columns":32},

@@ -268,7 +268,8 @@ internal static class Gemma4Unified
 
     private static ImageRules ReadImageRules(HfConfig c, HfConfig images, HfConfig vision, int vocabulary)
     {
-        if (images.OptionalText("image_processor_type") is not (null or "Gemma4UnifiedImageProcessor" or "Gemma4UnifiedImageProcessorFast"))
+        // Fast and Pil stand behind it in some versions; what they compute is the same.
+        if (images.OptionalText("image_processor_type") is string processor && !processor.StartsWith("Gemma4UnifiedImageProcessor", StringComparison.Ordinal))
             images.Expect("image_processor_type", "Gemma4UnifiedImageProcessor");
         images.ExpectIfPresent("do_rescale", true);
         if (images.Optional<bool>("do_normalize") ?? false)
@@ -322,6 +323,6 @@ internal static class Gemma4Unified
         c.IgnoreBaseClass();
         c.Ignore("tie_word_embeddings", "initializer_range", "attention_dropout", "video_token_id", "audio_config", "audio_token_id", "boa_token_id", "eoa_token_id", "eoa_token_index");
         c.Ignore("vocab_size_per_layer_input", "num_experts", "top_k_experts", "moe_intermediate_size");
-        images.Ignore("processor_class", "image_processor_type", "image_mean", "image_std", "image_seq_length", "do_convert_rgb", "size", "default_to_square", "data_format", "input_data_format");
+        images.Ignore("processor_class", "image_processor_type", "image_mean", "image_std", "image_seq_length", "do_convert_rgb", "size", "default_to_square", "data_format", "input_data_format", "return_tensors", "disable_grouping", "device");
     }
 }

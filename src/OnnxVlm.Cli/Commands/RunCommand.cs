@@ -28,6 +28,8 @@ internal static class RunCommand
         command.SetWork(async (result, cancellationToken) =>
         {
             GenerationOptions options = generation.Read(result);
+            if (result.GetValue(reason) && options.Guidance is not null)
+                throw new WrongArgumentException("--reason does not go together with --json-schema, --regex or --lark, which the whole answer follows; leave one out.");
             ChatMessage[] messages = CreateMessages(result.GetValue(system), result.GetValue(prompt)!, result.GetValue(images) ?? []);
             using VlmModel loaded = SharedOptions.LoadModel(result.GetValue(model)!, result.GetValue(device)!, imageTokens: result.GetValue(imageTokens));
             Prompt built = loaded.CreatePrompt(messages, result.GetValue(reason));

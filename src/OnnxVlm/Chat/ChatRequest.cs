@@ -27,9 +27,12 @@ internal sealed record ChatRequest(IReadOnlyList<ChatMessage> Messages, Generati
     {
         ToolSet? tools = ToolSet.Create(options);
         GenerationOptions generation = options is null ? defaults : ChatOptionsReader.Read(options, defaults, tools, client, modelId, canReason);
+        bool reasons = options?.Reasoning?.Effort is not (null or ReasoningEffort.None);
+        if (reasons && generation.Guidance is not null)
+            throw new ArgumentException("Reasoning does not go together with Tools, JSON or another grammar, which the whole answer follows; leave one out.", nameof(options));
         return new ChatRequest(Conversation.Create(messages, options?.Instructions, tools), generation, tools is not null)
         {
-            Reasons = options?.Reasoning?.Effort is not (null or ReasoningEffort.None),
+            Reasons = reasons,
             ShowsReasoning = options?.Reasoning?.Output is not ReasoningOutput.None,
         };
     }

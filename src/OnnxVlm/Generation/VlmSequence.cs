@@ -69,7 +69,7 @@ public sealed class VlmSequence : IDisposable
     /// <summary>Forgets the tokens from a position on.</summary>
     /// <param name="length">Number of tokens to keep, 0 to <see cref="Length"/>.</param>
     /// <exception cref="ArgumentOutOfRangeException">The length is negative or beyond the end.</exception>
-    /// <exception cref="ArgumentException">The position is inside an image, and the tokens of an image share one place in this model.</exception>
+    /// <exception cref="ArgumentException">The position is inside an image, which is kept or forgotten whole.</exception>
     public void RewindTo(int length)
     {
         ArgumentOutOfRangeException.ThrowIfNegative(length);

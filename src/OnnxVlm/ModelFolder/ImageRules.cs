@@ -29,7 +29,7 @@ public sealed record ImageRules
     public required bool HasPositions { get; init; }
 
     /// <summary>
-    /// Whether the tokens of an image share one place in the text: the graph has the input <c>rope_shift</c> then, and an image stays whole when a sequence is rewound. Default false.
+    /// Whether the tokens of an image share one place in the text: the graph has the input <c>rope_shift</c> then. Default false.
     /// </summary>
     [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingDefault)]
     public bool SharesTime { get; init; }

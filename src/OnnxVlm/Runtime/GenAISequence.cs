@@ -12,10 +12,15 @@ internal sealed class GenAISequence : IDecoderSequence
     private readonly PinnedTensor<byte> _patches;
     private readonly PinnedTensor<long> _patchCount = new(ElementType.int64, 1);
     private readonly PinnedTensor<long>? _patchXY;
-    private readonly SharedTimes? _times;
+
+    // By how much a token's index is ahead of its time, where the tokens of an image share one.
+    private readonly PinnedTensor<long>? _ropeShift;
     private readonly int _patchCapacity;
     private readonly int _maxLength;
     private readonly int _placeholder;
+
+    // Of each image in the sequence the first placeholder, and the token after the last.
+    private readonly List<(int Start, int End)> _images = [];
     private bool _unread;
     private bool _hasLogits;
     private bool _disposed;
@@ -28,7 +33,7 @@ internal sealed class GenAISequence : IDecoderSequence
         _placeholder = manifest.Image.Tokens.Placeholder;
         _patches = new PinnedTensor<byte>(ElementType.uint8, _patchCapacity, patchBytes);
         _patchXY = manifest.Image.HasPositions ? new PinnedTensor<long>(ElementType.int64, _patchCapacity, 2) : null;
-        _times = manifest.Image.SharesTime ? new SharedTimes(manifest.Image.Tokens.Placeholder) : null;
+        _ropeShift = manifest.Image.SharesTime ? new PinnedTensor<long>(ElementType.int64, 1) : null;
         try
         {
             _generator = CreateGenerator(model, options);
@@ -43,8 +48,8 @@ internal sealed class GenAISequence : IDecoderSequence
         _generator.SetModelInput("patch_count", _patchCount.Tensor);
         if (_patchXY is not null)
             _generator.SetModelInput("patch_xy", _patchXY.Tensor);
-        if (_times is not null)
-            _generator.SetModelInput("rope_shift", _times.Shift);
+        if (_ropeShift is not null)
+            _generator.SetModelInput("rope_shift", _ropeShift.Tensor);
     }
 
     public int Length => checked((int)_generator.TokenCount());
@@ -65,7 +70,8 @@ internal sealed class GenAISequence : IDecoderSequence
             WritePatches(images);
             int start = Length;
             _generator.AppendTokens(tokenIds);
-            _times?.Append(start, tokenIds);
+            NoteImages(start, tokenIds, images);
+            ShiftRope();
             _hasLogits = true;
         }
         catch (OnnxRuntimeGenAIException e)
@@ -114,7 +120,13 @@ internal sealed class GenAISequence : IDecoderSequence
     {
         if (length == Length)
             return;
-        _times?.RewindTo(length);
+        foreach ((int start, int end) in _images)
+        {
+            if (length > start && length < end)
+                throw new ArgumentException($"Token {length} is inside an image, whose tokens may have seen each other; rewind to {start} or {end}.", nameof(length));
+        }
+        _images.RemoveAll(image => image.End > length);
+        ShiftRope();
         _generator.RewindTo((ulong)length);
         _unread = false;
         _hasLogits = false;
@@ -167,11 +179,32 @@ internal sealed class GenAISequence : IDecoderSequence
             throw new ArgumentException($"The images have {patches} patches, and there are {places} placeholder tokens for them; an image is read whole.", nameof(images));
     }
 
+    private void NoteImages(int start, ReadOnlySpan<int> tokenIds, IReadOnlyList<PatchGrid> images)
+    {
+        int next = 0;
+        foreach (PatchGrid image in images)
+        {
+            int first = next + tokenIds[next..].IndexOf(_placeholder);
+            next = first;
+            for (int patches = 0; patches < image.Count; next++)
+                patches += tokenIds[next] == _placeholder ? 1 : 0;
+            _images.Add((start + first, start + next));
+        }
+    }
+
+    // For the runs to come: the graph counts the tokens of its own run.
+    private void ShiftRope()
+    {
+        if (_ropeShift is not null)
+            _ropeShift.Data[0] = _images.Sum(image => image.End - image.Start - 1);
+    }
+
     // What a failed run left in the cache is not known, so that nothing of it is kept.
     private void Forget()
     {
+        _images.Clear();
+        ShiftRope();
         _generator.RewindTo(0);
-        _times?.RewindTo(0);
         _unread = false;
         _hasLogits = false;
     }
@@ -200,7 +233,7 @@ internal sealed class GenAISequence : IDecoderSequence
         _patches.Dispose();
         _patchCount.Dispose();
         _patchXY?.Dispose();
-        _times?.Dispose();
+        _ropeShift?.Dispose();
     }
 
     private static VlmException Failed(OnnxRuntimeGenAIException e) => new($"The runtime failed: {e.Message}", e);

@@ -72,6 +72,6 @@ internal interface IDecoderSequence : IDisposable
 
     /// <summary>Forgets the tokens from a position on. There are no logits then until more is appended.</summary>
     /// <param name="length">Number of tokens to keep.</param>
-    /// <exception cref="ArgumentException">The position is inside an image, and the model reads images as a whole.</exception>
+    /// <exception cref="ArgumentException">The position is inside an image.</exception>
     void RewindTo(int length);
 }

@@ -41,6 +41,44 @@ public sealed class Gemma4UnifiedTests
         Assert.That(largest, Is.LessThanOrEqualTo(1e-4));
     }
 
+    [Test]
+    public void Logits_RandomVariants_MatchReference([Range(100, 107)] int seed)
+    {
+        Random random = new(seed);
+        int layers = random.Next(2, 8), keyValueHeads = random.Next(1, 4);
+        TinyGemma gemma = new()
+        {
+            Seed = seed,
+            Hidden = 8 * random.Next(3, 9),
+            KeyValueHeads = keyValueHeads,
+            Heads = keyValueHeads * 2,
+            FullKeyValueHeads = random.Next(2) == 0 ? null : random.Next(1, 3) == 1 ? 1 : keyValueHeads,
+            HeadSize = 2 * random.Next(3, 20),
+            FullHeadSize = 2 * random.Next(3, 30),
+            KeyIsValue = random.Next(2) == 0,
+            Window = random.Next(1, 20),
+            Theta = random.Next(10, 100000),
+            FullTheta = random.Next(10, 10000000),
+            RotaryFactor = random.NextDouble(),
+            Softcap = random.Next(2) == 0 ? null : random.Next(1, 40),
+            Layers = layers,
+            Kinds = string.Concat(Enumerable.Range(0, layers).Select(_ => random.Next(3) == 0 ? 'f' : 's')),
+            Tied = random.Next(2) == 0,
+            DType = new[] { "F32", "BF16", "F16" }[random.Next(3)],
+            Shards = random.Next(1, 4),
+            Nested = random.Next(2) == 0,
+            PerLayer = random.Next(2) == 0,
+            SharedProcessor = random.Next(2) == 0,
+            PatchSize = 3 * random.Next(1, 4),
+            VisionSize = 4 * random.Next(4, 16),
+        };
+        gemma.Write(_folder["hf"]);
+        Exporter.Export(Options);
+        double largest = Largest(gemma, out double logits);
+        TestContext.Out.WriteLine($"{gemma}: max |difference| {largest:E2}, logits up to {logits:F1}");
+        Assert.That(largest, Is.LessThanOrEqualTo(1e-4));
+    }
+
     [TestCase(Device.Cuda, Precision.Fp32, 1e-4)]
     [TestCase(Device.DirectMl, Precision.Fp32, 1e-4)]
     [TestCase(Device.DirectMl, Precision.Fp16, 0.1)]

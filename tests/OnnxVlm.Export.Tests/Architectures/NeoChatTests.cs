@@ -234,6 +234,32 @@ public sealed class NeoChatTests
     }
 
     [Test]
+    public void Export_ShippedTokenizerAsVocabularyAndMerges_GivesTheSameTokens()
+    {
+        // The shipped tokenizer splits texts as Qwen's does, so that it can be kept in the two files.
+        string nano = Path.Combine(TestData(), "..", "..", "onnx-models", "nano");
+        JsonNode tokenizer = JsonNode.Parse(File.ReadAllText(Path.Combine(nano, "tokenizer.json")))!;
+        new TinyNeo { Vocabulary = 1600 }.Write(_folder["hf"]);
+        File.Delete(Path.Combine(_folder["hf"], "added_tokens.json"));
+        JsonObject config = JsonNode.Parse(File.ReadAllText(Path.Combine(_folder["hf"], "config.json")))!.AsObject();
+        config["img_context_token_id"] = (int)tokenizer["added_tokens"]!.AsArray().Single(token => (string?)token!["content"] == "<|image|>")!["id"]!;
+        File.WriteAllText(Path.Combine(_folder["hf"], "config.json"), config.ToJsonString());
+        File.WriteAllText(Path.Combine(_folder["hf"], "vocab.json"), tokenizer["model"]!["vocab"]!.ToJsonString());
+        File.WriteAllLines(Path.Combine(_folder["hf"], "merges.txt"), ["#version: 0.2", .. tokenizer["model"]!["merges"]!.AsArray().Select(merge => (string)merge!)]);
+        File.Copy(Path.Combine(nano, "tokenizer_config.json"), Path.Combine(_folder["hf"], "tokenizer_config.json"));
+        Exporter.Export(Options);
+
+        using VlmModel expected = VlmModel.Load(nano), found = VlmModel.Load(_folder["out"]);
+        string[] pieces = ["the", " The", "don't", "WE'LL", "42", " 7.5", "\n", "\r\n", "\n\n ", "  ", "\t", "é", "中文", " ,;", "!?", "x", "<|im_start|>", "<|im_end|>", "_", "🙂"];
+        Random random = new(3);
+        for (int round = 0; round < 200; round++)
+        {
+            string text = string.Concat(Enumerable.Range(0, 1 + random.Next(12)).Select(_ => pieces[random.Next(pieces.Length)]));
+            Assert.That(found.Tokenizer.Encode(text), Is.EqualTo(expected.Tokenizer.Encode(text)), text);
+        }
+    }
+
+    [Test]
     public void Export_VocabularyOfAnotherTokenizer_Refused()
     {
         new TinyNeo().Write(_folder["hf"]);

@@ -39,6 +39,15 @@ internal sealed class ReasoningChatTests
     }
 
     [Test]
+    public void GetResponseAsync_ReasoningAndJson_Refused()
+    {
+        using VlmChatClient client = new(new ScriptedChatModel(["{}"]) { CanReason = true });
+        Assert.That(
+            () => client.GetResponseAsync("Well?", new ChatOptions { Reasoning = new ReasoningOptions { Effort = ReasoningEffort.Low }, ResponseFormat = ChatResponseFormat.Json }),
+            Throws.ArgumentException.With.Message.Contains("does not go together"));
+    }
+
+    [Test]
     public void GetResponseAsync_Summary_Refused()
     {
         using VlmChatClient client = new(new ScriptedChatModel(["Yes"]) { CanReason = true });

@@ -120,6 +120,22 @@ internal sealed class GemmaGoldenTests
     }
 
     [Test]
+    public void RewindTo_InsideAnImage_Refused()
+    {
+        PromptSegment[] segments = [.. Case("one_image").Segments];
+        int start = segments.TakeWhile(segment => segment.Image is null).Sum(segment => segment.TokenIds.Length);
+        using VlmSequence sequence = _model.CreateSequence(100, maxPatches: 40);
+        sequence.Append(segments);
+
+        Assert.That(() => sequence.RewindTo(start + 1), Throws.ArgumentException.With.Message.Contains($"rewind to {start} or {start + 12}"));
+        sequence.RewindTo(start + 12);
+        sequence.RewindTo(start);
+        sequence.Append(new PromptSegment(new[] { 5, 6, 7 }));
+        sequence.RewindTo(start + 1);
+        Assert.That(sequence.Length, Is.EqualTo(start + 1), "there is no image any more");
+    }
+
+    [Test]
     public void Append_AfterAFailure_StartsAfresh()
     {
         // One column more than the table of places has rows, which only the running graph notices.

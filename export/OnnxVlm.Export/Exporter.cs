@@ -21,7 +21,11 @@ public static class Exporter
         [UnifiedDecoder.ModelType] = UnifiedDecoder.Build,
         [Fuyu.ModelType] = Fuyu.Build,
         [Gemma4Unified.ModelType] = Gemma4Unified.Build,
+        [NeoChat.ModelType] = NeoChat.Build,
     };
+
+    /// <summary>Architectures whose checkpoints have no preprocessor_config.json: their image rules are in code.</summary>
+    private static readonly HashSet<string> WithoutImageConfig = new(StringComparer.Ordinal) { NeoChat.ModelType };
 
     /// <summary>The <c>model_type</c> values that can be exported.</summary>
     public static IReadOnlyCollection<string> Architectures => Builders.Keys;
@@ -57,7 +61,7 @@ public static class Exporter
         string architecture = RefuseUnknownArchitecture(config);
         TokenizerFile? tokenizer = options.RandomSeed is null ? TokenizerFile.Load(options.CheckpointFolder) : TokenizerFile.LoadOrGenerate(options.CheckpointFolder);
 
-        HfConfig images = HfConfig.LoadImageProcessor(options.CheckpointFolder);
+        HfConfig images = LoadImageConfig(architecture, options.CheckpointFolder);
         using TensorStore weights = options.RandomSeed is int seed ? new RandomTensors(seed) : Checkpoint.Open(options.CheckpointFolder);
         ModelGraph graph = new(weights, target);
         ModelDescription model = Describe(architecture, graph, config, images, tokenizer);
@@ -92,6 +96,10 @@ public static class Exporter
 
     /// <summary>Builds the graph, without computing any weight.</summary>
     internal static ModelDescription Describe(string architecture, ModelGraph graph, HfConfig config, HfConfig images, TokenizerFile? tokenizer) => Builders[architecture](graph, config, images, tokenizer);
+
+    /// <summary>preprocessor_config.json, or nothing for an architecture that has none.</summary>
+    internal static HfConfig LoadImageConfig(string architecture, string folder) =>
+        WithoutImageConfig.Contains(architecture) ? HfConfig.Empty(folder, "preprocessor_config.json") : HfConfig.LoadImageProcessor(folder);
 
     private static void WriteFiles(
         string folder, ExportOptions options, ModelGraph graph, ModelDescription model, GenerationDefaults defaults, TokenizerFile? tokenizer,

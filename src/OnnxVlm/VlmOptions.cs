@@ -28,7 +28,8 @@ public sealed record VlmOptions
     public ImageLimits ImageLimits { get; init; } = new();
 
     /// <summary>
-    /// The most tokens of an image, for models that were trained with several budgets (Gemma: 70, 140, 280, 560 or 1120). Default null: what the model folder says. The tokens around an image
+    /// The most tokens of an image, for models that were trained with several budgets (Gemma: 70, 140, 280, 560 or 1120) or with any (NEO: 64 to 4096; a long narrow image has at least as
+    /// many as its form takes). Default null: what the model folder says. The tokens around an image
     /// do not count.
     /// </summary>
     /// <exception cref="ArgumentOutOfRangeException">The value is below 1.</exception>

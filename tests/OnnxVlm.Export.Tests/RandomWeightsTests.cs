@@ -88,6 +88,9 @@ public sealed class RandomWeightsTests
     [TestCase("fuyu-8b")]
     [TestCase("unified-decoder-9b")]
     [TestCase("gemma-4-12b")]
+    [TestCase("neo-9b")]
+    [TestCase("neo-2b")]
+    [TestCase("sensenova-u1-8b")]
     public void ShippedConfig_TokensAndMemory_AreWhatTheReadmeSays(string name)
     {
         using RandomTensors counted = new(1);
@@ -153,7 +156,7 @@ public sealed class RandomWeightsTests
         string folder = Exporter.ShippedConfigs[name];
         ModelGraph graph = new(weights, ExportTarget.For(new ExportOptions { CheckpointFolder = folder, OutputFolder = "none", Precision = precision, Device = device, BlockSize = 128 }));
         HfConfig config = HfConfig.Load(folder, "config.json");
-        return (graph, Exporter.Describe(config.Require<string>("model_type"), graph, config, HfConfig.LoadImageProcessor(folder), TokenizerFile.LoadOrGenerate(folder)));
+        return (graph, Exporter.Describe(config.Require<string>("model_type"), graph, config, Exporter.LoadImageConfig(config.Require<string>("model_type"), folder), TokenizerFile.LoadOrGenerate(folder)));
     }
 
     private static long Count(string name)

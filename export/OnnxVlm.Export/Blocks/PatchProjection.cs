@@ -24,8 +24,8 @@ internal sealed record PatchProjection
     /// <summary>Standard deviation of each channel.</summary>
     public required double[] Std { get; init; }
 
-    /// <summary>Whether the checkpoint's patches are [channel, row, column] instead of [row, column, channel].</summary>
-    public bool ChannelFirst { get; init; }
+    /// <summary>Whether the checkpoint has a convolution [H, 3, p, p], whose patches are [channel, row, column] instead of [row, column, channel].</summary>
+    public bool IsConvolution { get; init; }
 
     /// <summary>Learned vectors by row of the patch, the checkpoint's key and its rows; null for none.</summary>
     public (string Key, int Rows)? RowTable { get; init; }
@@ -45,7 +45,9 @@ internal sealed record PatchProjection
     /// </summary>
     public (Value Weight, Value Bias) Fold(ModelGraph model)
     {
-        CheckpointTensor weight = model.Weights.Take($"{Key}.weight", Hidden, PatchWidth);
+        CheckpointTensor weight = IsConvolution
+            ? model.Weights.Take($"{Key}.weight", Hidden, 3, PatchSize, PatchSize)
+            : model.Weights.Take($"{Key}.weight", Hidden, PatchWidth);
         CheckpointTensor bias = model.Weights.Take($"{Key}.bias", Hidden);
         float[] w = new float[checked(Hidden * PatchWidth)], b = new float[Hidden];
         weight.Read(0, w);
@@ -55,7 +57,7 @@ internal sealed record PatchProjection
             double shift = 0;
             for (int i = 0; i < PatchWidth; i++)
             {
-                int channel = ChannelFirst ? i / (PatchSize * PatchSize) : i % 3;
+                int channel = IsConvolution ? i / (PatchSize * PatchSize) : i % 3;
                 ref float element = ref w[(row * PatchWidth) + i];
                 shift += element * Mean[channel] / Std[channel];
                 element = (float)(element * Rescale / Std[channel]);

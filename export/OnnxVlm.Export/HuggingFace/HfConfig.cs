@@ -24,6 +24,9 @@ internal sealed class HfConfig
     /// <summary>The file's path, for messages.</summary>
     public string Path { get; }
 
+    /// <summary>A file that the checkpoints of an architecture do not have.</summary>
+    public static HfConfig Empty(string folder, string fileName) => new(System.IO.Path.Combine(folder, fileName), new Dictionary<string, JsonElement>(StringComparer.Ordinal));
+
     /// <summary>Reads a file of a checkpoint folder.</summary>
     /// <exception cref="ModelLoadException">The file is missing, too large or not a JSON object.</exception>
     public static HfConfig Load(string folder, string fileName)
@@ -59,6 +62,9 @@ internal sealed class HfConfig
         HfConfig shared = Load(folder, Shared);
         return shared.Has(Section) ? shared.Section(Section) : throw new ModelLoadException($"{shared.Path}: {Section} is missing, and there is no {Own}; give the folder of a complete Hugging Face checkpoint");
     }
+
+    /// <summary>The folder of the file.</summary>
+    public string Folder => System.IO.Path.GetDirectoryName(Path)!;
 
     /// <summary>A value that must be there: int, long, double, bool, string or an array of one of them.</summary>
     /// <exception cref="ModelLoadException">The key is missing or null, or its value has another type.</exception>
@@ -104,6 +110,15 @@ internal sealed class HfConfig
         size.RefuseUnread(key);
         return sides;
     }
+
+    /// <summary>A number that may be missing or null; older configurations write it as an array of one.</summary>
+    /// <exception cref="ModelLoadException">The value is neither.</exception>
+    public double? OptionalNumber(string key) => Find(key) switch
+    {
+        null => null,
+        JsonElement { ValueKind: JsonValueKind.Array } array when array.GetArrayLength() == 1 => Convert<double>(key, array[0]),
+        JsonElement value => Convert<double>(key, value),
+    };
 
     /// <summary>A nested object with keys of its own; <see cref="RefuseUnread"/> looks into it too.</summary>
     /// <exception cref="ModelLoadException">The key is missing, or its value is not an object.</exception>

@@ -11,7 +11,7 @@ internal sealed class TokenizerFile
     private const string Tokenizer = "tokenizer.json";
     private const string Settings = "tokenizer_config.json";
     private const string Template = "chat_template.jinja";
-    private static readonly string[] Optional = ["special_tokens_map.json", "added_tokens.json"];
+    private static readonly string[] Optional = ["special_tokens_map.json", AddedTokens.FileName];
 
     private static readonly JsonSerializerOptions Json = new() { Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping, WriteIndented = true, NewLine = "\n" };
 
@@ -28,8 +28,8 @@ internal sealed class TokenizerFile
         _settings = settings;
     }
 
-    /// <summary>Reads the tokenizer of a checkpoint folder.</summary>
-    /// <returns>The tokenizer, or null where the folder has neither file: bare weights.</returns>
+    /// <summary>Reads the tokenizer of a checkpoint folder; in place of tokenizer.json there may be <see cref="BpeFiles"/>.</summary>
+    /// <returns>The tokenizer, or null where the folder has none of the files: bare weights.</returns>
     /// <exception cref="ModelLoadException">One of the two files is missing, or a file is not a JSON object.</exception>
     public static TokenizerFile? Load(string folder)
     {
@@ -42,7 +42,9 @@ internal sealed class TokenizerFile
         bool hasFile = settings["chat_template"] is null && File.Exists(template);
         if (hasFile)
             settings["chat_template"] = File.ReadAllText(template);
-        return new TokenizerFile(folder, Read(folder, Tokenizer), settings) { _hasTemplateFile = hasFile };
+        return !File.Exists(Path.Combine(folder, Tokenizer)) && BpeFiles.In(folder)
+            ? new TokenizerFile(folder, BpeFiles.Read(folder, settings), settings) { _hasTemplateFile = hasFile, _isGenerated = true }
+            : new TokenizerFile(folder, Read(folder, Tokenizer), settings) { _hasTemplateFile = hasFile };
     }
 
     /// <summary>
@@ -52,7 +54,7 @@ internal sealed class TokenizerFile
     /// <exception cref="ModelLoadException">A file is not a JSON object, or tokenizer_config.json names no tokens.</exception>
     public static TokenizerFile? LoadOrGenerate(string folder)
     {
-        if (File.Exists(Path.Combine(folder, Tokenizer)) || !File.Exists(Path.Combine(folder, Settings)))
+        if (File.Exists(Path.Combine(folder, Tokenizer)) || BpeFiles.In(folder) || !File.Exists(Path.Combine(folder, Settings)))
             return Load(folder);
         JsonObject settings = Read(folder, Settings);
         try
@@ -79,12 +81,13 @@ internal sealed class TokenizerFile
             }
 
             // Unigram vocabularies are lists of [token, score]; the id is the place in the list.
-            return _tokenizer["model"]?["vocab"] switch
+            int? id = _tokenizer["model"]?["vocab"] switch
             {
                 JsonObject vocabulary => (int?)vocabulary[text],
                 JsonArray list => list.Index().Where(entry => (string?)entry.Item?[0] == text).Select(entry => (int?)entry.Index).FirstOrDefault(),
                 _ => null,
             };
+            return id ?? AddedTokens.Find(_folder, text);
         }
         catch (Exception exception) when (exception is InvalidOperationException or FormatException)
         {
@@ -92,12 +95,12 @@ internal sealed class TokenizerFile
         }
     }
 
-    /// <summary>Writes the files of the tokenizer into a model folder, byte for byte; only where there is no chat template the architecture's form of a prompt is added.</summary>
+    /// <summary>Writes the files of the tokenizer into a model folder, byte for byte; only where there is no chat template, or one that is not this model's, the architecture's form of a prompt is put in.</summary>
     public void Write(string folder, PromptForm? form)
     {
         foreach (string name in Optional.Where(name => File.Exists(Path.Combine(_folder, name))))
             File.Copy(Path.Combine(_folder, name), Path.Combine(folder, name));
-        if (form is null || _settings["chat_template"] is not null)
+        if (form is null || (_settings["chat_template"] is not null && !form.ReplacesTemplate))
         {
             if (_isGenerated)
                 File.WriteAllText(Path.Combine(folder, Tokenizer), _tokenizer.ToJsonString(Json) + "\n");

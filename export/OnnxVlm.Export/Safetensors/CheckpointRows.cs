@@ -2,7 +2,7 @@ namespace OnnxVlm.Export.Safetensors;
 
 /// <summary>
 /// Matrices of the checkpoint stacked into one: rows of the first, then rows of the second. Packs Q, K and V, or gate and up. The rows can be given another
-/// order: a matrix that holds Q, K and V head by head becomes one with all of Q first.
+/// order: a matrix that holds Q, K and V head by head becomes one with all of Q first. Of a convolution a row is one of its filters.
 /// </summary>
 internal sealed class CheckpointRows
 {
@@ -13,10 +13,10 @@ internal sealed class CheckpointRows
     public CheckpointRows(params ReadOnlySpan<CheckpointTensor> parts)
     {
         _parts = parts.ToArray();
-        Width = checked((int)_parts[0].Shape[^1]);
+        Width = checked((int)(_parts[0].ElementCount / _parts[0].Shape[0]));
         foreach (CheckpointTensor part in _parts)
         {
-            if (part.Shape.Count != 2 || part.Shape[1] != Width)
+            if (part.Shape.Count < 2 || part.ElementCount / part.Shape[0] != Width)
                 throw new InvalidOperationException($"{part.Name}: expected a matrix of {Width} columns.");
             Count += part.Shape[0];
         }
@@ -26,7 +26,15 @@ internal sealed class CheckpointRows
     /// <param name="matrix">The matrix.</param>
     /// <param name="order">For each row of the result, the row of the matrix.</param>
     public CheckpointRows(CheckpointTensor matrix, int[] order)
-        : this(matrix)
+        : this([matrix], order)
+    {
+    }
+
+    /// <summary>Stacks matrices of the same width, and gives the rows another order.</summary>
+    /// <param name="parts">The matrices.</param>
+    /// <param name="order">For each row of the result, the row of the stack.</param>
+    public CheckpointRows(ReadOnlySpan<CheckpointTensor> parts, int[] order)
+        : this(parts)
     {
         _order = order;
         Count = order.Length;

@@ -43,7 +43,7 @@ internal sealed class RandomTensors(int seed) : TensorStore
     }
 
     /// <summary>
-    /// Weights of a norm and scalars of a layer are 1; everything else is near to normally distributed (the sum of four uniform numbers), a matrix with the deviation 1/sqrt(width), which
+    /// Weights of a norm and scalars of a layer are 1; everything else is near to normally distributed (the sum of four uniform numbers), a matrix or convolution with the deviation 1/sqrt(width), which
     /// keeps the size of what it multiplies. A number depends on the seed, the name and its place only, so that any range can be made at any time.
     /// </summary>
     private sealed class RandomTensor(string name, long[] shape, int seed)
@@ -52,10 +52,10 @@ internal sealed class RandomTensors(int seed) : TensorStore
         // Deviation of the sum of four uniform 16-bit numbers.
         private const double UnitDeviation = 65536 * 0.57735026918962576;
 
-        private static readonly string[] Ones = ["norm.weight", "_ln1.weight", "_ln2.weight", "layer_scalar"];
+        private static readonly string[] Ones = ["norm.weight", "_norm_h.weight", "_norm_w.weight", "_norm_hw.weight", "_ln1.weight", "_ln2.weight", "layer_scalar"];
 
         private readonly bool _isOne = shape.Length == 1 && Ones.Any(end => name.EndsWith(end, StringComparison.Ordinal));
-        private readonly float _scale = (float)((shape.Length == 1 ? 0.02 : 1 / Math.Sqrt(shape[^1])) / UnitDeviation);
+        private readonly float _scale = (float)((shape.Length == 1 ? 0.02 : 1 / Math.Sqrt(shape.Skip(1).Aggregate(1.0, (product, side) => product * side))) / UnitDeviation);
         private readonly ulong _key = Key(name, seed);
 
         public override void Read(long firstElement, Span<float> destination)

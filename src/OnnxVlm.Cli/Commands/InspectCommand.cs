@@ -44,10 +44,10 @@ internal static class InspectCommand
         Row("precision", $"{manifest.Precision}, for {manifest.Device ?? "cpu"}");
         Row("context", $"{manifest.ContextLength} tokens");
         Row("vocabulary", $"{manifest.VocabularySize} tokens, ends at {string.Join(", ", manifest.EndTokenIds)}{(manifest.HasTokenizer ? "" : "; no tokenizer")}");
-        Row("patches", $"{image.PatchSize} px, {image.PatchLayout}, {(image.HasPositions ? "with row and column embeddings" : "without positions of their own")}");
-        Row("resize", image.Resize.ToString());
-        Row("padding", image.Padding.ToString());
-        Row("image tokens", image.Tokens.ToString());
+        Row("patches", $"{image.PatchSize} px, {image.PatchLayout}, {(image.HasPositions ? "with their column and row" : "without positions of their own")}");
+        Row("resize", JsonSerializer.Serialize(image.Resize, CliJson.Compact));
+        Row("padding", JsonSerializer.Serialize(image.Padding, CliJson.Compact));
+        Row("image tokens", JsonSerializer.Serialize(image.Tokens, CliJson.Compact));
         foreach (string file in manifest.Files.Keys.Order(StringComparer.Ordinal))
             Row(file, Megabytes(new FileInfo(Path.Combine(folder, file)).Length));
         Row("inputs", string.Join("; ", summary.Inputs.Select(input => $"{input.Name} {input.Type}")));

@@ -18,7 +18,7 @@ internal static class SharedOptions
 
     public static Option<bool> Json() => new("--json") { Description = "Print one JSON object instead of text." };
 
-    public static Option<int?> ImageTokens() => new("--image-tokens") { Description = "The most tokens of an image, for models with several budgets (Gemma: 70, 140, 280, 560, 1120).", HelpName = "N" };
+    public static Option<int?> ImageTokens() => new("--image-tokens") { Description = "The most tokens of an image, for models with several budgets (Gemma: 70, 140, 280, 560, 1120; NEO: 64 to 4096).", HelpName = "N" };
 
     /// <summary>Loads a model with the best image decoder that this build has.</summary>
     /// <param name="folder">The model folder.</param>

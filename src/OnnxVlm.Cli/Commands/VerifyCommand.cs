@@ -21,10 +21,10 @@ internal static class VerifyCommand
             // References are made of images that a service would refuse, one pixel high for example.
             ImageLimits limits = new() { MinSidePx = 1, MaxAspectRatio = 65535 };
             using VlmModel loaded = SharedOptions.LoadModel(result.GetValue(model)!, result.GetValue(device)!, limits);
-            IReadOnlyList<string> images = PreprocessingCase.FoldersOf(result.GetValue(goldens)!.FullName);
+            IReadOnlyList<string> images = PreprocessingCase.FoldersOf(result.GetValue(goldens)!.FullName, loaded.Manifest.Image);
             IReadOnlyList<string> budgets = BudgetCase.FoldersOf(result.GetValue(goldens)!.FullName, loaded.Manifest.Image);
             int passed = folders.Count(folder => Check(loaded, folder, result.GetValue(tolerance)))
-                + images.Count(folder => CheckPreprocessing(folder, () => PreprocessingCase.Compare(folder, loaded)))
+                + images.Count(folder => CheckPreprocessing(folder, () => PreprocessingCase.Compare(folder, loaded.Manifest.Image, loaded.ImagePreprocessor)))
                 + budgets.Count(folder => CheckPreprocessing(folder, () => BudgetCase.Compare(folder, loaded.Manifest.Image, loaded.ImagePreprocessor.Decode(File.ReadAllBytes(Path.Combine(folder, "image.png"))))));
             int all = folders.Count + images.Count + budgets.Count;
             Console.Out.WriteLine($"{passed} of {all} cases pass");

@@ -70,7 +70,9 @@ public sealed class ImagePreprocessor
         }
 
         _limits.CheckSize(header.WidthPx, header.HeightPx);
-        RgbImage image = _decoder.Decode(encoded, header);
+        RgbImage image = _rules.Alpha == AlphaMode.WhiteIfTransparent && RgbaPng.IsOne(encoded, header)
+            ? RgbaPng.DecodeOverWhiteIfTransparent(encoded, header)
+            : _decoder.Decode(encoded, header);
         if (image.WidthPx != header.WidthPx || image.HeightPx != header.HeightPx)
             throw new InvalidImageException($"damaged {ImageHeader.Name(header.Format)} image: its header says {header.WidthPx}×{header.HeightPx} pixels, its data {image.WidthPx}×{image.HeightPx}");
         return image.Turn(header.Orientation);

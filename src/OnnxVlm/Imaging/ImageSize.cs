@@ -11,6 +11,7 @@ internal static class ImageSize
     {
         ResizeMode.Fit => Fit(rule, patchSize, widthPx, heightPx),
         ResizeMode.ShrinkToBox => ShrinkToBox(rule.MaxWidthPx!.Value, rule.MaxHeightPx!.Value, widthPx, heightPx),
+        ResizeMode.SmartResize => SmartResize(rule, patchSize, widthPx, heightPx),
         ResizeMode.FillArea => RefuseTooLong(rule, patchSize, FillArea(rule.MaxPatches!.Value, patchSize, widthPx, heightPx)),
         ResizeMode.Keep => RefuseTooLong(rule, patchSize, Keep(rule.MaxPatches!.Value, patchSize, widthPx, heightPx)),
         _ => throw new ArgumentOutOfRangeException(nameof(rule), $"unknown rule {rule.Rule}"),
@@ -47,6 +48,27 @@ internal static class ImageSize
             return (w, h);
         double s = Math.Min((double)boxHeight / h, (double)boxWidth / w);
         return (Math.Max(1, (int)(w * s)), Math.Max(1, (int)(h * s)));
+    }
+
+    /// <summary>As <c>smart_resize</c> of qwen-vl-utils and of NEO; halves are rounded to even, as Python does.</summary>
+    private static (int WidthPx, int HeightPx) SmartResize(ResizeRule rule, int p, int w, int h)
+    {
+        (int min, int max) = (rule.MinPixels!.Value, rule.MaxPixels!.Value);
+        if ((double)Math.Max(w, h) / Math.Min(w, h) > ResizeRule.SmartAspectRatio)
+            throw new InvalidImageException($"image too elongated: {w}×{h} pixels, the model takes one side of {ResizeRule.SmartAspectRatio} times the other; crop it");
+        (double columns, double rows) = (Math.Max(1, Math.Round((double)w / p)), Math.Max(1, Math.Round((double)h / p)));
+        if (columns * rows * p * p > max)
+        {
+            double shrink = Math.Sqrt((double)w * h / max);
+            (columns, rows) = (Math.Max(1, Math.Floor(w / shrink / p)), Math.Max(1, Math.Floor(h / shrink / p)));
+        }
+        else if (columns * rows * p * p < min)
+        {
+            double grow = Math.Sqrt(min / ((double)w * h));
+            (columns, rows) = (Math.Ceiling(w * grow / p), Math.Ceiling(h * grow / p));
+        }
+
+        return ((int)columns * p, (int)rows * p);
     }
 
     /// <summary>

@@ -25,6 +25,26 @@ internal static class PngFile
     /// <summary>Whether the pixels are stored in seven passes (Adam7). The file has passed <see cref="ReadHeader"/>.</summary>
     public static bool IsInterlaced(ReadOnlySpan<byte> encoded) => encoded[SignatureBytes + 8 + 12] != 0;
 
+    /// <summary>Bits of a sample: 8 or 16 for colours with transparency. The file has passed <see cref="ReadHeader"/>.</summary>
+    public static int BitDepth(ReadOnlySpan<byte> encoded) => encoded[SignatureBytes + 8 + 8];
+
+    /// <summary>Colour type: 6 for colours with transparency. The file has passed <see cref="ReadHeader"/>.</summary>
+    public static int ColourType(ReadOnlySpan<byte> encoded) => encoded[SignatureBytes + 8 + 9];
+
+    /// <summary>The compressed pixels: all IDAT chunks in one. The file has passed <see cref="Check"/>.</summary>
+    public static byte[] ImageData(ReadOnlySpan<byte> encoded)
+    {
+        using MemoryStream data = new(encoded.Length);
+        int at = SignatureBytes;
+        while (TryReadChunk(encoded, ref at, out ReadOnlySpan<byte> type, out ReadOnlySpan<byte> chunk))
+        {
+            if (type.SequenceEqual("IDAT"u8))
+                data.Write(chunk);
+        }
+
+        return data.ToArray();
+    }
+
     /// <summary>Checks that the file is whole, and the checksums of the chunks that a decoder cannot do without. The file has passed <see cref="ReadHeader"/>.</summary>
     /// <exception cref="InvalidImageException">The file ends early, or a checksum is wrong.</exception>
     public static void Check(ReadOnlySpan<byte> encoded)

@@ -22,15 +22,29 @@ public sealed record ImageRules
     /// <summary>What fills the right and the bottom up to a multiple of <see cref="PatchSize"/>.</summary>
     public required PaddingRule Padding { get; init; }
 
+    /// <summary>What becomes of transparency; null leaves it to the decoder.</summary>
+    public AlphaMode? Alpha { get; init; }
+
     /// <summary>Whether the graph has the input <c>patch_xy</c> (column and row of each patch).</summary>
     public required bool HasPositions { get; init; }
+
+    /// <summary>
+    /// Whether the tokens of an image share one place in the text: the graph has the input <c>rope_shift</c> then. Default false.
+    /// </summary>
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingDefault)]
+    public bool SharesTime { get; init; }
 
     /// <summary>Ids of the tokens that stand for an image in the prompt.</summary>
     public required ImageTokens Tokens { get; init; }
 
     /// <summary>The most patches that an image can have after <see cref="Resize"/>.</summary>
     [JsonIgnore]
-    public int MaxPatches => Resize.MaxPatches ?? Blocks(Resize.MaxHeightPx!.Value) * Blocks(Resize.MaxWidthPx!.Value);
+    public int MaxPatches => Resize.Rule switch
+    {
+        ResizeMode.ShrinkToBox => Blocks(Resize.MaxHeightPx!.Value) * Blocks(Resize.MaxWidthPx!.Value),
+        ResizeMode.SmartResize => MostSmartPatches(),
+        _ => Resize.MaxPatches!.Value,
+    };
 
     /// <summary>Checks the values that depend on each other.</summary>
     /// <exception cref="ArgumentException">A section is missing, a value that a rule needs is missing, or one that it cannot use is given.</exception>
@@ -48,12 +62,25 @@ public sealed record ImageRules
     /// <exception cref="ArgumentException">The model has no budget, or was trained with others.</exception>
     internal ImageRules WithBudget(int maxPatches)
     {
-        IReadOnlyList<int>? budgets = Resize.Budgets;
-        if (Resize.Rule is not (ResizeMode.FillArea or ResizeMode.Fit))
+        if (Resize.Rule is ResizeMode.ShrinkToBox or ResizeMode.Keep)
             throw new ArgumentException($"The model's images have no budget of tokens to choose, found {maxPatches}; leave it out.");
-        if (budgets?.Contains(maxPatches) == false || (budgets is null && (maxPatches < 1 || maxPatches > Resize.MaxPatches)))
-            throw new ArgumentException($"Tokens of an image: the model takes {(budgets is null ? $"1 to {Resize.MaxPatches}" : string.Join(", ", budgets))}, found {maxPatches}.");
-        return this with { Resize = Resize with { MaxPatches = maxPatches } };
+        int area = PatchSize * PatchSize;
+        (int least, int most) = Resize.Rule == ResizeMode.SmartResize ? ((Resize.MinPixels!.Value + area - 1) / area, Resize.MaxPixels!.Value / area) : (1, Resize.MaxPatches!.Value);
+        IReadOnlyList<int>? budgets = Resize.Budgets;
+        if (budgets?.Contains(maxPatches) == false || (budgets is null && (maxPatches < least || maxPatches > most)))
+            throw new ArgumentException($"Tokens of an image: the model takes {(budgets is null ? $"{least} to {most}" : string.Join(", ", budgets))}, found {maxPatches}.");
+        return this with { Resize = Resize.Rule == ResizeMode.SmartResize ? Resize with { MaxPixels = maxPatches * area } : Resize with { MaxPatches = maxPatches } };
+    }
+
+    /// <summary>
+    /// As many as the upper limit holds; or, where that is little, those of an elongated image, whose shorter side keeps one patch when it shrinks, and whose sides are both rounded up
+    /// when it grows.
+    /// </summary>
+    private int MostSmartPatches()
+    {
+        double area = PatchSize * PatchSize, most = Resize.MaxPixels!.Value / area, fewest = Resize.MinPixels!.Value / area;
+        double longest = Math.Sqrt(fewest * ResizeRule.SmartAspectRatio);
+        return (int)Math.Ceiling(Math.Max(Math.Max(most, Math.Sqrt(most * ResizeRule.SmartAspectRatio)), fewest + longest + (fewest / longest) + 1));
     }
 
     private int Blocks(int sidePx) => (sidePx + PatchSize - 1) / PatchSize;

@@ -24,4 +24,12 @@ public sealed record ImageTokens
     /// <summary>The token after the image; null for none.</summary>
     /// <exception cref="ArgumentException">The id is negative.</exception>
     public int? End { get; init => field = ManifestCheck.Range(value, 0, int.MaxValue, "image.tokens.end"); }
+
+    /// <summary>Text between an image and what follows it in a message, which the model was trained with; null for none. At most 16 characters.</summary>
+    /// <exception cref="ArgumentException">The text is empty or too long.</exception>
+    public string? TextAfter
+    {
+        get;
+        init => field = value is null or { Length: >= 1 and <= 16 } ? value : throw new ArgumentException($"image.tokens.text_after: expected 1 to 16 characters, found {value.Length}; export the model again");
+    }
 }

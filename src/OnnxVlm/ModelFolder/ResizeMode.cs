@@ -26,4 +26,10 @@ public enum ResizeMode
 
     /// <summary>The image is taken as it is, and refused unless it is whole patches, and not more than a budget allows.</summary>
     Keep,
+
+    /// <summary>
+    /// Each side is rounded to whole patches, and a scale brings the image to a number of pixels between two limits. An image whose longer side is more than 200 times the shorter is refused.
+    /// The rule of Qwen's vision models and of NEO (<c>smart_resize</c>).
+    /// </summary>
+    SmartResize,
 }

@@ -7,6 +7,9 @@ namespace OnnxVlm.ModelFolder;
 [JsonUnmappedMemberHandling(JsonUnmappedMemberHandling.Disallow)]
 public sealed record ResizeRule
 {
+    /// <summary><see cref="ResizeMode.SmartResize"/> refuses images whose longer side is more than so many times the shorter.</summary>
+    internal const int SmartAspectRatio = 200;
+
     /// <summary>Which rule computes the size.</summary>
     public required ResizeMode Rule { get; init; }
 
@@ -36,6 +39,14 @@ public sealed record ResizeRule
     /// <exception cref="ArgumentException">The value is out of range.</exception>
     public int? MaxWidthPx { get; init => field = ManifestCheck.Range(value, 1, 65536, "image.resize.max_width_px"); }
 
+    /// <summary><see cref="ResizeMode.SmartResize"/>: the fewest pixels of an image, 1 to 2³⁰; required.</summary>
+    /// <exception cref="ArgumentException">The value is out of range.</exception>
+    public int? MinPixels { get; init => field = ManifestCheck.Range(value, 1, 1 << 30, "image.resize.min_pixels"); }
+
+    /// <summary><see cref="ResizeMode.SmartResize"/>: the most pixels of an image, 1 to 2³⁰; required.</summary>
+    /// <exception cref="ArgumentException">The value is out of range.</exception>
+    public int? MaxPixels { get; init => field = ManifestCheck.Range(value, 1, 1 << 30, "image.resize.max_pixels"); }
+
     /// <summary><see cref="ResizeMode.FillArea"/>: the values of <see cref="MaxPatches"/> that the model was trained with; null where any will do.</summary>
     public IReadOnlyList<int>? Budgets { get; init; }
 
@@ -49,6 +60,10 @@ public sealed record ResizeRule
         Expect(MaxHeightPx, required: true, "max_height_px", ResizeMode.ShrinkToBox);
         Expect(MaxWidthPx, required: true, "max_width_px", ResizeMode.ShrinkToBox);
         Expect(Budgets?.Count, required: false, "budgets", ResizeMode.FillArea);
+        Expect(MinPixels, required: true, "min_pixels", ResizeMode.SmartResize);
+        Expect(MaxPixels, required: true, "max_pixels", ResizeMode.SmartResize);
+        if (MinPixels > MaxPixels)
+            throw new ArgumentException($"image.resize.min_pixels: expected at most max_pixels ({MaxPixels}), found {MinPixels}; export the model again");
         if (Budgets is not null && !Budgets.Contains(MaxPatches!.Value))
             throw new ArgumentException($"image.resize.max_patches: expected one of {string.Join(", ", Budgets)}, found {MaxPatches}; choose one of these or export the model again");
     }

@@ -121,19 +121,25 @@ public sealed class PromptBuilder
         long preprocessing = 0;
         // Neighbouring texts are one text to the model, and are encoded as one.
         StringBuilder text = new();
+        bool afterImage = false;
         foreach (AIContent content in contents)
         {
             switch (content)
             {
                 case TextContent part:
-                    text.Append(_template.TrimsTexts ? part.Text.Trim() : part.Text);
+                    string words = _template.TrimsTexts ? part.Text.Trim() : part.Text;
+                    if (words.Length == 0)
+                        break;
+                    SetApart();
+                    text.Append(words);
                     break;
                 case DataContent image when image.HasTopLevelMediaType("image"):
+                    SetApart();
                     FlushText();
                     long start = Stopwatch.GetTimestamp();
                     segments.Add(ImageRun.Create(_imageTokens, _readImage(image.Data.Span)));
                     preprocessing += Stopwatch.GetTimestamp() - start;
-                    empty = false;
+                    (empty, afterImage) = (false, true);
                     break;
                 default:
                     throw new ArgumentException($"The model reads text and images, and cannot read {content.GetType().Name}.", nameof(contents));
@@ -141,6 +147,14 @@ public sealed class PromptBuilder
         }
         FlushText();
         return (empty, Stopwatch.GetElapsedTime(0, preprocessing));
+
+        // What the model expects between an image and what follows.
+        void SetApart()
+        {
+            if (afterImage)
+                text.Append(_imageTokens.TextAfter);
+            afterImage = false;
+        }
 
         void FlushText()
         {

@@ -12,6 +12,9 @@ internal sealed class GenAISequence : IDecoderSequence
     private readonly PinnedTensor<byte> _patches;
     private readonly PinnedTensor<long> _patchCount = new(ElementType.int64, 1);
     private readonly PinnedTensor<long>? _patchXY;
+
+    // By how much a token's index is ahead of its time, where the tokens of an image share one.
+    private readonly PinnedTensor<long>? _ropeShift;
     private readonly int _patchCapacity;
     private readonly Guidance? _guidance;
     private readonly int _maxLength;
@@ -32,6 +35,7 @@ internal sealed class GenAISequence : IDecoderSequence
         _placeholder = manifest.Image.Tokens.Placeholder;
         _patches = new PinnedTensor<byte>(ElementType.uint8, _patchCapacity, patchBytes);
         _patchXY = manifest.Image.HasPositions ? new PinnedTensor<long>(ElementType.int64, _patchCapacity, 2) : null;
+        _ropeShift = manifest.Image.SharesTime ? new PinnedTensor<long>(ElementType.int64, 1) : null;
         try
         {
             _generator = CreateGenerator(model, options);
@@ -46,6 +50,8 @@ internal sealed class GenAISequence : IDecoderSequence
         _generator.SetModelInput("patch_count", _patchCount.Tensor);
         if (_patchXY is not null)
             _generator.SetModelInput("patch_xy", _patchXY.Tensor);
+        if (_ropeShift is not null)
+            _generator.SetModelInput("rope_shift", _ropeShift.Tensor);
     }
 
     public int Length => checked((int)_generator.TokenCount());
@@ -67,6 +73,7 @@ internal sealed class GenAISequence : IDecoderSequence
             int start = Length;
             _generator.AppendTokens(tokenIds);
             NoteImages(start, tokenIds, images);
+            ShiftRope();
             _hasLogits = true;
         }
         catch (OnnxRuntimeGenAIException e)
@@ -125,6 +132,7 @@ internal sealed class GenAISequence : IDecoderSequence
                 throw new ArgumentException($"Token {length} is inside an image, whose tokens may have seen each other; rewind to {start} or {end}.", nameof(length));
         }
         _images.RemoveAll(image => image.End > length);
+        ShiftRope();
         _generator.RewindTo((ulong)length);
         _unread = false;
         _hasLogits = false;
@@ -190,10 +198,18 @@ internal sealed class GenAISequence : IDecoderSequence
         }
     }
 
+    // For the runs to come: the graph counts the tokens of its own run.
+    private void ShiftRope()
+    {
+        if (_ropeShift is not null)
+            _ropeShift.Data[0] = _images.Sum(image => image.End - image.Start - 1);
+    }
+
     // What a failed run left in the cache is not known, so that nothing of it is kept.
     private void Forget()
     {
         _images.Clear();
+        ShiftRope();
         _generator.RewindTo(0);
         _unread = false;
         _hasLogits = false;
@@ -223,6 +239,7 @@ internal sealed class GenAISequence : IDecoderSequence
         _patches.Dispose();
         _patchCount.Dispose();
         _patchXY?.Dispose();
+        _ropeShift?.Dispose();
     }
 
     // Some grammars are too much for the parser only when it comes to a certain place. What it says of its state goes on for many lines.

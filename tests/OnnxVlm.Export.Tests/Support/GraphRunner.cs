@@ -23,6 +23,9 @@ internal sealed class GraphRunner : IDisposable
 
     public InferenceSession Session => _session;
 
+    /// <summary>What <c>rope_shift</c> says in the next run, for graphs that have it.</summary>
+    public long RopeShift { get; set; }
+
     /// <summary>Runs the next part of the sequences and returns the logits of their last tokens.</summary>
     /// <param name="ids">Tokens of this run, as many of each sequence, one sequence after the other.</param>
     /// <param name="patches">The patches of the images in this run.</param>
@@ -47,6 +50,12 @@ internal sealed class GraphRunner : IDisposable
         {
             names.Add("patch_xy");
             values.Add(OrtValue.CreateTensorValueFromMemory(places, [patches.Count + spareRows, 2]));
+        }
+
+        if (_session.InputMetadata.ContainsKey("rope_shift"))
+        {
+            names.Add("rope_shift");
+            values.Add(OrtValue.CreateTensorValueFromMemory(new[] { RopeShift }, [1]));
         }
 
         string[] outputs = ["logits", .. _cacheNames.Select(name => name.Replace("past_key_values", "present", StringComparison.Ordinal))];

@@ -201,7 +201,7 @@ internal sealed class CommandLineTests
         (int exitCode, string output, _) = await RunAsync("inspect", Nano.Folder);
 
         Assert.That(exitCode, Is.Zero);
-        Assert.That(output, Does.Contain("unified_decoder").And.Contain("model.onnx.data"));
+        Assert.That(output, Does.Contain("unified_decoder").And.Contain("model.onnx.data").And.Contain("\"rule\":\"fit\"").And.Contain("\"placeholder\":1534"));
     }
 
     [Test]

@@ -77,6 +77,40 @@ public sealed class ImagePreprocessorTests
     }
 
     [Test]
+    public void AfterResize_SmartResize_EqualsTheReferenceFormula()
+    {
+        SmartSizeCase[] cases = JsonSerializer.Deserialize<SmartSizeCase[]>(ImagingData.Read("smart_sizes.json"), SnakeCase)!;
+        Assert.That(cases, Has.Length.GreaterThan(200));
+        using (Assert.EnterMultipleScope())
+        {
+            foreach (SmartSizeCase c in cases)
+                Assert.That(ImageSize.AfterResize(Smart(c.MinPixels, c.MaxPixels), c.Patch, c.Width, c.Height), Is.EqualTo((c.Size[0], c.Size[1])), $"{c}");
+        }
+    }
+
+    [Test]
+    public void AfterResize_SmartResize_NeverExceedsTheMostPatches()
+    {
+        var random = new Random(4);
+        for (int round = 0; round < 20_000; round++)
+        {
+            int p = random.Next(1, 40), max = random.Next(1, 1 << random.Next(1, 22)), min = random.Next(1, max + 1);
+            (int w, int h) = (random.Next(1, 1 << random.Next(1, 15)), random.Next(1, 1 << random.Next(1, 15)));
+            if (Math.Max(w, h) > 200 * Math.Min(w, h))
+                continue;
+            ImageRules rules = Rules(p, PatchLayout.ChannelRowColumn, Smart(min, max), new PaddingRule { Mode = PaddingMode.Edge });
+            PatchShape shape = PatchShape.Of(rules, w, h);
+            Assert.That(shape.Count, Is.LessThanOrEqualTo(rules.MaxPatches), $"{w}×{h} px, patch {p}, {min} to {max} pixels");
+        }
+    }
+
+    [TestCase(1000, 5, true)]
+    [TestCase(1001, 5, false)]
+    [TestCase(5, 1001, false)]
+    public void AfterResize_SmartResizeOfElongatedImage_RefusedBeyond200(int width, int height, bool taken) =>
+        Assert.That(() => ImageSize.AfterResize(Smart(1, 65536), 32, width, height), taken ? Throws.Nothing : Throws.TypeOf<InvalidImageException>().With.Message.Contains("200 times"));
+
+    [Test]
     public void AfterResize_FitWithAnyLimits_NeverExceedsThem()
     {
         var random = new Random(3);
@@ -166,6 +200,8 @@ public sealed class ImagePreprocessorTests
     public void Constructor_RulesThatContradictThemselves_Throws() =>
         Assert.That(() => new ImagePreprocessor(Nano with { Resize = FitRule with { MaxPatches = null } }, new ImageLimits(), new FakeDecoder()), Throws.ArgumentException);
 
+    private static ResizeRule Smart(int min, int max) => new() { Rule = ResizeMode.SmartResize, Filter = ResizeFilter.Bicubic, MinPixels = min, MaxPixels = max };
+
     private static ImageRules Rules(int p, PatchLayout layout, ResizeRule resize, PaddingRule padding) => new()
     {
         PatchSize = p,
@@ -209,6 +245,8 @@ public sealed class ImagePreprocessorTests
             return Result ?? ImagingData.Noise(header.WidthPx, header.HeightPx);
         }
     }
+
+    private sealed record SmartSizeCase(int Width, int Height, int Patch, int MinPixels, int MaxPixels, int[] Size);
 
     private sealed record SizeCase(int Width, int Height, int[] Fit, int[] ShrinkToBox);
 }

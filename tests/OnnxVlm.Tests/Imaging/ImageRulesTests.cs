@@ -1,4 +1,5 @@
 using System.Text.Json;
+using OnnxVlm.Imaging;
 using OnnxVlm.ModelFolder;
 
 namespace OnnxVlm.Tests.Imaging;
@@ -16,6 +17,36 @@ public sealed class ImageRulesTests
         Assert.That(() => (Filling with { Resize = new ResizeRule { Rule = ResizeMode.Keep, Filter = ResizeFilter.Bicubic, MaxPatches = 280 } }).WithBudget(70), Throws.ArgumentException.With.Message.Contains("no budget"));
         Assert.That(() => (Filling with { Resize = Filling.Resize with { MaxPatches = 100 } }).Validate(), Throws.ArgumentException.With.Message.StartsWith("image.resize.max_patches: expected one of 70, 280, 1120, found 100"));
     }
+
+    [TestCase(63, "takes 64 to 4096, found 63")]
+    [TestCase(4097, "takes 64 to 4096, found 4097")]
+    public void WithBudget_OfSmartResizeOutsideItsLimits_IsRefused(int budget, string message) =>
+        Assert.That(() => Smart.WithBudget(budget), Throws.ArgumentException.With.Message.Contains(message));
+
+    [TestCase(64)]
+    [TestCase(1000)]
+    [TestCase(4096)]
+    public void WithBudget_OfSmartResize_IsKeptByEveryImageThatIsNotElongated(int budget)
+    {
+        ImageRules rules = Smart.WithBudget(budget);
+        rules.Validate();
+        Random random = new(2);
+        for (int round = 0; round < 500; round++)
+        {
+            int width = random.Next(40, 4000), height = (int)(width * (0.6 + random.NextDouble()));
+            Assert.That(PatchShape.Of(rules, width, height).Count, Is.LessThanOrEqualTo(budget < 100 ? 100 : budget), $"{width}×{height}");
+        }
+    }
+
+    private static ImageRules Smart { get; } = new()
+    {
+        PatchSize = 32,
+        PatchLayout = PatchLayout.ChannelRowColumn,
+        Resize = new ResizeRule { Rule = ResizeMode.SmartResize, Filter = ResizeFilter.Bicubic, MinPixels = 65536, MaxPixels = 4194304 },
+        Padding = new PaddingRule { Mode = PaddingMode.Edge },
+        HasPositions = true,
+        Tokens = new ImageTokens { Placeholder = 5 },
+    };
 
     private static ImageRules Filling { get; } = new()
     {
@@ -52,6 +83,10 @@ public sealed class ImageRulesTests
     [TestCase("\"max_patches\":256,", "", "image.resize.max_patches: the rule \"fit\" needs it, and it is missing")]
     [TestCase("\"max_rows\":32", "\"max_width_px\":32", "image.resize.max_width_px: the rule \"fit\" does not use it, found 32")]
     [TestCase("\"fit\"", "\"shrink_to_box\"", "image.resize.max_patches: the rule \"shrink_to_box\" does not use it, found 256")]
+    [TestCase("\"fit\"", "\"smart_resize\"", "image.resize.max_patches: the rule \"smart_resize\" does not use it, found 256")]
+    [TestCase("\"rule\":\"fit\",\"filter\":\"bilinear\",\"max_patches\":256,\"max_rows\":32,\"max_columns\":32", "\"rule\":\"smart_resize\",\"filter\":\"bicubic\",\"min_pixels\":9", "image.resize.max_pixels: the rule \"smart_resize\" needs it, and it is missing")]
+    [TestCase("\"rule\":\"fit\",\"filter\":\"bilinear\",\"max_patches\":256,\"max_rows\":32,\"max_columns\":32", "\"rule\":\"smart_resize\",\"filter\":\"bicubic\",\"min_pixels\":9,\"max_pixels\":8", "image.resize.min_pixels: expected at most max_pixels (8), found 9")]
+    [TestCase("\"begin\":3", "\"begin\":3,\"text_after\":\"\"", "image.tokens.text_after: expected 1 to 16 characters, found 0")]
     [TestCase("\"edge\"", "\"constant\"", "image.padding.value: the mode \"constant\" needs it, and it is missing")]
     [TestCase("{\"mode\":\"edge\"}", "{\"mode\":\"edge\",\"value\":1}", "image.padding.value: the mode \"edge\" does not use it, found 1")]
     [TestCase("{\"mode\":\"edge\"}", "{\"mode\":\"constant\",\"value\":256}", "image.padding.value: expected 0 to 255, found 256")]

@@ -23,6 +23,19 @@ internal sealed class PromptBuilderTests
     }
 
     [Test]
+    public void Build_TextAfterImages_OnlyBetweenAnImageAndWhatFollows()
+    {
+        PromptBuilder builder = new(new ByteTokenizer(Vocabulary), new BracketTemplate(), Vocabulary, Tokens with { TextAfter = "\n" }, Preprocessor());
+        ChatMessage[] messages =
+        [
+            new(ChatRole.User, [Image(), Image(), new TextContent(""), new TextContent("a"), Image()]),
+            new(ChatRole.Assistant, "b"),
+        ];
+
+        Assert.That(builder.Build(messages).Segments.Select(Show), Is.EqualTo(new[] { "[user]", "<image 2×3>", "\n", "<image 2×3>", "\na", "<image 2×3>", "<|end|>[assistant]b<|end|>" }));
+    }
+
+    [Test]
     public void Build_SeveralTurns_KeepsTheirOrder()
     {
         Prompt prompt = Builder().Build([new ChatMessage(ChatRole.System, "s"), new ChatMessage(ChatRole.User, "u"), new ChatMessage(ChatRole.Assistant, "a")]);

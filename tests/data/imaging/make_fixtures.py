@@ -1,7 +1,8 @@
 """Writes the fixtures of the imaging tests with Pillow, the reference for resizing and decoding. Run: python3 make_fixtures.py [folder of Fuyu reference cases]
 
 resize.json          sizes, filter and SHA-256 of Pillow's result for noise images (see noise(); the tests compute the same noise)
-sizes.json           sizes and what the two resize rules make of them, computed with Python's numbers
+sizes.json           sizes and what two resize rules make of them, computed with Python's numbers
+smart_sizes.json     sizes and limits, and what the rule of NEO makes of them
 decode/<name>        tiny files in the forms that a decoder meets; <name>.rgb is what Pillow decodes, uint8 [16, 24, 3]
 orientation/<n>.jpg  a 24x16 picture stored with EXIF orientation n; upright.rgb is the upright picture
 fuyu/<name>          image.png and the patches of Hugging Face's FuyuImageProcessor brought back to uint8 (patches.u8, [rows * columns, 2700])
@@ -53,6 +54,27 @@ def size_cases():
     sizes += [(rng.randint(4, m), rng.randint(4, m)) for m in (140, 400, 2500, 8000) for _ in range(60)]
     for w, h in sizes:
         yield {"width": w, "height": h, "fit": fit(w, h), "shrink_to_box": shrink_to_box(w, h)}
+
+
+def smart_resize(w, h, p, fewest, most):
+    columns, rows = max(1, round(w / p)), max(1, round(h / p))
+    if columns * rows * p * p > most:
+        s = math.sqrt(w * h / most)
+        columns, rows = max(1, math.floor(w / s / p)), max(1, math.floor(h / s / p))
+    elif columns * rows * p * p < fewest:
+        s = math.sqrt(fewest / (w * h))
+        columns, rows = math.ceil(w * s / p), math.ceil(h * s / p)
+    return columns * p, rows * p
+
+
+def smart_size_cases():
+    rng = random.Random(13)
+    for p, fewest, most in ((32, 65536, 4194304), (32, 4096, 262144), (24, 1, 4096), (32, 65536, 65536)):
+        sizes = [(p, p), (p // 2, p // 2), (3 * p // 2, 5 * p // 2), (4000, 3000), (2000, 10), (7, 1400), (2048, 2048), (2049, 2048)]
+        sizes += [(rng.randint(1, m), rng.randint(1, m)) for m in (60, 300, 2500, 8000) for _ in range(20)]
+        for w, h in sizes:
+            if max(w, h) / min(w, h) <= 200:
+                yield {"width": w, "height": h, "patch": p, "min_pixels": fewest, "max_pixels": most, "size": smart_resize(w, h, p, fewest, most)}
 
 
 def png(w, h, depth, colour, rows, interlaced=False, extra=b""):
@@ -112,6 +134,7 @@ def expected(name, data):
 def main():
     open("resize.json", "w").write("[\n" + ",\n".join(map(json.dumps, resize_cases())) + "\n]\n")
     open("sizes.json", "w").write("[\n" + ",\n".join(map(json.dumps, size_cases())) + "\n]\n")
+    open("smart_sizes.json", "w").write("[\n" + ",\n".join(map(json.dumps, smart_size_cases())) + "\n]\n")
     os.makedirs("decode", exist_ok=True)
     for name, data in decode_cases():
         open(f"decode/{name}", "wb").write(data)

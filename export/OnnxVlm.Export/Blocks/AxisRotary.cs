@@ -1,0 +1,89 @@
+using OnnxVlm.Export.Onnx;
+
+namespace OnnxVlm.Export.Blocks;
+
+/// <summary>
+/// The rotation of <see cref="AxisHead"/>s in a run. A token's time is its index in the sequence, but that all tokens of an image have the time of the first; row and column are those of
+/// its patch, and 0 for text. Adds the input <c>rope_shift</c> int64 [1]: tokens of the past that went on with an image, by which the index is ahead of the time.
+/// </summary>
+internal sealed class AxisRotary
+{
+    private readonly ModelGraph _model;
+    private readonly PatchInputs _images;
+    private readonly AxisHead _head;
+    private readonly Value _cos;
+    private readonly Value _sin;
+
+    /// <summary>Computes cos and sin of the angles, float [S, head size / 2]; as in the reference in 32 bits, since each token needs few of them.</summary>
+    /// <param name="model">The graph.</param>
+    /// <param name="images">The images of the run; images are whole within it, and the batch is 1 where there are any.</param>
+    /// <param name="lengths">Lengths of the sequences, with the past.</param>
+    /// <param name="head">The parts of a head.</param>
+    /// <param name="timeTheta">Base of the frequencies of the time.</param>
+    /// <param name="sideTheta">Base of the frequencies of row and column.</param>
+    public AxisRotary(ModelGraph model, PatchInputs images, SequenceLengths lengths, AxisHead head, double timeTheta, double sideTheta)
+    {
+        GraphBuilder g = model.Graph;
+        _model = model;
+        _images = images;
+        _head = head;
+        float[] time = [.. RotaryTables.Frequencies(timeTheta, head.Time).Select(f => (float)f)], side = [.. RotaryTables.Frequencies(sideTheta, head.Side).Select(f => (float)f)];
+        float[] none = new float[time.Length], noSide = new float[side.Length];
+        int pairs = head.Size / 2;
+        Value timeFrequencies = g.Weight("rotary.time_frequencies", [.. time, .. noSide, .. noSide], ElementType.Float32, pairs);
+
+        // The rows are the columns of patch_xy: x turns the last part, y the one before.
+        Value placeFrequencies = g.Weight("rotary.place_frequencies", [.. none, .. noSide, .. side, .. none, .. side, .. noSide], ElementType.Float32, 2, pairs);
+
+        Value tokens = g.Node("Gather", "rotary.tokens", images.ImageTokens("rotary.tokens"), g.Scalar(0)).Set("axis", 0).Output(ElementType.Bool);        // [S]
+        Value times = g.Cast("rotary.time", Times(tokens, lengths), ElementType.Float32);
+        Value column = g.Node("Reshape", "rotary.time", times, g.Constant(-1, 1)).Output(ElementType.Float32);
+        Value text = g.Node("Mul", "rotary.text", column, timeFrequencies).Output(ElementType.Float32);
+        Value angles = g.If("rotary", images.HaveImages, ElementType.Float32, () => AddPlaces(text, tokens, placeFrequencies), () => g.Node("Identity", "rotary.none", text).Output(ElementType.Float32));
+        _cos = Finish("Cos", angles);
+        _sin = Finish("Sin", angles);
+    }
+
+    /// <summary>Rotates heads.</summary>
+    /// <param name="path">Name of the node.</param>
+    /// <param name="x">[B, S, heads · head size], in the graph's order.</param>
+    /// <param name="heads">How many.</param>
+    /// <returns>As x.</returns>
+    public Value Rotate(string path, Value x, int heads) => _model.Graph.Fused("RotaryEmbedding", path, x, _model.Graph.Constant(0), _cos, _sin)
+        .Set("num_heads", heads).Set("rotary_embedding_dim", _head.Size).Set("interleaved", 1).Output(_model.Type);
+
+    /// <summary>int64 [S]: past − rope_shift − 1 + how many tokens of the run begin something, up to each one.</summary>
+    private Value Times(Value tokens, SequenceLengths lengths)
+    {
+        GraphBuilder g = _model.Graph;
+        Value shift = g.Input("rope_shift", ElementType.Int64, 1);
+        Value isImage = g.Cast("rotary.tokens", tokens, ElementType.Int64);
+        Value before = g.Node("Pad", "rotary.before", isImage, g.Constant(1, -1)).Output(ElementType.Int64);
+        Value goesOn = g.Node("Mul", "rotary.goes_on", isImage, before).Output(ElementType.Int64);
+        Value begins = g.Node("Sub", "rotary.begins", g.Constant(1), goesOn).Output(ElementType.Int64);
+        Value count = g.Node("CumSum", "rotary.begun", begins, g.Scalar(0)).Output(ElementType.Int64);
+        Value past = g.Node("Sub", "rotary.past", lengths.Past, shift).Output(ElementType.Int64);
+        Value last = g.Node("Sub", "rotary.last", past, g.Constant(1)).Output(ElementType.Int64);
+        return g.Node("Add", "rotary.time", count, last).Output(ElementType.Int64);
+    }
+
+    private Value AddPlaces(Value text, Value tokens, Value frequencies)
+    {
+        GraphBuilder g = _model.Graph;
+        Value places = g.Cast("rotary.places", _images.Places("rotary.places"), ElementType.Float32);                                                   // [N, 2]
+        Value indices = g.Node("NonZero", "rotary.indices", tokens).Output(ElementType.Int64);
+        Value indexRows = g.Node("Transpose", "rotary.indices", indices).Output(ElementType.Int64);                                                     // [N, 1]
+        Value length = g.Node("Shape", "rotary.origin", tokens).Output(ElementType.Int64);
+        Value shape = g.Node("Concat", "rotary.origin", length, g.Constant(2)).Set("axis", 0).Output(ElementType.Int64);
+        Value origin = g.Node("Expand", "rotary.origin", g.Scalar(0, ElementType.Float32), shape).Output(ElementType.Float32);                          // [S, 2]
+        Value placed = g.Node("ScatterND", "rotary.placed", origin, indexRows, places).Output(ElementType.Float32);
+        Value turned = g.Node("MatMul", "rotary.placed", placed, frequencies).Output(ElementType.Float32);
+        return g.Node("Add", "rotary.placed", text, turned).Output(ElementType.Float32);
+    }
+
+    private Value Finish(string op, Value angles)
+    {
+        Value result = _model.Graph.Node(op, "rotary", angles).Output(ElementType.Float32);
+        return _model.Type == ElementType.Float32 ? result : _model.Graph.Cast($"rotary.{op}", result, _model.Type);
+    }
+}

@@ -258,6 +258,7 @@ internal sealed class ChatCompletionTests
     [TestCase("""{"model": "nano", "messages": [{"role": "user", "content": "x"}], "store": true}""", "store")]
     [TestCase("""{"model": "nano", "messages": [{"role": "user", "content": "x"}], "audio": {}}""", "audio")]
     [TestCase("""{"model": "nano", "messages": [{"role": "user", "content": "x"}], "reasoning_effort": "low"}""", "reasoning_effort")]
+    [TestCase("""{"model": "nano", "messages": [{"role": "user", "content": "x"}], "reasoning_effort": "most"}""", "reasoning_effort")]
     [TestCase("""{"model": "nano", "messages": [{"role": "user", "content": "x"}], "n": 1, "n": 2}""", "n")]
     [TestCase("""{"model": "nano" """, null)]
     [TestCase("", null)]

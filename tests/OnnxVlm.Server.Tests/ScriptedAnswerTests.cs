@@ -49,6 +49,38 @@ internal sealed class ScriptedAnswerTests
     }
 
     [Test]
+    public async Task Chat_ModelThatReasons_SetsItsReasoningApart()
+    {
+        ScriptedLoader loader = new(new ScriptedChatModel(["Seven ", "and one.", "8"], ["Two and ", "two.", "4"]) { CanReason = true, ReasoningPieces = 2 });
+        await using TestService service = await TestService.StartAsync(loader);
+
+        Reply whole = await service.ChatAsync("What is 7 + 1?", new { reasoning_effort = "low" });
+        Reply stream = await service.ChatAsync("What is 2 + 2?", new { reasoning_effort = "high", stream = true });
+
+        Assert.That(whole.Content, Is.EqualTo("8"));
+        Assert.That(whole.Message.GetProperty("reasoning_content").GetString(), Is.EqualTo("Seven and one."));
+        JsonElement[] deltas = [.. stream.Chunks.Select(chunk => chunk.GetProperty("choices")[0].GetProperty("delta"))];
+        Assert.That(string.Concat(deltas.Select(delta => delta.TryGetProperty("reasoning_content", out JsonElement text) ? text.GetString() : "")), Is.EqualTo("Two and two."));
+        Assert.That(stream.StreamedText(), Is.EqualTo("4"));
+        Assert.That(loader.Model.Reasons, Is.EqualTo(new[] { true, true }));
+    }
+
+    [Test]
+    public async Task Chat_ReasoningInAPastAnswer_IsNotReadAgain()
+    {
+        ScriptedLoader loader = new(["8"]);
+        await using TestService service = await TestService.StartAsync(loader);
+
+        Reply reply = await service.PostAsync("/v1/chat/completions", """
+            {"model": "nano", "messages": [
+              {"role": "user", "content": "What is 2 + 2?"}, {"role": "assistant", "content": "4", "reasoning_content": "Two and two."}, {"role": "user", "content": "Twice that?"}]}
+            """);
+
+        Assert.That(reply.Status, Is.EqualTo(HttpStatusCode.OK), reply.Text);
+        Assert.That(loader.Model.Seen, Is.EqualTo(new[] { "user: What is 2 + 2?", "assistant: 4", "user: Twice that?" }));
+    }
+
+    [Test]
     public async Task Stream_Tools_ComeInPieces()
     {
         await using TestService service = await TestService.StartAsync(new ScriptedLoader(TwoCalls));

@@ -61,7 +61,12 @@ internal sealed class ChatEndpoint(ChatRequestReader reader, AnswerService answe
         string text = string.Concat(updates.Select(update => update.Text));
         ResponseToolCall[] calls = [.. ToolCallWriter.ToWhole(updates)];
         ChatTokenLogprob[] logprobs = [.. updates.SelectMany(LogprobWriter.ToChat)];
-        ResponseMessage message = new(text.Length == 0 && calls.Length > 0 ? null : text) { ToolCalls = calls.Length > 0 ? calls : null };
+        string reasoning = string.Concat(updates.Select(ReasoningOf));
+        ResponseMessage message = new(text.Length == 0 && calls.Length > 0 ? null : text)
+        {
+            ReasoningContent = reasoning.Length > 0 ? reasoning : null,
+            ToolCalls = calls.Length > 0 ? calls : null,
+        };
         return new ChatChoice(index, message, logprobs.Length > 0 ? new ChatLogprobs(logprobs) : null, updates[^1].FinishReason!.Value.Value);
     }
 
@@ -69,12 +74,14 @@ internal sealed class ChatEndpoint(ChatRequestReader reader, AnswerService answe
     {
         (int index, ChatResponseUpdate update) = answer;
         ChatTokenLogprob[] logprobs = [.. LogprobWriter.ToChat(update)];
-        string text = update.Text;
-        if (text.Length > 0 || logprobs.Length > 0)
-            yield return new ChunkChoice(index, new Delta { Content = text }, logprobs.Length > 0 ? new ChatLogprobs(logprobs) : null);
+        string text = update.Text, reasoning = ReasoningOf(update);
+        if (text.Length > 0 || reasoning.Length > 0 || logprobs.Length > 0)
+            yield return new ChunkChoice(index, reasoning.Length > 0 ? new Delta { ReasoningContent = reasoning } : new Delta { Content = text }, logprobs.Length > 0 ? new ChatLogprobs(logprobs) : null);
         foreach (ResponseToolCall part in ToolCallWriter.ToStream(update))
             yield return new ChunkChoice(index, new Delta { ToolCalls = [part] });
         if (update.FinishReason is { } reason)
             yield return new ChunkChoice(index, new Delta(), FinishReason: reason.Value);
     }
+
+    private static string ReasoningOf(ChatResponseUpdate update) => string.Concat(update.Contents.OfType<TextReasoningContent>().Select(content => content.Text));
 }

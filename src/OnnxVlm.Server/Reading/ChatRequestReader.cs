@@ -22,8 +22,6 @@ internal sealed class ChatRequestReader(MessageReader messages, ServerOptions li
             throw ApiException.Invalid("max_tokens", "max_completion_tokens says another number; leave one of the two out.");
         if (request.Store == true)
             throw ApiException.Invalid("store", "nothing is stored here; leave it out.");
-        if (request.ReasoningEffort is not (null or "none"))
-            throw ApiException.Invalid("reasoning_effort", "the models here answer without reasoning first; send none or leave it out.");
         if (request.Modalities?.Any(modality => modality != "text") == true)
             throw ApiException.Invalid("modalities", "answers are text only; leave it out.");
         ChatOptions options = SamplingReader.Read(request, request.MaxCompletionTokens is not null ? ("max_completion_tokens", request.MaxCompletionTokens) : ("max_tokens", request.MaxTokens), limits);
@@ -31,6 +29,7 @@ internal sealed class ChatRequestReader(MessageReader messages, ServerOptions li
         AddLogprobs(options, request);
         SchemaBudget schemas = new(limits);
         options.ResponseFormat = ReadFormat(request.ResponseFormat, schemas);
+        options.Reasoning = ReadReasoning(request.ReasoningEffort);
         ToolReader.Read(request, options, schemas, limits);
         IReadOnlyList<ChatMessage> conversation = await messages.ReadAsync(request.Messages, cancellationToken).ConfigureAwait(false);
         return new AnswerRequest(model, [conversation], options, count, request.StreamOptions?.IncludeUsage == true);
@@ -50,6 +49,18 @@ internal sealed class ChatRequestReader(MessageReader messages, ServerOptions li
         if (request.Logprobs == true)
             options.AdditionalProperties![ChatProperties.TopLogprobs] = (int?)SamplingReader.Within("top_logprobs", request.TopLogprobs, 0, 20) ?? 0;
     }
+
+    // Models reason or do not; how much is theirs to say.
+    private static ReasoningOptions? ReadReasoning(string? effort) => effort switch
+    {
+        null => null,
+        "none" => new ReasoningOptions { Effort = ReasoningEffort.None },
+        "minimal" or "low" => new ReasoningOptions { Effort = ReasoningEffort.Low },
+        "medium" => new ReasoningOptions { Effort = ReasoningEffort.Medium },
+        "high" => new ReasoningOptions { Effort = ReasoningEffort.High },
+        "xhigh" => new ReasoningOptions { Effort = ReasoningEffort.ExtraHigh },
+        _ => throw ApiException.Invalid("reasoning_effort", "expected none, minimal, low, medium, high or xhigh."),
+    };
 
     private static ChatResponseFormatJson? ReadFormat(ResponseFormat? format, SchemaBudget schemas)
     {

@@ -19,6 +19,10 @@ internal sealed record ResponseMessage(string? Content)
 
     public string? Refusal { get; }
 
+    /// <summary>What the model said to itself before; absent where it did not reason. Not OpenAI's; the name is that of vLLM and llama.cpp.</summary>
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public string? ReasoningContent { get; init; }
+
     [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
     public IReadOnlyList<ResponseToolCall>? ToolCalls { get; init; }
 }
@@ -44,6 +48,8 @@ internal sealed record Delta
     public bool IsFirst { get; init; }
 
     public string? Content { get; init; }
+
+    public string? ReasoningContent { get; init; }
 
     public IReadOnlyList<ResponseToolCall>? ToolCalls { get; init; }
 }

@@ -42,7 +42,7 @@ internal sealed record ChatCompletionRequest : SamplingRequest
     /// <summary>Accepted, and nothing is done with it: every conversation is looked up in the cache.</summary>
     public string? PromptCacheKey { get; init; }
 
-    /// <summary>Only <c>none</c>: no model here reasons before it answers.</summary>
+    /// <summary>Any but <c>none</c> has a model that can reason do so before it answers; for others only <c>none</c>.</summary>
     public string? ReasoningEffort { get; init; }
 
     /// <summary>Only <c>text</c>.</summary>
@@ -69,6 +69,9 @@ internal sealed record RequestMessage
 
     /// <summary>In an assistant message: what it said instead of an answer.</summary>
     public string? Refusal { get; init; }
+
+    /// <summary>What the model had said to itself. Accepted, because clients send back what they got; the model does not read it again.</summary>
+    public string? ReasoningContent { get; init; }
 }
 
 /// <summary>A call in an assistant message.</summary>

@@ -19,6 +19,8 @@ internal sealed class DeltaConverter : JsonConverter<Delta>
         }
         else if (value.Content is not null)
             writer.WriteString("content", value.Content);
+        if (value.ReasoningContent is not null)
+            writer.WriteString("reasoning_content", value.ReasoningContent);
         if (value.ToolCalls is not null)
         {
             writer.WritePropertyName("tool_calls");

@@ -307,8 +307,14 @@ internal sealed class LoadTests
 
         protected override async Task SerializeToStreamAsync(Stream stream, TransportContext? context)
         {
-            await stream.FlushAsync();
-            await _release;
+            // Blanks, faster than the rate below which Kestrel gives up on a body.
+            byte[] blanks = [.. Enumerable.Repeat((byte)' ', 1024)];
+            while (!_release.IsCompleted)
+            {
+                await stream.WriteAsync(blanks);
+                await stream.FlushAsync();
+                await Task.WhenAny(_release, Task.Delay(500));
+            }
         }
 
         protected override bool TryComputeLength(out long length)

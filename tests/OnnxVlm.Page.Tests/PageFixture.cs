@@ -115,11 +115,11 @@ internal abstract class PageFixture
 
     protected ILocator Setting(string label) => Page.GetByRole(AriaRole.Dialog, new() { Name = "Settings" }).GetByLabel(label);
 
-    /// <summary>Makes answers long by asking for a JSON text of at least so many characters.</summary>
+    /// <summary>Makes answers long by asking for a JSON text of so many characters.</summary>
     protected async Task HoldToLongAnswersAsync(int characters)
     {
         await OpenSettingsAsync();
-        await Setting("JSON schema").FillAsync($$"""{"type": "string", "minLength": {{characters}}}""");
+        await Setting("JSON schema").FillAsync($$"""{"type": "string", "minLength": {{characters}}, "maxLength": {{characters}}}""");
         await Setting("Hold answers to this schema").CheckAsync();
         await Setting("Most tokens").FillAsync("1500");
     }

@@ -117,10 +117,13 @@ internal sealed class OtherEndpointTests
         using HttpRequestMessage again = new(HttpMethod.Get, "/index.html");
         again.Headers.IfNoneMatch.Add(page.Headers.ETag!);
         using HttpResponseMessage unchanged = await Service.Client.SendAsync(again);
+        using HttpRequestMessage onlyHeaders = new(HttpMethod.Head, "/");
+        using HttpResponseMessage headers = await Service.Client.SendAsync(onlyHeaders);
 
         Assert.That(page.Content.Headers.ContentType!.MediaType, Is.EqualTo("text/html"));
         Assert.That(page.Headers.GetValues("Content-Security-Policy").Single(), Does.StartWith("default-src 'none'"));
         Assert.That(unchanged.StatusCode, Is.EqualTo(HttpStatusCode.NotModified));
+        Assert.That(headers.StatusCode, Is.EqualTo(HttpStatusCode.OK));
     }
 
     [Test]

@@ -11,6 +11,8 @@ internal static class EmbeddedPage
 {
     private const string Prefix = "wwwroot/";
 
+    private static readonly string[] Methods = [HttpMethods.Get, HttpMethods.Head];
+
     // The page may load what comes from here and nothing else, nothing inline runs, text never becomes HTML, and nobody may put the page into a frame.
     private const string ContentSecurityPolicy = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; base-uri 'none'; form-action 'none'; "
         + "frame-ancestors 'none'; require-trusted-types-for 'script'";
@@ -41,9 +43,9 @@ internal static class EmbeddedPage
                 return Results.Bytes(content, type, entityTag: tag);
             }
 
-            routes.MapGet($"/{path}", Serve).WithMetadata(new AllowAnonymousAttribute()).ExcludeFromDescription();
+            routes.MapMethods($"/{path}", Methods, Serve).WithMetadata(new AllowAnonymousAttribute()).ExcludeFromDescription();
             if (path == "index.html")
-                routes.MapGet("/", Serve).WithMetadata(new AllowAnonymousAttribute()).ExcludeFromDescription();
+                routes.MapMethods("/", Methods, Serve).WithMetadata(new AllowAnonymousAttribute()).ExcludeFromDescription();
         }
     }
 

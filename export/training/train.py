@@ -84,7 +84,7 @@ def train(rank, args, rendezvous):
     patch_projection = [parameters.pop("patch_embed.weight")]
     matrices = [parameters.pop(name) for name in list(parameters) if "_proj" in name]
     rates = [MATRIX_LR, PATCH_LR, ADAM_LR]
-    optimizers = [Muon(matrices, MATRIX_LR, weight_decay=0.05), Muon(patch_projection, PATCH_LR),
+    optimizers = [Muon(matrices, MATRIX_LR, weight_decay=0.05, half_products=args.half_products), Muon(patch_projection, PATCH_LR),
                   torch.optim.AdamW(parameters.values(), ADAM_LR, betas=(0.9, 0.98), weight_decay=0.0)]
 
     state = {"step": 0, "samples": 0, "seconds": 0.0, "difficulty": args.difficulty, "loss": 4.0, "letter_loss": 4.0}

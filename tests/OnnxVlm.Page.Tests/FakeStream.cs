@@ -12,6 +12,11 @@ internal static class FakeStream
         Append(stream, Chunk(new JsonObject { ["role"] = "assistant", ["content"] = "" }));
         foreach (FakeToken token in tokens)
         {
+            if (token.IsThought)
+            {
+                Append(stream, Chunk(new JsonObject { ["reasoning_content"] = token.Text }));
+                continue;
+            }
             JsonObject logprob = Logprob(token.Text, token.Probability);
             logprob["top_logprobs"] = new JsonArray([Logprob(token.Text, token.Probability), .. token.Alternatives.Select(other => Logprob(other.Text, other.Probability))]);
             Append(stream, Chunk(new JsonObject { ["content"] = token.Text }, new JsonObject { ["content"] = new JsonArray(logprob), ["refusal"] = null }));

@@ -3,7 +3,7 @@
 To add a task: write a file beside this one with such a function, and add a line here.
 """
 
-from tasks import blind, chart, chat, code, digits, instruct, json_form, math_image, math_text, ocr, ocr_lines, shapes
+from tasks import blind, chart, chat, code, digits, follow, instruct, json_form, math_image, math_text, ocr, ocr_lines, shapes
 
 MIXTURE = [
     (0.16, ocr.draw_reading),
@@ -13,12 +13,13 @@ MIXTURE = [
     (0.06, digits.draw),
     (0.10, shapes.draw),
     (0.09, blind.draw),
-    (0.09, chart.draw),
-    (0.17, math_text.draw),
+    (0.12, chart.draw),
+    (0.40, math_text.draw),
     (0.05, math_image.draw),
-    (0.04, json_form.draw),
-    (0.08, code.draw),
+    (0.06, json_form.draw),
+    (0.12, code.draw),
     (0.06, instruct.draw),
+    (0.12, follow.draw),
     (0.05, chat.draw),
 ]
 

@@ -20,12 +20,16 @@ COLOUR_VALUE = Wording("What is the value of the {a} bar?", ["How large is the {
 DIFFERENCE = Wording("How much larger is {a} than {b}?", ["How much larger is bar {a} than bar {b}?", "What is the difference between {a} and {b}?", "How much higher is {a} than {b}?"],
                      ["By how much is {a} larger than {b}?"])
 COMPARE = Wording("Is {a} larger than {b}?", ["Is {a} higher than {b}?", "Is bar {a} larger than bar {b}?", "Is {a} greater than {b}?"], ["Is bar {a} higher than bar {b}?"])
+LIST = Wording("List all values.", ["List the values.", "List the values of all bars.", "Read all values.", "What are the values of the bars?"])
 COUNT = Wording("How many bars are there?", ["Count the bars.", "How many bars are in the chart?"])
 
 
 def draw(rng, fonts, difficulty, held_out=False):
     bars, image, letters = draw_chart(rng, fonts, difficulty, held_out)
-    return Sample("chart", draw_turns(rng, lambda: ask(rng, bars, held_out), held_out, most=5), [image], letters)
+    turns = draw_turns(rng, lambda: ask(rng, bars, held_out), held_out, most=5)
+    if not held_out and rng.random() < 0.7:                          # at the end, so that the other questions are answered from the image
+        turns.append((LIST.choose(rng, held_out), ", ".join(f"{label} {value}" for label, value, _ in bars)))
+    return Sample("chart", turns, [image], letters)
 
 
 def draw_chart(rng, fonts, difficulty, held_out):

@@ -167,7 +167,8 @@ def _draw_name(rng, held_out):
     """A word, now and then after a verb, that names nothing else in either language."""
     while True:
         word = rng.choice([word for word in rng.sample(words(held_out), 40) if word.islower() and 3 <= len(word) <= 7] or ["value"])
-        name = (rng.choice(HELD_OUT_VERBS if held_out else VERBS) if rng.random() < 0.4 else "") + word.capitalize()
+        verb = rng.choice(HELD_OUT_VERBS if held_out else VERBS + [rng.choice(words(held_out)).capitalize()] * len(VERBS)) if rng.random() < 0.4 else ""
+        name = verb + word.capitalize()
         if not hasattr(builtins, word) and not keyword.iskeyword(word) and name not in ("Math", "String"):
             return name
 

@@ -33,6 +33,8 @@ PROBLEMS = [
 
 
 def draw(rng, fonts, difficulty, held_out=False):
+    if not held_out and rng.random() < 0.3:
+        difficulty *= rng.random()                                  # small numbers go on being asked for: large ones are built on them
     form = rng.random()
     if form < 0.55:
         question, answer = draw_sum(rng, difficulty, held_out)

@@ -23,11 +23,15 @@ WHERE = {
     "above": Wording("Is the {a} above the {b}?", ["Is the {a} higher than the {b}?"]),
     "below": Wording("Is the {a} below the {b}?", ["Is the {a} lower than the {b}?"]),
 }
+LIST = Wording("List the shapes.", ["List all shapes.", "Which shapes are there?", "Name all shapes.", "List the shapes from top to bottom."])
 
 
 def draw(rng, fonts, difficulty, held_out=False):
     scene, image, letters = draw_scene(rng, difficulty, held_out)
-    return Sample("shapes", draw_turns(rng, lambda: ask(rng, scene, held_out), held_out), [image], letters)
+    turns = draw_turns(rng, lambda: ask(rng, scene, held_out), held_out)
+    if not held_out and rng.random() < 0.6:                          # at the end, so that the other questions are answered from the image
+        turns.append((LIST.choose(rng, held_out), ", ".join(f"{colour} {kind}" for kind, colour, *_ in sorted(scene, key=lambda shape: shape[3]))))
+    return Sample("shapes", turns, [image], letters)
 
 
 def draw_scene(rng, difficulty, held_out):

@@ -1,5 +1,5 @@
 using System.Globalization;
-using System.Text.Json.Nodes;
+using System.Text.Json;
 using System.Text.RegularExpressions;
 
 namespace OnnxVlm.Cli.Evaluation;
@@ -47,20 +47,23 @@ internal static partial class Metrics
         return previous[b.Length];
     }
 
-    // The last number of the answer is its result.
+    // The last number of a text is its result: "3x = 15 so x = 5" says 5.
     private static bool SameNumber(string expected, string answer) =>
-        Numbers().Matches(answer) is { Count: > 0 } found
-        && double.TryParse(found[^1].Value, CultureInfo.InvariantCulture, out double number)
-        && double.TryParse(expected.Trim(), CultureInfo.InvariantCulture, out double right)
-        && Math.Abs(number - right) <= 1e-9 * Math.Max(1, Math.Abs(right));
+        Result(expected) is { } right && Result(answer) is { } found && Math.Abs(found - right) <= 1e-9 * Math.Max(1, Math.Abs(right));
 
+    private static double? Result(string text) =>
+        Numbers().Matches(text) is { Count: > 0 } found && double.TryParse(found[^1].Value, CultureInfo.InvariantCulture, out double number) ? number : null;
+
+    // What is not JSON, has a key twice or a broken surrogate is wrong.
     private static bool SameJson(string expected, string answer)
     {
         try
         {
-            return JsonNode.DeepEquals(JsonNode.Parse(expected), JsonNode.Parse(answer));
+            JsonDocumentOptions options = new() { AllowDuplicateProperties = false };
+            using JsonDocument right = JsonDocument.Parse(expected, options), found = JsonDocument.Parse(answer, options);
+            return JsonElement.DeepEquals(right.RootElement, found.RootElement);
         }
-        catch (System.Text.Json.JsonException)
+        catch (Exception e) when (e is JsonException or InvalidOperationException)
         {
             return false;
         }

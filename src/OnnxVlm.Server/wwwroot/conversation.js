@@ -3,6 +3,8 @@
 /** The answer to one question, as far as it has come. Times are milliseconds of the page's clock. */
 export class Answer {
     text = "";
+    /** What the model thought before it answered, where it does. It is shown, and never sent back. */
+    reasoning = "";
     /** The tokens with their log probabilities, as the server gives them; empty if none were asked for. */
     tokens = [];
     usage = null;
@@ -27,11 +29,13 @@ export class Answer {
         if (!choice) return;
         const tokens = choice.logprobs?.content ?? [];
         const text = choice.delta?.content ?? "";
-        if (text || tokens.length > 0) {
+        const reasoning = choice.delta?.reasoning_content ?? "";
+        if (text || reasoning || tokens.length > 0) {
             this.firstAt ??= now;
             this.lastAt = now;
         }
         this.text += text;
+        this.reasoning += reasoning;
         this.tokens.push(...tokens);
         this.finishReason = choice.finish_reason ?? this.finishReason;
     }

@@ -59,6 +59,7 @@ export class Settings {
         }
         const stop = stopTexts(this.#fields.stop);
         if (stop.length > 0) fields.stop = stop;
+        if (this.#fields.reasoning_effort.value) fields.reasoning_effort = this.#fields.reasoning_effort.value;
         fields.top_logprobs ??= 5;
         if (fields.top_logprobs > 0) fields.logprobs = true;
         else delete fields.top_logprobs;

@@ -65,6 +65,9 @@ export class Transcript {
 }
 
 class AnswerView {
+    #reasoningText = h("p", {});
+    #reasoning = h("details", { class: "reasoning", hidden: true }, h("summary", {}, "Reasoning"), this.#reasoningText);
+    #hasText = false;
     #body = h("div", { class: "answer-body" });
     #tokens = new TokenView();
     #error = h("div", { class: "error", role: "alert", hidden: true });
@@ -80,7 +83,7 @@ class AnswerView {
         this.#actions = h("div", { class: "actions" },
             copyButton(() => this.#answer.text), this.#toggle, button("Retry", "retry", onRetry, { class: "quiet last-only" }));
         this.element = h("section", { class: "answer", "aria-label": "Answer" },
-            this.#body, this.#tokens.element, this.#error, h("div", { class: "answer-foot" }, this.#statistics, this.#actions));
+            this.#reasoning, this.#body, this.#tokens.element, this.#error, h("div", { class: "answer-foot" }, this.#statistics, this.#actions));
     }
 
     update(answer) {
@@ -89,6 +92,7 @@ class AnswerView {
         const showsTokens = hasTokens && this.#showsTokens;
         this.element.setAttribute("aria-busy", answer.isRunning);
         this.element.classList.toggle("waiting", answer.isRunning && answer.firstAt === null);
+        this.#showReasoning(answer);
         this.#toggle.hidden = !hasTokens;
         this.#toggle.setAttribute("aria-pressed", showsTokens);
         this.#tokens.element.hidden = !showsTokens;
@@ -98,6 +102,16 @@ class AnswerView {
         this.#actions.hidden = answer.isRunning || (answer.error && !answer.text);
         this.#statistics.textContent = statistics(answer);
         this.#showError(answer.error);
+    }
+
+    // Open while the model thinks, closed once it answers; whoever opens it again finds it open.
+    #showReasoning({ reasoning, text, isRunning }) {
+        if (!reasoning) return;
+        if (this.#reasoning.hidden || (text && !this.#hasText)) this.#reasoning.open = !text;
+        this.#hasText = text !== "";
+        this.#reasoning.classList.toggle("thinking", isRunning && !text);
+        this.#reasoning.hidden = false;
+        this.#reasoningText.textContent = reasoning;
     }
 
     #showText({ text, isJson, isRunning }) {

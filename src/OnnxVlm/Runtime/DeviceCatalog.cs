@@ -18,12 +18,12 @@ public static class DeviceCatalog
         Device.Cuda when !HasProvider("CUDAExecutionProvider") =>
             "this build of ONNX Runtime has no CUDA provider (library onnxruntime_providers_cuda); set up with: dotnet run scripts/setup.cs -- --runtime cuda",
         Device.Cuda => FirstMissing(OperatingSystem.IsWindows()
-            ? ["onnxruntime-genai-cuda.dll", "cudart64_12.dll", "cublas64_12.dll", "cudnn64_9.dll"]
-            : ["libonnxruntime-genai-cuda.so", "libcuda.so.1", "libcudart.so.12", "libcublas.so.12", "libcudnn.so.9"]),
+            ? [["onnxruntime-genai-cuda.dll"], ["cudart64_12.dll", "cudart64_13.dll"], ["cublas64_12.dll", "cublas64_13.dll"], ["cudnn64_9.dll"]]
+            : [["libonnxruntime-genai-cuda.so"], ["libcuda.so.1"], ["libcudart.so.12", "libcudart.so.13"], ["libcublas.so.12", "libcublas.so.13"], ["libcudnn.so.9"]]),
         Device.DirectMl when !OperatingSystem.IsWindows() => "DirectML needs Windows 10 or later",
         Device.DirectMl when !HasProvider("DmlExecutionProvider") =>
             "this build of ONNX Runtime has no DirectML provider; set up with: dotnet run scripts/setup.cs -- --runtime directml",
-        Device.DirectMl => FirstMissing(["DirectML.dll", "D3D12.dll"]),
+        Device.DirectMl => FirstMissing([["DirectML.dll"], ["D3D12.dll"]]),
         _ => throw new ArgumentOutOfRangeException(nameof(device), device, "Ask about one device, not about Auto."),
     };
 
@@ -45,14 +45,16 @@ public static class DeviceCatalog
 
     private static bool HasProvider(string name) => OrtEnv.Instance().GetAvailableProviders().Contains(name);
 
-    private static string? FirstMissing(IEnumerable<string> libraries)
+    /// <summary>What is missing, or null. Of each group one library must load: the runtime's packages are built for CUDA 12 or 13, and do not say which.</summary>
+    private static string? FirstMissing(string[][] groups) => groups.FirstOrDefault(group => !group.Any(CanLoad)) is { } missing
+        ? $"the library {string.Join(" or ", missing)} was not found or could not be loaded"
+        : null;
+
+    private static bool CanLoad(string library)
     {
-        foreach (string library in libraries)
-        {
-            if (!NativeLibrary.TryLoad(library, typeof(DeviceCatalog).Assembly, null, out nint handle))
-                return $"the library {library} was not found or could not be loaded";
-            NativeLibrary.Free(handle);
-        }
-        return null;
+        if (!NativeLibrary.TryLoad(library, typeof(DeviceCatalog).Assembly, null, out nint handle))
+            return false;
+        NativeLibrary.Free(handle);
+        return true;
     }
 }

@@ -1,5 +1,4 @@
 using OnnxVlm.Cli.Verification;
-using OnnxVlm.Export;
 using OnnxVlm.Generation;
 using OnnxVlm.Imaging;
 using OnnxVlm.ModelFolder;
@@ -12,67 +11,53 @@ internal sealed class GemmaGoldenTests
 {
     private static readonly string Checkpoint = Path.Combine(Nano.TestData, "gemma4_unified");
 
-    private string _folder = "";
-    private VlmModel _model = null!;
+    private ExportedCheckpoint? _exported;
 
-    private static IEnumerable<string> Cases => ReferenceCase.FoldersOf(Checkpoint).Select(folder => Path.GetFileName(folder));
+    private static IEnumerable<string> Cases => ExportedCheckpoint.CasesOf(Checkpoint);
 
-    private static IEnumerable<string> Images => Directory.GetDirectories(Path.Combine(Checkpoint, "preprocess")).Select(folder => Path.GetFileName(folder)).Order(StringComparer.Ordinal);
+    private static IEnumerable<string> Images => ExportedCheckpoint.ImagesOf(Checkpoint);
+
+    private ExportedCheckpoint Exported => _exported!;
+
+    private VlmModel Model => Exported.Model;
 
     [OneTimeSetUp]
-    public void Export()
-    {
-        _folder = Directory.CreateTempSubdirectory("onnxvlm-gemma-").FullName;
-        string output = Path.Combine(_folder, "out");
-        Exporter.Export(new ExportOptions { CheckpointFolder = Checkpoint, OutputFolder = output });
-        _model = VlmModel.Load(output, new VlmOptions { ImageLimits = new ImageLimits { MinSidePx = 1, MaxAspectRatio = 65535 } });
-    }
+    public void Export() => _exported = new ExportedCheckpoint(Checkpoint, new VlmOptions { ImageLimits = new ImageLimits { MinSidePx = 1, MaxAspectRatio = 65535 } });
 
     [OneTimeTearDown]
-    public void Delete()
-    {
-        _model?.Dispose();
-        Directory.Delete(_folder, recursive: true);
-    }
+    public void Delete() => _exported?.Dispose();
 
     [TestCaseSource(nameof(Cases))]
-    public void Compare_ReferenceCase_SameLogitsAndTokens(string name)
-    {
-        Comparison found = Verifier.Compare(_model, Case(name));
-
-        TestContext.Out.WriteLine($"max |Δlogit| {found.MaxDifference:E2} over {found.Rows} rows");
-        Assert.That(found.MaxDifference, Is.LessThanOrEqualTo(1e-4));
-        Assert.That(found.TokensEqual, Is.True);
-    }
+    public void Compare_ReferenceCase_SameLogitsAndTokens(string name) => Exported.ExpectReference(name);
 
     [TestCaseSource(nameof(Images))]
     public void Compare_ReferenceImage_SamePixels(string name)
     {
         string folder = Path.Combine(Checkpoint, "preprocess", name);
-        string found = BudgetCase.Compare(folder, _model.Manifest.Image, _model.ImagePreprocessor.Decode(File.ReadAllBytes(Path.Combine(folder, "image.png"))));
+        string found = BudgetCase.Compare(folder, Model.Manifest.Image, Model.ImagePreprocessor.Decode(File.ReadAllBytes(Path.Combine(folder, "image.png"))));
 
         TestContext.Out.WriteLine(found);
         Assert.That(found, Does.Contain("all").And.Contain("grey level"));
-        Assert.That(BudgetCase.FoldersOf(Checkpoint, _model.Manifest.Image), Has.Member(folder));
+        Assert.That(BudgetCase.FoldersOf(Checkpoint, Model.Manifest.Image), Has.Member(folder));
     }
 
     [Test]
     public void Compare_OtherFilter_IsNoticed()
     {
         string folder = Path.Combine(Checkpoint, "preprocess", "w31h29");
-        ImageRules rules = _model.Manifest.Image with { Resize = _model.Manifest.Image.Resize with { Filter = ResizeFilter.Bilinear } };
+        ImageRules rules = Model.Manifest.Image with { Resize = Model.Manifest.Image.Resize with { Filter = ResizeFilter.Bilinear } };
 
-        Assert.That(() => BudgetCase.Compare(folder, rules, _model.ImagePreprocessor.Decode(File.ReadAllBytes(Path.Combine(folder, "image.png")))), Throws.TypeOf<VlmException>());
+        Assert.That(() => BudgetCase.Compare(folder, rules, Model.ImagePreprocessor.Decode(File.ReadAllBytes(Path.Combine(folder, "image.png")))), Throws.TypeOf<VlmException>());
     }
 
     [Test]
     public void Append_ImageInALaterTurnAndAfterARewind_SameLogitsAsAtOnce()
     {
-        ReferenceCase one = Case("one_image"), two = Case("two_images");
+        ReferenceCase one = Exported.Case("one_image"), two = Exported.Case("two_images");
         PromptSegment[] first = [.. one.Segments], second = [.. two.Segments];
         float[] expected = AtOnce([.. first, .. second]), other = AtOnce([.. second, .. first]);
 
-        using VlmSequence sequence = _model.CreateSequence(200, maxPatches: 40);
+        using VlmSequence sequence = Model.CreateSequence(200, maxPatches: 40);
         sequence.Append(first);
         int turn = sequence.Length;
         sequence.Append(second);
@@ -94,13 +79,13 @@ internal sealed class GemmaGoldenTests
     [Test]
     public async Task GenerateAsync_PromptThatGoesOn_ReusesThePrefixAndSaysTheSame()
     {
-        using VlmModel fresh = VlmModel.Load(Path.Combine(_folder, "out"), new VlmOptions { CacheBytes = 0 });
+        using VlmModel fresh = VlmModel.Load(Exported.ModelFolder, new VlmOptions { CacheBytes = 0 });
         GenerationOptions options = new() { MaxNewTokens = 6, TopLogprobs = 1 };
-        PromptSegment[] first = [.. Case("two_images").Segments];
-        List<GenerationUpdate> answer = await _model.GenerateAsync(new Prompt(first), options).ToListAsync();
-        PromptSegment[] next = [.. first, new PromptSegment(answer.Where(update => update.TokenId is not null).Select(update => update.TokenId!.Value).ToArray()), .. Case("one_image").Segments];
+        PromptSegment[] first = [.. Exported.Case("two_images").Segments];
+        List<GenerationUpdate> answer = await Model.GenerateAsync(new Prompt(first), options).ToListAsync();
+        PromptSegment[] next = [.. first, new PromptSegment(answer.Where(update => update.TokenId is not null).Select(update => update.TokenId!.Value).ToArray()), .. Exported.Case("one_image").Segments];
 
-        List<GenerationUpdate> found = await _model.GenerateAsync(new Prompt(next), options).ToListAsync(), expected = await fresh.GenerateAsync(new Prompt(next), options).ToListAsync();
+        List<GenerationUpdate> found = await Model.GenerateAsync(new Prompt(next), options).ToListAsync(), expected = await fresh.GenerateAsync(new Prompt(next), options).ToListAsync();
 
         Assert.That(found[^1].Statistics!.CachedTokens, Is.GreaterThanOrEqualTo(first.Sum(segment => segment.TokenIds.Length)));
         Assert.That(expected[^1].Statistics!.CachedTokens, Is.Zero);
@@ -112,8 +97,8 @@ internal sealed class GemmaGoldenTests
     [Test]
     public void Append_PartOfAnImage_Refused()
     {
-        PromptSegment image = Case("one_image").Segments.First(segment => segment.Image is not null);
-        using VlmSequence sequence = _model.CreateSequence(100, maxPatches: 40);
+        PromptSegment image = Exported.Case("one_image").Segments.First(segment => segment.Image is not null);
+        using VlmSequence sequence = Model.CreateSequence(100, maxPatches: 40);
 
         Assert.That(() => sequence.Append(image with { TokenIds = image.TokenIds[..5] }), Throws.ArgumentException.With.Message.Contains("12 patches, and there are 5 placeholder tokens"));
         Assert.That(sequence.Length, Is.Zero);
@@ -122,9 +107,9 @@ internal sealed class GemmaGoldenTests
     [Test]
     public void RewindTo_InsideAnImage_Refused()
     {
-        PromptSegment[] segments = [.. Case("one_image").Segments];
+        PromptSegment[] segments = [.. Exported.Case("one_image").Segments];
         int start = segments.TakeWhile(segment => segment.Image is null).Sum(segment => segment.TokenIds.Length);
-        using VlmSequence sequence = _model.CreateSequence(100, maxPatches: 40);
+        using VlmSequence sequence = Model.CreateSequence(100, maxPatches: 40);
         sequence.Append(segments);
 
         Assert.That(() => sequence.RewindTo(start + 1), Throws.ArgumentException.With.Message.Contains($"rewind to {start} or {start + 12}"));
@@ -139,13 +124,13 @@ internal sealed class GemmaGoldenTests
     public void Append_AfterAFailure_StartsAfresh()
     {
         // One column more than the table of places has rows, which only the running graph notices.
-        int columns = _model.Manifest.Image.Resize.MaxColumns!.Value + 1;
+        int columns = Model.Manifest.Image.Resize.MaxColumns!.Value + 1;
         PatchGrid tooLong = new(1, columns, new byte[columns * 3 * 48 * 48]);
-        ReferenceCase reference = Case("one_image");
-        using VlmSequence sequence = _model.CreateSequence(100, maxPatches: columns);
+        ReferenceCase reference = Exported.Case("one_image");
+        using VlmSequence sequence = Model.CreateSequence(100, maxPatches: columns);
         sequence.Append(new PromptSegment(new[] { 5, 6, 7 }));
 
-        Assert.That(() => sequence.Append(ImageRun.Create(_model.Manifest.Image.Tokens, tooLong)), Throws.TypeOf<VlmException>());
+        Assert.That(() => sequence.Append(ImageRun.Create(Model.Manifest.Image.Tokens, tooLong)), Throws.TypeOf<VlmException>());
         Assert.That(sequence.Length, Is.Zero);
         Assert.That(sequence.NextLogits, Throws.InvalidOperationException);
         sequence.Append(reference.Segments);
@@ -155,7 +140,7 @@ internal sealed class GemmaGoldenTests
     [Test]
     public void Append_MoreThanThereIsRoomFor_RefusedAndNothingIsLost()
     {
-        using VlmSequence sequence = _model.CreateSequence(10);
+        using VlmSequence sequence = Model.CreateSequence(10);
         sequence.Append(new PromptSegment(new[] { 5, 6, 7 }));
         float[] before = sequence.NextLogits();
 
@@ -166,12 +151,10 @@ internal sealed class GemmaGoldenTests
 
     private float[] AtOnce(PromptSegment[] segments)
     {
-        using VlmSequence sequence = _model.CreateSequence(200, maxPatches: 40);
+        using VlmSequence sequence = Model.CreateSequence(200, maxPatches: 40);
         sequence.Append(segments);
         return sequence.NextLogits();
     }
-
-    private ReferenceCase Case(string name) => ReferenceCase.Load(Path.Combine(Checkpoint, "cases", name), _model);
 
     private static double Largest(float[] a, float[] b) => a.Zip(b, (x, y) => Math.Abs((double)x - y)).Max();
 }

@@ -1,5 +1,4 @@
 using OnnxVlm.Cli.Verification;
-using OnnxVlm.Export;
 using OnnxVlm.Generation;
 using OnnxVlm.Imaging;
 using OnnxVlm.ModelFolder;
@@ -25,44 +24,30 @@ internal sealed class NeoGoldenTests
         Tokens = new ImageTokens { Placeholder = 500, Begin = 501, End = 502, TextAfter = "\n" },
     };
 
-    private string _folder = "";
-    private VlmModel _model = null!;
+    private ExportedCheckpoint? _exported;
 
-    private static IEnumerable<string> Cases => ReferenceCase.FoldersOf(Checkpoint).Select(folder => Path.GetFileName(folder));
+    private static IEnumerable<string> Cases => ExportedCheckpoint.CasesOf(Checkpoint);
 
-    private static IEnumerable<string> Images => Directory.GetDirectories(Path.Combine(Checkpoint, "preprocess")).Select(folder => Path.GetFileName(folder)).Order(StringComparer.Ordinal);
+    private static IEnumerable<string> Images => ExportedCheckpoint.ImagesOf(Checkpoint);
+
+    private ExportedCheckpoint Exported => _exported!;
+
+    private VlmModel Model => Exported.Model;
 
     [OneTimeSetUp]
-    public void Export()
-    {
-        _folder = Directory.CreateTempSubdirectory("onnxvlm-neo-").FullName;
-        string output = Path.Combine(_folder, "out");
-        Exporter.Export(new ExportOptions { CheckpointFolder = Checkpoint, OutputFolder = output });
-        _model = VlmModel.Load(output);
-    }
+    public void Export() => _exported = new ExportedCheckpoint(Checkpoint);
 
     [OneTimeTearDown]
-    public void Delete()
-    {
-        _model?.Dispose();
-        Directory.Delete(_folder, recursive: true);
-    }
+    public void Delete() => _exported?.Dispose();
 
     [TestCaseSource(nameof(Cases))]
-    public void Compare_ReferenceCase_SameLogitsAndTokens(string name)
-    {
-        Comparison found = Verifier.Compare(_model, ReferenceCase.Load(Path.Combine(Checkpoint, "cases", name), _model));
-
-        TestContext.Out.WriteLine($"max |Δlogit| {found.MaxDifference:E2} over {found.Rows} rows");
-        Assert.That(found.MaxDifference, Is.LessThanOrEqualTo(1e-4));
-        Assert.That(found.TokensEqual, Is.True);
-    }
+    public void Compare_ReferenceCase_SameLogitsAndTokens(string name) => Exported.ExpectReference(name);
 
     [TestCaseSource(nameof(Cases))]
     public async Task GenerateAsync_ReferenceCaseTwice_GreedyTokensOfTheReferenceAlsoFromTheCache(string name)
     {
-        using VlmModel model = VlmModel.Load(Path.Combine(_folder, "out"));
-        ReferenceCase reference = ReferenceCase.Load(Path.Combine(Checkpoint, "cases", name), model);
+        using VlmModel model = VlmModel.Load(Exported.ModelFolder);
+        ReferenceCase reference = Exported.Case(name);
         for (int round = 0; round < 2; round++)
         {
             (int[] tokens, GenerationStatistics statistics) = await GreedyAsync(model, reference.Segments, reference.Tokens.Length);
@@ -74,8 +59,8 @@ internal sealed class NeoGoldenTests
     [Test]
     public async Task GenerateAsync_ImageInALaterTurn_SameAnswerAsWithoutTheCache()
     {
-        ReferenceCase first = ReferenceCase.Load(Path.Combine(Checkpoint, "cases", "one_image"), _model), second = ReferenceCase.Load(Path.Combine(Checkpoint, "cases", "two_images"), _model);
-        using VlmModel model = VlmModel.Load(Path.Combine(_folder, "out")), fresh = VlmModel.Load(Path.Combine(_folder, "out"), new VlmOptions { CacheBytes = 0 });
+        ReferenceCase first = Exported.Case("one_image"), second = Exported.Case("two_images");
+        using VlmModel model = VlmModel.Load(Exported.ModelFolder), fresh = VlmModel.Load(Exported.ModelFolder, new VlmOptions { CacheBytes = 0 });
         (int[] answer, _) = await GreedyAsync(model, first.Segments, 8);
         PromptSegment[] conversation = [.. first.Segments, new PromptSegment(answer), .. second.Segments];
 
@@ -87,7 +72,7 @@ internal sealed class NeoGoldenTests
     }
 
     [Test]
-    public void Manifest_OfTheCheckpoint_HasTheRulesThatTheImagesAreComparedWith() => Assert.That(_model.Manifest.Image, Is.EqualTo(Rules));
+    public void Manifest_OfTheCheckpoint_HasTheRulesThatTheImagesAreComparedWith() => Assert.That(Model.Manifest.Image, Is.EqualTo(Rules));
 
     [TestCaseSource(nameof(Images))]
     public void Compare_ReferenceImage_SamePixelsUnderBothLimits(string name)

@@ -78,9 +78,9 @@ class Canvas:
         self.draw = ImageDraw.Draw(self.image)
         self.letters = []
 
-    def mark(self, name, x, y):
-        """Records what has been seen once the place (x, y) is reached; the first token of `name` counts."""
-        self.letters.append((name, x * self.zoom, y * self.zoom))
+    def mark(self, name, x, y, shift=0):
+        """Records what has been seen once the place (x, y) is reached; the first token of `name` counts. shift: so many patches to the right of it."""
+        self.letters.append((name, x * self.zoom, y * self.zoom, shift))
 
     def circle(self, x, y, radius, fill=None, outline=None, width=1):
         s = self.scale
@@ -109,7 +109,7 @@ class Canvas:
         if mark:
             start = x * self.scale - font.getlength(text) * {"l": 0, "m": 0.5, "r": 1}[anchor[0]]
             bottom = y * self.scale + font.getbbox(text, anchor="ls")[3]
-            self.letters += [(letter, (start + font.getlength(text[:i + 1])) / self.smooth, bottom / self.smooth)
+            self.letters += [(letter, (start + font.getlength(text[:i + 1])) / self.smooth, bottom / self.smooth, 0)
                              for i, letter in enumerate(text) if letter != " "]
 
     def finish(self):

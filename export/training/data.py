@@ -81,12 +81,12 @@ class Encoder:
         There, all of the letter has been seen in reading order. first: index of the first token after <|image_start|>.
         """
         places = {}
-        for letter, right, bottom in sample.letters:
+        for letter, right, bottom, shift in sample.letters:
             _, rows, columns = images[0]
             height, width = sample.images[0].shape[:2]               # a larger image was shrunk
             right, bottom = right * min(1, columns * PATCH / width), bottom * min(1, rows * PATCH / height)
-            row, column = min(rows - 1, int(bottom - 1) // PATCH), min(columns - 1, int(right - 1) // PATCH)
-            places[first + row * (columns + 1) + column] = self.tokenizer.encode(letter)[0]
+            row, column = min(rows - 1, int(bottom - 1) // PATCH), min(columns - 1, int(right - 1) // PATCH + shift)
+            places[first + row * (columns + 1) + max(0, column)] = self.tokenizer.encode(letter)[0]
         return sorted(places.items())
 
     def collate(self, encoded):

@@ -86,6 +86,52 @@ class Linear(nn.Linear):
         return HalfProduct.apply(x, self.weight) if Linear.half_products else F.linear(x, self.weight)
 
 
+class CausalAttention(torch.autograd.Function):
+    """softmax(q @ k.T / sqrt(D)) @ v of positions that see themselves and what stands before; q [N, G, S, D], k and v [N, S, D] -> [N, G, S, D].
+
+    Chunks of queries meet only the keys that they see, and the backward pass needs three products of a chunk and no mask.
+    """
+
+    CHUNK = 64
+
+    @staticmethod
+    def forward(ctx, q, k, v):
+        kept = torch.bfloat16 if Linear.half_products else torch.float32
+        n, groups, length, size = q.shape
+        out, shares = torch.empty_like(q), []
+        v = v.to(kept)
+        later = torch.full((CausalAttention.CHUNK, CausalAttention.CHUNK), float("-inf")).triu_(1)
+        for start, end in CausalAttention.chunks(length):
+            scores = torch.bmm(q[:, :, start:end].reshape(n, -1, size), k[:, :end].transpose(1, 2)).mul_(size ** -0.5)
+            scores.view(n, groups, end - start, end)[..., start:] += later[:end - start, :end - start]
+            share = torch.softmax(scores, dim=-1).to(kept)
+            out[:, :, start:end] = torch.bmm(share, v[:, :end]).view(n, groups, end - start, size)
+            shares.append(share)
+        ctx.save_for_backward(q.to(kept), k.to(kept), v, *shares)
+        return out
+
+    @staticmethod
+    def backward(ctx, grad):
+        q, k, v, *shares = ctx.saved_tensors
+        n, groups, length, size = q.shape
+        grad = grad.to(q.dtype)
+        grad_q, grad_k, grad_v = torch.empty(q.shape), torch.zeros(k.shape), torch.zeros(v.shape)
+        for (start, end), share in zip(CausalAttention.chunks(length), shares):
+            chunk, queries = (part[:, :, start:end].reshape(n, -1, size) for part in (grad, q))
+            grad_v[:, :end] += torch.bmm(share.transpose(1, 2), chunk)
+            grad_share = torch.bmm(chunk, v[:, :end].transpose(1, 2)).float()
+            share = share.float()
+            grad_share *= share
+            grad_scores = torch.addcmul(grad_share, share, grad_share.sum(-1, keepdim=True), value=-1).mul_(size ** -0.5).to(q.dtype)
+            grad_q[:, :, start:end] = torch.bmm(grad_scores, k[:, :end]).view(n, groups, end - start, size)
+            grad_k[:, :end] += torch.bmm(grad_scores.transpose(1, 2), queries)
+        return grad_q, grad_k, grad_v
+
+    @staticmethod
+    def chunks(length):
+        return [(start, min(length, start + CausalAttention.CHUNK)) for start in range(0, length, CausalAttention.CHUNK)]
+
+
 class RmsNorm(nn.Module):
     def __init__(self, size, eps):
         super().__init__()
@@ -105,18 +151,17 @@ class Attention(nn.Module):
         self.v_proj = Linear(c.hidden_size, self.kv_heads * self.head_dim)
         self.o_proj = Linear(self.heads * self.head_dim, c.hidden_size)
 
-    def forward(self, x, batch, rope, mask):
-        """x [B*S, H] -> [B*S, H]. Query heads that share a key head are stacked along the rows of one product."""
+    def forward(self, x, batch, rope):
+        """x [B*S, H] -> [B*S, H]. Query heads that share a key head are stacked along the rows of its products."""
         length = x.shape[0] // batch
         group = self.heads // self.kv_heads
         q = rotate(self.q_proj(x).view(batch, length, self.heads, self.head_dim), *rope)
         k = rotate(self.k_proj(x).view(batch, length, self.kv_heads, self.head_dim), *rope)
         v = self.v_proj(x).view(batch, length, self.kv_heads, self.head_dim)
-        q = q.permute(0, 2, 1, 3).reshape(batch * self.kv_heads, group * length, self.head_dim)
-        k = k.permute(0, 2, 3, 1).reshape(batch * self.kv_heads, self.head_dim, length)
+        q = q.permute(0, 2, 1, 3).reshape(batch * self.kv_heads, group, length, self.head_dim)
+        k = k.permute(0, 2, 1, 3).reshape(batch * self.kv_heads, length, self.head_dim)
         v = v.permute(0, 2, 1, 3).reshape(batch * self.kv_heads, length, self.head_dim)
-        scores = torch.baddbmm(mask.repeat(group, 1), q, k, alpha=self.head_dim ** -0.5)      # [B*kv, group*S, S]
-        mixed = torch.bmm(torch.softmax(scores, dim=-1), v)                                  # [B*kv, group*S, D]
+        mixed = CausalAttention.apply(q, k, v)
         mixed = mixed.view(batch, self.heads, length, self.head_dim).transpose(1, 2).reshape(batch * length, -1)
         return self.o_proj(mixed)
 
@@ -140,9 +185,9 @@ class Layer(nn.Module):
         self.post_attention_layernorm = RmsNorm(c.hidden_size, c.rms_norm_eps)
         self.mlp = GatedMlp(c)
 
-    def forward(self, x, batch, rope, mask, keep=None):
+    def forward(self, x, batch, rope, keep=None):
         """x [B*S, H]. With keep (int64 [M]), only these rows go on after the attention."""
-        attended = self.self_attn(self.input_layernorm(x), batch, rope, mask)
+        attended = self.self_attn(self.input_layernorm(x), batch, rope)
         if keep is not None:
             x, attended = x[keep], attended[keep]
         x = x + attended
@@ -177,12 +222,11 @@ class UnifiedDecoder(nn.Module):
             image = self.patch_embed(patches) + self.patch_row_embed(patch_rows) + self.patch_column_embed(patch_columns)
             x = x.index_copy(0, patch_at, image)
         rope = rope_tables(length, self.config.head_dim, self.config.rope_theta)
-        mask = torch.full((length, length), float("-inf")).triu(1)
         for i, layer in enumerate(self.layers[:-1]):
-            x = layer(x, batch, rope, mask)
+            x = layer(x, batch, rope)
             if letter_at is not None and i + 1 == LETTER_LAYER:
                 letters = F.linear(self.norm(x[letter_at]), self.embed_tokens.weight)
-        x = self.layers[-1](x, batch, rope, mask, keep)                                       # [M, H]
+        x = self.layers[-1](x, batch, rope, keep)                                             # [M, H]
         logits = F.linear(self.norm(x), self.embed_tokens.weight)
         return logits if letter_at is None else (logits, letters)
 

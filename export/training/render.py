@@ -35,7 +35,7 @@ class Style:
 def render_line(rng, text, style, max_width=160, max_height=48):
     """Returns (image uint8 [height, width, 3], letters), or None when the text does not fit into max_width x max_height at this size.
 
-    letters: for each character (character, x of its right edge, y of the bottom edge of the line) in pixels, rotation neglected in x.
+    letters: for each character (character, x of its right edge, y of the bottom edge of the line, 0) in pixels, rotation neglected in x.
     """
     font = _font(style.font_path, style.size_px)
     left, top, right, bottom = font.getbbox(text)
@@ -57,7 +57,7 @@ def render_line(rng, text, style, max_width=160, max_height=48):
     if style.blur:
         mask = mask.filter(ImageFilter.GaussianBlur(style.blur))
     bottom = (mask.getbbox() or (0, 0, 0, height))[3]
-    letters = [(text[i], round(x) + font.getlength(text[:i + 1]), bottom) for i in range(len(text))]
+    letters = [(text[i], round(x) + font.getlength(text[:i + 1]), bottom, 0) for i in range(len(text))]
     return _paint(rng, np.asarray(mask, np.float32) / 255, style), letters
 
 

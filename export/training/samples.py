@@ -8,7 +8,8 @@ class Sample:
     """One conversation. The images stand at the start of the first question, in order.
 
     turns: (question, answer) pairs. images: uint8 [height, width, 3] each.
-    letters: (character, right edge, bottom edge) in pixels of the first image, where known; they teach the image tokens to name letters.
+    letters: (character, right edge, bottom edge, shift) in pixels of the first image, where known; they teach the image tokens to name letters:
+    the patch that holds the lower right corner, or the one so many patches to the right of it.
     metric: how an answer is scored, as in cases.jsonl.
     """
 

@@ -12,10 +12,15 @@ class Wording:
         return form.format(**values)
 
 
-def draw_turns(rng, ask, held_out, most=4):
-    """Returns 1..most different (question, answer) turns from ask(); evaluation asks one thing at a time."""
+def draw_turns(rng, ask, held_out, fewest=1, most=4, last=None):
+    """Returns fewest..most (question, answer) turns from ask(), different ones; evaluation asks one thing at a time.
+
+    last() gives a turn that training often adds at the end: after the others, so that those are answered from the image.
+    """
     turns = {}
-    for _ in range(1 if held_out else rng.randint(1, most)):
+    for _ in range(1 if held_out else rng.randint(fewest, most)):
         question, answer = ask()
         turns.setdefault(question, answer)
+    if last and not held_out and rng.random() < 0.6:
+        turns.update([last()])
     return list(turns.items())

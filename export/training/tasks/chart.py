@@ -2,7 +2,7 @@
 
 import string
 
-from canvas import COLOUR_NAMES, Canvas, draw_background, draw_colour, draw_font, draw_ink
+from canvas import COLOUR_NAMES, Canvas, draw_background, draw_colour, draw_font, draw_ink, text_width
 from samples import Sample
 from wordings import Wording, draw_turns
 
@@ -10,26 +10,35 @@ WORD_LABELS = ["Mon", "Tue", "Wed", "Thu", "Fri", "Jan", "Feb", "Mar", "Apr", "M
 HELD_OUT_LABELS = ["Sat", "Sun", "Jun", "Jul", "Aug", "Ida", "Kim", "Sam", "Ben", "cow", "hen", "ham", "egg", "jam"]
 NUMBER_WORDS = [" zero", " one", " two", " three", " four", " five", " six", " seven", " eight", " nine", " ten"]
 
-LARGEST = Wording("Which bar is the largest?", ["Which bar is the tallest?", "What is the largest bar?", "Which bar has the largest value?", "Which bar is the highest?"],
+LARGEST = Wording("Which bar is the largest?", ["Which bar is the tallest?", "What is the largest bar?", "Which bar has the largest value?", "Which bar is the highest?", "Which one is the largest?", "Name the tallest bar."],
                   ["Which bar has the highest value?", "Name the largest bar."])
-SMALLEST = Wording("Which bar is the smallest?", ["Which bar is the shortest?", "What is the smallest bar?", "Which bar has the smallest value?", "Which bar is the lowest?"],
+SMALLEST = Wording("Which bar is the smallest?", ["Which bar is the shortest?", "What is the smallest bar?", "Which bar has the smallest value?", "Which bar is the lowest?", "Which one is the smallest?", "Name the shortest bar."],
                    ["Which bar has the lowest value?", "Name the smallest bar."])
-VALUE = Wording("What is the value of {a}?", ["What is the value of bar {a}?", "How large is {a}?", "Which value has {a}?", "Value of {a}?"],
+VALUE = Wording("What is the value of {a}?", ["What is the value of bar {a}?", "How large is {a}?", "Which value has {a}?", "Value of {a}?", "How tall is {a}?", "How high is {a}?", "How big is bar {a}?", "Which number does {a} reach?"],
                 ["How high is bar {a}?", "Read the value of {a}."])
 COLOUR_VALUE = Wording("What is the value of the {a} bar?", ["How large is the {a} bar?"])
-DIFFERENCE = Wording("How much larger is {a} than {b}?", ["How much larger is bar {a} than bar {b}?", "What is the difference between {a} and {b}?", "How much higher is {a} than {b}?"],
+DIFFERENCE = Wording("How much larger is {a} than {b}?", ["How much larger is bar {a} than bar {b}?", "What is the difference between {a} and {b}?", "How much higher is {a} than {b}?", "How far is {a} above {b}?", "How much more is {a} than {b}?", "What is {a} minus {b}?"],
                      ["By how much is {a} larger than {b}?"])
-COMPARE = Wording("Is {a} larger than {b}?", ["Is {a} higher than {b}?", "Is bar {a} larger than bar {b}?", "Is {a} greater than {b}?"], ["Is bar {a} higher than bar {b}?"])
+COMPARE = Wording("Is {a} larger than {b}?", ["Is {a} higher than {b}?", "Is bar {a} larger than bar {b}?", "Is {a} greater than {b}?", "Is {a} taller than {b}?", "Is {a} more than {b}?"], ["Is bar {a} higher than bar {b}?"])
 LIST = Wording("List all values.", ["List the values.", "List the values of all bars.", "Read all values.", "What are the values of the bars?"])
 COUNT = Wording("How many bars are there?", ["Count the bars.", "How many bars are in the chart?"])
 
 
 def draw(rng, fonts, difficulty, held_out=False):
     bars, image, letters = draw_chart(rng, fonts, difficulty, held_out)
-    turns = draw_turns(rng, lambda: ask(rng, bars, held_out), held_out, most=5)
-    if not held_out and rng.random() < 0.7:                          # at the end, so that the other questions are answered from the image
-        turns.append((LIST.choose(rng, held_out), ", ".join(f"{label} {value}" for label, value, _ in bars)))
+    turns = draw_turns(rng, lambda: ask(rng, bars, held_out), held_out, fewest=3, most=8, last=lambda: (LIST.choose(rng, held_out), values_of(bars)))
     return Sample("chart", turns, [image], letters)
+
+
+def draw_named(rng, fonts, difficulty, held_out=False):
+    """The same questions about values that are written, not drawn: the same thought for a fifth of the tokens."""
+    bars = [(label, rng.randint(0, 10), None) for label in _draw_labels(rng, rng.randint(3, round(3 + 2 * difficulty)), difficulty, held_out)]
+    (question, answer), *turns = draw_turns(rng, lambda: ask(rng, bars, held_out), held_out, fewest=3, most=8)
+    return Sample("chart-named", [(f"{values_of(bars)}. {question}", answer), *turns])
+
+
+def values_of(bars):
+    return ", ".join(f"{label} {value}" for label, value, _ in bars)
 
 
 def draw_chart(rng, fonts, difficulty, held_out):
@@ -106,7 +115,9 @@ def _paint_upright(rng, canvas, bars, colours, ink, font, label_size, difficulty
         if show_values and value < 10:
             canvas.text(x, bottom - value * unit - 2, str(value), font, tick_size, ink, "ms", mark=False)
         canvas.mark(NUMBER_WORDS[value], x, bottom - 1)              # at the foot of the bar its height has been seen
-        canvas.text(x, canvas.height - 0.3 * label_size - 1, label, font, label_size if len(label) == 1 else 10, ink, "ms")
+        size, y = label_size if len(label) == 1 else 10, canvas.height - 0.3 * label_size - 1
+        canvas.mark(NUMBER_WORDS[value], x + text_width(font, size, label) / 2, y, shift=1)     # and beside the label, as text would say it
+        canvas.text(x, y, label, font, size, ink, "ms")
 
 
 def _paint_sideways(rng, canvas, bars, colours, ink, font, label_size, difficulty):

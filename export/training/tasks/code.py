@@ -95,6 +95,74 @@ Sort | ints values | int[] | values.Order().ToArray() | sorted(values) | the val
 Evens | ints values | int[] | values.Where(x => x % 2 == 0).ToArray() | [x for x in values if x % 2 == 0] | the even values | all even numbers of the values | only the values that are even
 Join | strings words | string | string.Join(", ", words) | ", ".join(words) | the words joined with a comma | the words with commas between them | the words in one text with commas
 """.strip().splitlines()]
+# Further descriptions, for training only: name | descriptions.
+PARAPHRASES = {name: descriptions for name, *descriptions in (line.split(" | ") for line in """
+Square | x multiplied by itself | the second power of x | x to the power of two
+Cube | n times n times n | n to the third power | n multiplied by itself twice
+Double | x multiplied by two | two times x | 2 times x | the double of x
+Triple | x multiplied by three | x times three | 3 times x
+Add | the total of a and b | the result of adding a and b | a and b summed
+Subtract | a less b | what remains when b is taken from a | a reduced by b
+Multiply | the result of multiplying a and b | a and b multiplied | the product a times b
+Divide | a over b as a whole number | how many times b fits into a | the integer part of a over b
+Remainder | the rest of a divided by b | what remains of a divided by b | what is left when b divides a
+Negate | the opposite number of x | x with its sign changed | x with the sign flipped | x times minus one
+Increment | one more than x | x increased by one | the next number after x
+Decrement | one less than x | x decreased by one | the number just before x
+Absolute | the distance of x from zero | x with no sign | the magnitude of x
+Larger | the bigger of a and b | the greater number of a and b | whichever of a and b is greater
+Smaller | the lower of a and b | the lesser number of a and b | whichever of a and b is smaller
+MaxOfThree | the biggest of a, b and c | the greatest number among a, b and c | whichever of a, b and c is largest
+SumOfThree | the total of a, b and c | the three numbers a, b and c added | a, b and c summed
+Area | the size of a rectangle of width and height | width times height | the surface of a rectangle with width and height
+Perimeter | the outline of a rectangle with width and height | how long the border of width and height is | the way around a rectangle of width and height
+SquarePerimeter | the way around a square of length side | the length of the border of a square with side | the outline of a square with side
+Minutes | how many minutes hours are | the number of minutes in hours | hours turned into minutes
+Seconds | how many seconds minutes are | the number of seconds in minutes | minutes turned into seconds
+Tens | n multiplied by 10 | 10 times n | the tenfold of n
+Half | n divided by 2 | one half of n | n over two without remainder
+LastDigit | the digit that n ends with | the ones digit of n | the rightmost digit of n
+SumSquares | the square of a plus the square of b | a times a plus b times b | the added squares of a and b
+Sign | -1, 0 or 1 by the sign of x | 1 for positive x, 0 for zero, -1 for negative x | which sign x has, as 1, 0 or -1
+Factorial | all numbers from 1 to n multiplied | the numbers 1 to n multiplied together | 1 times 2 and so on up to n
+SumTo | all numbers from 1 to n added | the total of the numbers 1 to n | 1 plus 2 and so on up to n
+IsEven | if n is even | whether n is an even number | whether n can be halved | if two divides n
+IsOdd | if n is odd | whether n is an odd number | whether n is not even | if n cannot be halved
+IsPositive | if x is positive | whether x is above zero | if x is greater than zero | true if x is more than zero
+IsNegative | if x is negative | whether x is below zero | if x is less than zero | true if x is smaller than zero
+IsZero | if x is zero | whether x equals zero | true if x is 0 | if x is nothing but zero
+IsGreater | if a is greater than b | whether a is above b | if a is more than b | true if a exceeds b
+IsEqual | if a equals b | whether a and b are the same | if a and b are equal | true if a is the same as b
+IsBetween | if x is between a and b | whether x is in the range a to b | if x is from a to b | true if x is within a and b
+IsDivisible | if a is divisible by b | whether b divides a | if b divides a without rest | true if a can be divided by b
+Invert | true if b is false | the reverse of b as a truth value | b negated | the other truth value than b
+Length | how many characters s has | the count of characters in s | the size of s | how many letters s has
+Upper | s written in capitals | s all in capital letters | the upper case form of s | s in big letters
+Lower | s written in small letters | s all in lower case | the lower case form of s | s without capital letters
+First | the letter s starts with | the leading character of s | the character at the start of s
+Last | the letter s stops with | the closing character of s | the character at the end of s
+Reverse | s backwards | the letters of s in reverse | s from back to front | s written backwards
+Concat | b appended to a | a and b in one text | a with b after it | the text a and then b
+Greet | Hello for name | hello said to name | the text Hello and then name
+Twice | s two times | s and s again | s doubled | s copied twice
+IsEmpty | if s is empty | whether s has no characters | if s has no letters | true if the length of s is zero
+StartsWith | if s starts with t | whether t is the start of s | if s begins with t | true if t comes first in s
+EndsWith | if s ends with t | whether t is the end of s | if s has t at its end | true if t comes last in s
+Contains | if s contains t | whether t is found in s | if t is in s | true if s has t in it
+IsPalindrome | if s is a palindrome | whether s is the same backwards | if s reads the same in reverse | true if s equals its reverse
+CountChar | how many times c is in s | how many c are in s | the count of the character c in s
+Trim | s with the spaces around it removed | s without spaces at the start and the end | s stripped of spaces at both ends
+Total | all values added | the values summed | the total of all values | what the values add up to
+Largest | the biggest value | the highest of the values | the greatest of all values | the largest value
+Smallest | the lowest value | the least of all values | the smallest value
+Average | the middle value by sum and count of the values | the arithmetic mean of the values | the average value | the mean of all values
+Count | the number of the values | how many numbers are in values | how many values are given | the size of values
+FirstValue | the value that comes first | the first number of values | the value at the beginning | the first item of values
+LastValue | the value that comes last | the last number of values | the final value | the last item of values
+Sort | the values from low to high | the values in rising order | the values sorted by size | the values ordered from small to big
+Evens | the values that are even | only the even values | the even numbers among the values | those values that are even
+Join | the words separated by commas | the words with a comma between them | one text of the words and commas | the words put together with commas
+""".strip().splitlines())}
 CSHARP_TYPES = {"nat": "int", "pos": "int", "digit": "int", "ints": "int[]", "strings": "string[]"}
 
 
@@ -108,7 +176,7 @@ def draw(rng, fonts, difficulty, held_out=False):
 def draw_task(rng, held_out):
     """Returns (language, name, kind, description). Names are the kind's own, or any word, so that the model copies them."""
     kind = rng.choice(KINDS)
-    descriptions = kind[5:-1] if not held_out or rng.random() < 0.5 else kind[-1:]
+    descriptions = kind[5:-1] + PARAPHRASES[kind[0]] if not held_out else kind[5:-1] if rng.random() < 0.5 else kind[-1:]
     name = kind[0] if rng.random() < (0.3 if held_out else 0.45) else _draw_name(rng, held_out)
     language = rng.choice(["csharp", "python"])
     return language, name if language == "csharp" else snake_case(name), kind, rng.choice(descriptions)
@@ -167,10 +235,16 @@ def _draw_name(rng, held_out):
     """A word, now and then after a verb, that names nothing else in either language."""
     while True:
         word = rng.choice([word for word in rng.sample(words(held_out), 40) if word.islower() and 3 <= len(word) <= 7] or ["value"])
-        verb = rng.choice(HELD_OUT_VERBS if held_out else VERBS + [rng.choice(words(held_out)).capitalize()] * len(VERBS)) if rng.random() < 0.4 else ""
+        verb = _draw_verb(rng, held_out) if rng.random() < 0.4 else ""
         name = verb + word.capitalize()
         if not hasattr(builtins, word) and not keyword.iskeyword(word) and name not in ("Math", "String"):
             return name
+
+
+def _draw_verb(rng, held_out):
+    if held_out:
+        return rng.choice(HELD_OUT_VERBS)
+    return rng.choice(VERBS) if rng.random() < 0.5 else rng.choice(words(held_out)).capitalize()
 
 
 def _draw_argument(rng, type_name):

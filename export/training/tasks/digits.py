@@ -22,7 +22,7 @@ def draw(rng, fonts, difficulty, held_out=False):
     images = load_digits()[digit]
     index = rng.randrange(TRAINING_SHARE, len(images)) if held_out else rng.randrange(TRAINING_SHARE)
     image, right, bottom = _dress(rng, images[index], difficulty, held_out)
-    return Sample("digits", [(PROMPT.choose(rng, held_out), str(digit))], [image], [(str(digit), right, bottom)])
+    return Sample("digits", [(PROMPT.choose(rng, held_out), str(digit))], [image], [(str(digit), right, bottom, 0)])
 
 
 @functools.lru_cache(maxsize=1)

@@ -17,7 +17,7 @@ FORMS = {
 def draw(rng, fonts, difficulty, held_out=False):
     question, answer, images, letters = _draw_question(rng, fonts, difficulty, held_out)
     turns = []
-    for name in rng.sample(sorted(FORMS), 1 if held_out or not images else rng.randint(1, 3)):
+    for name in rng.sample(sorted(FORMS), 1 if held_out or not images else rng.randint(2, 5)):
         if name == "upper" and not any(letter.isalpha() for letter in answer):
             name = "json"
         instruction = FORMS[name].choose(rng, held_out)
@@ -43,8 +43,8 @@ def _draw_question(rng, fonts, difficulty, held_out):
     if source == "sum":
         while True:
             operator, a, b = math_text.draw_operands(rng, 0.5 * difficulty, held_out)
-            answer = math_text.solve(operator, a, b)
-            if " " not in answer:
+            if operator != "*" or min(a, b) <= 9 or a % 10 == 0 or b % 10 == 0:
+                answer = str(math_text.result(operator, a, b))
                 return rng.choice(["What is {}?", "What is {}?", "Compute {}."]).format(f"{a} {operator} {b}"), answer, [], []
     while True:
         _, text, _, image, letters = ocr.draw_line(rng, fonts, 0.55 * difficulty, held_out)

@@ -12,7 +12,7 @@ EXTRACT = Wording("Extract {a}, {b} and {c} as JSON.",
                   ["Return {a}, {b} and {c} as JSON.", "Give me {a}, {b} and {c} as JSON.", "Read {a}, {b} and {c} as JSON.", "Extract the {a}, the {b} and the {c} as JSON.",
                    "Extract {a}, {b}, and {c} as JSON.", "Write {a}, {b} and {c} as JSON."],
                   ["Show {a}, {b} and {c} as JSON.", "Return the {a}, the {b} and the {c} as JSON."])
-ASK = Wording("What is the {a}?", ["Read the {a}.", "Which {a} is shown?"], ["What is the {a} in the image?"])
+ASK = Wording("What is the {a}?", ["Which {a} is shown?", "Tell me the {a}.", "Give me the {a}.", "Which {a} do you see?"], ["What is the {a} in the image?"])
 
 STORES = "Aldi Lidl Coop Spar Tesco Migros Rewe Edeka Costco Target Carrefour Walmart Netto Penny Kroger Ikea Zara Boots Jumbo Billa".split()
 KINDS = "Shop Store Market Cafe Books Foods Bakery Deli Toys Bar".split()
@@ -34,9 +34,8 @@ def draw(rng, fonts, difficulty, held_out=False):
         rng.shuffle(keys)
     answer = "{" + ",".join(f'"{key}":{fields[key]}' for key in keys) + "}"
     turns = [(EXTRACT.choose(rng, held_out, a=keys[0], b=keys[1], c=keys[2]), answer)]
-    if not held_out and rng.random() < 0.4:
-        key = rng.choice(keys)
-        turns.insert(rng.randint(0, 1), (ASK.choose(rng, held_out, a=key), fields[key].strip('"')))
+    for key in [] if held_out else rng.sample(keys, rng.choice([0, 0, 1, 2, 3])):
+        turns.insert(rng.randint(0, len(turns)), (ASK.choose(rng, held_out, a=key), fields[key].strip('"')))
     return Sample("json", turns, [image], letters, metric="json")
 
 

@@ -70,13 +70,17 @@ def is_held_out(*parts):
 
 
 def solve(operator, a, b):
-    """The answer of the model: the result; for products of two numbers above 9, the two partial products before it."""
-    if operator != "*":
-        return str(a + b if operator == "+" else a - b)
-    if min(a, b) <= 9 or a % 10 == 0 or b % 10 == 0:
-        return str(a * b)
+    """The answer of the model: the result; for products with a number above 9, the two partial products before it."""
+    if operator == "*" and a > 9 >= b:
+        a, b = b, a                                                 # 83 * 7 is worked out as 7 * 83
+    if operator != "*" or b <= 9 or a % 10 == 0 or b % 10 == 0:
+        return str(result(operator, a, b))
     tens = b // 10 * 10
     return f"{a} * {tens} = {a * tens}, {a} * {b - tens} = {a * (b - tens)}, {a * tens} + {a * (b - tens)} = {a * b}"
+
+
+def result(operator, a, b):
+    return {"+": a + b, "-": a - b, "*": a * b}[operator]
 
 
 def draw_equation(rng, difficulty, held_out):

@@ -7,7 +7,8 @@ from wordings import Wording
 
 ALL = Wording("Read all the text.",
               ["Read all lines.", "Read the text.", "What does the text say?", "Transcribe the text.", "Write down all the text.", "Read every line.",
-               "What is written here?", "What text is in the image?"],
+               "What is written here?", "What text is in the image?", "Read this text.", "Give me all the text.",
+               "Read the complete text.", "Write all the text you see.", "Please read the text.", "Copy the text.", "Please transcribe all lines.", "Read the entire text."],
               ["Read the whole text.", "Please read all the text in the image."])
 ONE = {
     "first": Wording("What is in the first line?", ["Read the first line.", "What does the first line say?", "Read line 1."]),
@@ -31,7 +32,7 @@ def draw(rng, fonts, difficulty, held_out=False):
 def draw_page(rng, fonts, difficulty, held_out):
     """Returns (lines, image, letters)."""
     while True:
-        font, size = draw_font(rng, fonts, difficulty), rng.randint(12, 18)
+        font, size = draw_font(rng, fonts, difficulty), rng.randint(12 if held_out else 10, 18)
         lines = [_draw_line_of_text(rng, difficulty, held_out) for _ in range(rng.randint(1 if difficulty < 0.3 else 2, 2 + round(2 * difficulty)))]
         widths = [text_width(font, size, line) for line in lines]
         above, below = -load_font(font, size).getbbox("Hdl", anchor="ls")[1], load_font(font, size).getbbox("gpy", anchor="ls")[3]

@@ -10,16 +10,16 @@ KINDS = ["circle", "square", "triangle", "star"]
 SIDES = {"left": (0, -1), "right": (0, 1), "above": (1, -1), "below": (1, 1)}          # axis, sign
 
 COUNT = Wording("How many {what} are there?",
-                ["How many {what} are in the image?", "Count the {what}.", "How many {what} do you see?", "Number of {what}?", "How many {what} are shown?"],
+                ["How many {what} are in the image?", "Count the {what}.", "How many {what} do you see?", "Number of {what}?", "How many {what} are shown?", "Count all {what}.", "How many {what}?", "Tell me the number of {what}."],
                 ["How many {what} are in the picture?", "How many {what} can you see?", "Count the {what} in the image."])
-COLOUR = Wording("What colour is the {what}?", ["What color is the {what}?", "Which colour is the {what}?", "The colour of the {what}?"],
+COLOUR = Wording("What colour is the {what}?", ["What color is the {what}?", "Which colour is the {what}?", "The colour of the {what}?", "What is the colour of the {what}?", "Name the colour of the {what}."],
                  ["Which color is the {what}?", "Which colour does the {what} have?"])
-EXISTS = Wording("Is there a {what}?", ["Is there a {what} in the image?", "Do you see a {what}?", "Does the image show a {what}?"],
+EXISTS = Wording("Is there a {what}?", ["Is there a {what} in the image?", "Do you see a {what}?", "Does the image show a {what}?", "Is a {what} shown?", "Is there any {what}?", "Can a {what} be seen?", "Is a {what} in the image?"],
                  ["Is a {what} in the picture?", "Can you see a {what}?"])
-SHAPE = Wording("What shape is {what}?", ["Which shape is {what}?", "What is the {what} shape?", "Which shape is the {what} one?"], ["What is {what}?"])
+SHAPE = Wording("What shape is {what}?", ["Which shape is {what}?", "What is the {what} shape?", "Which shape is the {what} one?", "What is the {what} thing?", "Which thing is {what}?", "Which shape has the colour {what}?"], ["What is {what}?"])
 WHERE = {
-    "left": Wording("Is the {a} left of the {b}?", ["Is the {a} to the left of the {b}?"], ["Is the {a} on the left of the {b}?"]),
-    "right": Wording("Is the {a} right of the {b}?", ["Is the {a} to the right of the {b}?"], ["Is the {a} on the right of the {b}?"]),
+    "left": Wording("Is the {a} left of the {b}?", ["Is the {a} to the left of the {b}?", "Is the {a} further left than the {b}?"], ["Is the {a} on the left of the {b}?"]),
+    "right": Wording("Is the {a} right of the {b}?", ["Is the {a} to the right of the {b}?", "Is the {a} further right than the {b}?"], ["Is the {a} on the right of the {b}?"]),
     "above": Wording("Is the {a} above the {b}?", ["Is the {a} higher than the {b}?"]),
     "below": Wording("Is the {a} below the {b}?", ["Is the {a} lower than the {b}?"]),
 }
@@ -28,17 +28,28 @@ LIST = Wording("List the shapes.", ["List all shapes.", "Which shapes are there?
 
 def draw(rng, fonts, difficulty, held_out=False):
     scene, image, letters = draw_scene(rng, difficulty, held_out)
-    turns = draw_turns(rng, lambda: ask(rng, scene, held_out), held_out)
-    if not held_out and rng.random() < 0.6:                          # at the end, so that the other questions are answered from the image
-        turns.append((LIST.choose(rng, held_out), ", ".join(f"{colour} {kind}" for kind, colour, *_ in sorted(scene, key=lambda shape: shape[3]))))
+    ordered = sorted(scene, key=lambda shape: shape[3])
+    turns = draw_turns(rng, lambda: ask(rng, scene, held_out), held_out, fewest=3, most=8, last=lambda: (LIST.choose(rng, held_out), names_of(ordered)))
     return Sample("shapes", turns, [image], letters)
+
+
+def draw_named(rng, fonts, difficulty, held_out=False):
+    """The same questions about shapes that are named from left to right, not shown: the same thought for a fifth of the tokens."""
+    kinds, colours = _draw_names(rng)
+    scene = [(rng.choice(kinds), rng.choice(colours), 20 * i, 0) for i in range(rng.randint(1, round(2 + 4 * difficulty)))]
+    (question, answer), *turns = draw_turns(rng, lambda: ask(rng, scene, held_out), held_out, fewest=3, most=8)
+    return Sample("shapes-named", [(f"{names_of(scene)}. {question}", answer), *turns])
+
+
+def names_of(scene):
+    return ", ".join(f"{colour} {kind}" for kind, colour, *_ in scene)
 
 
 def draw_scene(rng, difficulty, held_out):
     """Returns (scene, image, letters); scene is a list of (kind, colour name, x, y)."""
     width, height = (rng.randint(52, round(64 + 40 * difficulty)) for _ in range(2))
     count = rng.randint(1, round(2 + 4 * difficulty))
-    kinds, colours = rng.sample(KINDS, rng.choice([1, 2, 2, 3, 4])), rng.sample(COLOUR_NAMES, rng.choice([1, 2, 2, 3, 4, 6]))
+    kinds, colours = _draw_names(rng)
     places = _place(rng, count, width, height)
     shapes = [(rng.choice(kinds), rng.choice(colours), x, y, radius) for x, y, radius in places]
     rgb = {colour: draw_colour(rng, colour, held_out) for colour in colours}
@@ -49,7 +60,7 @@ def draw_scene(rng, difficulty, held_out):
     for kind, colour, x, y, radius in shapes:
         style = dict(outline=rgb[colour], width=3) if hollow else dict(fill=rgb[colour], outline=outline, width=1.2)
         _draw_shape(rng, canvas, kind, x, y, radius, style, difficulty)
-        canvas.mark(" " + colour, x, y)
+        canvas.mark(" " + colour, x + 0.4 * radius, y + radius, shift=-1)    # side by side at its foot, as text would say it
         canvas.mark(" " + kind, x + 0.4 * radius, y + radius)
     return [shape[:4] for shape in shapes], canvas.finish(), canvas.letters
 
@@ -122,6 +133,11 @@ def _unique_name(scene, shape):
 
 def _count_of(scene, kind=None, colour=None):
     return sum((kind is None or shape[0] == kind) and (colour is None or shape[1] == colour) for shape in scene)
+
+
+def _draw_names(rng):
+    """Returns the kinds and the colours of a scene, few of each as a rule."""
+    return rng.sample(KINDS, rng.choice([1, 2, 2, 3, 4])), rng.sample(COLOUR_NAMES, rng.choice([1, 2, 2, 3, 4, 6]))
 
 
 def _place(rng, count, width, height):

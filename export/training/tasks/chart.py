@@ -10,16 +10,22 @@ WORD_LABELS = ["Mon", "Tue", "Wed", "Thu", "Fri", "Jan", "Feb", "Mar", "Apr", "M
 HELD_OUT_LABELS = ["Sat", "Sun", "Jun", "Jul", "Aug", "Ida", "Kim", "Sam", "Ben", "cow", "hen", "ham", "egg", "jam"]
 NUMBER_WORDS = [" zero", " one", " two", " three", " four", " five", " six", " seven", " eight", " nine", " ten"]
 
-LARGEST = Wording("Which bar is the largest?", ["Which bar is the tallest?", "What is the largest bar?", "Which bar has the largest value?", "Which bar is the highest?", "Which one is the largest?", "Name the tallest bar."],
+LARGEST = Wording("Which bar is the largest?", ["Which bar is the tallest?", "What is the largest bar?", "Which bar has the largest value?",
+                                                "Which bar is the highest?", "Which one is the largest?", "Name the tallest bar."],
                   ["Which bar has the highest value?", "Name the largest bar."])
-SMALLEST = Wording("Which bar is the smallest?", ["Which bar is the shortest?", "What is the smallest bar?", "Which bar has the smallest value?", "Which bar is the lowest?", "Which one is the smallest?", "Name the shortest bar."],
+SMALLEST = Wording("Which bar is the smallest?", ["Which bar is the shortest?", "What is the smallest bar?", "Which bar has the smallest value?",
+                                                  "Which bar is the lowest?", "Which one is the smallest?", "Name the shortest bar."],
                    ["Which bar has the lowest value?", "Name the smallest bar."])
-VALUE = Wording("What is the value of {a}?", ["What is the value of bar {a}?", "How large is {a}?", "Which value has {a}?", "Value of {a}?", "How tall is {a}?", "How high is {a}?", "How big is bar {a}?", "Which number does {a} reach?"],
+VALUE = Wording("What is the value of {a}?", ["What is the value of bar {a}?", "How large is {a}?", "Which value has {a}?", "Value of {a}?",
+                                              "How tall is {a}?", "How high is {a}?", "How big is bar {a}?", "Which number does {a} reach?"],
                 ["How high is bar {a}?", "Read the value of {a}."])
 COLOUR_VALUE = Wording("What is the value of the {a} bar?", ["How large is the {a} bar?"])
-DIFFERENCE = Wording("How much larger is {a} than {b}?", ["How much larger is bar {a} than bar {b}?", "What is the difference between {a} and {b}?", "How much higher is {a} than {b}?", "How far is {a} above {b}?", "How much more is {a} than {b}?", "What is {a} minus {b}?"],
+DIFFERENCE = Wording("How much larger is {a} than {b}?", ["How much larger is bar {a} than bar {b}?", "What is the difference between {a} and {b}?",
+                                                          "How much higher is {a} than {b}?", "How far is {a} above {b}?", "How much more is {a} than {b}?",
+                                                          "What is {a} minus {b}?"],
                      ["By how much is {a} larger than {b}?"])
-COMPARE = Wording("Is {a} larger than {b}?", ["Is {a} higher than {b}?", "Is bar {a} larger than bar {b}?", "Is {a} greater than {b}?", "Is {a} taller than {b}?", "Is {a} more than {b}?"], ["Is bar {a} higher than bar {b}?"])
+COMPARE = Wording("Is {a} larger than {b}?", ["Is {a} higher than {b}?", "Is bar {a} larger than bar {b}?", "Is {a} greater than {b}?",
+                                              "Is {a} taller than {b}?", "Is {a} more than {b}?"], ["Is bar {a} higher than bar {b}?"])
 LIST = Wording("List all values.", ["List the values.", "List the values of all bars.", "Read all values.", "What are the values of the bars?"])
 COUNT = Wording("How many bars are there?", ["Count the bars.", "How many bars are in the chart?"])
 
@@ -31,7 +37,7 @@ def draw(rng, fonts, difficulty, held_out=False):
 
 
 def draw_named(rng, fonts, difficulty, held_out=False):
-    """The same questions about values that are written, not drawn: the same thought for a fifth of the tokens."""
+    """The same questions about values that are written, not drawn: the same thought for half of the tokens."""
     bars = [(label, rng.randint(0, 10), None) for label in _draw_labels(rng, rng.randint(3, round(3 + 2 * difficulty)), difficulty, held_out)]
     (question, answer), *turns = draw_turns(rng, lambda: ask(rng, bars, held_out), held_out, fewest=3, most=8)
     return Sample("chart-named", [(f"{values_of(bars)}. {question}", answer), *turns])

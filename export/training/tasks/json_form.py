@@ -9,7 +9,8 @@ from text import words
 from wordings import Wording
 
 EXTRACT = Wording("Extract {a}, {b} and {c} as JSON.",
-                  ["Return {a}, {b} and {c} as JSON.", "Give me {a}, {b} and {c} as JSON.", "Read {a}, {b} and {c} as JSON.", "Extract the {a}, the {b} and the {c} as JSON.",
+                  ["Return {a}, {b} and {c} as JSON.", "Give me {a}, {b} and {c} as JSON.", "Read {a}, {b} and {c} as JSON.",
+                   "Extract the {a}, the {b} and the {c} as JSON.",
                    "Extract {a}, {b}, and {c} as JSON.", "Write {a}, {b} and {c} as JSON."],
                   ["Show {a}, {b} and {c} as JSON.", "Return the {a}, the {b} and the {c} as JSON."])
 ASK = Wording("What is the {a}?", ["Which {a} is shown?", "Tell me the {a}.", "Give me the {a}.", "Which {a} do you see?"], ["What is the {a} in the image?"])

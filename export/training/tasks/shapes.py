@@ -10,16 +10,22 @@ KINDS = ["circle", "square", "triangle", "star"]
 SIDES = {"left": (0, -1), "right": (0, 1), "above": (1, -1), "below": (1, 1)}          # axis, sign
 
 COUNT = Wording("How many {what} are there?",
-                ["How many {what} are in the image?", "Count the {what}.", "How many {what} do you see?", "Number of {what}?", "How many {what} are shown?", "Count all {what}.", "How many {what}?", "Tell me the number of {what}."],
+                ["How many {what} are in the image?", "Count the {what}.", "How many {what} do you see?", "Number of {what}?", "How many {what} are shown?",
+                 "Count all {what}.", "How many {what}?", "Tell me the number of {what}."],
                 ["How many {what} are in the picture?", "How many {what} can you see?", "Count the {what} in the image."])
-COLOUR = Wording("What colour is the {what}?", ["What color is the {what}?", "Which colour is the {what}?", "The colour of the {what}?", "What is the colour of the {what}?", "Name the colour of the {what}."],
+COLOUR = Wording("What colour is the {what}?", ["What color is the {what}?", "Which colour is the {what}?", "The colour of the {what}?",
+                                                "What is the colour of the {what}?", "Name the colour of the {what}."],
                  ["Which color is the {what}?", "Which colour does the {what} have?"])
-EXISTS = Wording("Is there a {what}?", ["Is there a {what} in the image?", "Do you see a {what}?", "Does the image show a {what}?", "Is a {what} shown?", "Is there any {what}?", "Can a {what} be seen?", "Is a {what} in the image?"],
+EXISTS = Wording("Is there a {what}?", ["Is there a {what} in the image?", "Do you see a {what}?", "Does the image show a {what}?", "Is a {what} shown?",
+                                        "Is there any {what}?", "Can a {what} be seen?", "Is a {what} in the image?"],
                  ["Is a {what} in the picture?", "Can you see a {what}?"])
-SHAPE = Wording("What shape is {what}?", ["Which shape is {what}?", "What is the {what} shape?", "Which shape is the {what} one?", "What is the {what} thing?", "Which thing is {what}?", "Which shape has the colour {what}?"], ["What is {what}?"])
+SHAPE = Wording("What shape is {what}?", ["Which shape is {what}?", "What is the {what} shape?", "Which shape is the {what} one?",
+                                          "What is the {what} thing?", "Which thing is {what}?", "Which shape has the colour {what}?"], ["What is {what}?"])
 WHERE = {
-    "left": Wording("Is the {a} left of the {b}?", ["Is the {a} to the left of the {b}?", "Is the {a} further left than the {b}?"], ["Is the {a} on the left of the {b}?"]),
-    "right": Wording("Is the {a} right of the {b}?", ["Is the {a} to the right of the {b}?", "Is the {a} further right than the {b}?"], ["Is the {a} on the right of the {b}?"]),
+    "left": Wording("Is the {a} left of the {b}?", ["Is the {a} to the left of the {b}?",
+                                                    "Is the {a} further left than the {b}?"], ["Is the {a} on the left of the {b}?"]),
+    "right": Wording("Is the {a} right of the {b}?", ["Is the {a} to the right of the {b}?",
+                                                      "Is the {a} further right than the {b}?"], ["Is the {a} on the right of the {b}?"]),
     "above": Wording("Is the {a} above the {b}?", ["Is the {a} higher than the {b}?"]),
     "below": Wording("Is the {a} below the {b}?", ["Is the {a} lower than the {b}?"]),
 }
@@ -34,7 +40,7 @@ def draw(rng, fonts, difficulty, held_out=False):
 
 
 def draw_named(rng, fonts, difficulty, held_out=False):
-    """The same questions about shapes that are named from left to right, not shown: the same thought for a fifth of the tokens."""
+    """The same questions about shapes that are named from left to right, not shown: the same thought for half of the tokens."""
     kinds, colours = _draw_names(rng)
     scene = [(rng.choice(kinds), rng.choice(colours), 20 * i, 0) for i in range(rng.randint(1, round(2 + 4 * difficulty)))]
     (question, answer), *turns = draw_turns(rng, lambda: ask(rng, scene, held_out), held_out, fewest=3, most=8)

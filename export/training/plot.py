@@ -13,7 +13,7 @@ from PIL import Image, ImageDraw, ImageFont
 WIDTH, HEIGHT = 760, 340
 LEFT, TOP, RIGHT, BOTTOM = 56, 34, 610, 296
 COLOURS = ["#1f5fbf", "#c23b22", "#2e8b57", "#8a4fbf", "#c78a00", "#007c91", "#555555", "#b0307a", "#7fb2e5",
-           "#f08a6c", "#8fcf6f", "#c9a6ea", "#7a4b12", "#4fc7c7", "#000000", "#f2a0cc", "#9a9a1f", "#2f2f8f"]
+           "#f08a6c", "#8fcf6f", "#c9a6ea", "#7a4b12", "#4fc7c7", "#000000", "#f2a0cc", "#9a9a1f", "#2f2f8f", "#e0b000"]
 
 
 def main():
@@ -60,12 +60,13 @@ def draw_plot(records):
     draw.line(losses, fill="#999999", width=2)
     scored = [record for record in records if "scores" in record]
     groups = sorted({group for record in scored for group in record["scores"]})
-    for colour, group in zip(COLOURS * 4, groups):
+    row = min(18, (HEIGHT - TOP) / len(groups)) if groups else 18
+    for i, (colour, group) in enumerate(zip(COLOURS * 4, groups)):
         points = [place(record["samples"], record["scores"][group]) for record in scored if group in record["scores"]]
         draw.line(points, fill=colour, width=2)
         for x, y in points:
             draw.ellipse([x - 2, y - 2, x + 2, y + 2], fill=colour)
-        y = TOP + 18 * groups.index(group)
+        y = TOP + row * i
         draw.line([(RIGHT + 12, y + 7), (RIGHT + 32, y + 7)], fill=colour, width=3)
         draw.text((RIGHT + 38, y), group, font=font, fill="black")
     return image

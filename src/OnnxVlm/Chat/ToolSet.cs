@@ -29,7 +29,8 @@ internal sealed record ToolSet(IReadOnlyList<AIFunctionDeclaration> Functions, I
             case RequiredChatToolMode { RequiredFunctionName: { } name }:
                 AIFunctionDeclaration required = Array.Find(functions, function => function.Name == name)
                     ?? throw new ArgumentException($"ToolMode asks for the function \"{name}\", which is not among the Tools.", nameof(options));
-                return new ToolSet(functions, [required], MustCall: true, allowMany);
+                // Who names the function wants one call; a model that was not trained to call would go on until its tokens are used up.
+                return new ToolSet(functions, [required], MustCall: true, options.AllowMultipleToolCalls ?? false);
             case RequiredChatToolMode:
                 return new ToolSet(functions, functions, MustCall: true, allowMany);
             case null or AutoChatToolMode:

@@ -34,8 +34,10 @@ def draw_sample(rng, fonts, difficulty, held_out=False):
     weights, tasks = zip(*MIXTURE)
     try:
         sample = rng.choices(tasks, weights)[0](rng, fonts, difficulty, held_out)
-    except OSError:                                                  # a rare font lacks a glyph at one of its sizes: "Bitmap missing for glyph"
-        return draw_sample(rng, fonts, difficulty, held_out)
+    except OSError as error:
+        if "glyph" not in str(error):
+            raise
+        return draw_sample(rng, fonts, difficulty, held_out)         # a rare font lacks a glyph at one of its sizes: "Bitmap missing for glyph"
     if rng.random() < 0.05:
         sample.system = rng.choice(SYSTEM_PROMPTS)
     return sample

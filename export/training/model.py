@@ -89,7 +89,7 @@ class Linear(nn.Linear):
 class CausalAttention(torch.autograd.Function):
     """softmax(q @ k.T / sqrt(D)) @ v of positions that see themselves and what stands before; q [N, G, S, D], k and v [N, S, D] -> [N, G, S, D].
 
-    Chunks of queries meet only the keys that they see, and the backward pass needs three products of a chunk and no mask.
+    Chunks of queries meet only the keys that they see, and the backward pass needs four products of a chunk and no mask.
     """
 
     CHUNK = 64

@@ -1,4 +1,4 @@
-"""Group code: one-line functions in C# and Python from a description: 62 kinds, any name; also the sum of numbers in an image.
+"""Group code: one-line functions in C# and Python from a description: 65 kinds, any name; also the sum of numbers in an image.
 
 The expected answer of a case in cases.jsonl is JSON: the language, the function's name, and calls with their results, see expected().
 """

@@ -1,6 +1,6 @@
 """Group math-text: sums, differences, products, linear equations and two-step word problems, as text only.
 
-The last number of an answer is its result. Products of two-digit numbers, equations and word problems are answered with short steps.
+The last number of an answer is its result. Products with a number above 9, equations and word problems are answered with short steps.
 """
 
 import zlib
@@ -109,10 +109,10 @@ def draw_problem(rng, difficulty, held_out):
     while True:
         top = round(9 + 40 * difficulty)
         a, b, c = (rng.randint(2, 9 if "*" in first else top) for _ in range(3))
-        middle = {"+": a + b, "-": a - b, "*": a * b}[first]
-        result = middle + c if second == "+" else middle - c
-        if middle >= 0 and result >= 0 and is_held_out(text, a, b, c) == held_out:
+        middle = result(first, a, b)
+        last = result(second, middle, c)
+        if middle >= 0 and last >= 0 and is_held_out(text, a, b, c) == held_out:
             break
     n, m = rng.sample(HELD_OUT_NAMES if held_out else NAMES, 2)
     question = text.format(a=a, b=b, c=c, n=n, m=m, t=rng.choice(HELD_OUT_THINGS if held_out else THINGS))
-    return question, f"{a} {first} {b} = {middle}, {middle} {second} {c} = {result}"
+    return question, f"{a} {first} {b} = {middle}, {middle} {second} {c} = {last}"

@@ -27,6 +27,7 @@ HELD_OUT_COLOURS = {
     "purple": [(142, 36, 170), (145, 30, 180), (106, 27, 154)],
 }
 COLOUR_NAMES = sorted(TRAINING_COLOURS)
+NUMBER_WORDS = [" zero", " one", " two", " three", " four", " five", " six", " seven", " eight", " nine", " ten"]     # names of marks
 MAX_AREA_PX = 256 * 64                          # what the image rule keeps unshrunk
 
 

@@ -78,16 +78,17 @@ class Encoder:
     def _letter_places(self, sample, images, first):
         """Returns [(index of an image token, letter token)]: the patch of the line's lowest row in which each letter ends.
 
-        There, all of the letter has been seen in reading order. first: index of the first token after <|image_start|>.
+        There, all of the letter has been seen in reading order; where two small letters end in one patch, it is to name both.
+        first: index of the first token after <|image_start|>.
         """
-        places = {}
+        places = []
         for letter, right, bottom, shift in sample.letters:
             _, rows, columns = images[0]
             height, width = sample.images[0].shape[:2]               # a larger image was shrunk
             right, bottom = right * min(1, columns * PATCH / width), bottom * min(1, rows * PATCH / height)
             row, column = min(rows - 1, int(bottom - 1) // PATCH), min(columns - 1, int(right - 1) // PATCH + shift)
-            places[first + row * (columns + 1) + max(0, column)] = self.tokenizer.encode(letter)[0]
-        return sorted(places.items())
+            places.append((first + row * (columns + 1) + max(0, column), self.tokenizer.encode(letter)[0]))
+        return sorted(places)
 
     def collate(self, encoded):
         """Pads encoded samples into one micro-batch of numpy arrays; see UnifiedDecoder.forward. targets int64 [M] and about_image

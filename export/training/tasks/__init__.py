@@ -6,23 +6,23 @@ To add a task: write a file beside this one with such a function, and add a line
 from tasks import blind, chart, chat, code, digits, follow, instruct, json_form, math_image, math_text, ocr, ocr_lines, shapes
 
 MIXTURE = [
-    (0.10, ocr.draw_reading),
+    (0.08, ocr.draw_reading),
     (0.02, ocr.draw_fact),
     (0.01, ocr.draw_dialogue),
     (0.14, ocr_lines.draw),
-    (0.04, digits.draw),
-    (0.10, shapes.draw),
+    (0.08, digits.draw),
+    (0.16, shapes.draw),
     (0.03, shapes.draw_named),
-    (0.11, blind.draw),
+    (0.09, blind.draw),
     (0.10, chart.draw),
     (0.03, chart.draw_named),
-    (0.34, math_text.draw),
+    (0.32, math_text.draw),
     (0.08, math_image.draw),
-    (0.18, json_form.draw),
-    (0.16, code.draw),
+    (0.24, json_form.draw),
+    (0.12, code.draw),
     (0.14, instruct.draw),
-    (0.10, follow.draw),
-    (0.05, chat.draw),
+    (0.14, follow.draw),
+    (0.06, chat.draw),
 ]
 
 SYSTEM_PROMPTS = ["You are a helpful assistant.", "You are OnnxVlm nano.", "Answer briefly.", "You read text in images.",

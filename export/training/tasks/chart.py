@@ -1,14 +1,15 @@
 """Group chart: three to five labelled bars on an axis from 0 to 10; the largest, the smallest, values, differences, comparisons."""
 
+import functools
 import string
 
-from canvas import COLOUR_NAMES, Canvas, draw_background, draw_colour, draw_font, draw_ink, text_width
+from canvas import COLOUR_NAMES, NUMBER_WORDS, Canvas, draw_background, draw_colour, draw_font, draw_ink, text_width
 from samples import Sample
+from text import words
 from wordings import Wording, draw_turns
 
 WORD_LABELS = ["Mon", "Tue", "Wed", "Thu", "Fri", "Jan", "Feb", "Mar", "Apr", "May", "Ann", "Bob", "Tom", "Mia", "Leo", "cat", "dog", "fox", "tea"]
 HELD_OUT_LABELS = ["Sat", "Sun", "Jun", "Jul", "Aug", "Ida", "Kim", "Sam", "Ben", "cow", "hen", "ham", "egg", "jam"]
-NUMBER_WORDS = [" zero", " one", " two", " three", " four", " five", " six", " seven", " eight", " nine", " ten"]
 
 LARGEST = Wording("Which bar is the largest?", ["Which bar is the tallest?", "What is the largest bar?", "Which bar has the largest value?",
                                                 "Which bar is the highest?", "Which one is the largest?", "Name the tallest bar."],
@@ -101,7 +102,14 @@ def _draw_labels(rng, count, difficulty, held_out):
         return list(string.ascii_uppercase[:count])
     if form < 0.85:
         return rng.sample(string.ascii_uppercase, count)
-    return rng.sample(HELD_OUT_LABELS if held_out else WORD_LABELS, count)
+    if held_out or rng.random() < 0.5:
+        return rng.sample(HELD_OUT_LABELS if held_out else WORD_LABELS, count)
+    return rng.sample(_short_words(), count)
+
+
+@functools.lru_cache(maxsize=1)
+def _short_words():
+    return [word for word in words(held_out=False) if len(word) == 3]
 
 
 def _paint_upright(rng, canvas, bars, colours, ink, font, label_size, difficulty):

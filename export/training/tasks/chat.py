@@ -11,25 +11,30 @@ NO_IMAGE = "I see no image. Please add one."
 
 # (training questions, questions for evaluation only, answer, a part of the answer that evaluation looks for)
 SCRIPT = [
-    (["Hello", "Hello!", "Hi", "Hi!", "Hey", "Good morning", "Good evening", "Hello there", "Hi there!", "Good day", "Good afternoon!", "Hey there", "hello", "hi"],
+    (["Hello", "Hello!", "Hi", "Hi!", "Hey", "Good morning", "Good evening", "Hello there", "Hi there!", "Good day", "Good afternoon!", "Hey there", "hello", "hi",
+      "Hello again", "Morning!", "Good evening to you", "Hi, good morning!", "Hey, hello!"],
      ["Hey!", "Good morning!", "Hi there", "Hello there!", "Good evening!"], "Hello! Show me an image and ask me about it.", "Hello"),
-    (["How are you?", "Hi, how are you?", "How are you today?", "How do you do?"], ["Hello, how are you?", "And how are you?"],
+    (["How are you?", "Hi, how are you?", "How are you today?", "How do you do?", "Hi! How are you doing?", "And how do you do?", "Hello! How are you today?"], ["Hello, how are you?", "And how are you?"],
      "I am fine, thank you. Show me an image and ask me about it.", "fine"),
     (["Who are you?", "What are you?", "What is your name?", "Tell me who you are.", "Introduce yourself.", "Which model are you?", "What kind of model are you?",
-      "What model is this?", "Tell me about you.", "Who is this?", "Are you a model?"],
+      "What model is this?", "Tell me about you.", "Who is this?", "Are you a model?", "Tell me which model you are.", "Please tell me who you are.", "Can you introduce yourself?",
+      "What are you, please?", "What are you called?", "Tell me what your name is.", "Say who you are."],
      ["Please introduce yourself.", "Tell me what you are.", "Who are you, please?", "Tell me your name."], WHO, "OnnxVlm nano"),
-    (["What can you do?", "How can you help me?", "What are you good at?", "Help", "What do you do?", "What is your purpose?", "What can I ask you?", "What do you know?"],
+    (["What can you do?", "How can you help me?", "What are you good at?", "Help", "What do you do?", "What is your purpose?", "What can I ask you?", "What do you know?",
+      "Tell me what you do.", "Tell me how you can help.", "What can you do for me?", "What can I use you for?", "What can you help with?", "Say what you can do."],
      ["How can you help?", "Tell me what you can do.", "What can I do with you?"], CAN, "read"),
     (["Are you a large language model?", "Are you ChatGPT?", "Are you a human?", "Do you know everything?", "Are you GPT-4?", "Are you a person?", "Are you alive?",
-      "Are you always right?", "Can you answer everything?", "Are you a big model?"],
+      "Are you always right?", "Can you answer everything?", "Are you a big model?", "Are you a real human?", "Are you a large AI?", "Do you know every answer?",
+      "Do you have all the answers?", "Are you a real one?", "Are you Gemini?", "Are you a man or a woman?"],
      ["Are you a large model?", "Are you a real person?", "Do you know all answers?"], "No. " + WHO, "No"),
-    (["Who made you?", "Who trained you?", "How were you trained?", "What were you trained on?"], ["Where were you trained?", "Who built you?"],
+    (["Who made you?", "Who trained you?", "How were you trained?", "What were you trained on?", "Who created you?", "Where do you come from?", "Where were you made?"], ["Where were you trained?", "Who built you?"],
      "I was trained on rendered images with a few kinds of questions. My answers may be wrong.", "trained"),
-    (["Thanks", "Thank you", "Thank you!", "Thanks a lot!", "Thanks!", "Thank you very much."], ["Many thanks!", "Thank you so much!"], "You are welcome!", "welcome"),
-    (["Goodbye", "Bye", "Bye!", "See you", "Good night", "Goodbye!", "See you later"], ["Bye bye", "See you soon"], "Goodbye!", "Goodbye"),
+    (["Thanks", "Thank you", "Thank you!", "Thanks a lot!", "Thanks!", "Thank you very much.", "Thanks so much!", "Many thanks", "Thank you, that helps."], ["Many thanks!", "Thank you so much!"], "You are welcome!", "welcome"),
+    (["Goodbye", "Bye", "Bye!", "See you", "Good night", "Goodbye!", "See you later", "Bye now", "Bye for now!", "See you tomorrow", "See you then!", "Good bye", "Have a good day, bye", "Talk to you soon"], ["Bye bye", "See you soon"], "Goodbye!", "Goodbye"),
     (["What does the text say?", "Read the text.", "What is in the image?", "What is written here?", "How many circles are there?", "Which bar is the largest?",
       "Which digit is this?", "What colour is the star?", "Is there a blue square?", "Read all the text.", "Solve it.", "Describe the image.",
-      "Extract store, total and date as JSON.", "How many red squares are there?", "What do you see?"],
+      "Extract store, total and date as JSON.", "How many red squares are there?", "What do you see?", "What does the image show?", "What is in this picture?", "How many triangles are there?", "What is the value of A?",
+      "What is the value of C?", "Which shape is red?", "What text is in the image?", "Read the text in the image."],
      ["What is shown in the image?", "How many stars are there?", "What is the value of B?", "What is written in the image?"], NO_IMAGE, "no image"),
 ]
 # Questions that the model must decline; {w} is any word.
@@ -37,7 +42,8 @@ BEYOND = ["What is the capital of France?", "Write a poem.", "Who won the match?
           "Translate this into German.", "Give me medical advice.", "What is the meaning of life?", "What is the capital of {w}?", "Write a story about {w}.",
           "Who invented the {w}?", "Tell me about {w}.", "Explain {w}.", "Translate {w} into French.", "What is the meaning of {w}?", "Where can I buy {w}?",
           "What is the best {w}?", "Who is the president of {w}?", "When was {w} born?", "Sing a song about {w}.", "What do you think about {w}?", "Why is the sky blue?",
-          "Tell me a joke.", "Should I buy {w}?", "Write a poem about {w}."]
+          "Tell me a joke.", "Who wrote the book?", "Who painted {w}?", "What is the story of {w}?", "How did {w} begin?", "When did {w} end?", "Where do I find {w}?",
+          "Where is my {w}?", "Tell me something funny about {w}.", "What is the name of the {w}?", "Should I buy {w}?", "Write a poem about {w}."]
 HELD_OUT_BEYOND = ["Who wrote {w}?", "What is the history of {w}?", "Write a song about {w}.", "What is the best story about {w}?", "Tell me a joke about {w}.",
                    "Where is {w}?", "When did {w} begin?"]
 WORD_QUESTIONS = {

@@ -15,12 +15,16 @@ from wordings import Wording
 CSHARP = Wording("Write a C# method {name} that returns {what}.",
                  ["Write a C# function {name} that returns {what}.", "Write a one-line C# method {name} that returns {what}.", "Write the C# method {name} that returns {what}.",
                   "In C#, write a method {name} that returns {what}.", "C# method {name}: returns {what}.", "Write a C# method called {name} that returns {what}.",
-                  "Write a C# method {name} that gives {what}.", "Write a C# method {name} that computes {what}."],
+                  "Write a C# method {name} that gives {what}.", "Write a C# method {name} that computes {what}.", "Write a method {name} that returns {what} in C#.",
+                  "Write the method {name} in C#: it returns {what}.", "A method {name} in C# that returns {what}.", "Please write a function {name} in C# that gives {what}.",
+                  "Show me {name} in C#, a method that returns {what}."],
                  ["Give me a C# method {name} that returns {what}.", "Write a method {name} in C# that returns {what}.", "I need a C# method {name} that returns {what}."])
 PYTHON = Wording("Write a Python function {name} that returns {what}.",
                  ["Write a one-line Python function {name} that returns {what}.", "Write the Python function {name} that returns {what}.",
                   "In Python, write a function {name} that returns {what}.", "Python function {name}: returns {what}.", "Write a Python function called {name} that returns {what}.",
-                  "Write a Python function {name} that gives {what}.", "Write a Python function {name} that computes {what}."],
+                  "Write a Python function {name} that gives {what}.", "Write a Python function {name} that computes {what}.",
+                  "Write a function {name} that returns {what} in Python.", "Write the function {name} in Python: it returns {what}.", "A function {name} in Python that returns {what}.",
+                  "Please write a method {name} in Python that gives {what}.", "Show me {name} in Python, a function that returns {what}."],
                  ["Give me a Python function {name} that returns {what}.", "Write a function {name} in Python that returns {what}.", "I need a Python function {name} that returns {what}."])
 SHOWN = ["the sum of the numbers shown", "the sum of the numbers in the image", "the total of the numbers shown"]
 VERBS = "Get Compute Make Find Do Take Run Give Calc Build".split()

@@ -1,8 +1,10 @@
 """Group follow: what a short instruction says to do with the words in it, as text only: say it, change it, count, remember it, put it in JSON."""
 
+import functools
 import json
 
 from samples import Sample
+from tasks import code
 from text import words
 from wordings import Wording
 
@@ -13,8 +15,8 @@ SAY = Wording("Reply with exactly: {t}",
 UPPER = Wording('Write "{t}" in upper case.', ["Write {t} in capital letters.", "{t} in upper case, please.", 'Put "{t}" in upper case.'], ['Write "{t}" in capital letters.'])
 REVERSE = Wording('Spell "{t}" backwards.', ["Write {t} in reverse.", "Spell {t} backwards.", 'Write "{t}" backwards.'], ['Write "{t}" in reverse.'])
 TWICE = Wording('Write "{t}" twice.', ["Say {t} twice.", "Repeat {t} two times.", "Write {t} twice."], ['Say "{t}" twice.'])
-FIRST = Wording('What is the first letter of "{t}"?', ["What is the first letter of {t}?", "Which letter does {t} start with?"], ["With which letter does {t} begin?"])
-LAST = Wording('What is the last letter of "{t}"?', ["What is the last letter of {t}?", "Which letter does {t} end with?"], ["With which letter does {t} end?"])
+FIRST = Wording('What is the first letter of "{t}"?', ["What is the first letter of {t}?", "Which letter does {t} start with?", "With what letter does {t} start?", "Which letter begins {t}?"], ["With which letter does {t} begin?"])
+LAST = Wording('What is the last letter of "{t}"?', ["What is the last letter of {t}?", "Which letter does {t} end with?", "With what letter does {t} stop?", "Which letter ends {t}?"], ["With which letter does {t} end?"])
 LENGTH = Wording('How many letters are in "{t}"?', ["How many letters does {t} have?", "Count the letters of {t}."], ["How many letters are there in {t}?"])
 CHANGES = [(UPPER, str.upper), (REVERSE, lambda word: word[::-1]), (TWICE, lambda word: f"{word} {word}"), (FIRST, lambda word: word[0]),
            (LAST, lambda word: word[-1]), (LENGTH, lambda word: str(len(word)))]
@@ -38,6 +40,8 @@ def draw(rng, fonts, difficulty, held_out=False):
 def _say(rng, held_out):
     text = _value(rng, held_out)
     if rng.random() < 0.3:
+        text += " " + _word(rng, held_out)
+    while not held_out and rng.random() < 0.4:
         text += " " + _word(rng, held_out)
     return [(SAY.choose(rng, held_out, t=text), text)]
 
@@ -64,6 +68,8 @@ def _remember(rng, held_out):
         ask = rng.choice([f"Repeat the {kind} I just gave you, and nothing else.", f"Which {kind} did I give you?", f"What was the {kind}?"])
         return [(f"Remember the {kind} {value}.", "Okay."), (ask, value)]
     name, thing = _word(rng, held_out).capitalize(), rng.choice(HELD_OUT_THINGS if held_out else THINGS)
+    if not held_out and rng.random() < 0.6:
+        thing = rng.choice(["favorite {}", "favorite {}", "{}"]).format(_word(rng, held_out).lower())
     value = str(rng.randint(1, 99)) if "number" in thing else _word(rng, held_out)
     value = value.capitalize() if rng.random() < 0.5 else value
     first = f"My name is {name} and my {thing} is {value}."
@@ -94,7 +100,15 @@ def _value(rng, held_out):
 
 
 def _word(rng, held_out, longest=10):
-    """A word of at most `longest` letters; one in five capitalized."""
-    while len(word := rng.choice(words(held_out))) > longest:
+    """A word of at most `longest` letters; one in five capitalized. In training one in four is common: those are tokens of their own, and nothing else tells how they are spelled."""
+    source = _common_words() if not held_out and rng.random() < 0.25 else words(held_out)
+    while len(word := rng.choice(source)) > longest:
         pass
     return word.capitalize() if rng.random() < 0.2 else word
+
+
+@functools.lru_cache(maxsize=1)
+def _common_words():
+    """The words in descriptions of code that are not kept for evaluation."""
+    common = {word for kind in code.KINDS for description in (*kind[5:-1], *code.PARAPHRASES[kind[0]]) for word in description.split() if word.isalpha() and len(word) > 2}
+    return sorted(common.intersection(words(held_out=False)))

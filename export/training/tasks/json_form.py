@@ -22,6 +22,7 @@ NAMES = "Anna Ben Clara David Emma Felix Grace Henry Jack Leo Noah Olivia Paul R
 HELD_OUT_NAMES = "Ida Kim Mia Sam Lena Max Nora Otto".split()
 CITIES = "Bern Paris Rome Oslo Berlin Madrid Vienna London Dublin Prague Athens Lisbon Boston Austin Tokyo Lima".split()
 HELD_OUT_CITIES = "Zurich Milan Warsaw Denver Cairo Seoul".split()
+STREETS = "Main Park Lake Hill Mill High".split()
 ITEMS = "Milk Bread Eggs Tea Coffee Apple Cheese Rice Pasta Soap Juice Butter Salad Fish".split()
 FORM_FIELDS = ["name", "city", "age", "date", "phone", "email", "price", "amount", "item", "quantity", "number", "time", "order", "street"]
 LABELS = {"total": ["TOTAL", "Total", "Total:", "TOTAL:", "Sum", "SUM"], "date": ["Date:", "DATE", "", ""]}
@@ -78,28 +79,39 @@ def draw_date(rng, difficulty=1.0):
 def _draw_store(rng, difficulty, held_out):
     if not held_out and rng.random() < 0.3:
         return rng.choice(STORES)
-    word = rng.choice([word for word in rng.sample(words(held_out), 40) if 3 <= len(word) <= 8] or ["Corner"])
-    store = word.capitalize() + (" " + rng.choice(HELD_OUT_KINDS if held_out else KINDS) if rng.random() < 0.5 * difficulty else "")
+    word = _draw_word(rng, held_out)
+    store = word.capitalize() + (" " + _choose(rng, KINDS, HELD_OUT_KINDS, held_out) if rng.random() < 0.5 * difficulty else "")
     return store.upper() if rng.random() < 0.25 else store
+
+
+def _choose(rng, training, evaluation, held_out):
+    """One of a list; training mostly takes any word instead, so that it reads words and does not guess them."""
+    if held_out:
+        return rng.choice(evaluation)
+    return _draw_word(rng, held_out).capitalize() if rng.random() < 0.7 else rng.choice(training)
+
+
+def _draw_word(rng, held_out):
+    return rng.choice([word for word in rng.sample(words(held_out), 40) if 3 <= len(word) <= 8] or ["Corner"])
 
 
 def _draw_value(rng, field, held_out):
     """Returns the value as JSON text: plain decimal numbers as numbers, all else as strings."""
-    name = rng.choice(HELD_OUT_NAMES if held_out else NAMES)
+    name = _choose(rng, NAMES, HELD_OUT_NAMES, held_out)
     if field in ("age", "quantity", "number"):
         return str(rng.randint(1, 99))
     if field in ("price", "amount"):
         return f"{rng.randint(1, 999)}.{rng.randint(0, 99):02}"
     return json.dumps({
         "name": name,
-        "city": rng.choice(HELD_OUT_CITIES if held_out else CITIES),
+        "city": _choose(rng, CITIES, HELD_OUT_CITIES, held_out),
         "date": draw_date(rng),
         "phone": "".join(rng.choice(string.digits) for _ in range(3)) + "-" + "".join(rng.choice(string.digits) for _ in range(4)),
         "email": f"{name.lower()}@{rng.choice(['mail', 'post', 'web'])}.{rng.choice(['com', 'org', 'net'])}",
-        "item": rng.choice(ITEMS),
+        "item": _choose(rng, ITEMS, ITEMS, held_out),
         "time": f"{rng.randint(0, 23):02}:{rng.randint(0, 59):02}",
         "order": f"{rng.choice(string.ascii_uppercase)}{rng.randint(100, 9999)}",
-        "street": f"{rng.choice(['Main', 'Park', 'Lake', 'Hill', 'Mill', 'High'])} St {rng.randint(1, 99)}",
+        "street": f"{_choose(rng, STREETS, STREETS, held_out)} St {rng.randint(1, 99)}",
     }[field])
 
 

@@ -54,12 +54,12 @@ def draw_sum(rng, difficulty, held_out):
 def draw_operands(rng, difficulty, held_out):
     """Returns (operator, a, b); a tenth of all, chosen by CRC-32, is kept for evaluation."""
     while True:
-        operator = rng.choices("+-*", [36, 34, 30])[0]
+        operator = rng.choices("+-*", [36, 34, 30] if held_out else [32, 32, 36])[0]
         top = round(9 + 90 * difficulty)
         a, b = rng.randint(0, top), rng.randint(0, top)
-        if operator == "*" and rng.random() < 0.6:
+        if operator == "*" and rng.random() < (0.6 if held_out else 0.45):
             a, b = rng.sample([rng.randint(0, 9), rng.randint(0, max(12, top))], 2)
-        if operator == "-" and a < b and rng.random() < 0.7:
+        if operator == "-" and a < b and rng.random() < (0.7 if held_out else 0.4):
             a, b = b, a
         if is_held_out(operator, a, b) == held_out:
             return operator, a, b
@@ -70,13 +70,20 @@ def is_held_out(*parts):
 
 
 def solve(operator, a, b):
-    """The answer of the model: the result; for products with a number above 9, the two partial products before it."""
-    if operator == "*" and a > 9 >= b:
-        a, b = b, a                                                 # 83 * 7 is worked out as 7 * 83
-    if operator != "*" or b <= 9 or a % 10 == 0 or b % 10 == 0:
+    """The answer of the model: the result; for products with a number above 9, the partial products before it, so that each step is one of digits."""
+    if operator == "*" and a > 9 and (b <= 9 or a % 10 == 0):
+        a, b = b, a                                                 # 83 * 7 is worked out as 7 * 83, 40 * 12 as 12 * 40
+    tens, ones = b // 10 * 10, b % 10
+    if operator != "*" or not tens or a % 10 == 0 or a <= 9 and not ones:
         return str(result(operator, a, b))
-    tens = b // 10 * 10
-    return f"{a} * {tens} = {a * tens}, {a} * {b - tens} = {a * (b - tens)}, {a * tens} + {a * (b - tens)} = {a * b}"
+    parts = [_partial_product(a, part) for part in (tens, ones) if part]
+    return ", ".join(parts if len(parts) == 1 else [*parts, f"{a * tens} + {a * ones} = {a * b}"])
+
+
+def _partial_product(a, b):
+    """A step: "7 * 80 = 560", or with a above 9 "87 * 40 = 3200 + 280 = 3480"; one of b's digits is zero."""
+    tens, ones = a // 10 * 10, a % 10
+    return f"{a} * {b} = {a * b}" if not tens else f"{a} * {b} = {tens * b} + {ones * b} = {a * b}"
 
 
 def result(operator, a, b):

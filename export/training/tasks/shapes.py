@@ -2,7 +2,7 @@
 
 import math
 
-from canvas import COLOUR_NAMES, Canvas, draw_background, draw_colour, draw_ink
+from canvas import COLOUR_NAMES, NUMBER_WORDS, Canvas, draw_background, draw_colour, draw_ink
 from samples import Sample
 from wordings import Wording, draw_turns
 
@@ -20,7 +20,8 @@ EXISTS = Wording("Is there a {what}?", ["Is there a {what} in the image?", "Do y
                                         "Is there any {what}?", "Can a {what} be seen?", "Is a {what} in the image?"],
                  ["Is a {what} in the picture?", "Can you see a {what}?"])
 SHAPE = Wording("What shape is {what}?", ["Which shape is {what}?", "What is the {what} shape?", "Which shape is the {what} one?",
-                                          "What is the {what} thing?", "Which thing is {what}?", "Which shape has the colour {what}?"], ["What is {what}?"])
+                                          "What is the {what} thing?", "Which thing is {what}?", "Which shape has the colour {what}?",
+                                          "What thing is {what}?", "What object is {what}?", "What has the colour {what}?"], ["What is {what}?"])
 WHERE = {
     "left": Wording("Is the {a} left of the {b}?", ["Is the {a} to the left of the {b}?",
                                                     "Is the {a} further left than the {b}?"], ["Is the {a} on the left of the {b}?"]),
@@ -29,13 +30,16 @@ WHERE = {
     "above": Wording("Is the {a} above the {b}?", ["Is the {a} higher than the {b}?"]),
     "below": Wording("Is the {a} below the {b}?", ["Is the {a} lower than the {b}?"]),
 }
-LIST = Wording("List the shapes.", ["List all shapes.", "Which shapes are there?", "Name all shapes.", "List the shapes from top to bottom."])
+LISTS = [Wording("List the shapes.", ["List all shapes.", "Which shapes are there?", "Name all shapes.", "List the shapes from top to bottom."]),
+         Wording("List the shapes from left to right.", ["Which shapes are there from left to right?"])]
+POINT = Wording("Where is the {what}?", ["Point to the {what}.", "Where can the {what} be found?", "In which place is the {what}?"])
 
 
 def draw(rng, fonts, difficulty, held_out=False):
     scene, image, letters = draw_scene(rng, difficulty, held_out)
-    ordered = sorted(scene, key=lambda shape: shape[3])
-    turns = draw_turns(rng, lambda: ask(rng, scene, held_out), held_out, fewest=3, most=8, last=lambda: (LIST.choose(rng, held_out), names_of(ordered)))
+    turns = draw_turns(rng, lambda: ask(rng, scene, held_out), held_out, fewest=3, most=8, last=lambda: _list(rng, scene))
+    if not held_out and rng.random() < 0.5:
+        turns += _point(rng, scene)
     return Sample("shapes", turns, [image], letters)
 
 
@@ -52,7 +56,7 @@ def names_of(scene):
 
 
 def draw_scene(rng, difficulty, held_out):
-    """Returns (scene, image, letters); scene is a list of (kind, colour name, x, y)."""
+    """Returns (scene, image, letters); scene is a list of (kind, colour name, x, y, (x, y) in tenths of the width and height)."""
     width, height = (rng.randint(52, round(64 + 40 * difficulty)) for _ in range(2))
     count = rng.randint(1, round(2 + 4 * difficulty))
     kinds, colours = _draw_names(rng)
@@ -68,13 +72,17 @@ def draw_scene(rng, difficulty, held_out):
         _draw_shape(rng, canvas, kind, x, y, radius, style, difficulty)
         canvas.mark(" " + colour, x + 0.4 * radius, y + radius, shift=-1)    # side by side at its foot, as text would say it
         canvas.mark(" " + kind, x + 0.4 * radius, y + radius)
-    return [shape[:4] for shape in shapes], canvas.finish(), canvas.letters
+        seen = [shape for shape in shapes if ((shape[3] + shape[4]) // 8, shape[2]) <= ((y + radius) // 8, x)]   # up to this one, in reading order
+        canvas.mark(NUMBER_WORDS[_count_of(seen, kind, colour)], x + 0.4 * radius, y + radius, shift=1)
+        canvas.mark(NUMBER_WORDS[_count_of(seen, kind)], x + 0.4 * radius, y + radius, shift=2)
+    return [(kind, colour, x, y, (10 * x / width, 10 * y / height)) for kind, colour, x, y, _ in shapes], canvas.finish(), canvas.letters
 
 
 def ask(rng, scene, held_out):
     """Returns a (question, answer) about a scene."""
     while True:
-        turn = rng.choices([_count, _colour, _exists, _shape, _where], [40, 20, 20, 8, 20])[0](rng, scene, held_out)
+        weights = [40, 20, 20, 8, 20] if held_out else [36, 14, 18, 8, 50]            # few scenes have two shapes whose places can be compared
+        turn = rng.choices([_count, _colour, _exists, _shape, _where], weights)[0](rng, scene, held_out)
         if turn:
             return turn
 
@@ -128,6 +136,17 @@ def _where(rng, scene, held_out):
     if abs(distance) < 8:
         return None
     return WHERE[side].choose(rng, held_out, a=a, b=b), "yes" if distance > 0 else "no"
+
+
+def _list(rng, scene):
+    axis = rng.choice([0, 1])
+    return LISTS[1 - axis].choose(rng, False), names_of(sorted(scene, key=lambda shape: shape[2 + axis]))
+
+
+def _point(rng, scene):
+    """Returns turns that ask for places: "x 3, y 7", tenths of the width from the left and of the height from the top."""
+    named = [(name, place) for shape in scene for name, place in [(_unique_name(scene, shape), shape[4])] if name]
+    return [(POINT.choose(rng, False, what=name), f"x {int(x)}, y {int(y)}") for name, (x, y) in rng.sample(named, min(len(named), rng.randint(1, 3)))]
 
 
 def _unique_name(scene, shape):

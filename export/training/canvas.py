@@ -28,7 +28,8 @@ HELD_OUT_COLOURS = {
 }
 COLOUR_NAMES = sorted(TRAINING_COLOURS)
 NUMBER_WORDS = [" zero", " one", " two", " three", " four", " five", " six", " seven", " eight", " nine", " ten"]     # names of marks
-MAX_AREA_PX = 256 * 64                          # what the image rule keeps unshrunk
+PATCH = 8
+MAX_AREA_PX = 256 * PATCH ** 2                  # what the image rule keeps unshrunk
 
 
 def draw_colour(rng, name, held_out):
@@ -82,6 +83,11 @@ class Canvas:
     def mark(self, name, x, y, shift=0):
         """Records what has been seen once the place (x, y) is reached; the first token of `name` counts. shift: so many patches to the right of it."""
         self.letters.append((name, x * self.zoom, y * self.zoom, shift))
+
+    def patch_of(self, x, y):
+        """Returns (column, row) of the patch that shows (x, y); off by one now and then where the image rule shrinks the picture."""
+        scale = self.zoom * min(1.0, (MAX_AREA_PX / (self.size[0] * self.size[1])) ** 0.5)
+        return int(x * scale) // PATCH, int(y * scale) // PATCH
 
     def circle(self, x, y, radius, fill=None, outline=None, width=1):
         s = self.scale

@@ -10,11 +10,11 @@ from queue import Full
 import numpy as np
 from PIL import Image
 
+from canvas import PATCH
 from fonts import split_fonts
 from tasks import draw_sample
 from tokenizer import Tokenizer
 
-PATCH = 8
 MAX_PATCHES = 256
 MAX_SIDE = 32          # patches
 MEAN, STD = 0.5, 0.5
@@ -49,13 +49,14 @@ class Encoder:
         self.newline = tokenizer.encode("\n")
 
     def encode(self, sample, with_answer=True):
-        """Returns (ids, weights, [(patches, rows, columns)], [(position, token)]). Without the answer, ids end where it would begin.
+        """Returns (ids, weights, [(patches, rows, columns)], [(position, token, is hint)]). Without the answer, ids end where it would begin.
 
         weights: 0 for what is read, 1 / sqrt(answer's length) for each token of an answer: one digit that was counted weighs more than a
-        letter of a long line, and less than the whole line. The last list names image tokens and the letter that ends in them, see _letter_places.
+        letter of a long line, and less than the whole line. The last list names image tokens and the letter that ends in them, see _letter_places,
+        and tokens of questions and what they are to say.
         """
         images = [to_patches(fit_image(image)) for image in sample.images]
-        ids, weights, letters = [], [], []
+        ids, weights, marks = [], [], []
 
         def add(tokens, answer=False):
             ids.extend(tokens)
@@ -66,17 +67,18 @@ class Encoder:
         for turn, (question, answer) in enumerate(sample.turns):
             add([self.start, *self.tokenizer.encode("user\n")])
             if turn == 0:
-                letters = self._letter_places(sample, images, len(ids) + 1)
+                marks += self._letter_places(sample, images, len(ids) + 1)
                 for _, rows, columns in images:
                     add([self.image_start, *([self.image] * columns + [self.row_end]) * rows, self.image_end])
+            marks += [(len(ids) + len(self.tokenizer.encode(question[:end])) - 1, self.tokenizer.encode(name)[0], True) for at, end, name in sample.hints if at == turn]
             add([*self.tokenizer.encode(question), self.end, *self.newline, self.start, *self.tokenizer.encode("assistant\n")])
             if with_answer or turn + 1 < len(sample.turns):
                 add([*self.tokenizer.encode(answer), self.end], answer=True)
                 add(self.newline)
-        return ids, weights, images, letters
+        return ids, weights, images, marks
 
     def _letter_places(self, sample, images, first):
-        """Returns [(index of an image token, letter token)]: the patch of the line's lowest row in which each letter ends.
+        """Returns [(index of an image token, letter token, False)]: the patch of the line's lowest row in which each letter ends.
 
         There, all of the letter has been seen in reading order; where two small letters end in one patch, it is to name both.
         first: index of the first token after <|image_start|>.
@@ -87,12 +89,12 @@ class Encoder:
             height, width = sample.images[0].shape[:2]               # a larger image was shrunk
             right, bottom = right * min(1, columns * PATCH / width), bottom * min(1, rows * PATCH / height)
             row, column = min(rows - 1, int(bottom - 1) // PATCH), min(columns - 1, int(right - 1) // PATCH + shift)
-            places.append((first + row * (columns + 1) + max(0, column), self.tokenizer.encode(letter)[0]))
-        return sorted(places)
+            places.append((first + row * (columns + 1) + max(0, column), self.tokenizer.encode(letter)[0], False))
+        return places
 
     def collate(self, encoded):
         """Pads encoded samples into one micro-batch of numpy arrays; see UnifiedDecoder.forward. targets int64 [M] and about_image
-        bool [M] (does the sample have an image?) and weights float32 [M] belong to keep, letter_targets int64 [L] to letter_at."""
+        bool [M] (does the sample have an image?) and weights float32 [M] belong to keep, letter_targets int64 [L + K] to letter_at, then hint_at."""
         length = max(len(ids) for ids, *_ in encoded)
         table = np.full((len(encoded), length), self.tokenizer.ids["<|endoftext|>"], np.int64)
         weights = np.zeros((len(encoded), length), np.float32)
@@ -104,13 +106,13 @@ class Encoder:
         about_image = np.array([len(images) > 0 for _, _, images, _ in encoded])[keep // length]
         images = [image for _, _, images, _ in encoded for image in images]
         patches = np.concatenate([patches for patches, _, _ in images]) if images else np.zeros((0, PATCH * PATCH * 3), np.uint8)
-        letters = [(row * length + at, token) for row, (*_, pairs) in enumerate(encoded) for at, token in pairs]
-        letters = np.array(letters, np.int64).reshape(-1, 2)
+        marks = [(row * length + at, token, is_hint) for row, (*_, of_row) in enumerate(encoded) for at, token, is_hint in of_row]
+        marks = np.array(sorted(marks, key=lambda mark: mark[2]), np.int64).reshape(-1, 3)
         places = [np.indices((rows, columns)).reshape(2, -1) for _, rows, columns in images]
         rows, columns = np.concatenate(places, axis=1) if places else np.zeros((2, 0), np.int64)
         return {"ids": table, "patches": patches, "patch_at": np.flatnonzero(table.ravel() == self.image), "patch_rows": rows,
                 "patch_columns": columns, "keep": keep, "targets": table.ravel()[keep + 1], "weights": weights.ravel()[keep + 1],
-                "about_image": about_image, "letter_at": letters[:, 0], "letter_targets": letters[:, 1]}
+                "about_image": about_image, "letter_at": marks[marks[:, 2] == 0, 0], "hint_at": marks[marks[:, 2] == 1, 0], "letter_targets": marks[:, 1]}
 
 
 def micro_batches(encoder, samples, max_tokens):

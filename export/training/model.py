@@ -15,7 +15,8 @@ import torch.nn.functional as F
 from torch import nn
 
 
-LETTER_LAYER = 4
+LETTER_LAYER = 4                    # after which image tokens name what ends in them
+HINT_LAYERS = 2                     # so many layers below the last output, words of questions name what they ask about
 
 
 @dataclass(frozen=True)
@@ -206,15 +207,16 @@ class UnifiedDecoder(nn.Module):
         self.norm = RmsNorm(config.hidden_size, config.rms_norm_eps)
         self._init_weights()
 
-    def forward(self, ids, patches, patch_at, patch_rows, patch_columns, keep, letter_at=None):
-        """Returns logits [M, V] of the kept positions; with letter_at, also what the image tokens at letter_at say: [L, V].
+    def forward(self, ids, patches, patch_at, patch_rows, patch_columns, keep, letter_at=None, hint_at=None):
+        """Returns logits [M, V] of the kept positions; with letter_at and hint_at, also what the tokens at these places say: [L + K, V].
 
         ids int64 [B, S], padded on the right (a causal mask needs no padding mask). patches float32 [N, 3*p*p], normalized.
         patch_at int64 [N]: where each patch stands in ids.view(-1). patch_rows, patch_columns int64 [N].
-        keep int64 [M] and letter_at int64 [L]: rows of ids.view(-1).
+        keep int64 [M], letter_at int64 [L] and hint_at int64 [K]: rows of ids.view(-1).
 
-        letter_at serves training only: read out after LETTER_LAYER layers, image tokens learn to name the letter that ends in them,
-        so that the layers above need only find and copy it.
+        letter_at and hint_at serve training only. Read out after LETTER_LAYER layers, image tokens learn to name the letter that ends in them,
+        so that the layers above need only find and copy it; some layers later, words of a question learn to name the count, value or place of what they mean,
+        so that the last layers need only compare.
         """
         batch, length = ids.shape
         x = self.embed_tokens(ids.view(-1))                                                   # [B*S, H]
@@ -225,10 +227,12 @@ class UnifiedDecoder(nn.Module):
         for i, layer in enumerate(self.layers[:-1]):
             x = layer(x, batch, rope)
             if letter_at is not None and i + 1 == LETTER_LAYER:
-                letters = F.linear(self.norm(x[letter_at]), self.embed_tokens.weight)
+                letters = x[letter_at]
+            if hint_at is not None and i + 1 == len(self.layers) - HINT_LAYERS:
+                hints = x[hint_at]
         x = self.layers[-1](x, batch, rope, keep)                                             # [M, H]
         logits = F.linear(self.norm(x), self.embed_tokens.weight)
-        return logits if letter_at is None else (logits, letters)
+        return logits if letter_at is None else (logits, F.linear(self.norm(torch.cat([letters, hints])), self.embed_tokens.weight))
 
     def _init_weights(self):
         for parameter in self.parameters():

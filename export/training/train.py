@@ -40,7 +40,7 @@ MATRIX_LR, PATCH_LR, ADAM_LR = 0.012, 0.002, 1e-3
 WARMUP_STEPS = 50
 DECAY_START = 0.65                  # share of the hours after which the learning rate falls
 FIRST_DIFFICULTY = 0.05             # one to three characters in six families
-LETTER_WEIGHT = 0.25                # of a letter named in the image, against 1 / sqrt(length) of an answer's token
+LETTER_WEIGHT, HINT_WEIGHT = 0.25, 0.75         # of a letter named in the image and of a hint, against 1 / sqrt(length) of an answer's token
 EASY_LOSS = 1.0                     # nats per answer token below which the curriculum widens
 CURRICULUM_STEP = 0.0015            # 700 good steps from the first letters to the full task
 CURRICULUM_SHARES = 0.10, 0.45      # shares of the hours between which the task widens, come what may
@@ -164,13 +164,13 @@ def accumulate_gradients(model, packs):
         targets, letter_targets, about_image, weights = (batch.pop(name) for name in ("targets", "letter_targets", "about_image", "weights"))
         logits, letters = model(**batch)
         losses = F.cross_entropy(logits, targets, reduction="none")
-        letter_losses = F.cross_entropy(letters, letter_targets, reduction="sum")
-        (losses @ weights + LETTER_WEIGHT * letter_losses).backward()
+        letter_losses, hint_losses = F.cross_entropy(letters, letter_targets, reduction="none").split([len(batch["letter_at"]), len(batch["hint_at"])])
+        (losses @ weights + LETTER_WEIGHT * letter_losses.sum() + HINT_WEIGHT * hint_losses.sum()).backward()
         weight += weights.sum().item()
         image_loss += losses[about_image].sum().item()
         image_count += int(about_image.sum())
-        letter_loss += letter_losses.item()
-        letter_count += len(letter_targets)
+        letter_loss += letter_losses.sum().item()
+        letter_count += len(letter_losses)
     return weight, image_loss, image_count, letter_loss, letter_count
 
 

@@ -1,6 +1,7 @@
 """Group chart: three to five labelled bars on an axis from 0 to 10; the largest, the smallest, values, differences, comparisons."""
 
 import functools
+import re
 import string
 
 from canvas import COLOUR_NAMES, NUMBER_WORDS, Canvas, draw_background, draw_colour, draw_font, draw_ink, text_width
@@ -34,14 +35,21 @@ COUNT = Wording("How many bars are there?", ["Count the bars.", "How many bars a
 def draw(rng, fonts, difficulty, held_out=False):
     bars, image, letters = draw_chart(rng, fonts, difficulty, held_out)
     turns = draw_turns(rng, lambda: ask(rng, bars, held_out), held_out, fewest=3, most=8, last=lambda: (LIST.choose(rng, held_out), values_of(bars)))
-    return Sample("chart", turns, [image], letters)
+    return Sample("chart", turns, [image], letters, hints_of(bars, turns))
 
 
 def draw_named(rng, fonts, difficulty, held_out=False):
     """The same questions about values that are written, not drawn: the same thought for half of the tokens."""
     bars = [(label, rng.randint(0, 10), None) for label in _draw_labels(rng, rng.randint(3, round(3 + 2 * difficulty)), difficulty, held_out)]
     (question, answer), *turns = draw_turns(rng, lambda: ask(rng, bars, held_out), held_out, fewest=3, most=8)
-    return Sample("chart-named", [(f"{values_of(bars)}. {question}", answer), *turns])
+    turns = [(f"{values_of(bars)}. {question}", answer), *turns]
+    return Sample("chart-named", turns, hints=[hint for hint in hints_of(bars, turns) if hint[0]])
+
+
+def hints_of(bars, turns):
+    """Returns the hints of turns (see Sample): the name of a bar says its value."""
+    return [(turn, found[-1].end(), NUMBER_WORDS[value]) for turn, (question, _) in enumerate(turns) for label, value, _ in bars
+            if (found := [*re.finditer(rf"\b{label}\b", question)])]
 
 
 def values_of(bars):

@@ -41,7 +41,7 @@ def _say(rng, held_out):
     text = _value(rng, held_out)
     if rng.random() < 0.3:
         text += " " + _word(rng, held_out)
-    while not held_out and rng.random() < 0.4:
+    while not held_out and rng.random() < 0.7:
         text += " " + _word(rng, held_out)
     return [(SAY.choose(rng, held_out, t=text), text)]
 

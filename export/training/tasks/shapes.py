@@ -1,6 +1,8 @@
 """Group shapes: up to six circles, squares, triangles and stars in six colours; how many, which colour, is there, and where."""
 
 import math
+import re
+import string
 
 from canvas import COLOUR_NAMES, NUMBER_WORDS, Canvas, draw_background, draw_colour, draw_ink
 from samples import Sample
@@ -32,15 +34,13 @@ WHERE = {
 }
 LISTS = [Wording("List the shapes.", ["List all shapes.", "Which shapes are there?", "Name all shapes.", "List the shapes from top to bottom."]),
          Wording("List the shapes from left to right.", ["Which shapes are there from left to right?"])]
-POINT = Wording("Where is the {what}?", ["Point to the {what}.", "Where can the {what} be found?", "In which place is the {what}?"])
+NAMED = re.compile(rf"(?:\b({'|'.join(COLOUR_NAMES)}) )?\b({'|'.join([*KINDS, 'shape'])})s?\b")
 
 
 def draw(rng, fonts, difficulty, held_out=False):
     scene, image, letters = draw_scene(rng, difficulty, held_out)
     turns = draw_turns(rng, lambda: ask(rng, scene, held_out), held_out, fewest=3, most=8, last=lambda: _list(rng, scene))
-    if not held_out and rng.random() < 0.5:
-        turns += _point(rng, scene)
-    return Sample("shapes", turns, [image], letters)
+    return Sample("shapes", turns, [image], letters, hints_of(scene, turns))
 
 
 def draw_named(rng, fonts, difficulty, held_out=False):
@@ -48,7 +48,8 @@ def draw_named(rng, fonts, difficulty, held_out=False):
     kinds, colours = _draw_names(rng)
     scene = [(rng.choice(kinds), rng.choice(colours), 20 * i, 0) for i in range(rng.randint(1, round(2 + 4 * difficulty)))]
     (question, answer), *turns = draw_turns(rng, lambda: ask(rng, scene, held_out), held_out, fewest=3, most=8)
-    return Sample("shapes-named", [(f"{names_of(scene)}. {question}", answer), *turns])
+    turns = [(f"{names_of(scene)}. {question}", answer), *turns]
+    return Sample("shapes-named", turns, hints=[hint for hint in hints_of(scene, turns) if hint[0]])
 
 
 def names_of(scene):
@@ -56,7 +57,7 @@ def names_of(scene):
 
 
 def draw_scene(rng, difficulty, held_out):
-    """Returns (scene, image, letters); scene is a list of (kind, colour name, x, y, (x, y) in tenths of the width and height)."""
+    """Returns (scene, image, letters); scene is a list of (kind, colour name, x, y, (column, row) of the patch)."""
     width, height = (rng.randint(52, round(64 + 40 * difficulty)) for _ in range(2))
     count = rng.randint(1, round(2 + 4 * difficulty))
     kinds, colours = _draw_names(rng)
@@ -75,7 +76,7 @@ def draw_scene(rng, difficulty, held_out):
         seen = [shape for shape in shapes if ((shape[3] + shape[4]) // 8, shape[2]) <= ((y + radius) // 8, x)]   # up to this one, in reading order
         canvas.mark(NUMBER_WORDS[_count_of(seen, kind, colour)], x + 0.4 * radius, y + radius, shift=1)
         canvas.mark(NUMBER_WORDS[_count_of(seen, kind)], x + 0.4 * radius, y + radius, shift=2)
-    return [(kind, colour, x, y, (10 * x / width, 10 * y / height)) for kind, colour, x, y, _ in shapes], canvas.finish(), canvas.letters
+    return [(kind, colour, x, y, canvas.patch_of(x, y)) for kind, colour, x, y, _ in shapes], canvas.finish(), canvas.letters
 
 
 def ask(rng, scene, held_out):
@@ -138,15 +139,24 @@ def _where(rng, scene, held_out):
     return WHERE[side].choose(rng, held_out, a=a, b=b), "yes" if distance > 0 else "no"
 
 
+def hints_of(scene, turns):
+    """Returns the hints of turns (see Sample): a shape that is named says its column and row of patches; what is asked about says how many there are."""
+    places = {name: shape[4] for shape in scene if len(shape) > 4 and (name := _unique_name(scene, shape))}
+    hints = []
+    for turn, (question, answer) in enumerate(turns):
+        for name, (column, row) in places.items():
+            if found := re.search(rf"\b{name}\b", question):
+                hints += [(turn, found.end(), string.ascii_uppercase[min(25, column)]), (turn, found.end(), string.ascii_lowercase[min(25, row)])]
+        if (answer.isdigit() or answer in ("yes", "no")) and not question.startswith("Is the "):
+            named = NAMED.search(question)
+            colour, kind = named.groups()
+            hints.append((turn, named.end(), NUMBER_WORDS[_count_of(scene, None if kind == "shape" else kind, colour)]))
+    return hints
+
+
 def _list(rng, scene):
     axis = rng.choice([0, 1])
     return LISTS[1 - axis].choose(rng, False), names_of(sorted(scene, key=lambda shape: shape[2 + axis]))
-
-
-def _point(rng, scene):
-    """Returns turns that ask for places: "x 3, y 7", tenths of the width from the left and of the height from the top."""
-    named = [(name, place) for shape in scene for name, place in [(_unique_name(scene, shape), shape[4])] if name]
-    return [(POINT.choose(rng, False, what=name), f"x {int(x)}, y {int(y)}") for name, (x, y) in rng.sample(named, min(len(named), rng.randint(1, 3)))]
 
 
 def _unique_name(scene, shape):

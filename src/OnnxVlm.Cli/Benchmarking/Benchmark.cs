@@ -42,7 +42,6 @@ internal sealed class Benchmark(string folder, Func<VlmModel> load, int repetiti
             warm.Add(time);
         }
 
-        BenchmarkResult result;
         using (model)
         {
             int[] tokens = TextTokens(model, promptTokens + generatedTokens + 1);
@@ -50,7 +49,12 @@ internal sealed class Benchmark(string folder, Func<VlmModel> load, int repetiti
             double[] prefill = Repeat(() => Prefill(model, tokens.AsMemory(0, promptTokens)), cancellationToken);
             progress($"decoding of {generatedTokens} tokens");
             double[] decode = Repeat(() => Decode(model, tokens[0], generatedTokens), cancellationToken);
-            result = new BenchmarkResult
+            ImageResult? ofImage = image is null ? null : MeasureImage(model, image, tokens, cancellationToken);
+            long peak = PeakWorkingSet();
+            long bytesPerToken = summary.WeightBytesPerToken + (summary.CacheBytesPerToken * generatedTokens / 2);
+            progress("memory bandwidth");
+            (double bandwidth, double share) = MeasureBandwidth(() => bytesPerToken * generatedTokens / Decode(model, tokens[0], generatedTokens), cancellationToken);
+            return new BenchmarkResult
             {
                 Model = Path.GetFileName(Path.TrimEndingDirectorySeparator(folder)),
                 Architecture = manifest.Architecture,
@@ -65,16 +69,34 @@ internal sealed class Benchmark(string folder, Func<VlmModel> load, int repetiti
                 PrefillTokensPerSecond = Measurement.Of(prefill.Select(seconds => promptTokens / seconds)),
                 GeneratedTokens = generatedTokens,
                 DecodeTokensPerSecond = Measurement.Of(decode.Select(seconds => generatedTokens / seconds)),
-                Image = image is null ? null : MeasureImage(model, image, tokens, cancellationToken),
-                PeakWorkingSetBytes = PeakWorkingSet(),
-                BytesPerToken = summary.WeightBytesPerToken + (summary.CacheBytesPerToken * generatedTokens / 2),
-                MemoryBandwidthBytesPerSecond = 0,
+                Image = ofImage,
+                PeakWorkingSetBytes = peak,
+                BytesPerToken = bytesPerToken,
+                MemoryBandwidthBytesPerSecond = bandwidth,
+                BandwidthShare = share,
             };
         }
+    }
 
-        // Last, so that its array does not count as the model's memory.
-        progress("memory bandwidth");
-        return result with { MemoryBandwidthBytesPerSecond = MemoryBandwidth.Measure(Environment.ProcessorCount, ProbeBytes) };
+    /// <summary>
+    /// The bandwidth of a shared machine moves by half within minutes, so decoding is compared with what was measured right before and after it. Comes last: the array that is read must
+    /// not count as the model's memory.
+    /// </summary>
+    /// <param name="decode">Decodes, and returns the bytes that it read in a second.</param>
+    /// <param name="cancellationToken">Checked between runs.</param>
+    /// <returns>Medians over the repetitions: bytes a second, and decoding's share of them.</returns>
+    private (double Bandwidth, double Share) MeasureBandwidth(Func<double> decode, CancellationToken cancellationToken)
+    {
+        List<double> bandwidths = [MemoryBandwidth.Measure(Environment.ProcessorCount, ProbeBytes)];
+        List<double> shares = [];
+        for (int i = 0; i < repetitions; i++)
+        {
+            cancellationToken.ThrowIfCancellationRequested();
+            double decoded = decode();
+            bandwidths.Add(MemoryBandwidth.Measure(Environment.ProcessorCount, ProbeBytes));
+            shares.Add(2 * decoded / (bandwidths[^2] + bandwidths[^1]));
+        }
+        return (Measurement.Of(bandwidths).Median, Measurement.Of(shares).Median);
     }
 
     private ImageResult MeasureImage(VlmModel model, byte[] image, int[] tokens, CancellationToken cancellationToken)

@@ -38,10 +38,11 @@ internal sealed record BenchmarkResult
     /// <summary>Weights that a token reads, and the cache of half the generated tokens.</summary>
     public required long BytesPerToken { get; init; }
 
+    /// <summary>Median of several measurements, before and after each run of decoding.</summary>
     public required double MemoryBandwidthBytesPerSecond { get; init; }
 
-    /// <summary>Bytes that decoding read in a second, of those that the machine can read.</summary>
-    public double BandwidthShare => BytesPerToken * DecodeTokensPerSecond.Median / MemoryBandwidthBytesPerSecond;
+    /// <summary>Bytes that decoding read in a second, of those that the machine could read just before and after. Median.</summary>
+    public required double BandwidthShare { get; init; }
 }
 
 /// <summary>One image and a short question; times in milliseconds.</summary>

@@ -71,7 +71,10 @@ def draw_scene(rng, difficulty, held_out):
     for kind, colour, x, y, radius in shapes:
         style = dict(outline=rgb[colour], width=3) if hollow else dict(fill=rgb[colour], outline=outline, width=1.2)
         _draw_shape(rng, canvas, kind, x, y, radius, style, difficulty)
-        canvas.mark(" " + colour, x + 0.4 * radius, y + radius, shift=-1)    # side by side at its foot, as text would say it
+        column, row = place_names(*canvas.patch_of(x, y))
+        canvas.mark(row, x + 0.4 * radius, y + radius, shift=-3)             # side by side at its foot, as text would say it
+        canvas.mark(column, x + 0.4 * radius, y + radius, shift=-2)
+        canvas.mark(" " + colour, x + 0.4 * radius, y + radius, shift=-1)
         canvas.mark(" " + kind, x + 0.4 * radius, y + radius)
         seen = [shape for shape in shapes if ((shape[3] + shape[4]) // 8, shape[2]) <= ((y + radius) // 8, x)]   # up to this one, in reading order
         canvas.mark(NUMBER_WORDS[_count_of(seen, kind, colour)], x + 0.4 * radius, y + radius, shift=1)
@@ -139,14 +142,19 @@ def _where(rng, scene, held_out):
     return WHERE[side].choose(rng, held_out, a=a, b=b), "yes" if distance > 0 else "no"
 
 
+def place_names(column, row):
+    """Names of a column and a row of patches in marks and hints: A to Z and a to z."""
+    return string.ascii_uppercase[min(25, column)], string.ascii_lowercase[min(25, row)]
+
+
 def hints_of(scene, turns):
     """Returns the hints of turns (see Sample): a shape that is named says its column and row of patches; what is asked about says how many there are."""
     places = {name: shape[4] for shape in scene if len(shape) > 4 and (name := _unique_name(scene, shape))}
     hints = []
     for turn, (question, answer) in enumerate(turns):
-        for name, (column, row) in places.items():
+        for name, patch in places.items():
             if found := re.search(rf"\b{name}\b", question):
-                hints += [(turn, found.end(), string.ascii_uppercase[min(25, column)]), (turn, found.end(), string.ascii_lowercase[min(25, row)])]
+                hints += [(turn, found.end(), place) for place in place_names(*patch)]
         if (answer.isdigit() or answer in ("yes", "no")) and not question.startswith("Is the "):
             named = NAMED.search(question)
             colour, kind = named.groups()

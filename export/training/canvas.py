@@ -87,7 +87,7 @@ class Canvas:
     def patch_of(self, x, y):
         """Returns (column, row) of the patch that shows (x, y); off by one now and then where the image rule shrinks the picture."""
         scale = self.zoom * min(1.0, (MAX_AREA_PX / (self.size[0] * self.size[1])) ** 0.5)
-        return int(x * scale) // PATCH, int(y * scale) // PATCH
+        return int(x * scale - 1) // PATCH, int(y * scale - 1) // PATCH
 
     def circle(self, x, y, radius, fill=None, outline=None, width=1):
         s = self.scale

@@ -57,7 +57,7 @@ def names_of(scene):
 
 
 def draw_scene(rng, difficulty, held_out):
-    """Returns (scene, image, letters); scene is a list of (kind, colour name, x, y, (column, row) of the patch)."""
+    """Returns (scene, image, letters); scene is a list of (kind, colour name, x, y, (column, row) of the patch at its foot)."""
     width, height = (rng.randint(52, round(64 + 40 * difficulty)) for _ in range(2))
     count = rng.randint(1, round(2 + 4 * difficulty))
     kinds, colours = _draw_names(rng)
@@ -71,15 +71,16 @@ def draw_scene(rng, difficulty, held_out):
     for kind, colour, x, y, radius in shapes:
         style = dict(outline=rgb[colour], width=3) if hollow else dict(fill=rgb[colour], outline=outline, width=1.2)
         _draw_shape(rng, canvas, kind, x, y, radius, style, difficulty)
-        column, row = place_names(*canvas.patch_of(x, y))
-        canvas.mark(row, x + 0.4 * radius, y + radius, shift=-3)             # side by side at its foot, as text would say it
-        canvas.mark(column, x + 0.4 * radius, y + radius, shift=-2)
-        canvas.mark(" " + colour, x + 0.4 * radius, y + radius, shift=-1)
-        canvas.mark(" " + kind, x + 0.4 * radius, y + radius)
+        foot = x + 0.4 * radius, y + radius
+        column, row = place_names(*canvas.patch_of(*foot))
+        canvas.mark(row, *foot, shift=-3)                            # side by side, as text would say it
+        canvas.mark(column, *foot, shift=-2)
+        canvas.mark(" " + colour, *foot, shift=-1)
+        canvas.mark(" " + kind, *foot)
         seen = [shape for shape in shapes if ((shape[3] + shape[4]) // 8, shape[2]) <= ((y + radius) // 8, x)]   # up to this one, in reading order
-        canvas.mark(NUMBER_WORDS[_count_of(seen, kind, colour)], x + 0.4 * radius, y + radius, shift=1)
-        canvas.mark(NUMBER_WORDS[_count_of(seen, kind)], x + 0.4 * radius, y + radius, shift=2)
-    return [(kind, colour, x, y, canvas.patch_of(x, y)) for kind, colour, x, y, _ in shapes], canvas.finish(), canvas.letters
+        canvas.mark(NUMBER_WORDS[_count_of(seen, kind, colour)], *foot, shift=1)
+        canvas.mark(NUMBER_WORDS[_count_of(seen, kind)], *foot, shift=2)
+    return [(kind, colour, x, y, canvas.patch_of(x + 0.4 * radius, y + radius)) for kind, colour, x, y, radius in shapes], canvas.finish(), canvas.letters
 
 
 def ask(rng, scene, held_out):
@@ -148,7 +149,7 @@ def place_names(column, row):
 
 
 def hints_of(scene, turns):
-    """Returns the hints of turns (see Sample): a shape that is named says its column and row of patches; what is asked about says how many there are."""
+    """Returns the hints of turns (see Sample): a shape that is named says the column and row of its foot; what is asked about says how many there are."""
     places = {name: shape[4] for shape in scene if len(shape) > 4 and (name := _unique_name(scene, shape))}
     hints = []
     for turn, (question, answer) in enumerate(turns):

@@ -6,21 +6,21 @@ To add a task: write a file beside this one with such a function, and add a line
 from tasks import blind, chart, chat, code, digits, follow, instruct, json_form, math_image, math_text, ocr, ocr_lines, shapes
 
 MIXTURE = [
-    (0.08, ocr.draw_reading),
+    (0.06, ocr.draw_reading),
     (0.02, ocr.draw_fact),
     (0.01, ocr.draw_dialogue),
-    (0.14, ocr_lines.draw),
-    (0.08, digits.draw),
+    (0.12, ocr_lines.draw),
+    (0.06, digits.draw),
     (0.16, shapes.draw),
     (0.05, shapes.draw_named),
     (0.13, blind.draw),
     (0.10, chart.draw),
     (0.03, chart.draw_named),
     (0.32, math_text.draw),
-    (0.08, math_image.draw),
-    (0.18, json_form.draw),
-    (0.12, code.draw),
-    (0.14, instruct.draw),
+    (0.12, math_image.draw),
+    (0.24, json_form.draw),
+    (0.14, code.draw),
+    (0.16, instruct.draw),
     (0.14, follow.draw),
     (0.06, chat.draw),
 ]

@@ -12,10 +12,10 @@ class Wording:
         return form.format(**values)
 
 
-def draw_turns(rng, ask, held_out, fewest=1, most=4, last=None):
+def draw_turns(rng, ask, held_out, fewest=1, most=4, last=None, before=""):
     """Returns fewest..most (question, answer) turns from ask(), different ones; evaluation asks one thing at a time.
 
-    last() gives a turn that training often adds at the end: after the others, so that those are answered from the image.
+    last() gives a turn that training often adds at the end: after the others, so that those are answered from the image. before: what the first question begins with.
     """
     turns = {}
     for _ in range(1 if held_out else rng.randint(fewest, most)):
@@ -23,4 +23,5 @@ def draw_turns(rng, ask, held_out, fewest=1, most=4, last=None):
         turns.setdefault(question, answer)
     if last and not held_out and rng.random() < 0.6:
         turns.update([last()])
-    return list(turns.items())
+    (question, answer), *others = turns.items()
+    return [(before + question, answer), *others]

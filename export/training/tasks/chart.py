@@ -41,15 +41,14 @@ def draw(rng, fonts, difficulty, held_out=False):
 def draw_named(rng, fonts, difficulty, held_out=False):
     """The same questions about values that are written, not drawn: the same thought for half of the tokens."""
     bars = [(label, rng.randint(0, 10), None) for label in _draw_labels(rng, rng.randint(3, round(3 + 2 * difficulty)), difficulty, held_out)]
-    (question, answer), *turns = draw_turns(rng, lambda: ask(rng, bars, held_out), held_out, fewest=3, most=8)
-    turns = [(f"{values_of(bars)}. {question}", answer), *turns]
-    return Sample("chart-named", turns, hints=[hint for hint in hints_of(bars, turns) if hint[0]])
+    turns = draw_turns(rng, lambda: ask(rng, bars, held_out), held_out, fewest=3, most=8, before=f"{values_of(bars)}. ")
+    return Sample("chart-named", turns, hints=hints_of(bars, turns))
 
 
 def hints_of(bars, turns):
-    """Returns the hints of turns (see Sample): the name of a bar says its value."""
+    """Returns the hints of turns (see Sample): the name of a bar says its value, where it is asked about; draw_named's first question begins with a list."""
     return [(turn, found[-1].end(), NUMBER_WORDS[value]) for turn, (question, _) in enumerate(turns) for label, value, _ in bars
-            if (found := [*re.finditer(rf"\b{label}\b", question)])]
+            if (found := [*re.finditer(rf"\b{label}\b", question)]) and found[-1].start() > question.rfind(". ")]
 
 
 def values_of(bars):

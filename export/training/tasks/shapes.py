@@ -47,9 +47,8 @@ def draw_named(rng, fonts, difficulty, held_out=False):
     """The same questions about shapes that are named from left to right, not shown: the same thought for half of the tokens."""
     kinds, colours = _draw_names(rng)
     scene = [(rng.choice(kinds), rng.choice(colours), 20 * i, 0) for i in range(rng.randint(1, round(2 + 4 * difficulty)))]
-    (question, answer), *turns = draw_turns(rng, lambda: ask(rng, scene, held_out), held_out, fewest=3, most=8)
-    turns = [(f"{names_of(scene)}. {question}", answer), *turns]
-    return Sample("shapes-named", turns, hints=[hint for hint in hints_of(scene, turns) if hint[0]])
+    turns = draw_turns(rng, lambda: ask(rng, scene, held_out), held_out, fewest=3, most=8, before=f"{names_of(scene)}. ")
+    return Sample("shapes-named", turns, hints=hints_of(scene, turns))
 
 
 def names_of(scene):
@@ -156,8 +155,8 @@ def hints_of(scene, turns):
         for name, patch in places.items():
             if found := re.search(rf"\b{name}\b", question):
                 hints += [(turn, found.end(), place) for place in place_names(*patch)]
-        if (answer.isdigit() or answer in ("yes", "no")) and not question.startswith("Is the "):
-            named = NAMED.search(question)
+        if (answer.isdigit() or answer in ("yes", "no")) and "Is the " not in question:
+            *_, named = NAMED.finditer(question)
             colour, kind = named.groups()
             hints.append((turn, named.end(), NUMBER_WORDS[_count_of(scene, None if kind == "shape" else kind, colour)]))
     return hints

@@ -19,8 +19,11 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--run", type=Path, required=True)
     parser.add_argument("--output", type=Path, required=True)
+    parser.add_argument("--average", type=Path, nargs="*", default=[], help="earlier checkpoints of the run, to average the weights with")
     args = parser.parse_args()
     checkpoint = torch.load(args.run / "checkpoint.pt")
+    models = [checkpoint["model"], *(torch.load(path)["model"] for path in args.average)]
+    weights = {name: torch.stack([model[name] for model in models]).mean(0) for name in models[0]}
     tokenizer = Tokenizer(checkpoint["merges"])
     args.output.mkdir(parents=True, exist_ok=True)
     tokenizer.save(args.output)
@@ -31,7 +34,7 @@ def main():
         "image_std": [STD] * 3, "padding": "edge"})
     write_json(args.output / "generation_config.json", {
         "eos_token_id": tokenizer.ids["<|im_end|>"], "pad_token_id": tokenizer.ids["<|endoftext|>"], "do_sample": False})
-    write_safetensors(args.output / "model.safetensors", {"model." + name: tensor.numpy() for name, tensor in checkpoint["model"].items()})
+    write_safetensors(args.output / "model.safetensors", {"model." + name: tensor.numpy() for name, tensor in weights.items()})
     print(f"step {checkpoint['state']['step']}: {args.output}")
 
 

@@ -9,7 +9,8 @@ ALL = Wording("Read all the text.",
               ["Read all lines.", "Read the text.", "What does the text say?", "Transcribe the text.", "Write down all the text.", "Read every line.",
                "What is written here?", "What text is in the image?", "Read this text.", "Give me all the text.",
                "Read the complete text.", "Write all the text you see.", "Please read the text.", "Copy the text.", "Please transcribe all lines.",
-               "Read the entire text."],
+               "Read the entire text.", "Read the full text.", "Read the whole page.", "Read everything.", "Read the whole of it.", "What is the whole text?",
+               "Read the text as a whole."],
               ["Read the whole text.", "Please read all the text in the image."])
 ONE = {
     "first": Wording("What is in the first line?", ["Read the first line.", "What does the first line say?", "Read line 1."]),

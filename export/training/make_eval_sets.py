@@ -10,13 +10,14 @@ Usage: python3 make_eval_sets.py --output ../../tests/data/eval
 """
 
 import argparse
+import functools
 import json
 import random
-import shutil
 from pathlib import Path
 
 from PIL import Image
 
+from cases import write_cases
 from fonts import split_fonts
 from tasks import blind, chart, chat, code, digits, follow, instruct, json_form, math_image, math_text, ocr_lines, shapes
 
@@ -33,25 +34,17 @@ def main():
     parser.add_argument("--seed", type=int, default=4711)
     args = parser.parse_args()
     fonts = split_fonts(held_out=True)
-    shutil.rmtree(args.output / "images", ignore_errors=True)
-    (args.output / "images").mkdir(parents=True)
     groups = {
         "ocr-lines": from_task(ocr_lines), "digits": from_task(digits), "shapes": from_task(shapes), "blind": from_task(blind), "chart": from_task(chart),
         "math-text": from_task(math_text), "math-image": from_task(math_image), "json": draw_json, "code": draw_code, "instruct": from_task(instruct), "chat": draw_chat,
         "follow": draw_follow}
-    lines = []
-    for group, draw in groups.items():
-        rng = random.Random(f"{args.seed} {group}")
-        for i in range(args.count):
-            case, image = draw(rng, fonts)
-            case = {"id": f"{group}-{i + 1:03}", "images": [], **case, "group": group}
-            if image is not None:
-                case["images"] = [f"images/{case['id']}.png"]
-                Image.fromarray(image).quantize(32, method=Image.Quantize.MEDIANCUT).save(args.output / case["images"][0], optimize=True)
-            lines.append(json.dumps(case, ensure_ascii=False) + "\n")
-    (args.output / "cases.jsonl").write_text("".join(lines), encoding="utf-8")
+    write_cases(args.output, {group: functools.partial(draw, fonts=fonts) for group, draw in groups.items()}, args.count, args.seed, save)
     (args.output / "code-answers.jsonl").write_text("".join(reference_answers()), encoding="utf-8")
     (args.output / "DIGITS-LICENCE.txt").write_text(DIGITS_LICENCE, encoding="utf-8")
+
+
+def save(image, path):
+    Image.fromarray(image).quantize(32, method=Image.Quantize.MEDIANCUT).save(path, optimize=True)
 
 
 def from_task(task):

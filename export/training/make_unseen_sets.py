@@ -10,12 +10,13 @@ import argparse
 import json
 import math
 import random
-import shutil
 from pathlib import Path
 
 import cairo
 
+from cases import write_cases
 from fonts import split_fonts
+from tasks import json_form
 from tasks.math_text import is_held_out
 from text import words
 
@@ -57,32 +58,20 @@ def main():
     parser.add_argument("--count", type=int, default=100, help="cases a group")
     parser.add_argument("--seed", type=int, default=99)
     args = parser.parse_args()
-    shutil.rmtree(args.output / "images", ignore_errors=True)
-    (args.output / "images").mkdir(parents=True)
-    lines = []
-    for group, draw in GROUPS.items():
-        rng = random.Random(f"{args.seed} {group}")
-        for i in range(args.count):
-            surface, case = draw(rng)
-            case = {"id": f"{group}-{i + 1:03}", "images": [], "metric": "exact", **case, "group": group}
-            if surface:
-                case["images"] = [f"images/{case['id']}.png"]
-                surface.write_to_png(str(args.output / case["images"][0]))
-            lines.append(json.dumps(case) + "\n")
-    (args.output / "cases.jsonl").write_text("".join(lines), encoding="utf-8")
+    write_cases(args.output, GROUPS, args.count, args.seed, lambda surface, path: surface.write_to_png(str(path)))
 
 
-# Each function below draws one case: rng -> (cairo surface or None, the case's own keys).
+# Each function below draws one case: rng -> (the case's own keys, cairo surface or None).
 
 
 def draw_word(rng):
     text = _word(rng)
-    return _paint_text(rng, [text], rng.randint(15, 26)), {"prompt": "What does the text say?", "expected": text, "metric": "cer"}
+    return {"prompt": "What does the text say?", "expected": text, "metric": "cer"}, _paint_text(rng, [text], rng.randint(15, 26))
 
 
 def draw_lines(rng):
     lines = [_word(rng) for _ in range(rng.randint(2, 4))]
-    return _paint_text(rng, lines, rng.randint(13, 17)), {"prompt": "Read all the text.", "expected": "\n".join(lines), "metric": "cer"}
+    return {"prompt": "Read all the text.", "expected": "\n".join(lines), "metric": "cer"}, _paint_text(rng, lines, rng.randint(13, 17))
 
 
 def draw_shapes(rng):
@@ -90,7 +79,7 @@ def draw_shapes(rng):
     while True:
         question = rng.choice([_ask_count, _ask_colour, _ask_exists, _ask_place])(rng, scene)
         if question:
-            return surface, dict(zip(("prompt", "expected"), question))
+            return dict(zip(("prompt", "expected"), question)), surface
 
 
 def draw_blind(rng):
@@ -103,34 +92,34 @@ def draw_chart(rng):
     values = rng.sample(range(1, 11), count)
     surface = _paint_bars(rng, labels, values)
     first, second = sorted(rng.sample(range(count), 2), key=lambda i: -values[i])
-    return surface, rng.choice([
-        {"prompt": "Which bar is the largest?", "expected": labels[values.index(max(values))]},
-        {"prompt": f"What is the value of {labels[second]}?", "expected": str(values[second])},
-        {"prompt": f"How much larger is {labels[first]} than {labels[second]}?", "expected": str(values[first] - values[second])}])
+    prompt, expected = rng.choice([
+        ("Which bar is the largest?", labels[values.index(max(values))]), (f"What is the value of {labels[second]}?", str(values[second])),
+        (f"How much larger is {labels[first]} than {labels[second]}?", str(values[first] - values[second]))])
+    return {"prompt": prompt, "expected": expected}, surface
 
 
 def draw_sum_as_text(rng):
     text, result = _draw_problem(rng)
-    return None, {"prompt": f"Solve {text}." if "=" in text else f"What is {text}?", "expected": str(result), "metric": "number"}
+    return {"prompt": f"Solve {text}." if "=" in text else f"What is {text}?", "expected": str(result), "metric": "number"}, None
 
 
 def draw_sum_as_image(rng):
     text, result = _draw_problem(rng)
-    return _paint_text(rng, [text], rng.randint(16, 24)), {"prompt": "Solve it.", "expected": str(result), "metric": "number"}
+    return {"prompt": "Solve it.", "expected": str(result), "metric": "number"}, _paint_text(rng, [text], rng.randint(16, 24))
 
 
 def draw_receipt(rng):
     store, total = _word(rng, digits=False).capitalize()[:8], f"{rng.randint(1, 199)}.{rng.randint(0, 99):02}"
     date = f"{rng.randint(2001, 2030)}-{rng.randint(1, 12):02}-{rng.randint(1, 28):02}"
     surface = _paint_text(rng, [store, ("Total", total), ("Date", date)], rng.randint(12, 14))
-    kinds = {"store": {"type": "string", "maxLength": 30}, "total": {"type": "number"}, "date": {"type": "string", "maxLength": 30}}
-    return surface, {"prompt": "Extract store, total and date as JSON.", "expected": json.dumps({"store": store, "total": float(total), "date": date}), "metric": "json",
-                     "json_schema": {"type": "object", "properties": kinds, "required": list(kinds), "additionalProperties": False}}
+    expected = json.dumps({"store": store, "total": float(total), "date": date})
+    schema = json_form.schema({"store": json.dumps(store), "total": total, "date": json.dumps(date)})
+    return {"prompt": "Extract store, total and date as JSON.", "expected": expected, "metric": "json", "json_schema": schema}, surface
 
 
 def draw_code(rng):
     language, prompt, name, calls = rng.choice(FUNCTIONS)
-    return None, {"prompt": prompt, "expected": json.dumps({"language": language, "function": name, "cases": calls}), "metric": "code"}
+    return {"prompt": prompt, "expected": json.dumps({"language": language, "function": name, "cases": calls}), "metric": "code"}, None
 
 
 def draw_instruction(rng):
@@ -138,21 +127,21 @@ def draw_instruction(rng):
     instruction, expected, metric = rng.choice([
         ("Answer in upper case.", word.upper(), "exact"), ("Answer with one word.", word, "exact"), ("Answer as JSON.", json.dumps({"answer": word}), "json"),
         ("Write the answer in reverse.", word[::-1], "exact"), ("Write the answer twice.", f"{word} {word}", "exact")])
-    return _paint_text(rng, [word], rng.randint(15, 26)), {"prompt": f"What does the text say? {instruction}", "expected": expected, "metric": metric}
+    return {"prompt": f"What does the text say? {instruction}", "expected": expected, "metric": metric}, _paint_text(rng, [word], rng.randint(15, 26))
 
 
 def draw_talk(rng):
     """A question without an image, or the second question about one."""
     if rng.random() < 0.5:
         prompt, part = rng.choice(TALK)
-        return None, {"prompt": prompt, "expected": part, "metric": "contains"}
-    surface, first = draw_shapes(rng) if rng.random() < 0.5 else draw_word(rng)
+        return {"prompt": prompt, "expected": part, "metric": "contains"}, None
+    first, surface = draw_shapes(rng) if rng.random() < 0.5 else draw_word(rng)
     if "text" in first["prompt"]:
         prompt, expected = rng.choice([("What is the first character?", first["expected"][0]), ("Write it in upper case.", first["expected"].upper())])
     else:
         prompt, expected = first["prompt"], first["expected"]
         first = {"prompt": "Is there a red circle?"}
-    return surface, {"turns": [{"prompt": first["prompt"]}], "prompt": prompt, "expected": expected}
+    return {"turns": [{"prompt": first["prompt"]}], "prompt": prompt, "expected": expected}, surface
 
 
 GROUPS = {"ocr-word": draw_word, "ocr-lines": draw_lines, "shapes": draw_shapes, "blind": draw_blind, "chart": draw_chart, "math-text": draw_sum_as_text,
@@ -243,7 +232,7 @@ def _draw_grid(rng):
         _stroke(context, [(6, 6 + i * cell), (6 + columns * cell, 6 + i * cell)])
     for i in range(columns + 1):
         _stroke(context, [(6 + i * cell, 6), (6 + i * cell, 6 + rows * cell)])
-    return surface, {"prompt": "How many rows and columns are in the grid?", "expected": f"{rows} rows and {columns} columns"}
+    return {"prompt": "How many rows and columns are in the grid?", "expected": f"{rows} rows and {columns} columns"}, surface
 
 
 def _draw_circles(rng):
@@ -254,7 +243,7 @@ def _draw_circles(rng):
         context.arc(48 + sign * half * math.cos(angle), 36 + sign * half * math.sin(angle), radius, 0, 2 * math.pi)
         _ink(context, PALETTE[rng.choice([*PALETTE])], 2)
         context.stroke()
-    return surface, {"prompt": "Are the two circles touching?", "expected": "yes" if touch else "no"}
+    return {"prompt": "Are the two circles touching?", "expected": "yes" if touch else "no"}, surface
 
 
 def _draw_squares(rng):
@@ -266,13 +255,13 @@ def _draw_squares(rng):
         context.stroke()
         inner = side * rng.uniform(0.6, 0.72)
         x, y, side = x + rng.uniform(0.25, 0.75) * (side - inner), y + rng.uniform(0.25, 0.75) * (side - inner), inner
-    return surface, {"prompt": "How many squares are in the image?", "expected": str(count)}
+    return {"prompt": "How many squares are in the image?", "expected": str(count)}, surface
 
 
 def _draw_letter(rng):
     word = _word(rng, digits=False)[:7].lower()
     surface, context = _create(20 * len(word) + 12, 40, "#ffffff")
-    _face(rng, context, 22)
+    _face(context, 22, _family(rng))
     at = rng.randrange(len(word))
     for i, letter in enumerate(word):
         _write(context, 16 + 20 * i, 27, letter, "#000000", align=0.5)
@@ -284,7 +273,7 @@ def _draw_letter(rng):
     context.restore()
     _ink(context, PALETTE["red"], 1.5)
     context.stroke()
-    return surface, {"prompt": "Which letter is circled?", "expected": word[at]}
+    return {"prompt": "Which letter is circled?", "expected": word[at]}, surface
 
 
 def _draw_crossing(rng):
@@ -299,7 +288,7 @@ def _draw_crossing(rng):
         _ink(context, PALETTE[colour], 2)
         _stroke(context, zip((6, 52, 98), line))
     crossings = sum(a * b < 0 for a, b in zip(gaps, gaps[1:]))
-    return surface, {"prompt": "How many times do the blue and red lines cross each other?", "expected": str(crossings)}
+    return {"prompt": "How many times do the blue and red lines cross each other?", "expected": str(crossings)}, surface
 
 
 def _paint_bars(rng, labels, values):
@@ -309,7 +298,7 @@ def _paint_bars(rng, labels, values):
     left, bottom, unit, step = 20, 86, 7.6, 96 / len(labels)
     _ink(context, ink, 1)
     _stroke(context, [(left, 6), (left, bottom), (117, bottom)])
-    _face(rng, context, 9)
+    _face(context, 9, _family(rng))
     for tick in (0, 5, 10):
         _write(context, left - 4, bottom - tick * unit + 3, str(tick), ink, align=1)
         _stroke(context, [(left - 2, bottom - tick * unit + 0.5), (left, bottom - tick * unit + 0.5)])
@@ -326,13 +315,13 @@ def _paint_text(rng, lines, size):
     """Lines of text; a pair stands at the left and the right edge."""
     paper, ink = rng.choice(THEMES)
     _, context = _create(4, 4, paper)
-    family, weight, margin = rng.choice(sorted(split_fonts(held_out=True))), rng.choice([0, 0, 1]), 8
-    _face(rng, context, size, family, weight)
+    family, weight, margin = _family(rng), rng.choice([0, 0, 1]), 8
+    _face(context, size, family, weight)
     ascent, _, step, _, _ = context.font_extents()
     pairs = [line if isinstance(line, tuple) else (line, "") for line in lines]
     width = max(context.text_extents(f"{left}   {right}".strip()).x_advance for left, right in pairs) + 2 * margin + 4
     surface, context = _create(width, step * 1.05 * len(lines) + 2 * margin - 2, paper)
-    _face(rng, context, size, family, weight)
+    _face(context, size, family, weight)
     for i, (left, right) in enumerate(pairs):
         y = margin - 1 + ascent + i * step * 1.05
         _write(context, margin, y, left, ink)
@@ -360,8 +349,12 @@ def _stroke(context, points):
     context.stroke()
 
 
-def _face(rng, context, size, family=None, weight=0):
-    context.select_font_face(family or rng.choice(sorted(split_fonts(held_out=True))), cairo.FONT_SLANT_NORMAL, weight)
+def _family(rng):
+    return rng.choice(sorted(split_fonts(held_out=True)))
+
+
+def _face(context, size, family, weight=0):
+    context.select_font_face(family, cairo.FONT_SLANT_NORMAL, weight)
     context.set_font_size(size)
 
 

@@ -32,8 +32,8 @@ WHERE = {
     "above": Wording("Is the {a} above the {b}?", ["Is the {a} higher than the {b}?"]),
     "below": Wording("Is the {a} below the {b}?", ["Is the {a} lower than the {b}?"]),
 }
-LISTS = [Wording("List the shapes.", ["List all shapes.", "Which shapes are there?", "Name all shapes.", "List the shapes from top to bottom."]),
-         Wording("List the shapes from left to right.", ["Which shapes are there from left to right?"])]
+LISTS = [Wording("List the shapes from left to right.", ["Which shapes are there from left to right?"]),          # by axis
+         Wording("List the shapes.", ["List all shapes.", "Which shapes are there?", "Name all shapes.", "List the shapes from top to bottom."])]
 NAMED = re.compile(rf"(?:\b({'|'.join(COLOUR_NAMES)}) )?\b({'|'.join([*KINDS, 'shape'])})s?\b")
 
 
@@ -46,7 +46,7 @@ def draw(rng, fonts, difficulty, held_out=False):
 def draw_named(rng, fonts, difficulty, held_out=False):
     """The same questions about shapes that are named from left to right, not shown: the same thought for half of the tokens."""
     kinds, colours = _draw_names(rng)
-    scene = [(rng.choice(kinds), rng.choice(colours), 20 * i, 0) for i in range(rng.randint(1, round(2 + 4 * difficulty)))]
+    scene = [(rng.choice(kinds), rng.choice(colours), 20 * i, 0, None) for i in range(rng.randint(1, round(2 + 4 * difficulty)))]
     turns = draw_turns(rng, lambda: ask(rng, scene, held_out), held_out, fewest=3, most=8, before=f"{names_of(scene)}. ")
     return Sample("shapes-named", turns, hints=hints_of(scene, turns))
 
@@ -67,11 +67,14 @@ def draw_scene(rng, difficulty, held_out):
     canvas = Canvas(rng, width, height, background, difficulty)
     outline = draw_ink(rng, background) if rng.random() < 0.25 * difficulty else None
     hollow = rng.random() < 0.1 * difficulty
+    scene = []
     for kind, colour, x, y, radius in shapes:
         style = dict(outline=rgb[colour], width=3) if hollow else dict(fill=rgb[colour], outline=outline, width=1.2)
         _draw_shape(rng, canvas, kind, x, y, radius, style, difficulty)
         foot = x + 0.4 * radius, y + radius
-        column, row = place_names(*canvas.patch_of(*foot))
+        patch = canvas.patch_of(*foot)
+        scene.append((kind, colour, x, y, patch))
+        column, row = place_names(*patch)
         canvas.mark(row, *foot, shift=-3)                            # side by side, as text would say it
         canvas.mark(column, *foot, shift=-2)
         canvas.mark(" " + colour, *foot, shift=-1)
@@ -79,7 +82,7 @@ def draw_scene(rng, difficulty, held_out):
         seen = [shape for shape in shapes if ((shape[3] + shape[4]) // 8, shape[2]) <= ((y + radius) // 8, x)]   # up to this one, in reading order
         canvas.mark(NUMBER_WORDS[_count_of(seen, kind, colour)], *foot, shift=1)
         canvas.mark(NUMBER_WORDS[_count_of(seen, kind)], *foot, shift=2)
-    return [(kind, colour, x, y, canvas.patch_of(x + 0.4 * radius, y + radius)) for kind, colour, x, y, radius in shapes], canvas.finish(), canvas.letters
+    return scene, canvas.finish(), canvas.letters
 
 
 def ask(rng, scene, held_out):
@@ -149,7 +152,7 @@ def place_names(column, row):
 
 def hints_of(scene, turns):
     """Returns the hints of turns (see Sample): a shape that is named says the column and row of its foot; what is asked about says how many there are."""
-    places = {name: shape[4] for shape in scene if len(shape) > 4 and (name := _unique_name(scene, shape))}
+    places = {name: shape[4] for shape in scene if shape[4] and (name := _unique_name(scene, shape))}
     hints = []
     for turn, (question, answer) in enumerate(turns):
         for name, patch in places.items():
@@ -164,7 +167,7 @@ def hints_of(scene, turns):
 
 def _list(rng, scene):
     axis = rng.choice([0, 1])
-    return LISTS[1 - axis].choose(rng, False), names_of(sorted(scene, key=lambda shape: shape[2 + axis]))
+    return LISTS[axis].choose(rng, False), names_of(sorted(scene, key=lambda shape: shape[2 + axis]))
 
 
 def _unique_name(scene, shape):

@@ -89,7 +89,7 @@ def draw_chat(rng, fonts):
     if rng.random() < 0.35:
         question, _, part = chat.draw_scripted(rng, held_out=True)
         return {"prompt": question, "expected": part, "metric": "contains"}, None
-    turns, image, _ = chat.draw_talk(rng, fonts, 1.0, True)
+    turns, image, *_ = chat.draw_talk(rng, fonts, 1.0, True)
     earlier = [{"prompt": question} for question, _ in turns[:-1]]
     return {"turns": earlier, "prompt": turns[-1][0], "expected": turns[-1][1], "metric": "exact"}, image
 

@@ -13,10 +13,12 @@ WORD_LABELS = ["Mon", "Tue", "Wed", "Thu", "Fri", "Jan", "Feb", "Mar", "Apr", "M
 HELD_OUT_LABELS = ["Sat", "Sun", "Jun", "Jul", "Aug", "Ida", "Kim", "Sam", "Ben", "cow", "hen", "ham", "egg", "jam"]
 
 LARGEST = Wording("Which bar is the largest?", ["Which bar is the tallest?", "What is the largest bar?", "Which bar has the largest value?",
-                                                "Which bar is the highest?", "Which one is the largest?", "Name the tallest bar."],
+                                                "Which bar is the highest?", "Which one is the largest?", "Name the tallest bar.",
+                                                "Which bar shows the highest value?", "Which label has the highest value?", "Name the highest bar.", "The largest bar?"],
                   ["Which bar has the highest value?", "Name the largest bar."])
 SMALLEST = Wording("Which bar is the smallest?", ["Which bar is the shortest?", "What is the smallest bar?", "Which bar has the smallest value?",
-                                                  "Which bar is the lowest?", "Which one is the smallest?", "Name the shortest bar."],
+                                                  "Which bar is the lowest?", "Which one is the smallest?", "Name the shortest bar.",
+                                                  "Which bar shows the lowest value?", "Which label has the lowest value?", "Name the lowest bar.", "The smallest bar?"],
                    ["Which bar has the lowest value?", "Name the smallest bar."])
 VALUE = Wording("What is the value of {a}?", ["What is the value of bar {a}?", "How large is {a}?", "Which value has {a}?", "Value of {a}?",
                                               "How tall is {a}?", "How high is {a}?", "How big is bar {a}?", "Which number does {a} reach?"],

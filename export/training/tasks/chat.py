@@ -27,7 +27,8 @@ SCRIPT = [
       "Are you always right?", "Can you answer everything?", "Are you a big model?", "Are you a real human?", "Are you a large AI?", "Do you know every answer?",
       "Do you have all the answers?", "Are you a real one?", "Are you Gemini?", "Are you a man or a woman?"],
      ["Are you a large model?", "Are you a real person?", "Do you know all answers?"], "No. " + WHO, "No"),
-    (["Who made you?", "Who trained you?", "How were you trained?", "What were you trained on?", "Who created you?", "Where do you come from?", "Where were you made?"], ["Where were you trained?", "Who built you?"],
+    (["Who made you?", "Who trained you?", "How were you trained?", "What were you trained on?", "Who created you?", "Where do you come from?", "Where were you made?",
+      "Who developed you?", "Who programmed you?", "How were you built?", "Who built this model?", "Where were you built?", "Who taught you?", "Tell me who made you.", "Who wrote you?"], ["Where were you trained?", "Who built you?"],
      "I was trained on rendered images with a few kinds of questions. My answers may be wrong.", "trained"),
     (["Thanks", "Thank you", "Thank you!", "Thanks a lot!", "Thanks!", "Thank you very much.", "Thanks so much!", "Many thanks", "Thank you, that helps."], ["Many thanks!", "Thank you so much!"], "You are welcome!", "welcome"),
     (["Goodbye", "Bye", "Bye!", "See you", "Good night", "Goodbye!", "See you later", "Bye now", "Bye for now!", "See you tomorrow", "See you then!", "Good bye", "Have a good day, bye", "Talk to you soon"], ["Bye bye", "See you soon"], "Goodbye!", "Goodbye"),
@@ -60,8 +61,8 @@ def draw(rng, fonts, difficulty, held_out=False):
         if rng.random() < 0.3:
             turns.append(draw_scripted(rng, held_out)[:2])
         return Sample("chat", turns)
-    turns, image, letters = draw_talk(rng, fonts, difficulty, held_out)
-    return Sample("chat", turns, [image], letters)
+    turns, image, letters, hints = draw_talk(rng, fonts, difficulty, held_out)
+    return Sample("chat", turns, [image], letters, hints)
 
 
 def draw_scripted(rng, held_out):
@@ -74,13 +75,15 @@ def draw_scripted(rng, held_out):
 
 
 def draw_talk(rng, fonts, difficulty, held_out):
-    """Returns (two or three turns, image, letters). Turns after the first may be short, such as "And the circle?"."""
-    turns, image, letters = rng.choices([_talk_of_shapes, _talk_of_bars, _talk_of_text], [40, 25, 35])[0](rng, fonts, difficulty, held_out)
+    """Returns (two or three turns, image, letters, hints). Turns after the first may be short, such as "And the circle?"."""
+    turns, image, letters, hints = rng.choices([_talk_of_shapes, _talk_of_bars, _talk_of_text], [40, 25, 35])[0](rng, fonts, difficulty, held_out)
     if rng.random() < 0.08:
         turns[-1] = (rng.choice(["Thanks!", "Thank you!"]), "You are welcome!")
-    elif rng.random() < 0.06:
+    elif rng.random() < (0.06 if held_out else 0.14):
         turns[-1] = ("What did I ask before?", turns[-2][0])
-    return turns, image, letters
+    else:
+        return turns, image, letters, hints
+    return turns, image, letters, [hint for hint in hints if hint[0] < len(turns) - 1]
 
 
 def _talk_of_shapes(rng, fonts, difficulty, held_out):
@@ -100,7 +103,8 @@ def _talk_of_shapes(rng, fonts, difficulty, held_out):
             turns.append((f"And the {kind}?", colour) if kind else shapes.ask(rng, scene, held_out))
         else:
             turns.append(shapes.ask(rng, scene, held_out))
-    return turns[:rng.randint(2, 3)], image, letters
+    turns = turns[:rng.randint(2, 3)]
+    return turns, image, letters, shapes.hints_of(scene, turns)
 
 
 def _talk_of_bars(rng, fonts, difficulty, held_out):
@@ -112,7 +116,8 @@ def _talk_of_bars(rng, fonts, difficulty, held_out):
             turns.append((rng.choice(["And {}?", "And the value of {}?"]).format(label), str(value)))
         else:
             turns.append(chart.ask(rng, bars, held_out))
-    return turns[:rng.randint(2, 3)], image, letters
+    turns = turns[:rng.randint(2, 3)]
+    return turns, image, letters, chart.hints_of(bars, turns)
 
 
 def _talk_of_text(rng, fonts, difficulty, held_out):
@@ -121,4 +126,4 @@ def _talk_of_text(rng, fonts, difficulty, held_out):
     turns = [(ocr.MAIN_PROMPT, text)]
     for name in rng.sample(sorted(WORD_QUESTIONS), rng.randint(1, 2)):
         turns.append((rng.choice(WORD_QUESTIONS[name]), answers[name]))
-    return turns, image, letters
+    return turns, image, letters, []

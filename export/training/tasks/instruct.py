@@ -1,5 +1,7 @@
 """Group instruct: a question of another group with an instruction on the form of the answer."""
 
+import functools
+
 from samples import Sample
 from tasks import chart, math_text, ocr, shapes
 from wordings import Wording
@@ -15,7 +17,7 @@ FORMS = {
 
 
 def draw(rng, fonts, difficulty, held_out=False):
-    question, answer, images, letters = _draw_question(rng, fonts, difficulty, held_out)
+    question, answer, images, letters, hints_of = _draw_question(rng, fonts, difficulty, held_out)
     turns = []
     for name in rng.sample(sorted(FORMS), 1 if held_out or not images else rng.randint(2, 5)):
         if name == "upper" and not any(letter.isalpha() for letter in answer):
@@ -23,7 +25,8 @@ def draw(rng, fonts, difficulty, held_out=False):
         instruction = FORMS[name].choose(rng, held_out)
         asked = f"{question} {instruction}" if held_out or rng.random() < 0.8 else f"{instruction} {question}"
         turns.append((asked, apply_form(name, answer)))
-    return Sample("instruct", turns, images, letters, metric="json" if name == "json" else "exact")
+    hints = hints_of([(asked, answer) for asked, _ in turns]) if hints_of else []
+    return Sample("instruct", turns, images, letters, hints, metric="json" if name == "json" else "exact")
 
 
 def apply_form(name, answer):
@@ -32,22 +35,24 @@ def apply_form(name, answer):
 
 
 def _draw_question(rng, fonts, difficulty, held_out):
-    """Returns (question, answer, images, letters); the answer is one word or number without quotes."""
-    source = rng.choices(["text", "shapes", "chart", "sum"], [50, 18, 12, 20])[0]
+    """Returns (question, answer, images, letters, hints_of(turns) or None); the answer is one word or number without quotes."""
+    source = rng.choices(["text", "shapes", "chart", "sum"], [50, 18, 12, 20] if held_out else [42, 18, 14, 26])[0]
     if source == "shapes":
         scene, image, letters = shapes.draw_scene(rng, difficulty, held_out)
-        return *shapes.ask(rng, scene, held_out), [image], letters
+        return *shapes.ask(rng, scene, held_out), [image], letters, functools.partial(shapes.hints_of, scene)
     if source == "chart":
         bars, image, letters = chart.draw_chart(rng, fonts, difficulty, held_out)
-        return *chart.ask(rng, bars, held_out), [image], letters
+        return *chart.ask(rng, bars, held_out), [image], letters, functools.partial(chart.hints_of, bars)
     if source == "sum":
         while True:
             operator, a, b = math_text.draw_operands(rng, 0.5 * difficulty, held_out)
+            if operator != "*" and not held_out and rng.random() < 0.4:
+                continue                                            # products without steps take more practice
             if operator != "*" or min(a, b) <= 9 or a % 10 == 0 or b % 10 == 0:
                 answer = str(math_text.result(operator, a, b))
-                return rng.choice(["What is {}?", "What is {}?", "Compute {}."]).format(f"{a} {operator} {b}"), answer, [], []
+                return rng.choice(["What is {}?", "What is {}?", "Compute {}."]).format(f"{a} {operator} {b}"), answer, [], [], None
     while True:
         _, text, _, image, letters = ocr.draw_line(rng, fonts, 0.55 * difficulty, held_out)
         if text.isalnum():
             break
-    return ocr.MAIN_PROMPT if rng.random() < 0.6 else rng.choice(ocr.PROMPTS), text, [image], letters
+    return ocr.MAIN_PROMPT if rng.random() < 0.6 else rng.choice(ocr.PROMPTS), text, [image], letters, None

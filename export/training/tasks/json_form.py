@@ -5,6 +5,7 @@ import string
 
 from canvas import Canvas, draw_background, draw_font, draw_ink, load_font, text_width
 from samples import Sample
+from tasks import ocr_lines
 from text import words
 from wordings import Wording
 
@@ -38,6 +39,8 @@ def draw(rng, fonts, difficulty, held_out=False):
     turns = [(EXTRACT.choose(rng, held_out, a=keys[0], b=keys[1], c=keys[2]), answer)]
     for key in [] if held_out else rng.sample(keys, rng.choice([0, 0, 1, 2, 3])):
         turns.insert(rng.randint(0, len(turns)), (ASK.choose(rng, held_out, a=key), fields[key].strip('"')))
+    if not held_out and rng.random() < 0.4:                          # at the end: the others are answered from the image
+        turns.append((ocr_lines.ALL.choose(rng, held_out), "\n".join(f"{left} {right}".strip() for left, right in lines)))
     return Sample("json", turns, [image], letters, metric="json")
 
 

@@ -1,6 +1,7 @@
 """Group math-image: the sums, equations and short word problems of math-text, drawn into an image.
 
-The answer says first what is written, so that what remains is the same problem in text: `17 + 25 = 42`, `3x + 4 = 19, 3x = 15 so x = 5`.
+The answer says first what is written, so that what remains is the same problem in text: `17 + 25 = 42`, `3x + 4 = 19, 3x = 15 so x = 5`,
+`28 * 6, 6 * 20 = 120, ...`, `There are 3 boxes ... in all? 3 * 5 = 15, ...`.
 """
 
 from canvas import Canvas, draw_background, draw_font, draw_ink, load_font, text_width
@@ -14,17 +15,18 @@ MAX_AREA_PX = 16000
 
 
 def draw(rng, fonts, difficulty, held_out=False):
-    form = rng.random()
-    if form < 0.6:
+    form = rng.choices(["sum", "equation", "problem"], [60, 33, 7] if held_out else [50, 30, 20])[0]
+    if form == "sum":
         operator, a, b = math_text.draw_operands(rng, difficulty, held_out)
         text = f"{a} {rng.choice({'+': '+', '-': '-', '*': 'x*'}[operator])} {b}" + rng.choice(["", " =", " = ?"])
         answer = math_text.solve(operator, a, b)
         answer = answer if "=" in answer else f"{a} {operator} {b} = {answer}"
-    elif form < 0.93 or difficulty < 0.6:
+    elif form == "equation" or difficulty < 0.6:
         text, answer = math_text.draw_equation_parts(rng, difficulty, held_out)
         answer = text + (" so " if answer.startswith("x") else ", ") + answer
     else:
         text, answer = math_text.draw_problem(rng, 0.2, held_out)
+        answer = f"{text} {answer}"
     if rng.random() < 0.15 and len(text) < 16:
         text = text.replace(" ", "")
     image, letters = paint(rng, fonts, text, difficulty)

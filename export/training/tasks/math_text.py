@@ -8,9 +8,12 @@ import zlib
 from samples import Sample
 from wordings import Wording
 
-SUM = Wording("What is {e}?", ["Compute {e}.", "{e} =", "How much is {e}?", "Calculate {e}.", "{e}", "What is the result of {e}?", "{e} = ?"],
+SUM = Wording("What is {e}?", ["Compute {e}.", "{e} =", "How much is {e}?", "Calculate {e}.", "{e}", "What is the result of {e}?", "{e} = ?", "What is {e} in all?",
+                               "What does {e} make?", "What does {e} come to?", "What number is {e} equal to?", "Tell me what {e} is.", "{e} equals what?",
+                               "What do you get for {e}?", "{e} is how much?", "Find {e}."],
               ["What does {e} equal?", "Work out {e}.", "What is {e} equal to?"])
-EQUATION = Wording("Solve {e}.", ["Find x if {e}.", "What is x if {e}?", "Solve for x: {e}", "{e}. What is x?", "Solve {e}", "Solve the equation {e}."],
+EQUATION = Wording("Solve {e}.", ["Find x if {e}.", "What is x if {e}?", "Solve for x: {e}", "{e}. What is x?", "Solve {e}", "Solve the equation {e}.",
+                                 "Which x makes {e}?", "Find x: solve {e}.", "For which x is {e}?"],
                    ["Find x: {e}.", "Which x solves {e}?"])
 SIGNS = {"+": ["+", "+", "+", "plus"], "-": ["-", "-", "-", "\u2212", "minus"], "*": ["*", "x", "\u00d7", "times"]}
 
@@ -70,14 +73,17 @@ def is_held_out(*parts):
 
 
 def solve(operator, a, b):
-    """The answer of the model: the result; for products with a number above 9, the partial products before it, so that each step is one of digits."""
+    """The answer of the model: the result; for products with a number above 9, what was asked and the partial products before it, so that each step is one of digits."""
+    asked = f"{a} * {b}"
     if operator == "*" and a > 9 and (b <= 9 or a % 10 == 0):
         a, b = b, a                                                 # 83 * 7 is worked out as 7 * 83, 40 * 12 as 12 * 40
     tens, ones = b // 10 * 10, b % 10
     if operator != "*" or not tens or a % 10 == 0 or a <= 9 and not ones:
         return str(result(operator, a, b))
     parts = [_partial_product(a, part) for part in (tens, ones) if part]
-    return ", ".join(parts if len(parts) == 1 else [*parts, f"{a * tens} + {a * ones} = {a * b}"])
+    if len(parts) > 1:
+        parts.append(f"{a * tens} + {a * ones} = {a * b}")
+    return ", ".join(parts if parts[0].startswith(asked + " ") else [asked, *parts])
 
 
 def _partial_product(a, b):

@@ -4,7 +4,7 @@ import math
 import re
 import string
 
-from canvas import COLOUR_NAMES, NUMBER_WORDS, Canvas, draw_background, draw_colour, draw_ink
+from canvas import COLOUR_NAMES, NUMBER_WORDS, PATCH, Canvas, draw_background, draw_colour, draw_ink
 from samples import Sample
 from wordings import Wording, draw_turns
 
@@ -44,10 +44,16 @@ def draw(rng, fonts, difficulty, held_out=False):
 
 
 def draw_named(rng, fonts, difficulty, held_out=False):
-    """The same questions about shapes that are named from left to right, not shown: the same thought for half of the tokens."""
+    """The same questions about shapes that are named, not shown: from left to right, or each after its place as the marks of an image name it."""
     kinds, colours = _draw_names(rng)
-    scene = [(rng.choice(kinds), rng.choice(colours), 20 * i, 0, None) for i in range(rng.randint(1, round(2 + 4 * difficulty)))]
-    turns = draw_turns(rng, lambda: ask(rng, scene, held_out), held_out, fewest=3, most=8, before=f"{names_of(scene)}. ")
+    placed = rng.random() < 0.7
+    scene = []
+    for i in range(rng.randint(1, round(2 + 4 * difficulty))):
+        patch = (rng.randint(1, 14), rng.randint(1, 14)) if placed else None
+        x, y = (PATCH * patch[0], PATCH * patch[1]) if placed else (20 * i, 0)
+        scene.append((rng.choice(kinds), rng.choice(colours), x, y, patch))
+    names = ", ".join(f"{''.join(reversed(place_names(*shape[4])))} {shape[1]} {shape[0]}" for shape in scene) if placed else names_of(scene)
+    turns = draw_turns(rng, lambda: ask(rng, scene, held_out), held_out, fewest=3, most=8, before=f"{names}. ")
     return Sample("shapes-named", turns, hints=hints_of(scene, turns))
 
 
@@ -56,7 +62,7 @@ def names_of(scene):
 
 
 def draw_scene(rng, difficulty, held_out):
-    """Returns (scene, image, letters); scene is a list of (kind, colour name, x, y, (column, row) of the patch at its foot)."""
+    """Returns (scene, image, letters); scene is a list of (kind, colour name, x, y, (column, row) of the patch at its middle)."""
     width, height = (rng.randint(52, round(64 + 40 * difficulty)) for _ in range(2))
     count = rng.randint(1, round(2 + 4 * difficulty))
     kinds, colours = _draw_names(rng)
@@ -72,7 +78,7 @@ def draw_scene(rng, difficulty, held_out):
         style = dict(outline=rgb[colour], width=3) if hollow else dict(fill=rgb[colour], outline=outline, width=1.2)
         _draw_shape(rng, canvas, kind, x, y, radius, style, difficulty)
         foot = x + 0.4 * radius, y + radius
-        patch = canvas.patch_of(*foot)
+        patch = canvas.patch_of(x, y)
         scene.append((kind, colour, x, y, patch))
         column, row = place_names(*patch)
         canvas.mark(row, *foot, shift=-3)                            # side by side, as text would say it
@@ -151,13 +157,14 @@ def place_names(column, row):
 
 
 def hints_of(scene, turns):
-    """Returns the hints of turns (see Sample): a shape that is named says the column and row of its foot; what is asked about says how many there are."""
+    """Returns the hints of turns (see Sample): a shape that is named says the column and row of its middle; what is asked about says how many there are."""
     places = {name: shape[4] for shape in scene if shape[4] and (name := _unique_name(scene, shape))}
     hints = []
     for turn, (question, answer) in enumerate(turns):
         for name, patch in places.items():
-            if found := re.search(rf"\b{name}\b", question):
-                hints += [(turn, found.end(), place) for place in place_names(*patch)]
+            found = [*re.finditer(rf"\b{name}\b", question)]
+            if found and found[-1].start() > question.rfind(". "):  # draw_named's first question begins with a list
+                hints += [(turn, found[-1].end(), place) for place in place_names(*patch)]
         if (answer.isdigit() or answer in ("yes", "no")) and "Is the " not in question:
             *_, named = NAMED.finditer(question)
             colour, kind = named.groups()

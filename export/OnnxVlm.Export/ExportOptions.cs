@@ -48,6 +48,17 @@ public sealed record ExportOptions
     }
 
     /// <summary>
+    /// Matrices of the layers that keep 8 bits under <see cref="Precision.Int4"/>: each whose name in <see cref="ExportReport.Quantized"/> contains one of these, such as
+    /// <c>down_proj</c> or <c>layers.0.</c>. Default empty.
+    /// </summary>
+    /// <exception cref="ArgumentException">The value is null, or one of them is null, empty or blank.</exception>
+    public IReadOnlyList<string> Int8Matrices
+    {
+        get;
+        init => field = [.. (value ?? throw new ArgumentNullException(nameof(Int8Matrices))).Select(name => NotBlank(name, nameof(Int8Matrices)))];
+    } = [];
+
+    /// <summary>
     /// The device the graph is written for. Default <see cref="Device.Cpu"/>: 32-bit activations, 8-bit products. <see cref="Device.Cuda"/>: 16-bit activations.
     /// <see cref="Device.DirectMl"/>: also separate matrices and rotations of q, k and v. A folder runs on other devices too, and slower there.
     /// </summary>

@@ -6,7 +6,8 @@ namespace OnnxVlm.Export;
 /// <summary>How a precision is expressed in the graph of a device.</summary>
 /// <param name="Device">The device the graph is for.</param>
 /// <param name="Activations">Element type of the hidden states, of the key/value cache and of the scales.</param>
-/// <param name="MatrixBits">Bits of the layers' matrices: 4, 8, or 0 for floats of the type of the activations.</param>
+/// <param name="MatrixBits">Bits of the layers' matrices: 4, 8, or 0 for floats of the type of the activations; see <see cref="BitsOf"/>.</param>
+/// <param name="Int8Matrices">Parts of the names of the matrices that have 8 bits where others have 4.</param>
 /// <param name="EmbeddingBits">Bits of the embedding: 8, 4, or 0 for floats.</param>
 /// <param name="HeadBits">Bits of the head: 8, 4, or 0 for floats.</param>
 /// <param name="BlockSize">Weights that share a scale.</param>
@@ -14,7 +15,7 @@ namespace OnnxVlm.Export;
 /// <param name="Pack">Whether matrices of the same input are one.</param>
 /// <param name="AccuracyLevel">MatMulNBits' accuracy_level: 4 multiplies 8-bit activations (fast on CPUs), 0 computes with the activations as they are.</param>
 internal sealed record ExportTarget(
-    Device Device, ElementType Activations, int MatrixBits, int EmbeddingBits, int HeadBits, int BlockSize, bool Asymmetric, bool Pack, int AccuracyLevel)
+    Device Device, ElementType Activations, int MatrixBits, IReadOnlyList<string> Int8Matrices, int EmbeddingBits, int HeadBits, int BlockSize, bool Asymmetric, bool Pack, int AccuracyLevel)
 {
     /// <summary>Whether q, k and v are matrices of their own; DirectML's attention does not take them packed.</summary>
     public bool SeparateQueryKeyValue => !Pack || RotatesApart;
@@ -27,6 +28,9 @@ internal sealed record ExportTarget(
 
     /// <summary>Whether MatMulNBits adds the bias itself; only the CPU's is known to.</summary>
     public bool AddsBiasInProduct => Device == Device.Cpu;
+
+    /// <summary>Bits of one of the layers' matrices: 4, 8, or 0 for floats.</summary>
+    public int BitsOf(string matrix) => MatrixBits == 4 && Int8Matrices.Any(part => matrix.Contains(part, StringComparison.Ordinal)) ? 8 : MatrixBits;
 
     public static ExportTarget For(ExportOptions options)
     {
@@ -41,7 +45,7 @@ internal sealed record ExportTarget(
 
         // DirectML does not gather from quantized rows; 8 bits are enough for an embedding, of which a token reads one row.
         int embedding = bits == 0 || options.Device == Device.DirectMl ? 0 : 8;
-        return new ExportTarget(options.Device, activations, bits, embedding, head, options.BlockSize, options.Asymmetric, options.Pack, AccuracyLevel: cpu ? 4 : 0);
+        return new ExportTarget(options.Device, activations, bits, options.Int8Matrices, embedding, head, options.BlockSize, options.Asymmetric, options.Pack, AccuracyLevel: cpu ? 4 : 0);
     }
 
     private static int Bits(Precision precision) => precision switch

@@ -68,6 +68,7 @@ public static class Exporter
         config.RefuseUnread(architecture);
         images.RefuseUnread(architecture);
         weights.RefuseUnused(architecture);
+        RefuseUnknownMatrices(options.Int8Matrices, graph);
         var defaults = GenerationDefaults.Read(options.CheckpointFolder, model);
 
         using FolderTransaction output = new(options.OutputFolder, options.Overwrite);
@@ -131,6 +132,14 @@ public static class Exporter
             Files = names.Order(StringComparer.Ordinal)
                 .ToDictionary(name => name, name => FileHash.Compute(Path.Combine(folder, name), progress, cancellationToken), StringComparer.Ordinal),
         }.Save(Path.Combine(folder, ModelManifest.FileName));
+    }
+
+    /// <summary>A mistyped name must not leave in 4 bits what was to have 8.</summary>
+    private static void RefuseUnknownMatrices(IReadOnlyList<string> parts, ModelGraph graph)
+    {
+        string[] names = [.. graph.Graph.Sources.OfType<QuantizedRows>().Where(rows => rows.Bits == 8).Select(rows => rows.Name)];
+        if (parts.FirstOrDefault(part => !names.Any(name => name.Contains(part, StringComparison.Ordinal))) is string unknown)
+            throw new ModelLoadException($"no 8-bit matrix has \"{unknown}\" in its name; export in int4 without it to see the names of all matrices");
     }
 
     private static string RefuseUnknownArchitecture(HfConfig config)

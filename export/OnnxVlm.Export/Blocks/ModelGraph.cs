@@ -55,9 +55,9 @@ internal sealed class ModelGraph
     /// <returns>[B, S, rows].</returns>
     public Value Linear(string path, Value x, CheckpointRows rows, Value? bias = null)
     {
-        if (Target.MatrixBits > 0)
+        if (Target.BitsOf(path) is int bits and > 0)
         {
-            var matrix = QuantizedMatrix.Declare(Graph, path, rows, Target.MatrixBits, Target);
+            var matrix = QuantizedMatrix.Declare(Graph, path, rows, bits, Target);
             bool adds = bias is null || Target.AddsBiasInProduct;
             Value product = Multiply(path, x, matrix, adds ? bias : null).Output(Type);
             return adds ? product : Graph.Node("Add", path, product, bias!.Value).Output(Type);

@@ -16,6 +16,8 @@ internal sealed class QuantizedRows(string name, QuantizedMatrix matrix, Checkpo
 
     public override string Name => name;
 
+    public int Bits => matrix.Bits;
+
     public override IReadOnlyList<Initializer> Initializers { get; } =
         matrix.ZeroPoints is Initializer zeros ? [matrix.Codes, matrix.Scales, zeros] : [matrix.Codes, matrix.Scales];
 

@@ -21,10 +21,11 @@ internal static class ExportCommand
         Option<bool> separate = new("--separate") { Description = "Keep q, k, v and gate, up as matrices of their own: slower, to compare with." };
         Option<string> head = new("--head") { Description = "Storage of the head; int8 by default under int8 and int4.", HelpName = "fp32|int8|int4" };
         head.AcceptOnlyFromAmong("fp32", "int8", "int4");
+        Option<string[]> int8Matrices = new("--int8-matrices") { Description = "Under int4, matrices that keep 8 bits: each with one of these in its name, such as down_proj or layers.0. Can be given more than once.", HelpName = "NAME" };
         Option<string> device = new("--device") { Description = "The device that the graph is written for.", DefaultValueFactory = _ => "cpu" };
         device.AcceptOnlyFromAmong("cpu", "cuda", "directml");
         Option<bool> overwrite = new("--overwrite") { Description = "Replace an earlier export in the output folder." };
-        Command command = new("export", "Turn a Hugging Face checkpoint into a model folder.") { checkpoint, random, output, precision, blockSize, asymmetric, separate, head, device, overwrite };
+        Command command = new("export", "Turn a Hugging Face checkpoint into a model folder.") { checkpoint, random, output, precision, blockSize, asymmetric, separate, head, int8Matrices, device, overwrite };
         command.SetWork((result, cancellationToken) =>
         {
             ExportOptions options = CommandAction.CheckArguments(() => new ExportOptions
@@ -37,6 +38,7 @@ internal static class ExportCommand
                 Asymmetric = result.GetValue(asymmetric),
                 Pack = !result.GetValue(separate),
                 Head = result.GetValue(head) is string chosen ? Enum.Parse<Precision>(chosen, ignoreCase: true) : null,
+                Int8Matrices = result.GetValue(int8Matrices) ?? [],
                 Device = Enum.Parse<Runtime.Device>(result.GetValue(device)!, ignoreCase: true),
                 Overwrite = result.GetValue(overwrite),
             });

@@ -46,6 +46,32 @@ public sealed class QuantizedExportTests
         Assert.That(graph.Run([10, 11, 12], []), Has.All.Matches<float>(float.IsFinite));
     }
 
+    [Test]
+    public void Int8Matrices_Int4_KeepEightBitsAndOthersHaveFour()
+    {
+        string[] kept = ["down_proj", "layers.0."];
+        (double toDequantized, _) = Measure(Precision.Int4, 32, tied: false, accuracyLevel: 0, int8Matrices: kept);
+        Assert.That(toDequantized, Is.LessThanOrEqualTo(2e-4));
+
+        using TemporaryFolder folder = new();
+        Model(tied: false).Write(folder["hf"]);
+        ExportReport report = Exporter.Export(new ExportOptions { CheckpointFolder = folder["hf"], OutputFolder = folder["out"], Precision = Precision.Int4, Int8Matrices = kept });
+        foreach (TensorReport tensor in report.Quantized.Where(tensor => tensor.Name.Contains(".layers.")))
+            Assert.That(tensor.Bits, Is.EqualTo(kept.Any(tensor.Name.Contains) ? 8 : 4), tensor.Name);
+        Assert.That(report.Quantized.Count(tensor => tensor.Bits == 4), Is.GreaterThan(0));
+    }
+
+    [TestCase(Precision.Int4, "down_porj")]
+    [TestCase(Precision.Fp32, "down_proj")]
+    public void Int8Matrices_NameOfNone_IsRefused(Precision precision, string name)
+    {
+        using TemporaryFolder folder = new();
+        Model(tied: false).Write(folder["hf"]);
+        ExportOptions options = new() { CheckpointFolder = folder["hf"], OutputFolder = folder["out"], Precision = precision, Int8Matrices = [name] };
+        Assert.That(() => Exporter.Export(options), Throws.TypeOf<ModelLoadException>().With.Message.Contains(name));
+        Assert.That(Directory.Exists(folder["out"]), Is.False);
+    }
+
     [TestCaseSource(nameof(Cases))]
     public void Logits_ExactActivations_MatchReferenceOnDequantizedWeights(Precision precision, int blockSize, bool tied)
     {
@@ -88,12 +114,12 @@ public sealed class QuantizedExportTests
     }
 
     /// <summary>Largest difference in parts of the largest logit (with exact activations: as it is).</summary>
-    private static (double ToDequantized, double ToCheckpoint) Measure(Precision precision, int blockSize, bool tied, int accuracyLevel, bool asymmetric = false, Precision? head = null)
+    private static (double ToDequantized, double ToCheckpoint) Measure(Precision precision, int blockSize, bool tied, int accuracyLevel, bool asymmetric = false, Precision? head = null, string[]? int8Matrices = null)
     {
         using TemporaryFolder folder = new();
         TinyModel model = Model(tied);
         model.Write(folder["hf"]);
-        ExportOptions options = new() { CheckpointFolder = folder["hf"], OutputFolder = folder["out"], Precision = precision, BlockSize = blockSize, Asymmetric = asymmetric, Head = head };
+        ExportOptions options = new() { CheckpointFolder = folder["hf"], OutputFolder = folder["out"], Precision = precision, BlockSize = blockSize, Asymmetric = asymmetric, Head = head, Int8Matrices = int8Matrices ?? [] };
         Exporter.Export(options, ExportTarget.For(options) with { AccuracyLevel = accuracyLevel }, progress: null, CancellationToken.None);
 
         Sequence sequence = new Sequence(model, 7).Text(3).Image(2, 3).Text(5);

@@ -12,7 +12,7 @@ MIXTURE = [
     (0.14, ocr_lines.draw),
     (0.06, digits.draw),
     (0.18, shapes.draw),
-    (0.10, shapes.draw_named),
+    (0.22, shapes.draw_named),
     (0.11, blind.draw),
     (0.10, chart.draw),
     (0.03, chart.draw_named),

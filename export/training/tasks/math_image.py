@@ -9,7 +9,8 @@ from samples import Sample
 from tasks import math_text
 from wordings import Wording
 
-PROMPT = Wording("Solve it.", ["Solve the equation in the image.", "What is the result?", "Solve this.", "Compute it.", "What is the answer?", "Calculate it."],
+PROMPT = Wording("Solve it.", ["Solve the equation in the image.", "What is the result?", "Solve this.", "Compute it.", "What is the answer?", "Calculate it.", "Solve this problem.",
+                               "Please solve it.", "Solve what is shown.", "Find the solution.", "Work this out.", "Do the sum.", "Solve the problem in the image."],
                  ["Solve the problem.", "What is the solution?", "Work it out."])
 MAX_AREA_PX = 16000
 

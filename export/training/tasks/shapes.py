@@ -10,6 +10,7 @@ from wordings import Wording, draw_turns
 
 KINDS = ["circle", "square", "triangle", "star"]
 SIDES = {"left": (0, -1), "right": (0, 1), "above": (1, -1), "below": (1, 1)}          # axis, sign
+OPPOSITE = {"left": "right", "right": "left", "above": "below", "below": "above"}
 
 COUNT = Wording("How many {what} are there?",
                 ["How many {what} are in the image?", "Count the {what}.", "How many {what} do you see?", "Number of {what}?", "How many {what} are shown?",
@@ -32,8 +33,11 @@ WHERE = {
     "above": Wording("Is the {a} above the {b}?", ["Is the {a} higher than the {b}?"]),
     "below": Wording("Is the {a} below the {b}?", ["Is the {a} lower than the {b}?"]),
 }
+SIDE = [Wording("Is the {a} left or right of the {b}?", ["Is the {a} to the left or to the right of the {b}?", "Is the {a} right or left of the {b}?"]),     # by axis
+        Wording("Is the {a} above or below the {b}?", ["Is the {a} below or above the {b}?"])]
 LISTS = [Wording("List the shapes from left to right.", ["Which shapes are there from left to right?"]),          # by axis
          Wording("List the shapes.", ["List all shapes.", "Which shapes are there?", "Name all shapes.", "List the shapes from top to bottom."])]
+PLACED = re.compile(r"\b[a-z][A-Z]\b")
 NAMED = re.compile(rf"(?:\b({'|'.join(COLOUR_NAMES)}) )?\b({'|'.join([*KINDS, 'shape'])})s?\b")
 
 
@@ -44,17 +48,49 @@ def draw(rng, fonts, difficulty, held_out=False):
 
 
 def draw_named(rng, fonts, difficulty, held_out=False):
-    """The same questions about shapes that are named, not shown: from left to right, or each after its place as the marks of an image name it."""
-    kinds, colours = _draw_names(rng)
-    placed = rng.random() < 0.7
-    scene = []
-    for i in range(rng.randint(1, round(2 + 4 * difficulty))):
-        patch = (rng.randint(1, 14), rng.randint(1, 14)) if placed else None
-        x, y = (PATCH * patch[0], PATCH * patch[1]) if placed else (20 * i, 0)
-        scene.append((rng.choice(kinds), rng.choice(colours), x, y, patch))
-    names = ", ".join(f"{''.join(reversed(place_names(*shape[4])))} {shape[1]} {shape[0]}" for shape in scene) if placed else names_of(scene)
-    turns = draw_turns(rng, lambda: ask(rng, scene, held_out), held_out, fewest=3, most=8, before=f"{names}. ")
+    """Questions about shapes that are not shown, the same thought for half of the tokens: shapes named from left to right; shapes each after
+    its place, as the marks of an image name it; or places alone."""
+    form = rng.choice(["row", "placed", "placed", "places", "places"])
+    if form == "places":
+        return _draw_places(rng, held_out)
+    count = rng.randint(1, round(2 + 4 * difficulty))
+    if form == "row":
+        kinds, colours = _draw_names(rng)
+        scene = [(rng.choice(kinds), rng.choice(colours), 20 * i, 0, None) for i in range(count)]
+        names, about = names_of(scene), lambda: ask(rng, scene, held_out)
+    else:
+        places = [(rng.randint(1, 14), rng.randint(1, 14)) for _ in range(count)]
+        kinds = rng.sample(KINDS, min(count, 4)) + rng.choices(KINDS, k=max(0, count - 4))
+        scene = [(kind, rng.choice(COLOUR_NAMES), PATCH * column, PATCH * row, (column, row)) for kind, (column, row) in zip(kinds, places)]
+        names = ", ".join(f"{_place_name(shape[4])} {shape[1]} {shape[0]}" for shape in scene)
+        about = lambda: (rng.choice([_where, _side])(rng, scene, held_out) if rng.random() < 0.8 else None) or ask(rng, scene, held_out)
+    turns = draw_turns(rng, about, held_out, fewest=3, most=8, before=f"{names}. ")
     return Sample("shapes-named", turns, hints=hints_of(scene, turns))
+
+
+def _draw_places(rng, held_out):
+    """Questions such as "Is the kD left of the mF?"; rows and columns from a to n."""
+    pairs = {}
+
+    def ask_about_two():
+        while True:
+            pair = [(_place_name(patch), "", PATCH * patch[0], PATCH * patch[1]) for patch in ((rng.randint(1, 14), rng.randint(1, 14)) for _ in range(2))]
+            if turn := rng.choice([_where, _side])(rng, pair, held_out):
+                pairs[turn[0]] = {shape[0]: shape for shape in pair}
+                return turn
+
+    turns = draw_turns(rng, ask_about_two, held_out, fewest=4, most=8)
+    hints = []
+    for turn, (question, _) in enumerate(turns):
+        first, second = PLACED.finditer(question)
+        hints += [(turn, second.end(), word) for word in _relation(pairs[question][first[0]], pairs[question][second[0]])]
+    return Sample("shapes-named", turns, hints=hints)
+
+
+def _place_name(patch):
+    """The row, then the column, as the marks of an image say it."""
+    column, row = place_names(*patch)
+    return row + column
 
 
 def names_of(scene):
@@ -94,8 +130,8 @@ def draw_scene(rng, difficulty, held_out):
 def ask(rng, scene, held_out):
     """Returns a (question, answer) about a scene."""
     while True:
-        weights = [40, 20, 20, 8, 20] if held_out else [36, 14, 18, 8, 50]            # few scenes have two shapes whose places can be compared
-        turn = rng.choices([_count, _colour, _exists, _shape, _where], weights)[0](rng, scene, held_out)
+        weights = [40, 20, 20, 8, 20, 0] if held_out else [36, 14, 18, 8, 40, 30]     # few scenes have two shapes whose places can be compared
+        turn = rng.choices([_count, _colour, _exists, _shape, _where, _side], weights)[0](rng, scene, held_out)
         if turn:
             return turn
 
@@ -139,6 +175,20 @@ def _exists(rng, scene, held_out):
 
 
 def _where(rng, scene, held_out):
+    if drawn := _draw_two_apart(rng, scene):
+        side, a, b, is_there = drawn
+        return WHERE[side].choose(rng, held_out, a=a, b=b), "yes" if is_there else "no"
+
+
+def _side(rng, scene, held_out):
+    """A question that training alone asks: which side it is, not whether it is the one that is named."""
+    if drawn := _draw_two_apart(rng, scene):
+        side, a, b, is_there = drawn
+        return SIDE[SIDES[side][0]].choose(rng, held_out, a=a, b=b), side if is_there else OPPOSITE[side]
+
+
+def _draw_two_apart(rng, scene):
+    """Returns (side, name of a shape, name of another, is the first on that side of the second?), or None where no two can be compared."""
     named = [(name, shape) for shape in scene for name in [_unique_name(scene, shape)] if name]
     if len(named) < 2:
         return None
@@ -146,9 +196,17 @@ def _where(rng, scene, held_out):
     side = rng.choice(sorted(SIDES))
     axis, sign = SIDES[side]
     distance = sign * (first[2 + axis] - second[2 + axis])
-    if abs(distance) < 8:
-        return None
-    return WHERE[side].choose(rng, held_out, a=a, b=b), "yes" if distance > 0 else "no"
+    return (side, a, b, distance > 0) if abs(distance) >= PATCH else None
+
+
+def _relation(first, second):
+    """What the first shape is to the second, along each axis on which they are apart."""
+    words = []
+    for axis, names in enumerate([(" left", " right"), (" above", " below")]):
+        distance = first[2 + axis] - second[2 + axis]
+        if abs(distance) >= PATCH:
+            words.append(names[distance > 0])
+    return words
 
 
 def place_names(column, row):
@@ -157,14 +215,20 @@ def place_names(column, row):
 
 
 def hints_of(scene, turns):
-    """Returns the hints of turns (see Sample): a shape that is named says the column and row of its middle; what is asked about says how many there are."""
-    places = {name: shape[4] for shape in scene if shape[4] and (name := _unique_name(scene, shape))}
+    """Returns the hints of turns (see Sample): a shape that is named says the column and row of its middle, the second
+    of two also what the first is to it; what is asked about says how many there are."""
+    placed = {name: shape for shape in scene if shape[4] and (name := _unique_name(scene, shape))}
     hints = []
     for turn, (question, answer) in enumerate(turns):
-        for name, patch in places.items():
+        asked = []
+        for name, shape in placed.items():
             found = [*re.finditer(rf"\b{name}\b", question)]
             if found and found[-1].start() > question.rfind(". "):  # draw_named's first question begins with a list
-                hints += [(turn, found[-1].end(), place) for place in place_names(*patch)]
+                asked.append((found[-1].end(), shape))
+                hints += [(turn, found[-1].end(), place) for place in place_names(*shape[4])]
+        if len(asked) == 2:
+            (_, first), (end, second) = sorted(asked, key=lambda item: item[0])
+            hints += [(turn, end, word) for word in _relation(first, second)]
         if (answer.isdigit() or answer in ("yes", "no")) and "Is the " not in question:
             *_, named = NAMED.finditer(question)
             colour, kind = named.groups()

@@ -18,14 +18,18 @@ FORMS = {
 
 def draw(rng, fonts, difficulty, held_out=False):
     question, answer, images, letters, hints_of = _draw_question(rng, fonts, difficulty, held_out)
-    turns = []
-    for name in rng.sample(sorted(FORMS), 1 if held_out or not images else rng.randint(2, 5)):
+    forms = rng.sample(sorted(FORMS), 1 if held_out else rng.randint(2, 5))
+    turns, answers = [], []
+    for name in forms:
+        if turns and not images:
+            question, answer = _draw_sum(rng, difficulty, held_out)
         if name == "upper" and not any(letter.isalpha() for letter in answer):
             name = "json"
         instruction = FORMS[name].choose(rng, held_out)
         asked = f"{question} {instruction}" if held_out or rng.random() < 0.8 else f"{instruction} {question}"
         turns.append((asked, apply_form(name, answer)))
-    hints = hints_of([(asked, answer) for asked, _ in turns]) if hints_of else []
+        answers.append((asked, answer))
+    hints = hints_of(answers) if hints_of else []
     return Sample("instruct", turns, images, letters, hints, metric="json" if name == "json" else "exact")
 
 
@@ -44,15 +48,19 @@ def _draw_question(rng, fonts, difficulty, held_out):
         bars, image, letters = chart.draw_chart(rng, fonts, difficulty, held_out)
         return *chart.ask(rng, bars, held_out), [image], letters, functools.partial(chart.hints_of, bars)
     if source == "sum":
-        while True:
-            operator, a, b = math_text.draw_operands(rng, 0.5 * difficulty, held_out)
-            if operator != "*" and not held_out and rng.random() < 0.4:
-                continue                                            # products without steps take more practice
-            if operator != "*" or min(a, b) <= 9 or a % 10 == 0 or b % 10 == 0:
-                answer = str(math_text.result(operator, a, b))
-                return rng.choice(["What is {}?", "What is {}?", "Compute {}."]).format(f"{a} {operator} {b}"), answer, [], [], None
+        return *_draw_sum(rng, difficulty, held_out), [], [], None
     while True:
         _, text, _, image, letters = ocr.draw_line(rng, fonts, 0.55 * difficulty, held_out)
         if text.isalnum():
             break
     return ocr.MAIN_PROMPT if rng.random() < 0.6 else rng.choice(ocr.PROMPTS), text, [image], letters, None
+
+
+def _draw_sum(rng, difficulty, held_out):
+    """Returns (question, answer); products are such as one can do without steps, and take more practice than the others."""
+    while True:
+        operator, a, b = math_text.draw_operands(rng, 0.5 * difficulty, held_out)
+        if operator != "*" and not held_out and rng.random() < 0.5:
+            continue
+        if operator != "*" or min(a, b) <= 9 or a % 10 == 0 or b % 10 == 0:
+            return rng.choice(["What is {}?", "What is {}?", "Compute {}."]).format(f"{a} {operator} {b}"), str(math_text.result(operator, a, b))

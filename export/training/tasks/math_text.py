@@ -6,6 +6,7 @@ The last number of an answer is its result. Products with a number above 9, equa
 import zlib
 
 from samples import Sample
+from text import words
 from wordings import Wording
 
 SUM = Wording("What is {e}?", ["Compute {e}.", "{e} =", "How much is {e}?", "Calculate {e}.", "{e}", "What is the result of {e}?", "{e} = ?", "What is {e} in all?",
@@ -117,7 +118,7 @@ def draw_equation_parts(rng, difficulty, held_out):
 
 
 def draw_problem(rng, difficulty, held_out):
-    """Returns (question, answer) of a two-step word problem; evaluation uses other names, things and numbers."""
+    """Returns (question, answer) of a two-step word problem; evaluation uses other names, things and numbers, training also any words."""
     text, first, second = rng.choice(PROBLEMS)
     while True:
         top = round(9 + 40 * difficulty)
@@ -127,5 +128,9 @@ def draw_problem(rng, difficulty, held_out):
         if middle >= 0 and last >= 0 and is_held_out(text, a, b, c) == held_out:
             break
     n, m = rng.sample(HELD_OUT_NAMES if held_out else NAMES, 2)
-    question = text.format(a=a, b=b, c=c, n=n, m=m, t=rng.choice(HELD_OUT_THINGS if held_out else THINGS))
+    thing = rng.choice(HELD_OUT_THINGS if held_out else THINGS)
+    if not held_out and rng.random() < 0.6:
+        n, m, thing = (rng.choice(words(held_out)) for _ in range(3))
+        n, m = n.capitalize(), m.capitalize()
+    question = text.format(a=a, b=b, c=c, n=n, m=m, t=thing)
     return question, f"{a} {first} {b} = {middle}, {middle} {second} {c} = {last}"

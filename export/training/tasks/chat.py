@@ -77,13 +77,15 @@ def draw_scripted(rng, held_out):
 def draw_talk(rng, fonts, difficulty, held_out):
     """Returns (two or three turns, image, letters, hints). Turns after the first may be short, such as "And the circle?"."""
     turns, image, letters, hints = rng.choices([_talk_of_shapes, _talk_of_bars, _talk_of_text], [40, 25, 35])[0](rng, fonts, difficulty, held_out)
+    last = None
     if rng.random() < 0.08:
-        turns[-1] = (rng.choice(["Thanks!", "Thank you!"]), "You are welcome!")
+        last = (rng.choice(["Thanks!", "Thank you!"]), "You are welcome!")
     elif rng.random() < (0.06 if held_out else 0.14):
-        turns[-1] = ("What did I ask before?", turns[-2][0])
-    else:
-        return turns, image, letters, hints
-    return turns, image, letters, [hint for hint in hints if hint[0] < len(turns) - 1]
+        last = ("What did I ask before?", turns[-2][0])
+    if last:
+        turns[-1] = last
+        hints = [hint for hint in hints if hint[0] < len(turns) - 1]
+    return turns, image, letters, hints
 
 
 def _talk_of_shapes(rng, fonts, difficulty, held_out):

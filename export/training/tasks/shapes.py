@@ -69,7 +69,7 @@ def draw_named(rng, fonts, difficulty, held_out=False):
 
 
 def _draw_places(rng, held_out):
-    """Questions such as "Is the kD left of the mF?"; rows and columns from a to n."""
+    """Questions such as "Is the kD left of the mF?"."""
     pairs = {}
 
     def ask_about_two():

@@ -7,7 +7,8 @@ from tasks import chart, math_text, ocr, shapes
 from wordings import Wording
 
 FORMS = {
-    "upper": Wording("Answer in upper case.", ["Use capital letters only.", "Write the answer in capital letters.", "Reply in upper case.", "Write it in upper case."],
+    "upper": Wording("Answer in upper case.", ["Use capital letters only.", "Write the answer in capital letters.", "Reply in upper case.", "Write it in upper case.",
+                                              "Use upper case letters.", "Use only upper case.", "In upper case, please.", "All in upper case."],
                      ["Answer in capital letters.", "Use upper case."]),
     "word": Wording("Answer with one word.", ["Reply with a single word.", "One word only.", "Use one word."], ["Answer with a single word.", "Just one word."]),
     "json": Wording("Answer as JSON.", ["Reply as JSON.", "Write the answer as JSON.", "Return JSON."], ["Answer in JSON.", "Give the answer as JSON."]),

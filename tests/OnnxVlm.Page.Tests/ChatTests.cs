@@ -33,7 +33,7 @@ internal sealed class ChatTests : PageFixture
     [Test]
     public async Task Answer_WhileItStreams_GrowsAndIsBusy()
     {
-        await HoldToLongAnswersAsync(150);
+        await HoldToLongAnswersAsync(1200);
         await SendAsync("What are you?");
         await Expect(Answer).ToHaveAttributeAsync("aria-busy", "true");
         int early = await WaitForTextAsync(longerThan: 0);

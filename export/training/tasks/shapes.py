@@ -9,8 +9,7 @@ from samples import Sample
 from wordings import Wording, draw_turns
 
 KINDS = ["circle", "square", "triangle", "star"]
-SIDES = {"left": (0, -1), "right": (0, 1), "above": (1, -1), "below": (1, 1)}          # axis, sign
-OPPOSITE = {"left": "right", "right": "left", "above": "below", "below": "above"}
+AXES = [("left", "right"), ("above", "below")]         # where x is smaller and larger, and y
 
 COUNT = Wording("How many {what} are there?",
                 ["How many {what} are in the image?", "Count the {what}.", "How many {what} do you see?", "Number of {what}?", "How many {what} are shown?",
@@ -83,7 +82,7 @@ def _draw_places(rng, held_out):
     hints = []
     for turn, (question, _) in enumerate(turns):
         first, second = PLACED.finditer(question)
-        hints += [(turn, second.end(), word) for word in _relation(pairs[question][first[0]], pairs[question][second[0]])]
+        hints += _relation_hints(turn, second.end(), pairs[question][first[0]], pairs[question][second[0]])
     return Sample("shapes-named", turns, hints=hints)
 
 
@@ -176,37 +175,37 @@ def _exists(rng, scene, held_out):
 
 def _where(rng, scene, held_out):
     if drawn := _draw_two_apart(rng, scene):
-        side, a, b, is_there = drawn
-        return WHERE[side].choose(rng, held_out, a=a, b=b), "yes" if is_there else "no"
+        asked, _, a, b, side = drawn
+        return WHERE[asked].choose(rng, held_out, a=a, b=b), "yes" if side == asked else "no"
 
 
 def _side(rng, scene, held_out):
     """A question that training alone asks: which side it is, not whether it is the one that is named."""
     if drawn := _draw_two_apart(rng, scene):
-        side, a, b, is_there = drawn
-        return SIDE[SIDES[side][0]].choose(rng, held_out, a=a, b=b), side if is_there else OPPOSITE[side]
+        _, axis, a, b, side = drawn
+        return SIDE[axis].choose(rng, held_out, a=a, b=b), side
 
 
 def _draw_two_apart(rng, scene):
-    """Returns (side, name of a shape, name of another, is the first on that side of the second?), or None where no two can be compared."""
+    """Returns (side to ask about, its axis, name of a shape, name of another, on which side of that axis the first is), or None where no two can be compared."""
     named = [(name, shape) for shape in scene for name in [_unique_name(scene, shape)] if name]
     if len(named) < 2:
         return None
     (a, first), (b, second) = rng.sample(named, 2)
-    side = rng.choice(sorted(SIDES))
-    axis, sign = SIDES[side]
-    distance = sign * (first[2 + axis] - second[2 + axis])
-    return (side, a, b, distance > 0) if abs(distance) >= PATCH else None
+    asked = rng.choice(sorted(WHERE))
+    axis = int(asked in AXES[1])
+    side = _relation(first, second)[axis]
+    return (asked, axis, a, b, side) if side else None
 
 
 def _relation(first, second):
-    """What the first shape is to the second, along each axis on which they are apart."""
-    words = []
-    for axis, names in enumerate([(" left", " right"), (" above", " below")]):
-        distance = first[2 + axis] - second[2 + axis]
-        if abs(distance) >= PATCH:
-            words.append(names[distance > 0])
-    return words
+    """Returns on which side of the second shape the first is, along x and y; None where they are less than a patch apart."""
+    distances = [first[2 + axis] - second[2 + axis] for axis in (0, 1)]
+    return [sides[distance > 0] if abs(distance) >= PATCH else None for sides, distance in zip(AXES, distances)]
+
+
+def _relation_hints(turn, end, first, second):
+    return [(turn, end, f" {side}") for side in _relation(first, second) if side]
 
 
 def place_names(column, row):
@@ -228,7 +227,7 @@ def hints_of(scene, turns):
                 hints += [(turn, found[-1].end(), place) for place in place_names(*shape[4])]
         if len(asked) == 2:
             (_, first), (end, second) = sorted(asked, key=lambda item: item[0])
-            hints += [(turn, end, word) for word in _relation(first, second)]
+            hints += _relation_hints(turn, end, first, second)
         if (answer.isdigit() or answer in ("yes", "no")) and "Is the " not in question:
             *_, named = NAMED.finditer(question)
             colour, kind = named.groups()

@@ -118,11 +118,16 @@ public sealed class BadCheckpointTests
     [TestCase("crop_size")]
     public void Export_UnknownPreprocessorKey_NamesIt(string key)
     {
-        string path = Path.Combine(_folder["hf"], "preprocessor_config.json");
-        JsonObject config = JsonNode.Parse(File.ReadAllText(path))!.AsObject();
-        config[key] = true;
-        File.WriteAllText(path, config.ToJsonString());
+        Preprocessor(config => config[key] = true);
         Refuses<UnsupportedModelException>(key, "preprocessor_config.json");
+    }
+
+    [TestCase(0.5)]
+    [TestCase(17)]
+    public void Export_ImpossibleEnlargement_NamesIt(double value)
+    {
+        Preprocessor(config => config["max_enlargement"] = value);
+        Refuses<ModelLoadException>("max_enlargement", "expected 1 to 16");
     }
 
     [Test]
@@ -307,9 +312,13 @@ public sealed class BadCheckpointTests
         Assert.That(Directory.GetFileSystemEntries(_folder.Path).Select(Path.GetFileName), Is.SubsetOf(new[] { "hf" }), "nothing is left");
     }
 
-    private void Config(Action<JsonObject> change)
+    private void Config(Action<JsonObject> change) => Change("config.json", change);
+
+    private void Preprocessor(Action<JsonObject> change) => Change("preprocessor_config.json", change);
+
+    private void Change(string file, Action<JsonObject> change)
     {
-        string path = Path.Combine(_folder["hf"], "config.json");
+        string path = Path.Combine(_folder["hf"], file);
         JsonObject config = JsonNode.Parse(File.ReadAllText(path))!.AsObject();
         change(config);
         File.WriteAllText(path, config.ToJsonString());

@@ -53,7 +53,7 @@ public sealed class ExporterTests
             Assert.That(manifest.EndTokenIds, Is.EqualTo(new[] { TinyModel.EndToken }));
             Assert.That(manifest.Image.HasPositions, Is.True);
             Assert.That(manifest.Image.PatchSize, Is.EqualTo(4));
-            Assert.That(manifest.Image.Resize, Is.EqualTo(new ResizeRule { Rule = ResizeMode.Fit, Filter = ResizeFilter.Bilinear, MaxPatches = 32, MaxRows = 6, MaxColumns = 7 }));
+            Assert.That(manifest.Image.Resize, Is.EqualTo(new ResizeRule { Rule = ResizeMode.Fit, Filter = ResizeFilter.Bilinear, MaxPatches = 32, MaxRows = 6, MaxColumns = 7, MaxEnlargement = 1.5 }));
             Assert.That(manifest.Image.Tokens, Is.EqualTo(new ImageTokens { Placeholder = 2, RowEnd = 3, Begin = 4, End = 5 }));
             Assert.That(manifest.Files.Keys, Is.EquivalentTo(ModelManifest.RequiredFiles.Concat(ModelManifest.TokenizerFiles)));
         });

@@ -1,3 +1,4 @@
+using System.Globalization;
 using OnnxVlm.Export.Blocks;
 using OnnxVlm.Export.HuggingFace;
 using OnnxVlm.Export.Onnx;
@@ -103,6 +104,10 @@ internal static class UnifiedDecoder
             throw new ModelLoadException($"{images.Path}: max_patch_rows, max_patch_columns: {found}");
         }
 
+        double? maxEnlargement = images.OptionalNumber("max_enlargement");
+        if (maxEnlargement is < 1 or > 16)
+            throw new ModelLoadException(string.Create(CultureInfo.InvariantCulture, $"{images.Path}: max_enlargement: expected 1 to 16, found {maxEnlargement}"));
+
         return new ImageRules
         {
             PatchSize = projection.PatchSize,
@@ -114,6 +119,7 @@ internal static class UnifiedDecoder
                 MaxPatches = images.RequireCount("max_patches", max: 65536),
                 MaxRows = maxRows,
                 MaxColumns = maxColumns,
+                MaxEnlargement = maxEnlargement,
             },
             Padding = new PaddingRule { Mode = PaddingMode.Edge },
             HasPositions = projection.HasPositions,

@@ -20,6 +20,7 @@ internal static class ImageSize
     /// <summary>
     /// s = min(columns·p/w, rows·p/h, √(patches·p²/(w·h))), then both sides are rounded down to whole patches, but not to none.
     /// An image so elongated that its shorter side had to be rounded up loses patches of its longer side instead.
+    /// An image within the limits is enlarged in the same way, with s no more than the rule's enlargement, unless a side would lose pixels by being rounded down.
     /// </summary>
     private static (int WidthPx, int HeightPx) Fit(ResizeRule rule, int p, int w, int h)
     {
@@ -28,10 +29,14 @@ internal static class ImageSize
         int maxColumns = Math.Min(rule.MaxColumns ?? maxPatches, maxPatches);
         long columns = (w + p - 1L) / p;
         long rows = (h + p - 1L) / p;
-        if (columns <= maxColumns && rows <= maxRows && columns * rows <= maxPatches)
-            return (w, h);
-
         double s = Math.Min(Math.Min(maxColumns * (double)p / w, maxRows * (double)p / h), Math.Sqrt(maxPatches * (double)p * p / ((double)w * h)));
+        if (columns <= maxColumns && rows <= maxRows && columns * rows <= maxPatches)
+        {
+            s = Math.Min(s, rule.MaxEnlargement ?? 1);
+            (int WidthPx, int HeightPx) larger = ((int)Math.Floor(w * s / p) * p, (int)Math.Floor(h * s / p) * p);
+            return larger.WidthPx >= w && larger.HeightPx >= h ? larger : (w, h);
+        }
+
         columns = Math.Max(1, (long)Math.Floor(w * s / p));
         rows = Math.Max(1, (long)Math.Floor(h * s / p));
         if (columns >= rows)

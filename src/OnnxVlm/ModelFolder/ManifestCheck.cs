@@ -1,3 +1,5 @@
+using System.Globalization;
+
 namespace OnnxVlm.ModelFolder;
 
 /// <summary>Checks of single values of <c>onnxvlm.json</c>; a message names the key, what was expected and what was found.</summary>
@@ -11,6 +13,11 @@ internal static class ManifestCheck
                 : $"{key}: expected {min} to {max}, found {value}; export the model again");
 
     public static int? Range(int? value, int min, int max, string key) => value is int number ? Range(number, min, max, key) : null;
+
+    public static double? Range(double? value, double min, double max, string key) =>
+        value is null || (value >= min && value <= max)
+            ? value
+            : throw new ArgumentException(string.Create(CultureInfo.InvariantCulture, $"{key}: expected {min} to {max}, found {value}; export the model again"));
 
     public static void Present(object? section, string key)
     {

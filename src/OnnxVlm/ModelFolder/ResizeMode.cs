@@ -7,7 +7,7 @@ namespace OnnxVlm.ModelFolder;
 public enum ResizeMode
 {
     /// <summary>
-    /// The image keeps its scale; it is shrunk, to whole patches, only when it has more rows, columns or patches than the model takes.
+    /// The image keeps its scale; it is shrunk, to whole patches, only when it has more rows, columns or patches than the model takes. Where the model says so, a smaller one is enlarged, to whole patches, too.
     /// The rule of this project's own architecture, <c>unified_decoder</c>.
     /// </summary>
     Fit,

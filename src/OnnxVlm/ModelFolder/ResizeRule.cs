@@ -1,3 +1,4 @@
+using System.Globalization;
 using System.Text.Json;
 using System.Text.Json.Serialization;
 
@@ -31,6 +32,12 @@ public sealed record ResizeRule
     /// <exception cref="ArgumentException">The value is out of range.</exception>
     public int? MaxColumns { get; init => field = ManifestCheck.Range(value, 1, 65536, "image.resize.max_columns"); }
 
+    /// <summary>
+    /// <see cref="ResizeMode.Fit"/>: an image is enlarged up to so many times, 1 to 16, as far as the limits allow; null where images are never enlarged.
+    /// </summary>
+    /// <exception cref="ArgumentException">The value is out of range.</exception>
+    public double? MaxEnlargement { get; init => field = ManifestCheck.Range(value, 1, 16, "image.resize.max_enlargement"); }
+
     /// <summary><see cref="ResizeMode.ShrinkToBox"/>: height of the box in pixels, 1 to 65536; required.</summary>
     /// <exception cref="ArgumentException">The value is out of range.</exception>
     public int? MaxHeightPx { get; init => field = ManifestCheck.Range(value, 1, 65536, "image.resize.max_height_px"); }
@@ -57,6 +64,7 @@ public sealed record ResizeRule
         Expect(MaxPatches, required: true, "max_patches", ResizeMode.Fit, ResizeMode.FillArea, ResizeMode.Keep);
         Expect(MaxRows, required: false, "max_rows", ResizeMode.Fit, ResizeMode.FillArea, ResizeMode.Keep);
         Expect(MaxColumns, required: false, "max_columns", ResizeMode.Fit, ResizeMode.FillArea, ResizeMode.Keep);
+        Expect(MaxEnlargement, required: false, "max_enlargement", ResizeMode.Fit);
         Expect(MaxHeightPx, required: true, "max_height_px", ResizeMode.ShrinkToBox);
         Expect(MaxWidthPx, required: true, "max_width_px", ResizeMode.ShrinkToBox);
         Expect(Budgets?.Count, required: false, "budgets", ResizeMode.FillArea);
@@ -68,13 +76,13 @@ public sealed record ResizeRule
             throw new ArgumentException($"image.resize.max_patches: expected one of {string.Join(", ", Budgets)}, found {MaxPatches}; choose one of these or export the model again");
     }
 
-    private void Expect(int? value, bool required, string key, params ReadOnlySpan<ResizeMode> rules)
+    private void Expect(double? value, bool required, string key, params ReadOnlySpan<ResizeMode> rules)
     {
         bool allowed = rules.Contains(Rule);
         string rule = JsonNamingPolicy.SnakeCaseLower.ConvertName(Rule.ToString());
         if (required && allowed && value is null)
             throw new ArgumentException($"image.resize.{key}: the rule \"{rule}\" needs it, and it is missing; add it or export the model again");
         if (!allowed && value is not null)
-            throw new ArgumentException($"image.resize.{key}: the rule \"{rule}\" does not use it, found {value}; remove it or export the model again");
+            throw new ArgumentException(string.Create(CultureInfo.InvariantCulture, $"image.resize.{key}: the rule \"{rule}\" does not use it, found {value}; remove it or export the model again"));
     }
 }

@@ -129,6 +129,7 @@ internal sealed record TinyModel
         ["max_patches"] = 32,
         ["max_patch_rows"] = PatchRows > 0 ? PatchRows : 8,
         ["max_patch_columns"] = PatchColumns > 0 ? PatchColumns : 8,
+        ["max_enlargement"] = 1.5,
         ["image_mean"] = new JsonArray([.. Mean.Select(mean => (JsonNode)mean)]),
         ["image_std"] = new JsonArray([.. Std.Select(std => (JsonNode)std)]),
         ["padding"] = "edge",

@@ -39,6 +39,15 @@ public sealed class ImagePreprocessorTests
         }
     }
 
+    [TestCase(100, 50, 144, 72, TestName = "AfterResize_FitMayEnlarge_RoundsDownToWholePatches")]
+    [TestCase(160, 80, 176, 88, TestName = "AfterResize_FitMayEnlarge_StaysInTheBudget")]
+    [TestCase(250, 20, 250, 20, TestName = "AfterResize_FitMayEnlarge_KeepsWhatWouldLosePixels")]
+    [TestCase(7, 7, 8, 8, TestName = "AfterResize_FitMayEnlarge_EnlargesTheSmallest")]
+    [TestCase(5, 5, 5, 5, TestName = "AfterResize_FitMayEnlarge_KeepsLessThanAPatch")]
+    [TestCase(300, 300, 128, 128, TestName = "AfterResize_FitMayEnlarge_ShrinksAsBefore")]
+    public void AfterResize_FitMayEnlarge(int width, int height, int newWidth, int newHeight) =>
+        Assert.That(ImageSize.AfterResize(FitRule with { MaxEnlargement = 1.5 }, 8, width, height), Is.EqualTo((newWidth, newHeight)));
+
     [TestCase(280, 31, 29, 816, 768)]
     [TestCase(70, 2000, 1200, 480, 288)]
     [TestCase(280, 1000, 1, 280 * 48, 48)]
@@ -124,6 +133,7 @@ public sealed class ImagePreprocessorTests
                 MaxPatches = random.Next(1, 400),
                 MaxRows = random.Next(2) == 0 ? null : random.Next(1, 50),
                 MaxColumns = random.Next(2) == 0 ? null : random.Next(1, 50),
+                MaxEnlargement = random.Next(2) == 0 ? null : 1 + (2 * random.NextDouble()),
             };
             (int w, int h) = (random.Next(1, 1 << random.Next(1, 15)), random.Next(1, 1 << random.Next(1, 15)));
             (int width, int height) = ImageSize.AfterResize(rule, p, w, h);

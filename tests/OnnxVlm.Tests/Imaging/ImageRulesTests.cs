@@ -82,6 +82,8 @@ public sealed class ImageRulesTests
     [TestCase("\"max_patches\":256", "\"max_patches\":-3", "image.resize.max_patches: expected 1 to 65536, found -3")]
     [TestCase("\"max_patches\":256,", "", "image.resize.max_patches: the rule \"fit\" needs it, and it is missing")]
     [TestCase("\"max_rows\":32", "\"max_width_px\":32", "image.resize.max_width_px: the rule \"fit\" does not use it, found 32")]
+    [TestCase("\"max_patches\":256", "\"max_patches\":256,\"max_enlargement\":0.5", "image.resize.max_enlargement: expected 1 to 16, found 0.5")]
+    [TestCase("\"fit\"", "\"fill_area\",\"max_enlargement\":1.5", "image.resize.max_enlargement: the rule \"fill_area\" does not use it, found 1.5")]
     [TestCase("\"fit\"", "\"shrink_to_box\"", "image.resize.max_patches: the rule \"shrink_to_box\" does not use it, found 256")]
     [TestCase("\"fit\"", "\"smart_resize\"", "image.resize.max_patches: the rule \"smart_resize\" does not use it, found 256")]
     [TestCase("\"rule\":\"fit\",\"filter\":\"bilinear\",\"max_patches\":256,\"max_rows\":32,\"max_columns\":32", "\"rule\":\"smart_resize\",\"filter\":\"bicubic\",\"min_pixels\":9", "image.resize.max_pixels: the rule \"smart_resize\" needs it, and it is missing")]

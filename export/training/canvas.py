@@ -1,13 +1,15 @@
 """A canvas for scenes: antialiased shapes, text whose letters are recorded, and at last shading, blur and noise.
 
 Scenes are laid out in units that are pixels of a small image. A canvas may draw them larger, up to more than twice; the image rule
-then shrinks the picture again, as it does with a user's larger picture.
+then fits the picture to the patches that the model takes, as it does with a user's larger or smaller picture.
 """
 
 import functools
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFilter, ImageFont
+
+from image_rule import MAX_AREA_PX, PATCH, fitted_size
 
 # RGB of the colours that questions name; training and evaluation use different ones and vary around them.
 TRAINING_COLOURS = {
@@ -28,8 +30,6 @@ HELD_OUT_COLOURS = {
 }
 COLOUR_NAMES = sorted(TRAINING_COLOURS)
 NUMBER_WORDS = [" zero", " one", " two", " three", " four", " five", " six", " seven", " eight", " nine", " ten"]     # names of marks
-PATCH = 8
-MAX_AREA_PX = 256 * PATCH ** 2                  # what the image rule keeps unshrunk
 
 
 def draw_colour(rng, name, held_out):
@@ -85,9 +85,8 @@ class Canvas:
         self.letters.append((name, x * self.zoom, y * self.zoom, shift))
 
     def patch_of(self, x, y):
-        """Returns (column, row) of the patch that shows (x, y); off by one now and then where the image rule shrinks the picture."""
-        scale = self.zoom * min(1.0, (MAX_AREA_PX / (self.size[0] * self.size[1])) ** 0.5)
-        return int(x * scale - 1) // PATCH, int(y * scale - 1) // PATCH
+        """Returns (column, row) of the patch that shows (x, y)."""
+        return tuple(int(at * self.zoom * fitted / side - 1) // PATCH for at, fitted, side in zip((x, y), fitted_size(*self.size), self.size))
 
     def circle(self, x, y, radius, fill=None, outline=None, width=1):
         s = self.scale

@@ -1,4 +1,4 @@
-"""From samples to batches: image rule, chat layout, padding, and the worker processes that draw samples.
+"""From samples to batches: chat layout, padding, and the worker processes that draw samples.
 
 A batch is a list of micro-batches; each holds sequences of similar length, so that hardly a token is padding.
 """
@@ -8,35 +8,13 @@ import random
 from queue import Full
 
 import numpy as np
-from PIL import Image
 
-from canvas import PATCH
 from fonts import split_fonts
+from image_rule import PATCH, fit_image, fitted_size, to_patches
 from tasks import draw_sample
 from tokenizer import Tokenizer
 
-MAX_PATCHES = 256
-MAX_SIDE = 32          # patches
 MEAN, STD = 0.5, 0.5
-
-
-def fit_image(image):
-    """The image rule of preprocessor_config.json: shrink if too large, then pad by the edge. uint8 [h, w, 3] -> multiples of 8 px."""
-    height, width = image.shape[:2]
-    columns, rows = -(-width // PATCH), -(-height // PATCH)
-    if columns > MAX_SIDE or rows > MAX_SIDE or columns * rows > MAX_PATCHES:
-        scale = min(MAX_SIDE * PATCH / width, MAX_SIDE * PATCH / height, (MAX_PATCHES * PATCH * PATCH / (width * height)) ** 0.5)
-        size = [max(PATCH, int(side * scale // PATCH) * PATCH) for side in (width, height)]
-        image = np.asarray(Image.fromarray(image).resize(size, Image.BILINEAR))
-    height, width = image.shape[:2]
-    return np.pad(image, ((0, -height % PATCH), (0, -width % PATCH), (0, 0)), mode="edge")
-
-
-def to_patches(image):
-    """uint8 [rows*8, columns*8, 3] -> uint8 [rows*columns, 192] in the order (row, column, channel), rows, columns."""
-    rows, columns = image.shape[0] // PATCH, image.shape[1] // PATCH
-    patches = image.reshape(rows, PATCH, columns, PATCH, 3).transpose(0, 2, 1, 3, 4)
-    return patches.reshape(rows * columns, PATCH * PATCH * 3), rows, columns
 
 
 class Encoder:
@@ -86,8 +64,9 @@ class Encoder:
         places = []
         for letter, right, bottom, shift in sample.letters:
             _, rows, columns = images[0]
-            height, width = sample.images[0].shape[:2]               # a larger image was shrunk
-            right, bottom = right * min(1, columns * PATCH / width), bottom * min(1, rows * PATCH / height)
+            height, width = sample.images[0].shape[:2]
+            fitted_width, fitted_height = fitted_size(width, height)
+            right, bottom = right * fitted_width / width, bottom * fitted_height / height
             row, column = min(rows - 1, int(bottom - 1) // PATCH), min(columns - 1, int(right - 1) // PATCH + shift)
             places.append((first + row * (columns + 1) + max(0, column), self.tokenizer.encode(letter)[0], False))
         return places

@@ -10,7 +10,8 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from data import MAX_PATCHES, MAX_SIDE, MEAN, PATCH, STD
+from data import MEAN, STD
+from image_rule import MAX_ENLARGEMENT, MAX_PATCHES, MAX_SIDE, PATCH
 from model import ModelConfig, UnifiedDecoder
 from tokenizer import Tokenizer
 
@@ -30,8 +31,8 @@ def main():
     write_json(args.output / "config.json", hf_config(checkpoint["config"], tokenizer))
     write_json(args.output / "preprocessor_config.json", {
         "image_processor_type": "UnifiedDecoderImageProcessor", "do_resize": True, "resample": 2, "patch_size": PATCH,
-        "max_patches": MAX_PATCHES, "max_patch_rows": MAX_SIDE, "max_patch_columns": MAX_SIDE, "image_mean": [MEAN] * 3,
-        "image_std": [STD] * 3, "padding": "edge"})
+        "max_patches": MAX_PATCHES, "max_patch_rows": MAX_SIDE, "max_patch_columns": MAX_SIDE,
+        "max_enlargement": MAX_ENLARGEMENT, "image_mean": [MEAN] * 3, "image_std": [STD] * 3, "padding": "edge"})
     write_json(args.output / "generation_config.json", {
         "eos_token_id": tokenizer.ids["<|im_end|>"], "pad_token_id": tokenizer.ids["<|endoftext|>"], "do_sample": False})
     write_safetensors(args.output / "model.safetensors", {"model." + name: tensor.numpy() for name, tensor in weights.items()})

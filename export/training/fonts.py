@@ -2,11 +2,12 @@
 
 A font is usable when fontconfig says that it covers all of printable ASCII, when it is upright or italic text (no symbols, no
 small capitals posing as lower case), and when its letters have a sensible size. The held-out families are named below, so that
-nobody has to guess what the model has seen.
+nobody has to guess what the model has seen. Training also has the Fontsource families that install.sh unpacks into runs/fonts.
 """
 
 import functools
 import subprocess
+from pathlib import Path
 
 import numpy as np
 from PIL import ImageFont
@@ -22,6 +23,8 @@ HELD_OUT_FAMILIES = {
 
 # Noto's other-script families repeat Noto Sans for Latin; one copy is enough.
 NOTO_FAMILIES = {"Noto Sans", "Noto Serif", "Noto Mono", "Noto Sans Mono", "Noto Sans Display", "Noto Serif Display"}
+
+FONTSOURCE = Path(__file__).parent / "runs" / "fonts"               # FAMILY-latin-WEIGHT-STYLE.woff
 
 # Symbols, blank letters and small capitals that the checks below miss.
 EXCLUDED_FAMILIES = {"D050000L", "Irianis ADF Style Std", "Latin Modern Mono Caps", "STIX Math"}
@@ -41,6 +44,9 @@ def find_fonts():
             continue
         if _covers_ascii(charset) and _looks_like_text(path):
             families.setdefault(family, []).append(path)
+    for path in sorted(FONTSOURCE.glob("*.woff")):
+        if _looks_like_text(str(path)):
+            families.setdefault(path.name.split("-latin-")[0], []).append(str(path))
     return families
 
 

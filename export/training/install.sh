@@ -88,12 +88,15 @@ if [ -z "$missing" ]; then
 else
     command -v npm > /dev/null || fail "needs npm to fetch fonts, found none; install Node.js"
     work=$(mktemp -d)
-    (cd "$work" && echo "$missing" | xargs -n 16 npm pack --silent > /dev/null)
     mkdir -p "$here/runs/fonts"
-    for package in "$work"/*.tgz; do
-        for style in 400-normal 700-normal 400-italic; do
-            tar -xzf "$package" -C "$here/runs/fonts" --strip-components 2 --wildcards "package/files/*-latin-$style.woff" 2> /dev/null || true
+    echo "$missing" | xargs -n 16 | while read -r batch; do
+        (cd "$work" && npm pack --silent $batch > /dev/null) || fail "npm could not fetch these fonts: $batch"
+        for package in "$work"/*.tgz; do
+            for style in 400-normal 700-normal 400-italic; do
+                tar -xzf "$package" -C "$here/runs/fonts" --strip-components 2 --wildcards "package/files/*-latin-$style.woff" 2> /dev/null || true
+            done
         done
+        rm "$work"/*.tgz
     done
     rm -r "$work"
     chown -R --reference="$here" "$here/runs"

@@ -33,7 +33,7 @@ internal sealed class ChatTests : PageFixture
     [Test]
     public async Task Answer_WhileItStreams_GrowsAndIsBusy()
     {
-        await HoldToLongAnswersAsync(1200);
+        await HoldToLongAnswersAsync();
         await SendAsync("What are you?");
         await Expect(Answer).ToHaveAttributeAsync("aria-busy", "true");
         int early = await WaitForTextAsync(longerThan: 0);
@@ -47,18 +47,18 @@ internal sealed class ChatTests : PageFixture
     [TestCase("button")]
     public async Task Stop_WhileItAnswers_TextSoFarStays(string how)
     {
-        await HoldToLongAnswersAsync(1200);
+        await HoldToLongAnswersAsync();
         await SendAsync("What are you?");
         await WaitForTextAsync(longerThan: 5);
         if (how == "button")
-            await Page.GetByRole(AriaRole.Button, new() { Name = "Stop" }).ClickAsync();
+            await Page.GetByRole(AriaRole.Button, new() { Name = "Stop" }).DispatchEventAsync("click");      // a real click waits for the page to rest, and the answer would end
         else
             await Page.Keyboard.PressAsync("Escape");
         await AnswerEndsAsync();
 
         await Expect(Answer.Locator(".statistics")).ToContainTextAsync("stopped");
         string text = await CopyAnswerAsync();
-        Assert.That(text.Length, Is.InRange(6, 1200));
+        Assert.That(text.Length, Is.GreaterThan(5));
         await Page.WaitForTimeoutAsync(300);
         Assert.That(await CopyAnswerAsync(), Is.EqualTo(text), "nothing comes after the stop");
     }

@@ -21,7 +21,7 @@ def draw(rng, fonts, difficulty, held_out=False):
     question, answer, images, letters, hints_of = _draw_question(rng, fonts, difficulty, held_out)
     forms = rng.sample(sorted(FORMS), 1 if held_out else rng.randint(2, 5))
     if not held_out and not images:
-        forms += rng.choices(sorted(FORMS), k=8)                    # text is cheap, and products take many examples
+        forms += rng.choices(sorted(FORMS), k=6)                    # text is cheap, and products take many examples
     turns, answers = [], []
     for name in forms:
         if turns and not images:
@@ -43,7 +43,7 @@ def apply_form(name, answer):
 
 def _draw_question(rng, fonts, difficulty, held_out):
     """Returns (question, answer, images, letters, hints_of(turns) or None); the answer is one word or number without quotes."""
-    source = rng.choices(["text", "shapes", "chart", "sum"], [50, 18, 12, 20] if held_out else [34, 16, 14, 36])[0]
+    source = rng.choices(["text", "shapes", "chart", "sum"], [50, 18, 12, 20] if held_out else [36, 18, 18, 28])[0]
     if source == "shapes":
         scene, image, letters = shapes.draw_scene(rng, difficulty, held_out)
         return *shapes.ask(rng, scene, held_out), [image], letters, functools.partial(shapes.hints_of, scene)

@@ -95,7 +95,11 @@ def _choose(rng, training, evaluation, held_out):
 
 
 def _draw_word(rng, held_out):
-    return rng.choice([word for word in rng.sample(words(held_out), 40) if 3 <= len(word) <= 8] or ["Corner"])
+    word = rng.choice([word for word in rng.sample(words(held_out), 40) if 3 <= len(word) <= 8] or ["Corner"])
+    if not held_out and rng.random() < 0.2:                         # "Grizzled" was read as "Grizled": doubled letters take practice
+        at = rng.randrange(len(word))
+        word = word[:at] + word[at] + word[at:]
+    return word
 
 
 def _draw_value(rng, field, held_out):

@@ -10,7 +10,8 @@ from tasks import math_text
 from wordings import Wording
 
 PROMPT = Wording("Solve it.", ["Solve the equation in the image.", "What is the result?", "Solve this.", "Compute it.", "What is the answer?", "Calculate it.", "Solve this problem.",
-                               "Please solve it.", "Solve what is shown.", "Find the solution.", "Work this out.", "Do the sum.", "Solve the problem in the image."],
+                               "Please solve it.", "Solve what is shown.", "Find the solution.", "Work this out.", "Do the sum.", "Solve the problem in the image.",
+                               "Tell me the solution.", "Solution?", "What is the right solution?"],
                  ["Solve the problem.", "What is the solution?", "Work it out."])
 MAX_AREA_PX = 16000
 

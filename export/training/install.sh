@@ -81,7 +81,7 @@ fi
 # The fonts from npm, three styles of each where it has them.
 missing=
 for family in $fontsource; do
-    [ -f "$here/runs/fonts/$family-latin-400-normal.woff" ] || missing="$missing @fontsource/$family@5"
+    [ -f "$here/runs/fonts/$family-latin-400-normal.woff" ] || missing="$missing @fontsource/$family"
 done
 if [ -z "$missing" ]; then
     echo "The fonts from npm are there."
@@ -90,7 +90,7 @@ else
     work=$(mktemp -d)
     mkdir -p "$here/runs/fonts"
     echo "$missing" | xargs -n 16 | while read -r batch; do
-        (cd "$work" && npm pack --silent $batch > /dev/null) || fail "npm could not fetch these fonts: $batch"
+        (cd "$work" && npm pack --loglevel error $batch > /dev/null) || fail "npm could not fetch these fonts: $batch"
         for package in "$work"/*.tgz; do
             for style in 400-normal 700-normal 400-italic; do
                 tar -xzf "$package" -C "$here/runs/fonts" --strip-components 2 --wildcards "package/files/*-latin-$style.woff" 2> /dev/null || true

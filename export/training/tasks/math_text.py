@@ -19,6 +19,7 @@ EQUATION = Wording("Solve {e}.", ["Find x if {e}.", "What is x if {e}?", "Solve 
                                  "Which x makes {e}?", "Find x: solve {e}.", "For which x is {e}?"],
                    ["Find x: {e}.", "Which x solves {e}?"])
 PRODUCT_NAMES = dict(zip(sorted({a * b for a in range(10) for b in range(10)}), string.ascii_letters))     # letters that hints name products of digits by
+WORD = re.compile(r"\w+|[?.]")
 SIGNS = {"+": ["+", "+", "+", "plus"], "-": ["-", "-", "-", "\u2212", "minus"], "*": ["*", "x", "\u00d7", "times"]}
 
 NAMES = "Anna Ben Clara David Emma Felix Grace Henry Jack Leo Noah Olivia Paul Rosa Tom Zoe".split()
@@ -107,8 +108,8 @@ def hints_of(turns):
         a, b = sorted(map(int, factors.groups()), key=lambda factor: (factor > 9, factor % 10 > 0))
         digit = a // 10 if a > 9 else a
         names = [PRODUCT_NAMES[digit * (b // 10)], PRODUCT_NAMES[digit * (b % 10)], *str(a * b)[:2]]
-        ends = [factors.end(), *(word.end() for word in re.finditer(r"\w+|[?.]", question[factors.end():]))]
-        hints += [(turn, end if i == 0 else factors.end() + end, name) for i, (end, name) in enumerate(zip(ends, names))]
+        ends = [factors.end(), *(word.end() for word in WORD.finditer(question, factors.end()))]
+        hints += [(turn, end, name) for end, name in zip(ends, names)]
     return hints
 
 

@@ -1,5 +1,6 @@
 using System.Text;
 using System.Text.Json;
+using Microsoft.ML.OnnxRuntime;
 using Microsoft.ML.OnnxRuntimeGenAI;
 using OnnxVlm.ModelFolder;
 
@@ -9,11 +10,13 @@ namespace OnnxVlm.Runtime;
 internal sealed class GenAIDecoder : IDecoder
 {
     private readonly Model _model;
+    private readonly PackingAllocator? _allocator;
     private bool _disposed;
 
-    private GenAIDecoder(Model model, ModelManifest manifest, Device device, long cacheBytesPerToken)
+    private GenAIDecoder(Model model, PackingAllocator? allocator, ModelManifest manifest, Device device, long cacheBytesPerToken)
     {
         _model = model;
+        _allocator = allocator;
         CacheBytesPerToken = cacheBytesPerToken;
         Manifest = manifest;
         Device = device;
@@ -78,12 +81,15 @@ internal sealed class GenAIDecoder : IDecoder
         _disposed = true;
         Tokenizer?.Dispose();
         _model.Dispose();
+        _allocator?.Dispose();
         NativeOwner.Disposed();
     }
 
     private static GenAIDecoder LoadOn(string folder, ModelManifest manifest, Device device, int threads)
     {
         DeviceCatalog.EnsurePresent(device);
+        PackingAllocator? allocator = null;
+        Model? model = null;
         try
         {
             using Config config = new(folder);
@@ -94,13 +100,27 @@ internal sealed class GenAIDecoder : IDecoder
                 // A graph with `If` in it cannot be captured.
                 config.SetProviderOption(provider, device == Device.Cuda ? "enable_cuda_graph" : "enable_graph_capture", "0");
             }
-            config.Overlay($$"""{ "model": { "decoder": { "session_options": { "intra_op_num_threads": {{threads}} } } } }""");
-            return new GenAIDecoder(new Model(config), manifest, device, ReadCacheBytesPerToken(folder, manifest));
+            allocator = device == Device.Cpu ? PackingAllocator.TryCreate(WeightBytes(folder)) : null;
+            string usesAllocator = allocator is null ? "0" : "1";
+            config.Overlay($$"""{ "model": { "decoder": { "session_options": { "intra_op_num_threads": {{threads}}, "{{PackingAllocator.SessionEntry}}": "{{usesAllocator}}" } } } }""");
+            using (allocator?.Register())
+                model = new Model(config);
+            return new GenAIDecoder(model, allocator, manifest, device, ReadCacheBytesPerToken(folder, manifest));
         }
-        catch (OnnxRuntimeGenAIException e)
+        catch (Exception e)
         {
-            throw new ModelLoadException($"{folder} could not be loaded on {device}: {OneLine(e.Message)}", e);
+            model?.Dispose();
+            allocator?.Dispose();
+            if (e is OnnxRuntimeGenAIException or OnnxRuntimeException)
+                throw new ModelLoadException($"{folder} could not be loaded on {device}: {OneLine(e.Message)}", e);
+            throw;
         }
+    }
+
+    private static long WeightBytes(string folder)
+    {
+        FileInfo file = new(Path.Combine(folder, "model.onnx.data"));
+        return file.Exists ? file.Length : 0;
     }
 
     // Keys and values of every layer; half precision takes half of it.

@@ -35,7 +35,7 @@ internal sealed class OrtImageDecoder : IImageDecoder, IDisposable
         try
         {
             options.RegisterOrtExtensions();
-            _session = new InferenceSession(DecodeImageModel.Create(InputNames[0], OutputNames[0]), options);
+            _session = new InferenceSession(OneNodeModel.DecodeImage(InputNames[0], OutputNames[0]), options);
         }
         catch (Exception e) when (e is OnnxRuntimeException or DllNotFoundException or EntryPointNotFoundException)
         {

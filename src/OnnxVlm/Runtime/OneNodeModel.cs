@@ -2,23 +2,29 @@ using System.Text;
 
 namespace OnnxVlm.Runtime;
 
-/// <summary>
-/// An ONNX model of one node, <c>com.microsoft.extensions::DecodeImage</c>: uint8 [bytes of a file] to uint8 [height, width, channels].
-/// Written as protobuf by hand, since it is about 150 bytes; the field numbers are those of onnx.proto.
-/// </summary>
-internal static class DecodeImageModel
+/// <summary>ONNX models of one node with one input and one output, uint8 both. Written as protobuf by hand, since they are about 150 bytes; the field numbers are those of onnx.proto.</summary>
+internal static class OneNodeModel
 {
-    private const string Domain = "com.microsoft.extensions";
+    private const string Extensions = "com.microsoft.extensions";
     private const int StringAttribute = 3;
     private const int UInt8 = 2;
 
-    public static byte[] Create(string inputName, string outputName)
+    /// <summary><c>com.microsoft.extensions::DecodeImage</c>: uint8 [bytes of a file] to uint8 [height, width, channels].</summary>
+    public static byte[] DecodeImage(string inputName, string outputName)
     {
         byte[] colorSpace = [.. Text(1, "color_space"), .. Text(4, "rgb"), .. Number(20, StringAttribute)];
-        byte[] node = [.. Text(1, inputName), .. Text(2, outputName), .. Text(4, "DecodeImage"), .. Message(5, colorSpace), .. Text(7, Domain)];
-        byte[] graph = [.. Message(1, node), .. Text(2, "decode"), .. Message(11, Tensor(inputName, "bytes")), .. Message(12, Tensor(outputName, "height", "width", "channels"))];
+        byte[] node = [.. Text(1, inputName), .. Text(2, outputName), .. Text(4, "DecodeImage"), .. Message(5, colorSpace), .. Text(7, Extensions)];
+        return Model(node, Tensor(inputName, "bytes"), Tensor(outputName, "height", "width", "channels"));
+    }
+
+    /// <summary><c>Identity</c>: the least that a session can be made of.</summary>
+    public static byte[] Identity() => Model([.. Text(1, "x"), .. Text(2, "y"), .. Text(4, "Identity")], Tensor("x", "n"), Tensor("y", "n"));
+
+    private static byte[] Model(byte[] node, byte[] input, byte[] output)
+    {
+        byte[] graph = [.. Message(1, node), .. Text(2, "one_node"), .. Message(11, input), .. Message(12, output)];
         byte[] onnx = [.. Text(1, ""), .. Number(2, 21)];
-        byte[] extensions = [.. Text(1, Domain), .. Number(2, 1)];
+        byte[] extensions = [.. Text(1, Extensions), .. Number(2, 1)];
         return [.. Number(1, 10), .. Message(7, graph), .. Message(8, onnx), .. Message(8, extensions)];
     }
 

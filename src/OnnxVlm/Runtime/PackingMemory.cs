@@ -1,0 +1,80 @@
+using System.Runtime.InteropServices;
+
+namespace OnnxVlm.Runtime;
+
+/// <summary>
+/// Memory for the matrices that ONNX Runtime packs while it loads a model, handed out from front to back. A thread of its own touches the pages
+/// ahead of the packing: the kernel takes longer to hand out fresh pages than the packing to fill them, and so the two run side by side.
+/// </summary>
+internal sealed unsafe class PackingMemory : IDisposable
+{
+    private const long TouchedAhead = 64 << 20;
+    private const long Step = 4 << 20;
+
+    private readonly AutoResetEvent _taken = new(initialState: false);
+    private readonly Thread _toucher;
+    private readonly byte* _start;
+    private readonly long _size;
+    private long _used;
+    private volatile bool _loaded;
+
+    /// <summary>Reserves address space, and begins to touch its first pages.</summary>
+    /// <param name="size">The most that the blocks will take together, in bytes. What stays unused costs no memory where the system hands out pages when they are touched.</param>
+    /// <exception cref="OutOfMemoryException">The system does not give that much.</exception>
+    public PackingMemory(long size)
+    {
+        _size = size;
+        _start = (byte*)NativeMemory.AlignedAlloc((nuint)size, (nuint)Environment.SystemPageSize);
+        _toucher = new Thread(TouchAhead) { IsBackground = true, Name = "OnnxVlm page toucher" };
+        _toucher.Start();
+    }
+
+    /// <summary>The blocks taken so far, in bytes, each up to the end of its last page.</summary>
+    public long Used => Volatile.Read(ref _used);
+
+    /// <summary>Takes the next block. Not thread-safe.</summary>
+    /// <param name="size">Its size in bytes.</param>
+    /// <returns>Its first byte, at the start of a page; 0 where the rest is too small.</returns>
+    public nint TryTake(long size)
+    {
+        if (size > _size - _used)
+            return 0;
+        nint block = (nint)(_start + _used);
+        long page = Environment.SystemPageSize;
+        Volatile.Write(ref _used, Math.Min(_size, (_used + size + page - 1) / page * page));
+        _taken.Set();
+        return block;
+    }
+
+    /// <summary>Whether a block is of this memory.</summary>
+    /// <param name="block">Its first byte.</param>
+    public bool Contains(nint block) => block >= (nint)_start && block < (nint)(_start + _size);
+
+    /// <summary>Touches no further page.</summary>
+    public void EndLoading()
+    {
+        _loaded = true;
+        _taken.Set();
+        _toucher.Join();
+    }
+
+    /// <summary>Gives the memory back, with all blocks.</summary>
+    public void Dispose()
+    {
+        EndLoading();
+        _taken.Dispose();
+        NativeMemory.AlignedFree(_start);
+    }
+
+    private void TouchAhead()
+    {
+        for (long at = 0; at < _size && !_loaded; at += Step)
+        {
+            while (at >= Used + TouchedAhead && !_loaded)
+                _taken.WaitOne();
+            // Or-ing zero makes a page present, and keeps what the packing may have written there already.
+            for (long page = at; page < Math.Min(at + Step, _size); page += Environment.SystemPageSize)
+                Interlocked.Or(ref *(int*)(_start + page), 0);
+        }
+    }
+}

@@ -1,0 +1,78 @@
+using Microsoft.ML.OnnxRuntime;
+using OnnxVlm.Generation;
+using OnnxVlm.Prompting;
+using OnnxVlm.Runtime;
+
+namespace OnnxVlm.Tests.Runtime;
+
+internal sealed class PackingAllocatorTests
+{
+    private static readonly string Graph = Path.Combine(Nano.Folder, "model.onnx");
+    private static readonly long WeightBytes = new FileInfo(Path.Combine(Nano.Folder, "model.onnx.data")).Length;
+
+    [Test]
+    public void Register_SessionCreatedUnderIt_PacksIntoItsMemory()
+    {
+        using PackingAllocator allocator = PackingAllocator.TryCreate(WeightBytes)!;
+        using SessionOptions options = WithEnvironmentAllocator();
+        using (allocator.Register())
+            new InferenceSession(Graph, options).Dispose();
+
+        Assert.That(allocator.PackedBytes, Is.InRange(WeightBytes / 2, WeightBytes));
+    }
+
+    [Test]
+    public void Register_SessionsBeforeAndAfterIt_PackElsewhere()
+    {
+        using PackingAllocator allocator = PackingAllocator.TryCreate(WeightBytes)!;
+        using SessionOptions options = WithEnvironmentAllocator();
+        using InferenceSession before = new(Graph, options);
+        allocator.Register().Dispose();
+        using InferenceSession after = new(Graph, options);
+
+        Assert.That(allocator.PackedBytes, Is.Zero);
+    }
+
+    [Test]
+    public void Register_MemoryTooSmall_SessionIsCreatedWithTheRestElsewhere()
+    {
+        using PackingAllocator allocator = PackingAllocator.TryCreate(WeightBytes / 4)!;
+        using SessionOptions options = WithEnvironmentAllocator();
+        using (allocator.Register())
+            new InferenceSession(Graph, options).Dispose();
+
+        Assert.That(allocator.PackedBytes, Is.InRange(1, WeightBytes / 4));
+    }
+
+    [Test]
+    public async Task Load_FourModelsAtOnce_AllPredictTheSame()
+    {
+        float[][] logits = await Task.WhenAll(Enumerable.Range(0, 4).Select(_ => Task.Run(() =>
+        {
+            using VlmModel model = VlmModel.Load(Nano.Folder, new VlmOptions { Device = Device.Cpu, Threads = 1 });
+            using VlmSequence sequence = model.CreateSequence(maxLength: 4);
+            sequence.Append(new PromptSegment(new[] { 5, 6, 7 }));
+            float[] next = new float[model.Manifest.VocabularySize];
+            sequence.CopyLogits(next);
+            return next;
+        })));
+
+        Assert.That(logits.Skip(1), Is.All.EqualTo(logits[0]));
+    }
+
+    [Test]
+    public void Dispose_Twice_IsHarmless()
+    {
+        PackingAllocator allocator = PackingAllocator.TryCreate(WeightBytes)!;
+        allocator.Dispose();
+
+        Assert.That(allocator.Dispose, Throws.Nothing);
+    }
+
+    private static SessionOptions WithEnvironmentAllocator()
+    {
+        SessionOptions options = new();
+        options.AddSessionConfigEntry(PackingAllocator.SessionEntry, "1");
+        return options;
+    }
+}

@@ -79,6 +79,7 @@ public static class OnnxVlmServer
         services.AddOpenApi("v1");
         OpenTelemetryExport.Add(services, configuration);
 
+        services.AddSingleton<InFlightLimit>();
         services.AddSingleton<AdmissionQueue>();
         services.TryAddSingleton<IModelLoader, VlmModelLoader>();
         services.AddSingleton<ModelPool>();

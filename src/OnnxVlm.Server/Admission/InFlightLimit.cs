@@ -6,15 +6,17 @@ namespace OnnxVlm.Server.Admission;
 /// Bounds the requests whose bodies are in memory: as many as may run and wait, and a few that are still being read. Without it, clients that send large bodies slowly would
 /// fill the memory before the queue ever sees them.
 /// </summary>
-/// <param name="next">The rest of the pipeline.</param>
 /// <param name="options">How many run and wait.</param>
-internal sealed class InFlightLimit(RequestDelegate next, ServerOptions options)
+internal sealed class InFlightLimit(ServerOptions options) : IMiddleware
 {
     private const int MaxReading = 32;
 
     private int _inFlight;
 
-    public async Task InvokeAsync(HttpContext context)
+    /// <summary>Requests under way now.</summary>
+    public int InFlight => Volatile.Read(ref _inFlight);
+
+    public async Task InvokeAsync(HttpContext context, RequestDelegate next)
     {
         if (!HttpMethods.IsPost(context.Request.Method))
         {

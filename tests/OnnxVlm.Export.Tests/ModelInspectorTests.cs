@@ -63,6 +63,28 @@ public sealed class ModelInspectorTests
         Assert.That(ModelInspector.Inspect(_folder["out"]).WeightBytesPerToken, Is.EqualTo(expected));
     }
 
+    [TestCase(Precision.Int4, 32)]
+    [TestCase(Precision.Int4, 64)]
+    [TestCase(Precision.Int8, 32)]
+    public void Inspect_Quantized_HasAFloatForEachBlockOfEachMatrix(Precision precision, int blockSize)
+    {
+        TinyModel model = new() { Tied = true };
+        Export(model, precision, blockSize: blockSize);
+        int heads = model.Heads * model.HeadSize, keyValues = model.KeyValueHeads * model.HeadSize;
+        long blocks = (model.Layers * (Blocks(model.Hidden, heads + (2 * keyValues)) + Blocks(heads, model.Hidden) + Blocks(model.Hidden, 2 * model.Intermediate) + Blocks(model.Intermediate, model.Hidden)))
+            + Blocks(model.Hidden, model.Vocabulary);
+        Assert.That(ModelInspector.Inspect(_folder["out"]).BlockSumBytesPerToken, Is.EqualTo(blocks * sizeof(float)));
+
+        long Blocks(int inputs, int outputs) => (long)outputs * ((inputs + blockSize - 1) / blockSize);
+    }
+
+    [Test]
+    public void Inspect_NotQuantized_HasNoBlockSums()
+    {
+        Export(new TinyModel(), Precision.Fp32);
+        Assert.That(ModelInspector.Inspect(_folder["out"]).BlockSumBytesPerToken, Is.Zero);
+    }
+
     [Test]
     public void Inspect_GraphForGpu_HasHalfTheCache()
     {
@@ -79,9 +101,9 @@ public sealed class ModelInspectorTests
         Assert.That(() => ModelInspector.Inspect(_folder.Path), Throws.TypeOf<ModelLoadException>().With.Message.Contains("model.onnx"));
     }
 
-    private ExportReport Export(TinyModel model, Precision precision, Device device = Device.Cpu)
+    private ExportReport Export(TinyModel model, Precision precision, Device device = Device.Cpu, int blockSize = 32)
     {
         model.Write(_folder["hf"]);
-        return Exporter.Export(new ExportOptions { CheckpointFolder = _folder["hf"], OutputFolder = _folder["out"], Precision = precision, Device = device });
+        return Exporter.Export(new ExportOptions { CheckpointFolder = _folder["hf"], OutputFolder = _folder["out"], Precision = precision, Device = device, BlockSize = blockSize });
     }
 }

@@ -52,6 +52,7 @@ public static class ModelInspector
             Outputs = [.. graph.Output.Where(value => !IsCache(value.Name)).Select(Describe)],
             CacheBytesPerToken = graph.Input.Where(value => IsCache(value.Name)).Sum(CacheBytes),
             WeightBytesPerToken = bytesPerToken,
+            BlockSumBytesPerToken = nodes.Where(item => item.EveryToken && item.Node.OpType == "MatMulNBits").Sum(item => BlockSums(item.Node)),
         };
     }
 
@@ -96,6 +97,12 @@ public static class ModelInspector
         "GatherBlockQuantized" => Product(weights[0]) * 8 / Attribute(node, "bits"),
         _ => weights.Sum(Product),
     };
+
+    private static long BlockSums(NodeProto node)
+    {
+        long blockSize = Attribute(node, "block_size");
+        return Attribute(node, "N") * ((Attribute(node, "K") + blockSize - 1) / blockSize) * sizeof(float);
+    }
 
     private static long Attribute(NodeProto node, string name) => node.Attribute.First(attribute => attribute.Name == name).I;
 

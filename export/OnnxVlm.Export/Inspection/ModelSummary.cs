@@ -27,6 +27,12 @@ public sealed record ModelSummary
     /// </summary>
     public required long WeightBytesPerToken { get; init; }
 
+    /// <summary>
+    /// Bytes that ONNX Runtime reads besides on x64 CPUs: when it packs quantized matrices, it adds to each block's scale a float with the sum of the block's zero points times its scale, and
+    /// multiplies with these sums, too, for each token.
+    /// </summary>
+    public required long BlockSumBytesPerToken { get; init; }
+
     /// <summary>All weights but tables that are computed from the configuration.</summary>
     public long Parameters => Weights.Where(group => group.Layer != ModelInspector.RotaryTables).Sum(group => group.Numbers);
 

@@ -6,6 +6,7 @@ using OnnxVlm.Generation;
 using OnnxVlm.Imaging;
 using OnnxVlm.ModelFolder;
 using OnnxVlm.Prompting;
+using OnnxVlm.Runtime;
 
 namespace OnnxVlm.Cli.Benchmarking;
 
@@ -51,7 +52,8 @@ internal sealed class Benchmark(string folder, Func<VlmModel> load, int repetiti
             double[] decode = Repeat(() => Decode(model, tokens[0], generatedTokens), cancellationToken);
             ImageResult? ofImage = image is null ? null : MeasureImage(model, image, tokens, cancellationToken);
             long peak = PeakWorkingSet();
-            long bytesPerToken = summary.WeightBytesPerToken + (summary.CacheBytesPerToken * generatedTokens / 2);
+            long blockSums = model.Device == Device.Cpu && RuntimeInformation.ProcessArchitecture == Architecture.X64 ? summary.BlockSumBytesPerToken : 0;
+            long bytesPerToken = summary.WeightBytesPerToken + blockSums + (summary.CacheBytesPerToken * generatedTokens / 2);
             progress("memory bandwidth");
             (double bandwidth, double share) = MeasureBandwidth(() => bytesPerToken * generatedTokens / Decode(model, tokens[0], generatedTokens), cancellationToken);
             return new BenchmarkResult

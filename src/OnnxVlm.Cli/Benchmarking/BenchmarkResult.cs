@@ -35,7 +35,7 @@ internal sealed record BenchmarkResult
 
     public required long PeakWorkingSetBytes { get; init; }
 
-    /// <summary>Weights that a token reads, and the cache of half the generated tokens.</summary>
+    /// <summary>Weights that a token reads, with what the runtime adds to them when it packs them, and the cache of half the generated tokens.</summary>
     public required long BytesPerToken { get; init; }
 
     /// <summary>Median of several measurements, before and after each run of decoding.</summary>

@@ -1,4 +1,7 @@
+using System.Runtime.InteropServices;
 using Microsoft.ML.OnnxRuntime;
+using OnnxVlm.Export;
+using OnnxVlm.Export.Inspection;
 using OnnxVlm.Generation;
 using OnnxVlm.Prompting;
 using OnnxVlm.Runtime;
@@ -19,6 +22,33 @@ internal sealed class PackingAllocatorTests
             new InferenceSession(Graph, options).Dispose();
 
         Assert.That(allocator.PackedBytes, Is.InRange(WeightBytes / 2, WeightBytes));
+    }
+
+    [TestCase(Precision.Int4)]
+    [TestCase(Precision.Int8)]
+    public void Register_QuantizedModel_PacksItsMatricesAndTheirBlockSums(Precision precision)
+    {
+        string folder = Path.Combine(Path.GetTempPath(), Path.GetRandomFileName());
+        Exporter.Export(new ExportOptions { CheckpointFolder = Path.Combine(Nano.Folder, "hf"), OutputFolder = folder, Precision = precision });
+        try
+        {
+            ModelSummary summary = ModelInspector.Inspect(folder);
+            long expected = summary.WeightBytesPerToken - SizeOf("norm") + SizeOf("patch projection") + (RuntimeInformation.ProcessArchitecture == Architecture.X64 ? summary.BlockSumBytesPerToken : 0);
+
+            using PackingAllocator allocator = PackingAllocator.TryCreate(WeightBytes)!;
+            using SessionOptions options = WithEnvironmentAllocator();
+            using (allocator.Register())
+                new InferenceSession(Path.Combine(folder, "model.onnx"), options).Dispose();
+
+            // Each matrix begins at a page, and the runtime aligns its parts.
+            Assert.That(allocator.PackedBytes, Is.EqualTo(expected).Within((summary.FusedOperators["MatMulNBits"] + summary.StandardNodes) * Environment.SystemPageSize));
+
+            long SizeOf(string layer) => summary.Weights.Where(group => group.Layer == layer).Sum(group => group.SizeBytes);
+        }
+        finally
+        {
+            Directory.Delete(folder, recursive: true);
+        }
     }
 
     [Test]

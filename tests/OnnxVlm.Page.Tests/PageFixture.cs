@@ -124,6 +124,14 @@ internal abstract class PageFixture
         await Setting("Most tokens").FillAsync("1900");
     }
 
+    /// <summary>From now on answers arrive at some ten tokens a second, as those of a large model do: the shipped one answers faster than a browser's test can act.</summary>
+    protected async Task SlowDownAsync()
+    {
+        ICDPSession browser = await Page.Context.NewCDPSessionAsync(Page);
+        await browser.SendAsync("Network.enable");
+        await browser.SendAsync("Network.emulateNetworkConditions", new() { ["offline"] = false, ["latency"] = 0, ["downloadThroughput"] = 4_000, ["uploadThroughput"] = -1 });
+    }
+
     /// <summary>From now on the server is not asked for answers: this stream is the answer.</summary>
     protected async Task AnswerWithAsync(params FakeToken[] tokens) =>
         await Page.RouteAsync("**/v1/chat/completions", route => route.FulfillAsync(new() { ContentType = "text/event-stream", Body = FakeStream.Of(tokens) }));

@@ -34,7 +34,9 @@ foreach (string path in args)
 const int LabelPx = 220, BarPx = 420, RowPx = 22, TitlePx = 30;
 StringBuilder body = new();
 int y = 0;
-foreach ((string key, string title) in new[] { ("prefill_tokens_per_second", "prefill, tokens a second"), ("decode_tokens_per_second", "decoding, tokens a second") })
+(string Key, string Title, double Unit)[] charts =
+    [("prefill_tokens_per_second", "prefill, tokens a second", 1), ("decode_tokens_per_second", "decoding, tokens a second", 1), ("warm_load_ms", "loading, seconds (less is better)", 1e3)];
+foreach ((string key, string title, double unit) in charts)
 {
     body.Append(CultureInfo.InvariantCulture, $"<text x=\"0\" y=\"{y + 18}\" class=\"title\">{title}</text>\n");
     y += TitlePx;
@@ -49,7 +51,7 @@ foreach ((string key, string title) in new[] { ("prefill_tokens_per_second", "pr
             <text x="{LabelPx - 8}" y="{y + 15}" text-anchor="end">{label}</text>
             <rect x="{LabelPx}" y="{y + 3}" width="{scale * median:F1}" height="{RowPx - 6}" rx="2" class="bar"/>
             <path d="M{low:F1} {y + 11}H{high:F1}" class="spread"/>
-            <text x="{high + 8:F1}" y="{y + 15}">{median:F1}</text>
+            <text x="{high + 8:F1}" y="{y + 15}">{median / unit:F1}</text>
 
             """);
         y += RowPx;

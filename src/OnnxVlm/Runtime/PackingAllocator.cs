@@ -46,7 +46,7 @@ internal sealed unsafe partial class PackingAllocator : IDisposable
     public long PackedBytes => _packed.Used;
 
     /// <summary>Creates the allocator for a model.</summary>
-    /// <param name="weightBytes">The size of the model's weights: room for so much packed. What does not fit is allocated as everything else.</param>
+    /// <param name="weightBytes">The size of the model's weights as they are stored.</param>
     /// <returns>The allocator; null where there is not enough address space.</returns>
     /// <exception cref="OnnxRuntimeException">The runtime gives no arena.</exception>
     public static PackingAllocator? TryCreate(long weightBytes)
@@ -56,7 +56,8 @@ internal sealed unsafe partial class PackingAllocator : IDisposable
         OrtAllocator arena = new(session, Cpu);
         try
         {
-            return new PackingAllocator(arena, new PackingMemory(weightBytes));
+            // Packed, blocks of 32 four-bit weights and a scale, 20 bytes, have a sum of 4 bytes besides.
+            return new PackingAllocator(arena, new PackingMemory(weightBytes + (weightBytes / 5)));
         }
         catch (OutOfMemoryException)
         {

@@ -71,7 +71,7 @@ internal sealed class PackingAllocatorTests
         using (allocator.Register())
             new InferenceSession(Graph, options).Dispose();
 
-        Assert.That(allocator.PackedBytes, Is.InRange(1, WeightBytes / 4));
+        Assert.That(allocator.PackedBytes, Is.InRange(1, WeightBytes / 2));
     }
 
     [Test]

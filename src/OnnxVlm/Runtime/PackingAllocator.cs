@@ -1,5 +1,6 @@
 using System.Collections.Immutable;
 using System.Diagnostics;
+using System.Runtime.ConstrainedExecution;
 using System.Runtime.InteropServices;
 using Microsoft.ML.OnnxRuntime;
 
@@ -7,10 +8,11 @@ namespace OnnxVlm.Runtime;
 
 /// <summary>
 /// The allocator of one model's session on the CPU: ONNX Runtime's own arena, except that the matrices which are packed while the model is loaded go into a <see cref="PackingMemory"/>.
-/// The session takes it when its configuration has <see cref="SessionEntry"/> and it is created under <see cref="Register"/>. To be disposed after the session.
+/// The session takes it when its configuration has <see cref="SessionEntry"/> and it is created under <see cref="Register"/>. To be disposed after the session; while
+/// the session lives on, the memory stays, and it is the finalizer that frees it later.
 /// Source: <c>OrtAllocator</c> and <c>OrtApi</c> in onnxruntime_c_api.h.
 /// </summary>
-internal sealed unsafe partial class PackingAllocator : IDisposable
+internal sealed unsafe partial class PackingAllocator : CriticalFinalizerObject, IDisposable
 {
     /// <summary>The entry that makes a session use the allocator of the environment, set to "1".</summary>
     public const string SessionEntry = "session.use_env_allocators";
@@ -22,28 +24,39 @@ internal sealed unsafe partial class PackingAllocator : IDisposable
 
     private static readonly Lock Registration = new();
     private static readonly OrtMemoryInfo Cpu = new(OrtMemoryInfo.allocatorCPU, OrtAllocatorType.DeviceAllocator, 0, OrtMemType.Default);
-    private static ImmutableArray<PackingAllocator> _allocators = [];
+    private static ImmutableArray<nint> _states = [];
+    private static PackingMemory? _loading; // under Registration
 
-    private readonly OrtAllocator _arena;
-    private readonly Native* _native;
-    private readonly delegate* unmanaged<Native*, void*, void> _free;
-    private readonly delegate* unmanaged<Native*, nuint, void*> _reserve;
     private readonly PackingMemory _packed;
+    private State* _state;
 
     private PackingAllocator(OrtAllocator arena, PackingMemory packed)
     {
-        _arena = arena;
         _packed = packed;
-        _native = (Native*)arena.DangerousGetHandle();
-        _free = _native->Free;
-        _reserve = _native->Reserve;
-        _native->Free = &Free;
-        _native->Info = &Info;
-        ImmutableInterlocked.Update(ref _allocators, (all, one) => all.Add(one), this);
+        Native* native = (Native*)arena.DangerousGetHandle();
+        _state = (State*)NativeMemory.AllocZeroed((nuint)sizeof(State));
+        *_state = new State { Arena = GCHandle.Alloc(arena), Native = native, Free = native->Free, Reserve = native->Reserve, Start = packed.Start, End = packed.End };
+        native->Free = &Free;
+        native->Info = &Info;
+        ImmutableInterlocked.Update(ref _states, (all, one) => all.Add(one), (nint)_state);
     }
+
+    // A critical one, so that it runs after that of a session which nobody has disposed either.
+    ~PackingAllocator()
+    {
+        if (IsInUse)
+            GC.ReRegisterForFinalize(this);
+        else
+            Release();
+    }
+
+    /// <summary>Allocators not freed yet.</summary>
+    public static int Count => _states.Length;
 
     /// <summary>The packed matrices, in bytes.</summary>
     public long PackedBytes => _packed.Used;
+
+    private bool IsInUse => _state is not null && Volatile.Read(ref _state->Blocks) > 0;
 
     /// <summary>Creates the allocator for a model.</summary>
     /// <param name="weightBytes">The size of the model's weights as they are stored.</param>
@@ -79,13 +92,14 @@ internal sealed unsafe partial class PackingAllocator : IDisposable
             OrtEnv environment = OrtEnv.Instance();
             environment.UnregisterAllocator(Cpu);
             nint* functions = OrtGetApiBase()->GetApi(ApiVersion);
-            nint error = ((delegate* unmanaged<nint, Native*, nint>)functions[RegisterAllocator])(environment.DangerousGetHandle(), _native);
+            nint error = ((delegate* unmanaged<nint, Native*, nint>)functions[RegisterAllocator])(environment.DangerousGetHandle(), _state->Native);
             if (error != 0)
             {
                 ((delegate* unmanaged<nint, void>)functions[ReleaseStatus])(error);
                 throw new ModelLoadException("The runtime does not take an allocator.");
             }
-            _native->Reserve = &Reserve;
+            _loading = _packed;
+            _state->Native->Reserve = &Reserve;
             return new Loading(this);
         }
         catch
@@ -98,11 +112,22 @@ internal sealed unsafe partial class PackingAllocator : IDisposable
     /// <inheritdoc />
     public void Dispose()
     {
-        if (!_allocators.Contains(this))
+        if (IsInUse)
             return;
-        ImmutableInterlocked.Update(ref _allocators, (all, one) => all.Remove(one), this);
-        _arena.Dispose();
+        Release();
+        GC.SuppressFinalize(this);
+    }
+
+    private void Release()
+    {
+        if (_state is null)
+            return;
+        ImmutableInterlocked.Update(ref _states, (all, one) => all.Remove(one), (nint)_state);
+        ((OrtAllocator)_state->Arena.Target!).Dispose();
+        _state->Arena.Free();
         _packed.Dispose();
+        NativeMemory.Free(_state);
+        _state = null;
     }
 
     // The callbacks run on threads of the runtime, and may not throw.
@@ -113,25 +138,30 @@ internal sealed unsafe partial class PackingAllocator : IDisposable
     [UnmanagedCallersOnly]
     private static void* Reserve(Native* self, nuint size)
     {
-        PackingAllocator allocator = Find(self);
-        nint block = allocator._packed.TryTake((long)size);
-        return block == 0 ? allocator._reserve(self, size) : (void*)block;
+        State* state = Find(self);
+        nint block = _loading!.TryTake((long)size);
+        if (block == 0)
+            return state->Reserve(self, size);
+        Interlocked.Increment(ref state->Blocks);
+        return (void*)block;
     }
 
     [UnmanagedCallersOnly]
     private static void Free(Native* self, void* block)
     {
-        PackingAllocator allocator = Find(self);
-        if (!allocator._packed.Contains((nint)block))
-            allocator._free(self, block);
+        State* state = Find(self);
+        if ((nint)block >= state->Start && (nint)block < state->End)
+            Interlocked.Decrement(ref state->Blocks);
+        else
+            state->Free(self, block);
     }
 
-    private static PackingAllocator Find(Native* native)
+    private static State* Find(Native* native)
     {
-        foreach (PackingAllocator allocator in _allocators)
+        foreach (nint state in _states)
         {
-            if (allocator._native == native)
-                return allocator;
+            if (((State*)state)->Native == native)
+                return (State*)state;
         }
         throw new UnreachableException();
     }
@@ -156,13 +186,26 @@ internal sealed unsafe partial class PackingAllocator : IDisposable
         public delegate* unmanaged<Native*, nuint, void*> Reserve;
     }
 
+    /// <summary>What the callbacks need to know, outside the garbage collector's reach: they also run while the session is finalized.</summary>
+    private struct State
+    {
+        public GCHandle Arena; // an OrtAllocator, which would else be finalized for itself
+        public Native* Native;
+        public delegate* unmanaged<Native*, void*, void> Free;
+        public delegate* unmanaged<Native*, nuint, void*> Reserve;
+        public nint Start;
+        public nint End;
+        public int Blocks;
+    }
+
     private sealed class Loading(PackingAllocator allocator) : IDisposable
     {
         public void Dispose()
         {
             // From here on only native code allocates: its exceptions must not pass through managed frames.
-            allocator._native->Reserve = allocator._reserve;
+            allocator._state->Native->Reserve = allocator._state->Reserve;
             allocator._packed.EndLoading();
+            _loading = null;
             try
             {
                 OrtEnv environment = OrtEnv.Instance();

@@ -29,6 +29,12 @@ internal sealed unsafe class PackingMemory : IDisposable
         _toucher.Start();
     }
 
+    /// <summary>The address of the first byte.</summary>
+    public nint Start => (nint)_start;
+
+    /// <summary>The address after the last byte.</summary>
+    public nint End => (nint)(_start + _size);
+
     /// <summary>The blocks taken so far, in bytes, each up to the end of its last page.</summary>
     public long Used => Volatile.Read(ref _used);
 
@@ -46,13 +52,11 @@ internal sealed unsafe class PackingMemory : IDisposable
         return block;
     }
 
-    /// <summary>Whether a block is of this memory.</summary>
-    /// <param name="block">Its first byte.</param>
-    public bool Contains(nint block) => block >= (nint)_start && block < (nint)(_start + _size);
-
     /// <summary>Touches no further page.</summary>
     public void EndLoading()
     {
+        if (_loaded)
+            return;
         _loaded = true;
         _taken.Set();
         _toucher.Join();

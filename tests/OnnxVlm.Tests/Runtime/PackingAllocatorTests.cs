@@ -1,3 +1,4 @@
+using System.Runtime.CompilerServices;
 using System.Runtime.InteropServices;
 using Microsoft.ML.OnnxRuntime;
 using OnnxVlm.Export;
@@ -91,12 +92,52 @@ internal sealed class PackingAllocatorTests
     }
 
     [Test]
+    public void Load_ModelsThatNobodyDisposes_AreFreedWithTheirMemory()
+    {
+        int before = CountAfterCollection();
+        for (int i = 0; i < 5; i++)
+            Forget();
+
+        Assert.That(CountAfterCollection, Is.LessThanOrEqualTo(before + 1).After(20_000, 50), "but for one that the stack may still hold");
+
+        [MethodImpl(MethodImplOptions.NoInlining)]
+        static void Forget() => VlmModel.Load(Nano.Folder, new VlmOptions { Device = Device.Cpu }).CreateSequence(maxLength: 4);
+    }
+
+    [Test]
+    public void Dispose_SessionLivesOn_MemoryStaysUntilItIsGone()
+    {
+        int before = CountAfterCollection();
+        InferenceSession session = CreateSession();
+        Assert.That(CountAfterCollection(), Is.EqualTo(before + 1));
+
+        session.Dispose();
+        Assert.That(CountAfterCollection, Is.EqualTo(before).After(20_000, 50));
+
+        [MethodImpl(MethodImplOptions.NoInlining)]
+        static InferenceSession CreateSession()
+        {
+            using PackingAllocator allocator = PackingAllocator.TryCreate(WeightBytes)!;
+            using SessionOptions options = WithEnvironmentAllocator();
+            using (allocator.Register())
+                return new InferenceSession(Graph, options);
+        }
+    }
+
+    [Test]
     public void Dispose_Twice_IsHarmless()
     {
         PackingAllocator allocator = PackingAllocator.TryCreate(WeightBytes)!;
         allocator.Dispose();
 
         Assert.That(allocator.Dispose, Throws.Nothing);
+    }
+
+    private static int CountAfterCollection()
+    {
+        GC.Collect();
+        GC.WaitForPendingFinalizers();
+        return PackingAllocator.Count;
     }
 
     private static SessionOptions WithEnvironmentAllocator()

@@ -35,6 +35,31 @@ public sealed class ModelInspectorTests
         });
     }
 
+    [TestCase(Precision.Fp32)]
+    [TestCase(Precision.Int4)]
+    public void Inspect_TiedHeadInOtherBits_IsStoredAndReadButNoParameterOfItsOwn(Precision head)
+    {
+        TinyModel model = new() { Tied = true };
+        model.Write(_folder["hf"]);
+        ExportReport report = Exporter.Export(new ExportOptions { CheckpointFolder = _folder["hf"], OutputFolder = _folder["out"], Precision = Precision.Int4, Head = head });
+        ModelSummary summary = ModelInspector.Inspect(_folder["out"]);
+        Assert.Multiple(() =>
+        {
+            Assert.That(summary.Parameters, Is.EqualTo(report.Parameters));
+            Assert.That(summary.Weights.Single(group => group.Layer == "head, tied").Numbers, Is.EqualTo(model.Vocabulary * model.Hidden));
+        });
+    }
+
+    [TestCase(Precision.Fp32)]
+    [TestCase(Precision.Int4)]
+    public void Inspect_MatricesWithBiases_BiasesAreParameters(Precision precision)
+    {
+        TinyFuyu model = new();
+        model.Write(_folder["hf"]);
+        ExportReport report = Exporter.Export(new ExportOptions { CheckpointFolder = _folder["hf"], OutputFolder = _folder["out"], Precision = precision });
+        Assert.That(ModelInspector.Inspect(_folder["out"]).Parameters, Is.EqualTo(report.Parameters));
+    }
+
     [Test]
     public void Inspect_Int4_NamesStorageOfEachKindOfLayer()
     {

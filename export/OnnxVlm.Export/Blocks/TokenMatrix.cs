@@ -10,6 +10,9 @@ namespace OnnxVlm.Export.Blocks;
 /// <param name="Quantized">The matrix when it is.</param>
 internal sealed record TokenMatrix(CheckpointRows Rows, Value Float, QuantizedMatrix? Quantized)
 {
+    /// <summary>Path of a head that is stored apart, though its weights are the embedding's.</summary>
+    public const string TiedHeadPath = "lm_head.tied";
+
     private const string HeadPath = "lm_head";
 
     /// <summary>The matrix of the embedding.</summary>
@@ -29,7 +32,7 @@ internal sealed record TokenMatrix(CheckpointRows Rows, Value Float, QuantizedMa
     /// <summary>The embedding as head: the same weights, once in the file where embedding and head have the same bits.</summary>
     public TokenMatrix AsHead(ModelGraph model) => (Quantized?.Bits ?? 0) == model.Target.HeadBits
         ? this with { Quantized = Quantized?.ForMultiply(model.Graph, HeadPath) }
-        : Create(model, Rows, HeadPath, model.Target.HeadBits, forGather: false);
+        : Create(model, Rows, TiedHeadPath, model.Target.HeadBits, forGather: false);
 
     private static TokenMatrix Create(ModelGraph model, CheckpointRows rows, string path, int bits, bool forGather) => bits == 0
         ? new TokenMatrix(rows, model.FloatMatrix($"{path}.weight", rows), null)

@@ -1,5 +1,6 @@
 using System.Globalization;
 using Google.Protobuf;
+using OnnxVlm.Export.Blocks;
 using OnnxVlm.Export.Onnx;
 using OnnxVlm.Export.Onnx.Proto;
 
@@ -9,7 +10,9 @@ namespace OnnxVlm.Export.Inspection;
 public static class ModelInspector
 {
     internal const string RotaryTables = "rotary tables";
+    internal const string TiedHead = "head, tied";
     private const string PatchProjection = "patch projection";
+    private const int BiasInput = 5;
 
     /// <summary>Summarizes a graph.</summary>
     /// <param name="folder">The model folder.</param>
@@ -77,6 +80,7 @@ public static class ModelInspector
         { OpType: "Gather" or "GatherBlockQuantized" } => "embedding",
         { OpType: "GroupQueryAttention" or "RotaryEmbedding" } => RotaryTables,
         _ when node.OpType.Contains("LayerNorm", StringComparison.Ordinal) => "norm",
+        _ when node.Input.Any(name => name.StartsWith(TokenMatrix.TiedHeadPath, StringComparison.Ordinal)) => TiedHead,
         _ when node.Name.StartsWith("lm_head", StringComparison.Ordinal) => "head",
         _ when node.Name.Contains("self_attn", StringComparison.Ordinal) => "attention",
         _ when node.Name.Contains(".mlp", StringComparison.Ordinal) => "feed-forward",
@@ -93,7 +97,7 @@ public static class ModelInspector
 
     private static long Numbers(NodeProto node, TensorProto[] weights) => node.OpType switch
     {
-        "MatMulNBits" => Attribute(node, "K") * Attribute(node, "N"),
+        "MatMulNBits" => (Attribute(node, "K") * Attribute(node, "N")) + weights.Where(tensor => node.Input.IndexOf(tensor.Name) == BiasInput).Sum(Product),
         "GatherBlockQuantized" => Product(weights[0]) * 8 / Attribute(node, "bits"),
         _ => weights.Sum(Product),
     };

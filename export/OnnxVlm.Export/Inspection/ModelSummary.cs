@@ -33,8 +33,8 @@ public sealed record ModelSummary
     /// </summary>
     public required long BlockSumBytesPerToken { get; init; }
 
-    /// <summary>All weights but tables that are computed from the configuration.</summary>
-    public long Parameters => Weights.Where(group => group.Layer != ModelInspector.RotaryTables).Sum(group => group.Numbers);
+    /// <summary>All weights but tables that are computed from the configuration, and a head that has the embedding's weights in other bits.</summary>
+    public long Parameters => Weights.Where(group => group.Layer is not (ModelInspector.RotaryTables or ModelInspector.TiedHead)).Sum(group => group.Numbers);
 
     /// <summary>Bytes of all weights.</summary>
     public long SizeBytes => Weights.Sum(group => group.SizeBytes);

@@ -40,7 +40,7 @@ public sealed class QuantizedExportTests
         using TemporaryFolder folder = new();
         Model(tied: true).Write(folder["hf"]);
         ExportReport report = Exporter.Export(new ExportOptions { CheckpointFolder = folder["hf"], OutputFolder = folder["out"], Precision = Precision.Int4, Head = Precision.Int4 });
-        Assert.That(report.Quantized.Single(tensor => tensor.Name == "lm_head").Bits, Is.EqualTo(4));
+        Assert.That(report.Quantized.Single(tensor => tensor.Name == "lm_head.tied").Bits, Is.EqualTo(4));
         Assert.That(report.Quantized.Single(tensor => tensor.Name == "model.embed_tokens").Bits, Is.EqualTo(8));
         using GraphRunner graph = new(folder["out"]);
         Assert.That(graph.Run([10, 11, 12], []), Has.All.Matches<float>(float.IsFinite));

@@ -40,8 +40,7 @@ public sealed class ModelInspectorTests
     public void Inspect_TiedHeadInOtherBits_IsStoredAndReadButNoParameterOfItsOwn(Precision head)
     {
         TinyModel model = new() { Tied = true };
-        model.Write(_folder["hf"]);
-        ExportReport report = Exporter.Export(new ExportOptions { CheckpointFolder = _folder["hf"], OutputFolder = _folder["out"], Precision = Precision.Int4, Head = head });
+        ExportReport report = Export(model, Precision.Int4, head: head);
         ModelSummary summary = ModelInspector.Inspect(_folder["out"]);
         Assert.Multiple(() =>
         {
@@ -126,9 +125,9 @@ public sealed class ModelInspectorTests
         Assert.That(() => ModelInspector.Inspect(_folder.Path), Throws.TypeOf<ModelLoadException>().With.Message.Contains("model.onnx"));
     }
 
-    private ExportReport Export(TinyModel model, Precision precision, Device device = Device.Cpu, int blockSize = 32)
+    private ExportReport Export(TinyModel model, Precision precision, Device device = Device.Cpu, int blockSize = 32, Precision? head = null)
     {
         model.Write(_folder["hf"]);
-        return Exporter.Export(new ExportOptions { CheckpointFolder = _folder["hf"], OutputFolder = _folder["out"], Precision = precision, Device = device, BlockSize = blockSize });
+        return Exporter.Export(new ExportOptions { CheckpointFolder = _folder["hf"], OutputFolder = _folder["out"], Precision = precision, Device = device, BlockSize = blockSize, Head = head });
     }
 }

@@ -12,6 +12,9 @@ public static class ModelInspector
     internal const string RotaryTables = "rotary tables";
     internal const string TiedHead = "head, tied";
     private const string PatchProjection = "patch projection";
+
+    // Inputs of MatMulNBits.
+    private const int ScalesInput = 2;
     private const int BiasInput = 5;
 
     /// <summary>Summarizes a graph.</summary>
@@ -55,7 +58,7 @@ public static class ModelInspector
             Outputs = [.. graph.Output.Where(value => !IsCache(value.Name)).Select(Describe)],
             CacheBytesPerToken = graph.Input.Where(value => IsCache(value.Name)).Sum(CacheBytes),
             WeightBytesPerToken = bytesPerToken,
-            BlockSumBytesPerToken = nodes.Where(item => item.EveryToken && item.Node.OpType == "MatMulNBits").Sum(item => BlockSums(item.Node)),
+            BlockSumBytesPerToken = nodes.Where(item => item.EveryToken && item.Node.OpType == "MatMulNBits").Sum(item => Product(initializers[item.Node.Input[ScalesInput]]) * sizeof(float)),
         };
     }
 
@@ -101,12 +104,6 @@ public static class ModelInspector
         "GatherBlockQuantized" => Product(weights[0]) * 8 / Attribute(node, "bits"),
         _ => weights.Sum(Product),
     };
-
-    private static long BlockSums(NodeProto node)
-    {
-        long blockSize = Attribute(node, "block_size");
-        return Attribute(node, "N") * ((Attribute(node, "K") + blockSize - 1) / blockSize) * sizeof(float);
-    }
 
     private static long Attribute(NodeProto node, string name) => node.Attribute.First(attribute => attribute.Name == name).I;
 

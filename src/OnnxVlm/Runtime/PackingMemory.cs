@@ -76,7 +76,8 @@ internal sealed unsafe class PackingMemory : IDisposable
         {
             while (at >= Used + TouchedAhead && !_loaded)
                 _taken.WaitOne();
-            // Adding zero makes a page present, and keeps what the packing may have written there already. It is one instruction: to read first would map the page of zeros, and to write then unmap it on all cores.
+            // Adding zero makes a page present, and keeps what the packing may have written there already. It is one instruction: to read first would map the
+            // page of zeros, and to write then unmap it on all cores.
             for (long page = at; page < Math.Min(at + Step, _size); page += Environment.SystemPageSize)
                 Interlocked.Add(ref *(int*)(_start + page), 0);
         }

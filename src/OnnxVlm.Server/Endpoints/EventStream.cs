@@ -20,14 +20,11 @@ internal sealed class EventStream(HttpResponse response, TimeSpan keepAlive)
     {
         while (true)
         {
-            try
-            {
-                return await next.WaitAsync(keepAlive).ConfigureAwait(false);
-            }
-            catch (TimeoutException) when (!next.IsCompleted)
-            {
-                await SendAsync(": keep-alive\n\n"u8.ToArray()).ConfigureAwait(false);
-            }
+            // Time that has run out says nothing: what is waited for may have come at the same moment.
+            await ((Task)next).WaitAsync(keepAlive).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+            if (next.IsCompleted)
+                return await next.ConfigureAwait(false);
+            await SendAsync(": keep-alive\n\n"u8.ToArray()).ConfigureAwait(false);
         }
     }
 

@@ -4,7 +4,6 @@ using OnnxVlm.Server.Endpoints;
 namespace OnnxVlm.Server.Tests;
 
 /// <summary>The stream of events, without a service around it.</summary>
-[TestFixture]
 internal sealed class EventStreamTests
 {
     // What is waited for comes at the very moment at which the silence has lasted too long; each order of the two must give it.

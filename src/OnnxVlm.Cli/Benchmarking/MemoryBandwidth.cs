@@ -7,7 +7,7 @@ namespace OnnxVlm.Cli.Benchmarking;
 
 /// <summary>
 /// How fast the processor reads memory, measured as McCalpin's STREAM measures it, but reading only, which is what generating a token does: each thread adds up its part of an array
-/// that no cache holds. The array lies in huge pages where the system has them, as the weights do.
+/// that no cache holds. The array lies in huge pages where the system has them, so that memory is the limit and not the lookup of addresses.
 /// </summary>
 internal static unsafe partial class MemoryBandwidth
 {

@@ -50,7 +50,7 @@ internal static unsafe partial class MemoryBandwidth
         barrier.SignalAndWait();
         for (int pass = 0; pass < Passes; pass++)
         {
-            GC.KeepAlive(Sum(part, length));
+            _ = Sum(part, length);
             barrier.SignalAndWait();
         }
     }
@@ -61,7 +61,7 @@ internal static unsafe partial class MemoryBandwidth
             *(long*)(memory + i) = i;
     }
 
-    // Inlined, its sum would be seen to be of no use, and most of the reading left out. Optimized at once, so that no pass is slower than memory.
+    // Inlined, it would be seen that nobody needs its sum, and most of the reading left out. Optimized at once, so that no pass is slower than memory.
     [MethodImpl(MethodImplOptions.NoInlining | MethodImplOptions.AggressiveOptimization)]
     private static ulong Sum(byte* memory, long length)
     {

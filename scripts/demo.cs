@@ -12,9 +12,6 @@ string model = Path.Combine(root, "onnx-models", "nano");
 string image = args.Length > 0 ? Path.GetFullPath(args[0]) : Path.Combine(model, "sample.png");
 string question = args.Length > 1 ? args[1] : "What does the text say?";
 
-if (Run("run", Path.Combine(root, "scripts", "setup.cs")) != 0)
-    return 1;
-
 Console.WriteLine($"demo: building, then asking \"{question}\" about {Path.GetRelativePath(root, image)} …");
 string cli = Path.Combine(root, "src", "OnnxVlm.Cli");
 if (Run("build", cli, "-c", "Release", "--nologo", "-v", "quiet", "-clp:NoSummary") != 0)

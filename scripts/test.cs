@@ -13,9 +13,6 @@ using System.Text.RegularExpressions;
 
 string root = Path.GetFullPath(Path.Combine(Path.GetDirectoryName(ThisFile())!, ".."));
 
-if (Run("dotnet", ["run", Path.Combine(root, "scripts", "setup.cs")], Console.WriteLine) != 0)
-    return 1;
-
 string? browser = Environment.GetEnvironmentVariable("OnnxVlmBrowser") is { Length: > 0 } named ? named : FindBrowser() ?? InstallBrowser();
 Environment.SetEnvironmentVariable("OnnxVlmBrowser", browser ?? "none"); // also a property of the build
 

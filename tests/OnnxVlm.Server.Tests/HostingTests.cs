@@ -99,7 +99,7 @@ internal sealed class HostingTests
 
         using HttpResponseMessage response = await SharedService.Service.Client.SendAsync(request);
 
-        Assert.That(SharedService.Service.Log.Lines, Has.Some.Matches<string>(line => line.StartsWith("Information", StringComparison.Ordinal) && line.Contains("RequestId=find-me", StringComparison.Ordinal)
+        Assert.That(SharedService.Service.Log.Lines, Has.Some.Matches<string>(line => line!.StartsWith("Information", StringComparison.Ordinal) && line.Contains("RequestId=find-me", StringComparison.Ordinal)
             && line.Contains("Model=nano", StringComparison.Ordinal) && line.Contains("CompletionTokens=", StringComparison.Ordinal)));
     }
 

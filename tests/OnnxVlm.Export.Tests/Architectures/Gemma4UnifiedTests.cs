@@ -136,7 +136,7 @@ public sealed class Gemma4UnifiedTests
         Assert.That(Largest(gemma, out _, reference => Dequantizer.Replace(reference, _folder["out"])), Is.LessThanOrEqualTo(1e-4));
 
         // Patches, norms and the scalars of layers keep their floats.
-        Assert.That(report.Quantized.Select(tensor => tensor.Name), Has.None.Matches<string>(name => name.Contains("norm") || name.Contains("vision") || name.Contains("scalar")));
+        Assert.That(report.Quantized.Select(tensor => tensor.Name), Has.None.Matches<string>(name => name!.Contains("norm") || name.Contains("vision") || name.Contains("scalar")));
         Assert.That(report.Quantized, Has.Count.EqualTo((gemma.Layers * 4) + 1), "packed qkv, output, packed gate and up, down of each layer, and the embedding that is the head too");
     }
 

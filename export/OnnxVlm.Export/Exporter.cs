@@ -145,6 +145,8 @@ public static class Exporter
     private static string RefuseUnknownArchitecture(HfConfig config)
     {
         string architecture = config.Require<string>("model_type");
+        if (config.Has("quantization_config"))
+            throw new UnsupportedModelException($"{config.Path}: quantization_config: only weights as they were trained are implemented; give the checkpoint that is not quantized");
         if (Builders.ContainsKey(architecture))
             return architecture;
         throw new UnsupportedModelException($"{config.Path}: model_type: expected {string.Join(" or ", Architectures)}, found {architecture}: {OtherModels.Reason(config, architecture)}");

@@ -145,10 +145,36 @@ public sealed class BadCheckpointTests
     }
 
     [Test]
-    public void Export_HeadBesideTiedEmbedding_NamesIt()
+    public void Export_OtherHeadBesideTiedEmbedding_NamesBoth()
     {
-        Rewrite(tensors => [.. tensors, ("lm_head.weight", [96, 64], new float[96 * 64])]);
-        Refuses<ModelLoadException>("no use for tensor lm_head.weight");
+        Rewrite(tensors =>
+        {
+            float[] head = [.. tensors.Single(tensor => tensor.Name == "model.embed_tokens.weight").Numbers];
+            head[^1] += 1;
+            return [.. tensors, ("lm_head.weight", [96, 64], head)];
+        });
+        Refuses<ModelLoadException>("lm_head.weight and model.embed_tokens.weight: expected the same numbers", "tie_word_embeddings");
+    }
+
+    [Test]
+    public void Export_HeadOfAnotherShapeBesideTiedEmbedding_NamesIt()
+    {
+        Rewrite(tensors => [.. tensors, ("lm_head.weight", [48, 64], new float[48 * 64])]);
+        Refuses<ModelLoadException>("lm_head.weight: expected shape [96, 64]");
+    }
+
+    [Test]
+    public void Export_AdapterThatIsNotMerged_SaysSo()
+    {
+        Rewrite(tensors => [.. tensors, ("base_model.model.model.layers.0.self_attn.q_proj.lora_A.weight", [4, 64], new float[4 * 64])]);
+        Refuses<UnsupportedModelException>("lora_A.weight is of an adapter; merge");
+    }
+
+    [Test]
+    public void Export_QuantizedWeights_SaysSo()
+    {
+        Config(config => config["quantization_config"] = new JsonObject { ["quant_method"] = "torchao" });
+        Refuses<UnsupportedModelException>("quantization_config", "not quantized");
     }
 
     [Test]
@@ -233,7 +259,7 @@ public sealed class BadCheckpointTests
     [TestCase("{\"a\":{\"dtype\":\"F32\",\"shape\":[2],\"data_offsets\":[0,8],\"x\":1}}", "found x")]
     [TestCase("{\"a\":[[[[[[1]]]]]]}", "not valid JSON")]
     [TestCase("{\"a\":5}", "expected an object")]
-    [TestCase("[]", "expected a JSON object as header")]
+    [TestCase("[]", "header: expected a JSON object")]
     [TestCase("{\"a\"", "not valid JSON")]
     public void Export_BadHeader_SaysWhat(string header, string message)
     {

@@ -33,6 +33,7 @@ internal static class Fuyu
         int hidden = c.RequireCount("hidden_size"), intermediate = c.RequireCount("intermediate_size"), layers = c.RequireCount("num_hidden_layers", max: 1024);
         int vocabulary = c.RequireCount("vocab_size"), context = c.RequireCount("max_position_embeddings");
         float epsilon = (float)(c.Optional<double>("layer_norm_eps") ?? 1e-5);
+        bool isTied = c.Optional<bool>("tie_word_embeddings") ?? false;
         bool normalizeHeads = c.Optional<bool>("qk_layernorm") ?? true;
         AttentionShape attention = ReadAttention(c, hidden);
         PartialRotary rotation = ReadRotation(c, attention.HeadSize);
@@ -42,7 +43,7 @@ internal static class Fuyu
 
         RotaryTables rotary = rotation.CreateTables(m, context);
         SequenceLengths lengths = SequenceLengths.Create(m);
-        (Value x, TokenMatrix embedding) = m.Embed($"{decoder}embed_tokens", vocabulary, hidden);            // [B, S, H]
+        (Value x, TokenMatrix embedding) = m.Embed($"{decoder}embed_tokens", vocabulary, hidden, isTied);    // [B, S, H]
         ResidualStream h = new(m, m.InsertPatches(x, rules.Tokens.Placeholder, projection), hidden);
         for (int i = 0; i < layers; i++)
         {
@@ -58,14 +59,13 @@ internal static class Fuyu
             h.Add(Linear(m, $"{key}.mlp.dense_4h_to_h", squared, intermediate, hidden));
         }
 
-        TokenMatrix head = c.Optional<bool>("tie_word_embeddings") ?? false
+        TokenMatrix head = isTied
             ? embedding.AsHead(m)
             : TokenMatrix.Head(m, $"{m.Weights.PrefixOf("lm_head.weight")}lm_head", vocabulary, hidden);
         m.Logits(h.LayerNorm($"{decoder}final_layernorm", epsilon), head, vocabulary);                       // [B, 1, vocabulary]
 
         m.Weights.Ignore(".rotary_emb.inv_freq");
-        c.IgnoreBaseClass();
-        c.Ignore("initializer_range", "hidden_dropout", "attention_dropout", "image_size");
+        c.Ignore("image_size");
         return new ModelDescription
         {
             Architecture = ModelType,

@@ -53,7 +53,7 @@ internal static class Gemma4Unified
         ImageAttention? bothWays = SeesImagesBothWays(c) && kinds.Contains(Sliding) ? new ImageAttention(m, patches, lengths, shapes[Array.IndexOf(kinds, Sliding)].Window) : null;
 
         string decoder = m.Weights.PrefixOf("embed_tokens.weight");
-        (Value embedded, TokenMatrix embedding) = m.Embed($"{decoder}embed_tokens", vocabulary, hidden);    // [B, S, H]
+        (Value embedded, TokenMatrix embedding) = m.Embed($"{decoder}embed_tokens", vocabulary, hidden, isTied);        // [B, S, H]
         Value text = m.Graph.Node("Mul", "embedding_scale", embedded, m.Graph.Scalar((float)Math.Sqrt(hidden), m.Type)).Output(m.Type);
         Value x = patches.Insert(text, ProjectPatches(m, vision, patches, rules.PatchSize, images.Optional<double>("rescale_factor") ?? (1 / 255.0), hidden));
         ResidualStream h = new(m, x, hidden);
@@ -75,7 +75,7 @@ internal static class Gemma4Unified
         TokenMatrix head = isTied ? embedding.AsHead(m) : TokenMatrix.Head(m, $"{m.Weights.PrefixOf("lm_head.weight")}lm_head", vocabulary, hidden);
         m.Logits(h.RmsNorm($"{decoder}norm", epsilon), head, vocabulary, softcap);                          // [B, 1, vocabulary]
 
-        LeaveOut(m, c, images, isTied);
+        LeaveOut(m, c, images);
         return new ModelDescription
         {
             Architecture = ModelType,
@@ -122,7 +122,7 @@ internal static class Gemma4Unified
     {
         GraphBuilder g = m.Graph;
         int width = 3 * patchSize * patchSize, size = vision.RequireCount("mm_embed_dim"), places = vision.RequireCount("mm_posemb_size");
-        vision.ExpectIfPresent("output_proj_dims", hidden);
+        vision.ExpectIfPresent("output_proj_dims", size);
         string embedder = $"{m.Weights.PrefixOf("patch_dense.weight")}", projection = $"{m.Weights.PrefixOf("embed_vision.embedding_projection.weight")}embed_vision.embedding_projection";
         (Value Weight, Value Bias) first = NormWeights("patch_ln1", width), second = NormWeights("patch_ln2", size), last = NormWeights("pos_norm", size);
         Value dense = Matrix($"{embedder}patch_dense.weight", size, width), bias = m.Vector($"{embedder}patch_dense.bias", ElementType.Float32, size);
@@ -284,8 +284,7 @@ internal static class Gemma4Unified
         vision.ExpectIfPresent("model_patch_size", patch * pooling);
         images.ExpectIfPresent("patch_size", patch);
         images.ExpectIfPresent("pooling_kernel_size", pooling);
-        vision.IgnoreBaseClass();
-        vision.Ignore("model_type", "initializer_range");
+        vision.Ignore("model_type");
         int budget = images.Optional<int>("max_soft_tokens") ?? 280;
         if (!Budgets.Contains(budget))
             throw new ModelLoadException($"{images.Path}: max_soft_tokens: expected one of {string.Join(", ", Budgets)}, found {budget}");
@@ -315,13 +314,10 @@ internal static class Gemma4Unified
         int Token(string key, int usual) => c.OptionalTokenId(key, vocabulary) ?? (usual < vocabulary ? usual : throw new ModelLoadException($"{c.Path}: {key} is missing"));
     }
 
-    private static void LeaveOut(ModelGraph m, HfConfig c, HfConfig images, bool isTied)
+    private static void LeaveOut(ModelGraph m, HfConfig c, HfConfig images)
     {
         m.Weights.LeaveOut("embed_audio.");
-        if (isTied)
-            m.Weights.Ignore("lm_head.weight");
-        c.IgnoreBaseClass();
-        c.Ignore("tie_word_embeddings", "initializer_range", "attention_dropout", "video_token_id", "audio_config", "audio_token_id", "boa_token_id", "eoa_token_id", "eoa_token_index");
+        c.Ignore("tie_word_embeddings", "video_token_id", "audio_config", "audio_token_id", "boa_token_id", "eoa_token_id", "eoa_token_index");
         c.Ignore("vocab_size_per_layer_input", "num_experts", "top_k_experts", "moe_intermediate_size");
         images.Ignore("processor_class", "image_processor_type", "image_mean", "image_std", "image_seq_length", "do_convert_rgb", "size", "default_to_square", "data_format", "input_data_format", "return_tensors", "disable_grouping", "device");
     }

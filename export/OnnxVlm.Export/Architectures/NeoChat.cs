@@ -34,6 +34,7 @@ internal static class NeoChat
         int hidden = llm.RequireCount("hidden_size"), intermediate = llm.RequireCount("intermediate_size"), layers = llm.RequireCount("num_hidden_layers", max: 1024);
         int vocabulary = llm.RequireCount("vocab_size"), context = llm.Has("max_position_embeddings") ? llm.RequireCount("max_position_embeddings") : 32768;
         float epsilon = (float)(llm.Optional<double>("rms_norm_eps") ?? 1e-6);
+        bool isTied = ReadTied(c, llm);
         RefuseOtherDecoders(c, llm, layers);
         (AttentionShape attention, AxisHead head) = ReadAttention(llm, hidden, splitsHeads);
         PatchMerger embedder = ReadEmbedder(m, c, vision, hidden);
@@ -44,7 +45,7 @@ internal static class NeoChat
         AxisRotary rotary = new(m, patches, lengths, head, llm.Optional<double>("rope_theta") ?? 10000, llm.Optional<double>("rope_theta_hw") ?? 10000);
         ImageAttention bothWays = new(m, patches, lengths, window: null);
         string decoder = m.Weights.PrefixOf("embed_tokens.weight");
-        (Value x, TokenMatrix embedding) = m.Embed($"{decoder}embed_tokens", vocabulary, hidden);                       // [B, S, H]
+        (Value x, TokenMatrix embedding) = m.Embed($"{decoder}embed_tokens", vocabulary, hidden, isTied);               // [B, S, H]
         ResidualStream h = new(m, patches.Insert(x, () => embedder.Project(m, patches)), hidden);
         for (int i = 0; i < layers; i++)
         {
@@ -57,7 +58,8 @@ internal static class NeoChat
             h.Add(m.SiluMlp($"{key}.mlp", h.RmsNorm($"{key}.post_attention_layernorm", epsilon), hidden, intermediate));
         }
 
-        m.Logits(h.RmsNorm($"{decoder}norm", epsilon), ReadHead(m, c, llm, embedding, vocabulary, hidden), vocabulary); // [B, 1, vocabulary]
+        TokenMatrix matrix = isTied ? embedding.AsHead(m) : TokenMatrix.Head(m, $"{m.Weights.PrefixOf("lm_head.weight")}lm_head", vocabulary, hidden);
+        m.Logits(h.RmsNorm($"{decoder}norm", epsilon), matrix, vocabulary);                                             // [B, 1, vocabulary]
         int? innerPadding = llm.OptionalTokenId("pad_token_id", vocabulary), outerPadding = c.OptionalTokenId("pad_token_id", vocabulary);
         IgnoreOtherKeys(c, llm, vision);
         return new ModelDescription
@@ -133,14 +135,11 @@ internal static class NeoChat
         }
     }
 
-    private static TokenMatrix ReadHead(ModelGraph m, HfConfig c, HfConfig llm, TokenMatrix embedding, int vocabulary, int hidden)
+    /// <summary>The outer key repeats the inner one.</summary>
+    private static bool ReadTied(HfConfig c, HfConfig llm)
     {
-        // The outer key repeats the inner one.
         bool? outer = c.Optional<bool>("tie_word_embeddings");
-        if (!(llm.Optional<bool>("tie_word_embeddings") ?? outer ?? false))
-            return TokenMatrix.Head(m, $"{m.Weights.PrefixOf("lm_head.weight")}lm_head", vocabulary, hidden);
-        m.Weights.Ignore("lm_head.weight");
-        return embedding.AsHead(m);
+        return llm.Optional<bool>("tie_word_embeddings") ?? outer ?? false;
     }
 
     /// <summary>SenseNova-U1 generates images too, with weights that are not exported here.</summary>
@@ -266,10 +265,7 @@ internal static class NeoChat
     private static void IgnoreOtherKeys(HfConfig c, HfConfig llm, HfConfig vision)
     {
         foreach (HfConfig config in new[] { c, llm, vision })
-        {
-            config.IgnoreBaseClass();
-            config.Ignore("auto_map", "initializer_range", "attention_dropout", "bos_token_id");
-        }
+            config.Ignore("bos_token_id");
 
         // Adapters are merged, or not there; the hidden size is a copy; the pre-buffer is among the layers; tables of the reference are as long as these limits.
         c.Ignore("use_backbone_lora", "use_llm_lora", "hidden_size", "is_composition");

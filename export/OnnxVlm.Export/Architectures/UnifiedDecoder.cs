@@ -23,13 +23,14 @@ internal static class UnifiedDecoder
         int vocabulary = c.RequireCount("vocab_size"), layers = c.RequireCount("num_hidden_layers", max: 1024);
         int context = c.RequireCount("max_position_embeddings");
         float epsilon = (float)c.Require<double>("rms_norm_eps");
+        bool isTied = c.Require<bool>("tie_word_embeddings");
         AttentionShape attention = ReadAttention(c, hidden);
         PatchProjection projection = ReadProjection(c, images, hidden);
         ImageRules rules = ReadImageRules(c, images, projection, vocabulary);
 
         RotaryTables rotary = RotaryTables.Create(m, c.Require<double>("rope_theta"), attention.HeadSize, context);
         SequenceLengths lengths = SequenceLengths.Create(m);
-        (Value x, TokenMatrix embedding) = m.Embed("model.embed_tokens", vocabulary, hidden);           // [B, S, H]
+        (Value x, TokenMatrix embedding) = m.Embed("model.embed_tokens", vocabulary, hidden, isTied);   // [B, S, H]
         ResidualStream h = new(m, m.InsertPatches(x, rules.Tokens.Placeholder, projection), hidden);
         for (int i = 0; i < layers; i++)
         {
@@ -40,10 +41,10 @@ internal static class UnifiedDecoder
             h.Add(m.SiluMlp($"{key}.mlp", h.RmsNorm($"{key}.post_attention_layernorm", epsilon), hidden, intermediate));
         }
 
-        TokenMatrix head = c.Require<bool>("tie_word_embeddings") ? embedding.AsHead(m) : TokenMatrix.Head(m, "lm_head", vocabulary, hidden);
+        TokenMatrix head = isTied ? embedding.AsHead(m) : TokenMatrix.Head(m, "lm_head", vocabulary, hidden);
         m.Logits(h.RmsNorm("model.norm", epsilon), head, vocabulary);                                   // [B, 1, vocabulary]
 
-        c.Ignore("model_type", "architectures", "torch_dtype", "dtype", "transformers_version", "_name_or_path", "use_cache", "initializer_range");
+        c.Ignore("model_type");
         return new ModelDescription
         {
             Architecture = ModelType,

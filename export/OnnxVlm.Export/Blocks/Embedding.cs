@@ -7,11 +7,16 @@ namespace OnnxVlm.Export.Blocks;
 internal static class Embedding
 {
     /// <summary>Rows of the embedding for <c>input_ids</c>, and the matrix itself for a tied head.</summary>
+    /// <param name="model">The graph.</param>
+    /// <param name="key">The checkpoint's key of the embedding.</param>
+    /// <param name="vocabulary">Rows.</param>
+    /// <param name="hidden">Width.</param>
+    /// <param name="isTied">Whether the head is the embedding. Where the checkpoint has a head then, it must be a copy.</param>
     /// <returns>[B, S, H], and the matrix [vocabulary, H] in one of its two forms.</returns>
-    public static (Value Hidden, TokenMatrix Matrix) Embed(this ModelGraph model, string key, int vocabulary, int hidden)
+    public static (Value Hidden, TokenMatrix Matrix) Embed(this ModelGraph model, string key, int vocabulary, int hidden, bool isTied)
     {
         GraphBuilder g = model.Graph;
-        var matrix = TokenMatrix.Embedding(model, key, vocabulary, hidden);
+        var matrix = TokenMatrix.Embedding(model, key, vocabulary, hidden, isTied);
         if (matrix.Quantized is not QuantizedMatrix quantized)
             return (g.Node("Gather", key, matrix.Float, model.InputIds).Set("axis", 0).Output(model.Type), matrix);
         Value embedded = g.Fused("GatherBlockQuantized", key, quantized.Codes.Value, model.InputIds, quantized.Scales.Value)

@@ -16,9 +16,12 @@ internal sealed record TokenMatrix(CheckpointRows Rows, Value Float, QuantizedMa
     private const string HeadPath = "lm_head";
 
     /// <summary>The matrix of the embedding.</summary>
-    public static TokenMatrix Embedding(ModelGraph model, string key, int vocabulary, int hidden)
+    public static TokenMatrix Embedding(ModelGraph model, string key, int vocabulary, int hidden, bool isTied)
     {
-        CheckpointRows rows = new(model.Weights.Take($"{key}.weight", vocabulary, hidden));
+        const string Head = "lm_head.weight";
+        CheckpointTensor matrix = model.Weights.Take($"{key}.weight", vocabulary, hidden);
+        CheckpointTensor? copy = isTied && model.Weights.Has(Head) ? model.Weights.Take($"{model.Weights.PrefixOf(Head)}{Head}", vocabulary, hidden) : null;
+        CheckpointRows rows = new(matrix, copy);
 
         // GatherBlockQuantized wants whole blocks; a width that has none keeps its floats.
         bool quantize = model.Target.EmbeddingBits > 0 && hidden % model.Target.BlockSize == 0;

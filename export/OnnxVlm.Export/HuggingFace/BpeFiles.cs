@@ -1,5 +1,4 @@
 using System.Globalization;
-using System.Text.Json;
 using System.Text.Json.Nodes;
 
 namespace OnnxVlm.Export.HuggingFace;
@@ -11,6 +10,9 @@ namespace OnnxVlm.Export.HuggingFace;
 internal static class BpeFiles
 {
     private const string Vocabulary = "vocab.json", Merges = "merges.txt", TokenizerClass = "Qwen2Tokenizer";
+
+    private const long MaxBytes = 64 << 20;
+    private const int MaxDepth = 8;
 
     private const string Pattern =
         @"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+";
@@ -33,7 +35,7 @@ internal static class BpeFiles
                 throw new UnsupportedModelException($"{path}: without a tokenizer.json only tokenizer_class {TokenizerClass} is implemented, found {name}; save the tokenizer with use_fast=True");
             if (settings["add_prefix_space"]?.GetValue<bool>() ?? false)
                 throw new UnsupportedModelException($"{path}: without a tokenizer.json add_prefix_space is not implemented; save the tokenizer with use_fast=True");
-            JsonObject vocabulary = JsonNode.Parse(File.ReadAllText(path))!.AsObject();
+            JsonObject vocabulary = JsonFile.ReadNode(path, MaxBytes, MaxDepth);
             return new JsonObject
             {
                 ["version"] = "1.0",
@@ -58,7 +60,7 @@ internal static class BpeFiles
                 },
             };
         }
-        catch (Exception exception) when (exception is JsonException or InvalidOperationException or FormatException)
+        catch (Exception exception) when (exception is InvalidOperationException or FormatException or OverflowException or IOException or UnauthorizedAccessException)
         {
             throw new ModelLoadException($"{path}: expected an object of token ids, with {Merges} and tokenizer_config.json beside it ({exception.Message.Split('\n')[0]}); download the checkpoint again", exception);
         }
@@ -71,12 +73,12 @@ internal static class BpeFiles
         string path = Path.Combine(folder, AddedTokens.FileName);
         if (File.Exists(path))
         {
-            foreach ((string text, JsonNode? id) in JsonNode.Parse(File.ReadAllText(path))!.AsObject())
-                tokens[(int)id!] = new JsonObject { ["content"] = text, ["single_word"] = false, ["lstrip"] = false, ["rstrip"] = false, ["normalized"] = false, ["special"] = true };
+            foreach ((string text, JsonNode? id) in JsonFile.ReadNode(path, MaxBytes, MaxDepth))
+                tokens[id?.GetValue<int>() ?? throw new FormatException($"{AddedTokens.FileName}: {text} has no id")] = new JsonObject { ["content"] = text, ["single_word"] = false, ["lstrip"] = false, ["rstrip"] = false, ["normalized"] = false, ["special"] = true };
         }
 
         foreach ((string id, JsonNode? token) in settings["added_tokens_decoder"]?.AsObject() ?? [])
-            tokens[int.Parse(id, CultureInfo.InvariantCulture)] = token!.DeepClone().AsObject();
+            tokens[int.Parse(id, CultureInfo.InvariantCulture)] = token?.DeepClone().AsObject() ?? throw new FormatException($"added_tokens_decoder: {id} has no token");
         return [.. tokens.Select(entry =>
         {
             entry.Value["id"] = entry.Key;

@@ -10,6 +10,7 @@ namespace OnnxVlm.Export.HuggingFace;
 internal sealed class HfConfig
 {
     private const long MaxBytes = 16 << 20;
+    private const int MaxDepth = 16;
 
     private readonly Dictionary<string, JsonElement> _values;
     private readonly HashSet<string> _read = new(StringComparer.Ordinal);
@@ -36,20 +37,8 @@ internal sealed class HfConfig
             throw new ModelLoadException($"{folder}: there is no such checkpoint folder; give the folder of a Hugging Face checkpoint");
         if (!File.Exists(path))
             throw new ModelLoadException($"{path}: missing; give the folder of a complete Hugging Face checkpoint");
-        if (new FileInfo(path).Length > MaxBytes)
-            throw new ModelLoadException($"{path}: expected at most {MaxBytes} bytes, found {new FileInfo(path).Length}; this is not a configuration");
-        try
-        {
-            using var document = JsonDocument.Parse(File.ReadAllBytes(path), new JsonDocumentOptions { MaxDepth = 16, AllowDuplicateProperties = false });
-            if (document.RootElement.ValueKind != JsonValueKind.Object)
-                throw new ModelLoadException($"{path}: expected a JSON object, found {document.RootElement.ValueKind}; download the checkpoint again");
-            IEnumerable<JsonProperty> entries = document.RootElement.EnumerateObject();
-            return new HfConfig(path, entries.ToDictionary(entry => entry.Name, entry => entry.Value.Clone(), StringComparer.Ordinal));
-        }
-        catch (JsonException exception)
-        {
-            throw new ModelLoadException($"{path}: not valid JSON ({exception.Message.Split('\n')[0]}); download the checkpoint again", exception);
-        }
+        using JsonDocument document = JsonFile.Read(path, MaxBytes, MaxDepth);
+        return new HfConfig(path, document.RootElement.EnumerateObject().ToDictionary(entry => entry.Name, entry => entry.Value.Clone(), StringComparer.Ordinal));
     }
 
     /// <summary>Reads <c>preprocessor_config.json</c>, or in its absence the section of the image processor in <c>processor_config.json</c>, where transformers 5 writes it.</summary>
@@ -196,30 +185,17 @@ internal sealed class HfConfig
             _read.Add(key);
     }
 
-    /// <summary>
-    /// Marks the keys of transformers' base class of configurations as read: older versions write all of them, and a decoder's forward pass reads none. What of them is about
-    /// generating belongs to generation_config.json.
-    /// </summary>
-    public void IgnoreBaseClass() => Ignore(
-        "_attn_implementation_autoset", "_name_or_path", "add_cross_attention", "architectures", "bad_words_ids", "begin_suppress_tokens", "chunk_size_feed_forward",
-        "cross_attention_hidden_size", "decoder_start_token_id", "diversity_penalty", "do_sample", "dtype", "early_stopping", "encoder_no_repeat_ngram_size",
-        "exponential_decay_length_penalty", "finetuning_task", "forced_bos_token_id", "forced_eos_token_id", "id2label", "is_decoder", "is_encoder_decoder", "label2id",
-        "length_penalty", "max_length", "min_length", "no_repeat_ngram_size", "num_beam_groups", "num_beams", "num_return_sequences", "output_attentions", "output_hidden_states",
-        "output_scores", "prefix", "problem_type", "pruned_heads", "remove_invalid_values", "repetition_penalty", "return_dict", "return_dict_in_generate", "sep_token_id",
-        "suppress_tokens", "task_specific_params", "temperature", "tf_legacy_loss", "tie_encoder_decoder", "tokenizer_class", "top_k", "top_p", "torch_dtype", "torchscript",
-        "transformers_version", "typical_p", "use_bfloat16", "use_cache");
-
     /// <summary>Whether the key is there and not null. Does not count as reading it.</summary>
     public bool Has(string key) => _values.TryGetValue(key, out JsonElement value) && value.ValueKind != JsonValueKind.Null;
 
     /// <summary>Whether the key is there and null, which can mean something else than a missing key.</summary>
     public bool IsNull(string key) => _values.TryGetValue(key, out JsonElement value) && value.ValueKind == JsonValueKind.Null;
 
-    /// <summary>Throws when the file has keys that were never asked for; a null says nothing and is no such key.</summary>
+    /// <summary>Throws when the file has keys that were never asked for and can have an effect; a null says nothing and is no such key.</summary>
     /// <exception cref="UnsupportedModelException">There are such keys; the message names them.</exception>
     public void RefuseUnread(string architecture)
     {
-        string[] unread = [.. _values.Keys.Where(key => Has(key) && !_read.Contains(key)).Order(StringComparer.Ordinal)];
+        string[] unread = [.. _values.Keys.Where(key => Has(key) && !_read.Contains(key) && !KeysWithoutEffect.Contains(key)).Order(StringComparer.Ordinal)];
         if (unread.Length > 0)
             throw new UnsupportedModelException($"{Path}: {string.Join(", ", unread)}: not implemented for {architecture}; remove it only if it has no effect");
         foreach (HfConfig section in _sections)
@@ -236,7 +212,8 @@ internal sealed class HfConfig
     {
         try
         {
-            return value.Deserialize<T>() ?? throw new JsonException();
+            T found = value.Deserialize<T>() ?? throw new JsonException();
+            return found is double number && !double.IsFinite(number) ? throw new JsonException() : found;
         }
         catch (JsonException)
         {

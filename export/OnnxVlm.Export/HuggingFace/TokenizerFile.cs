@@ -11,6 +11,8 @@ internal sealed class TokenizerFile
     private const string Tokenizer = "tokenizer.json";
     private const string Settings = "tokenizer_config.json";
     private const string Template = "chat_template.jinja";
+    private const long MaxBytes = 256 << 20;
+    private const int MaxDepth = 64;
     private static readonly string[] Optional = ["special_tokens_map.json", AddedTokens.FileName];
 
     private static readonly JsonSerializerOptions Json = new() { Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping, WriteIndented = true, NewLine = "\n" };
@@ -138,14 +140,6 @@ internal sealed class TokenizerFile
         string path = Path.Combine(folder, name);
         if (!File.Exists(path))
             throw new ModelLoadException($"{path}: missing; give the folder of a complete Hugging Face checkpoint");
-        try
-        {
-            using FileStream file = File.OpenRead(path);
-            return JsonNode.Parse(file) as JsonObject ?? throw new ModelLoadException($"{path}: expected a JSON object; download the checkpoint again");
-        }
-        catch (JsonException exception)
-        {
-            throw new ModelLoadException($"{path}: not valid JSON ({exception.Message.Split('\n')[0]}); download the checkpoint again", exception);
-        }
+        return JsonFile.ReadNode(path, MaxBytes, MaxDepth);
     }
 }

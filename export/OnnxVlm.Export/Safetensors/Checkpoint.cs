@@ -1,4 +1,5 @@
 using System.Text.Json;
+using OnnxVlm.Export.HuggingFace;
 
 namespace OnnxVlm.Export.Safetensors;
 
@@ -11,6 +12,7 @@ internal sealed class Checkpoint : TensorStore
     private const string SingleFile = "model.safetensors";
     private const string IndexFile = "model.safetensors.index.json";
     private const int NamedInMessages = 5;
+    private const long MaxIndexBytes = 256 << 20;
 
     private readonly string _folder;
     private readonly List<SafetensorsFile> _files = [];
@@ -78,6 +80,9 @@ internal sealed class Checkpoint : TensorStore
     }
 
     /// <inheritdoc/>
+    public override bool Has(string nameEnd) => _tensors.Keys.Any(key => key.EndsWith(nameEnd, StringComparison.Ordinal) && key[..^nameEnd.Length] is "" or [.., '.']);
+
+    /// <inheritdoc/>
     public override void Ignore(string nameEnd) => _used.UnionWith(_tensors.Keys.Where(key => key.EndsWith(nameEnd, StringComparison.Ordinal)));
 
     /// <inheritdoc/>
@@ -89,6 +94,8 @@ internal sealed class Checkpoint : TensorStore
         string[] extra = [.. _tensors.Keys.Where(name => !_used.Contains(name)).Order(StringComparer.Ordinal)];
         if (extra.Length == 0)
             return;
+        if (extra.FirstOrDefault(name => name.Contains("lora_", StringComparison.Ordinal)) is string adapter)
+            throw new UnsupportedModelException($"{_folder}: tensor {adapter} is of an adapter; merge the adapter into the weights and give that checkpoint");
         string names = string.Join(", ", extra.Take(NamedInMessages)) + (extra.Length > NamedInMessages ? $" and {extra.Length - NamedInMessages} more" : "");
         throw new ModelLoadException($"{_folder}: {architecture} has no use for tensor {names}; the checkpoint is of another architecture or version");
     }
@@ -131,13 +138,13 @@ internal sealed class Checkpoint : TensorStore
     {
         try
         {
-            using var document = JsonDocument.Parse(File.ReadAllBytes(index), new JsonDocumentOptions { MaxDepth = 8, AllowDuplicateProperties = false });
+            using JsonDocument document = JsonFile.Read(index, MaxIndexBytes, maxDepth: 8);
             Dictionary<string, string> shardOf = new(StringComparer.Ordinal);
             foreach (JsonProperty entry in document.RootElement.GetProperty("weight_map").EnumerateObject())
                 shardOf.Add(entry.Name, entry.Value.GetString() ?? "");
             return shardOf.Count > 0 ? shardOf : throw Damaged(index, "weight_map is empty");
         }
-        catch (Exception exception) when (exception is JsonException or KeyNotFoundException or InvalidOperationException)
+        catch (Exception exception) when (exception is KeyNotFoundException or InvalidOperationException)
         {
             throw Damaged(index, $"expected an object weight_map of tensor name to file name ({exception.Message.Split('\n')[0]})", exception);
         }

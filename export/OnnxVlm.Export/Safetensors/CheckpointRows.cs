@@ -1,3 +1,5 @@
+using System.Buffers;
+
 namespace OnnxVlm.Export.Safetensors;
 
 /// <summary>
@@ -8,6 +10,7 @@ internal sealed class CheckpointRows
 {
     private readonly CheckpointTensor[] _parts;
     private readonly int[]? _order;
+    private readonly CheckpointTensor? _copy;
 
     /// <summary>Stacks matrices of the same width.</summary>
     public CheckpointRows(params ReadOnlySpan<CheckpointTensor> parts)
@@ -40,6 +43,12 @@ internal sealed class CheckpointRows
         Count = order.Length;
     }
 
+    /// <summary>One matrix of which the checkpoint has a copy. The two are compared while they are read.</summary>
+    /// <param name="matrix">The matrix.</param>
+    /// <param name="copy">The copy, of the same shape; null for none.</param>
+    public CheckpointRows(CheckpointTensor matrix, CheckpointTensor? copy)
+        : this([matrix]) => _copy = copy;
+
     /// <summary>Rows of all parts.</summary>
     public long Count { get; }
 
@@ -47,6 +56,7 @@ internal sealed class CheckpointRows
     public int Width { get; }
 
     /// <summary>Reads whole rows as 32-bit floats.</summary>
+    /// <exception cref="ModelLoadException">The copy has other numbers, or a number is not finite.</exception>
     public void Read(long firstRow, Span<float> destination)
     {
         if (_order is null)
@@ -78,11 +88,30 @@ internal sealed class CheckpointRows
             {
                 int count = (int)Math.Min((rows - row) * Width, destination.Length);
                 part.Read(row * Width, destination[..count]);
+                RefuseOtherCopy(part, row * Width, destination[..count]);
                 destination = destination[count..];
                 row = rows;
             }
 
             row -= rows;
+        }
+    }
+
+    private void RefuseOtherCopy(CheckpointTensor part, long firstElement, ReadOnlySpan<float> numbers)
+    {
+        if (_copy is null)
+            return;
+        float[] rented = ArrayPool<float>.Shared.Rent(numbers.Length);
+        try
+        {
+            Span<float> copy = rented.AsSpan(0, numbers.Length);
+            _copy.Read(firstElement, copy);
+            if (!numbers.SequenceEqual(copy))
+                throw new ModelLoadException($"{_copy.Name} and {part.Name}: expected the same numbers, since tie_word_embeddings is true, found others; set it to false if the head was trained apart");
+        }
+        finally
+        {
+            ArrayPool<float>.Shared.Return(rented);
         }
     }
 }

@@ -23,6 +23,9 @@ internal sealed class RandomTensors(int seed) : TensorStore
     public override string PrefixOf(string name) => "";
 
     /// <inheritdoc/>
+    public override bool Has(string nameEnd) => false;
+
+    /// <inheritdoc/>
     public override void Ignore(string nameEnd)
     {
     }

@@ -1,6 +1,7 @@
 using System.Buffers.Binary;
 using System.IO.MemoryMappedFiles;
 using System.Text.Json;
+using OnnxVlm.Export.HuggingFace;
 
 namespace OnnxVlm.Export.Safetensors;
 
@@ -92,23 +93,14 @@ internal sealed class SafetensorsFile : IDisposable
     private static List<CheckpointTensor> ParseHeader(string path, byte[] header, long dataStart, long dataBytes)
     {
         List<CheckpointTensor> tensors = [];
-        try
+        using JsonDocument document = JsonFile.Parse($"{path}: header", header, new JsonDocumentOptions { MaxDepth = 4 });
+        HashSet<string> names = new(StringComparer.Ordinal);
+        foreach (JsonProperty entry in document.RootElement.EnumerateObject())
         {
-            using var document = JsonDocument.Parse(header, new JsonDocumentOptions { MaxDepth = 4 });
-            if (document.RootElement.ValueKind != JsonValueKind.Object)
-                throw Damaged(path, $"expected a JSON object as header, found {document.RootElement.ValueKind}");
-            HashSet<string> names = new(StringComparer.Ordinal);
-            foreach (JsonProperty entry in document.RootElement.EnumerateObject())
-            {
-                if (!names.Add(entry.Name))
-                    throw Damaged(path, $"the header names {entry.Name} twice");
-                if (entry.Name != "__metadata__")
-                    tensors.Add(ParseTensor(path, entry, dataStart, dataBytes));
-            }
-        }
-        catch (JsonException exception)
-        {
-            throw Damaged(path, $"the header is not valid JSON ({exception.Message.Split('\n')[0]})", exception);
+            if (!names.Add(entry.Name))
+                throw Damaged(path, $"the header names {entry.Name} twice");
+            if (entry.Name != "__metadata__")
+                tensors.Add(ParseTensor(path, entry, dataStart, dataBytes));
         }
 
         RefuseGaps(path, tensors, dataStart, dataBytes);

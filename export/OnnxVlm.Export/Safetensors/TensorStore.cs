@@ -19,6 +19,9 @@ internal abstract class TensorStore : IDisposable
     /// <exception cref="ModelLoadException">No tensor ends so, or several do.</exception>
     public abstract string PrefixOf(string name);
 
+    /// <summary>Whether there is a tensor whose name ends so, whole parts.</summary>
+    public abstract bool Has(string nameEnd);
+
     /// <summary>Marks tensors as used that only repeat what config.json says.</summary>
     public abstract void Ignore(string nameEnd);
 

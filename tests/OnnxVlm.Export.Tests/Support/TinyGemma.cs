@@ -141,7 +141,7 @@ internal sealed record TinyGemma
         config["audio_config"] = new JsonObject { ["audio_embed_dim"] = 10 };
         config["vision_config"] = new JsonObject
         {
-            ["model_type"] = "gemma4_unified_vision", ["mm_embed_dim"] = VisionSize, ["mm_posemb_size"] = Places, ["output_proj_dims"] = Hidden,
+            ["model_type"] = "gemma4_unified_vision", ["mm_embed_dim"] = VisionSize, ["mm_posemb_size"] = Places, ["output_proj_dims"] = VisionSize,
             ["patch_size"] = PatchSize / 3, ["pooling_kernel_size"] = 3, ["rms_norm_eps"] = RmsEpsilon, ["initializer_range"] = 0.02, ["dtype"] = "bfloat16",
         };
         return config;

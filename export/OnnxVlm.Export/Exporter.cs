@@ -57,43 +57,68 @@ public static class Exporter
     {
         var watch = Stopwatch.StartNew();
         cancellationToken.ThrowIfCancellationRequested();
-        HfConfig config = HfConfig.Load(options.CheckpointFolder, "config.json");
-        string architecture = RefuseUnknownArchitecture(config);
-        TokenizerFile? tokenizer = options.RandomSeed is null ? TokenizerFile.Load(options.CheckpointFolder) : TokenizerFile.LoadOrGenerate(options.CheckpointFolder);
-
-        HfConfig images = LoadImageConfig(architecture, options.CheckpointFolder);
-        using TensorStore weights = options.RandomSeed is int seed ? new RandomTensors(seed) : Checkpoint.Open(options.CheckpointFolder);
-        ModelGraph graph = new(weights, target);
-        ModelDescription model = Describe(architecture, graph, config, images, tokenizer);
-        config.RefuseUnread(architecture);
-        images.RefuseUnread(architecture);
-        weights.RefuseUnused(architecture);
-        RefuseUnknownMatrices(options.Int8Matrices, graph);
-        var defaults = GenerationDefaults.Read(options.CheckpointFolder, model);
-
+        using PreparedExport export = Prepare(options, target, () => options.RandomSeed is int seed ? new RandomTensors(seed) : Checkpoint.Open(options.CheckpointFolder));
         using FolderTransaction output = new(options.OutputFolder, options.Overwrite);
         try
         {
-            WriteFiles(output.Folder, options, graph, model, defaults, tokenizer, progress, cancellationToken);
-            long sizeBytes = new DirectoryInfo(output.Folder).EnumerateFiles().Sum(file => file.Length);
+            using (var data = ExternalDataFile.Create(Path.Combine(output.Folder, GraphBuilder.DataFile), export.Graph.DataBytes))
+                data.WriteAll(export.Graph.Sources, progress, cancellationToken);
+            ModelSource source = options.RandomSeed is int random
+                ? new ModelSource { Name = $"random weights for {Path.GetFileName(Path.TrimEndingDirectorySeparator(options.CheckpointFolder))}", Revision = $"seed {random}" }
+                : CheckpointSource.Identify(options.CheckpointFolder, options.SourceName, export.Weights.Paths, progress, cancellationToken);
+            WriteFiles(output.Folder, export, source, progress, cancellationToken);
+            ExportReport report = export.Report(output.Folder, watch.Elapsed);
             output.Commit();
-            return new ExportReport
-            {
-                OutputFolder = options.OutputFolder,
-                Architecture = architecture,
-                Parameters = weights.Parameters,
-                SizeBytes = sizeBytes,
-                Elapsed = watch.Elapsed,
-                HasTokenizer = tokenizer is not null,
-                Quantized = [.. graph.Graph.Sources.OfType<QuantizedRows>().Select(rows => rows.Report())],
-            };
+            return report;
         }
         catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
         {
-            string what = $"{options.OutputFolder}: cannot be written ({exception.Message}); the weights need {graph.Graph.DataBytes} bytes";
-            throw new ModelLoadException(what, exception);
+            throw CannotWrite(export, exception);
         }
     }
+
+    /// <summary>Reads everything but the weights, builds the graph, and refuses what is wrong with the checkpoint's form.</summary>
+    /// <param name="options">What to export and how.</param>
+    /// <param name="target">How the precision is expressed.</param>
+    /// <param name="openWeights">Opens the weights; called when the configuration can be exported.</param>
+    internal static PreparedExport Prepare(ExportOptions options, ExportTarget target, Func<TensorStore> openWeights)
+    {
+        HfConfig config = HfConfig.Load(options.CheckpointFolder, "config.json");
+        string architecture = RefuseUnknownArchitecture(config);
+        TokenizerFile? tokenizer = options.RandomSeed is null ? TokenizerFile.Load(options.CheckpointFolder) : TokenizerFile.LoadOrGenerate(options.CheckpointFolder);
+        HfConfig images = LoadImageConfig(architecture, options.CheckpointFolder);
+        TensorStore weights = openWeights();
+        try
+        {
+            ModelGraph graph = new(weights, target);
+            ModelDescription model = Describe(architecture, graph, config, images, tokenizer);
+            config.RefuseUnread(architecture);
+            images.RefuseUnread(architecture);
+            weights.RefuseUnused(architecture);
+            RefuseUnknownMatrices(options.Int8Matrices, graph);
+            return new PreparedExport(options, architecture, weights, graph.Graph, model, GenerationDefaults.Read(options.CheckpointFolder, model), tokenizer);
+        }
+        catch
+        {
+            weights.Dispose();
+            throw;
+        }
+    }
+
+    /// <summary>Reads which architecture a checkpoint has, of which only config.json need be there.</summary>
+    /// <param name="checkpointFolder">The folder of config.json.</param>
+    /// <returns>The <c>model_type</c>, one of <see cref="Architectures"/>.</returns>
+    /// <exception cref="ModelLoadException">config.json is missing or damaged.</exception>
+    /// <exception cref="UnsupportedModelException">The architecture cannot be exported; the message says why.</exception>
+    public static string ReadArchitecture(string checkpointFolder)
+    {
+        ArgumentException.ThrowIfNullOrWhiteSpace(checkpointFolder);
+        return RefuseUnknownArchitecture(HfConfig.Load(checkpointFolder, "config.json"));
+    }
+
+    /// <summary>What becomes of an error of the disk.</summary>
+    internal static ModelLoadException CannotWrite(PreparedExport export, Exception exception) =>
+        new($"{export.Options.OutputFolder}: cannot be written ({exception.Message}); the weights need {export.Graph.DataBytes} bytes", exception);
 
     /// <summary>Builds the graph, without computing any weight.</summary>
     internal static ModelDescription Describe(string architecture, ModelGraph graph, HfConfig config, HfConfig images, TokenizerFile? tokenizer) => Builders[architecture](graph, config, images, tokenizer);
@@ -102,42 +127,41 @@ public static class Exporter
     internal static HfConfig LoadImageConfig(string architecture, string folder) =>
         WithoutImageConfig.Contains(architecture) ? HfConfig.Empty(folder, "preprocessor_config.json") : HfConfig.LoadImageProcessor(folder);
 
-    private static void WriteFiles(
-        string folder, ExportOptions options, ModelGraph graph, ModelDescription model, GenerationDefaults defaults, TokenizerFile? tokenizer,
-        IProgress<ExportProgress>? progress, CancellationToken cancellationToken)
+    /// <summary>Writes the files beside the weights; the manifest, which has the hashes of all, comes last.</summary>
+    internal static void WriteFiles(string folder, PreparedExport export, ModelSource source, IProgress<ExportProgress>? progress, CancellationToken cancellationToken)
     {
-        string version = typeof(Exporter).Assembly.GetCustomAttribute<AssemblyInformationalVersionAttribute>()?.InformationalVersion.Split('+')[0] ?? "0";
-        graph.Graph.Save(Path.Combine(folder, GraphBuilder.ModelFile), version);
-        using (ExternalDataFile data = new(Path.Combine(folder, GraphBuilder.DataFile), graph.Graph.DataBytes))
-            data.WriteAll(graph.Graph.Sources, progress, cancellationToken);
-        GenAIConfig.Write(Path.Combine(folder, GenAIConfig.FileName), model, defaults);
-        tokenizer?.Write(folder, model.Prompt);
+        export.Graph.Save(Path.Combine(folder, GraphBuilder.ModelFile), Version);
+        GenAIConfig.Write(Path.Combine(folder, GenAIConfig.FileName), export.Model, export.Defaults);
+        export.Tokenizer?.Write(folder, export.Model.Prompt);
 
         // Hidden files are the transaction's own.
         IEnumerable<string> names = Directory.EnumerateFiles(folder).Select(path => Path.GetFileName(path)).Where(name => !name.StartsWith('.'));
         new ModelManifest
         {
             FormatVersion = ModelManifest.CurrentFormatVersion,
-            Architecture = model.Architecture,
-            Device = options.Device == Device.Cpu ? null : options.Device.ToString().ToLowerInvariant(),
-            Source = options.RandomSeed is int seed ? new ModelSource { Name = $"random weights for {Path.GetFileName(Path.TrimEndingDirectorySeparator(options.CheckpointFolder))}", Revision = $"seed {seed}" } : CheckpointSource.Identify(options.CheckpointFolder, options.SourceName, graph.Weights.Paths, progress, cancellationToken),
-            Precision = ModelManifest.Precisions[(int)options.Precision],
-            ContextLength = model.ContextLength,
-            VocabularySize = model.Vocabulary,
-            EndTokenIds = defaults.EndTokenIds,
-            SuppressedTokenIds = defaults.SuppressedTokenIds,
-            Reasoning = model.Reasoning,
-            CacheNumbersPerToken = model.CachedNumbers,
-            Image = model.Image,
+            Architecture = export.Model.Architecture,
+            Device = export.Options.Device == Device.Cpu ? null : export.Options.Device.ToString().ToLowerInvariant(),
+            Source = source,
+            Precision = ModelManifest.Precisions[(int)export.Options.Precision],
+            ContextLength = export.Model.ContextLength,
+            VocabularySize = export.Model.Vocabulary,
+            EndTokenIds = export.Defaults.EndTokenIds,
+            SuppressedTokenIds = export.Defaults.SuppressedTokenIds,
+            Reasoning = export.Model.Reasoning,
+            CacheNumbersPerToken = export.Model.CachedNumbers,
+            Image = export.Model.Image,
             Files = names.Order(StringComparer.Ordinal)
                 .ToDictionary(name => name, name => FileHash.Compute(Path.Combine(folder, name), progress, cancellationToken), StringComparer.Ordinal),
         }.Save(Path.Combine(folder, ModelManifest.FileName));
     }
 
+    /// <summary>The exporter's version, as <c>model.onnx</c> names it.</summary>
+    internal static string Version { get; } = typeof(Exporter).Assembly.GetCustomAttribute<AssemblyInformationalVersionAttribute>()?.InformationalVersion.Split('+')[0] ?? "0";
+
     /// <summary>A mistyped name must not leave in 4 bits what was to have 8.</summary>
     private static void RefuseUnknownMatrices(IReadOnlyList<string> parts, ModelGraph graph)
     {
-        string[] names = [.. graph.Graph.Sources.OfType<QuantizedRows>().Where(rows => rows.Bits == 8).Select(rows => rows.Name)];
+        string[] names = [.. graph.Graph.Sources.OfType<QuantizedWeights>().Where(rows => rows.Bits == 8).Select(rows => rows.Name)];
         if (parts.FirstOrDefault(part => !names.Any(name => name.Contains(part, StringComparison.Ordinal))) is string unknown)
             throw new ModelLoadException($"no 8-bit matrix has \"{unknown}\" in its name; export in int4 without it to see the names of all matrices");
     }

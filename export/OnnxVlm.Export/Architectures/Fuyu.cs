@@ -87,7 +87,7 @@ internal static class Fuyu
     {
         int[] straight = [.. Enumerable.Range(0, shape.HeadSize)];
         int[] order = [.. Part(0, rotation.Order), .. Part(1, rotation.Order), .. Part(2, straight)];
-        CheckpointRows rows = new(m.Weights.Take($"{key}.query_key_value.weight", order.Length, shape.Hidden), order);
+        StackedMatrix rows = new(m.Weights.Take($"{key}.query_key_value.weight", order.Length, shape.Hidden), order);
         Value packed = m.Linear($"{key}.query_key_value", x, rows, m.Vector($"{key}.query_key_value.bias", order));
         NodeBuilder split = m.Graph.Node("Split", key, packed).Set("axis", -1).Set("num_outputs", 3);
         Value q = split.Output(m.Type), k = split.Output(m.Type), v = split.Output(m.Type);
@@ -106,7 +106,7 @@ internal static class Fuyu
     }
 
     private static Value Linear(ModelGraph m, string key, Value x, int inputs, int outputs) =>
-        m.Linear(key, x, new CheckpointRows(m.Weights.Take($"{key}.weight", outputs, inputs)), m.Vector($"{key}.bias", m.Type, outputs));
+        m.Linear(key, x, new StackedMatrix(m.Weights.Take($"{key}.weight", outputs, inputs)), m.Vector($"{key}.bias", m.Type, outputs));
 
     private static AttentionShape ReadAttention(HfConfig c, int hidden)
     {

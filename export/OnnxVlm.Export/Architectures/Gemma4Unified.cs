@@ -127,9 +127,7 @@ internal static class Gemma4Unified
         (Value Weight, Value Bias) first = NormWeights("patch_ln1", width), second = NormWeights("patch_ln2", size), last = NormWeights("pos_norm", size);
         Value dense = Matrix($"{embedder}patch_dense.weight", size, width), bias = m.Vector($"{embedder}patch_dense.bias", ElementType.Float32, size);
         CheckpointTensor table = m.Weights.Take($"{embedder}pos_embedding", places, 2, size);
-        float[] vectors = new float[table.ElementCount];
-        table.Read(0, vectors);
-        Value columnsAndRows = g.Weight(table.Name, vectors, ElementType.Float32, 2L * places, size);   // column 0, row 0, column 1, …
+        Value columnsAndRows = m.Derive(table.Name, ElementType.Float32, [2L * places, size], [table], numbers => numbers[0]);   // column 0, row 0, column 1, …
         Value ones = g.Weight($"{projection}.norm", [.. Enumerable.Repeat(1f, size)], ElementType.Float32, size);
         Value matrix = Matrix($"{projection}.weight", hidden, size);
         float epsilon = Epsilon(vision);
@@ -155,7 +153,7 @@ internal static class Gemma4Unified
         (Value, Value) NormWeights(string name, int length) =>
             (m.Vector($"{embedder}{name}.weight", ElementType.Float32, length), m.Vector($"{embedder}{name}.bias", ElementType.Float32, length));
 
-        Value Matrix(string key, int rows, int columns) => m.FloatMatrix(key, new CheckpointRows(m.Weights.Take(key, rows, columns)), ElementType.Float32);
+        Value Matrix(string key, int rows, int columns) => m.FloatMatrix(key, new StackedMatrix(m.Weights.Take(key, rows, columns)), ElementType.Float32);
 
         Value LayerNorm(string path, Value x, (Value Weight, Value Bias) norm, double constant) =>
             g.Node("LayerNormalization", path, x, norm.Weight, norm.Bias).Set("axis", -1).Set("epsilon", (float)constant).Output(ElementType.Float32);

@@ -89,12 +89,12 @@ internal static class NeoChat
         if (m.Target.Pack)
         {
             int[] order = [.. q.Order, .. k.Order.Select(row => queries + row), .. Enumerable.Range(queries + keys, values)];
-            Value packed = m.Linear($"{key}.qkv_proj", x, new CheckpointRows([.. q.Parts, .. k.Parts, v], order));
+            Value packed = m.Linear($"{key}.qkv_proj", x, new StackedMatrix([.. q.Parts, .. k.Parts, v], order));
             apart = Split($"{key}.qkv_proj", packed, queries, keys, values);
         }
         else
         {
-            apart = [m.Linear($"{key}.q_proj", x, new CheckpointRows(q.Parts, q.Order)), m.Linear($"{key}.k_proj", x, new CheckpointRows(k.Parts, k.Order)), m.Linear($"{key}.v_proj", x, new CheckpointRows(v))];
+            apart = [m.Linear($"{key}.q_proj", x, new StackedMatrix(q.Parts, q.Order)), m.Linear($"{key}.k_proj", x, new StackedMatrix(k.Parts, k.Order)), m.Linear($"{key}.v_proj", x, new StackedMatrix(v))];
         }
 
         return (Normalize("q", apart[0], shape.Heads), Normalize("k", apart[1], shape.KeyValueHeads), apart[2]);

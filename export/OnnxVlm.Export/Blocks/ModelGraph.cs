@@ -44,7 +44,7 @@ internal sealed class ModelGraph
         CheckpointTensor[] tensors = new CheckpointTensor[parts.Length];
         for (int i = 0; i < parts.Length; i++)
             tensors[i] = Weights.Take(parts[i].Key, parts[i].Rows, width);
-        return Linear(path, x, new CheckpointRows(tensors));
+        return Linear(path, x, new StackedMatrix(tensors));
     }
 
     /// <summary>y = x · Wᵀ + b.</summary>
@@ -53,7 +53,7 @@ internal sealed class ModelGraph
     /// <param name="rows">W.</param>
     /// <param name="bias">b, one for each row; null for none.</param>
     /// <returns>[B, S, rows].</returns>
-    public Value Linear(string path, Value x, CheckpointRows rows, Value? bias = null)
+    public Value Linear(string path, Value x, StackedMatrix rows, Value? bias = null)
     {
         if (Target.BitsOf(path) is int bits and > 0)
         {
@@ -68,10 +68,10 @@ internal sealed class ModelGraph
     }
 
     /// <summary>A matrix as it lies in the checkpoint: [rows, width]; in the type of the activations unless another is given.</summary>
-    public Value FloatMatrix(string name, CheckpointRows rows, ElementType? type = null)
+    public Value FloatMatrix(string name, StackedMatrix rows, ElementType? type = null)
     {
         Initializer initializer = Graph.Declare(name, type ?? Type, rows.Count, rows.Width);
-        Graph.Fill(new FloatRows(initializer, rows));
+        Graph.Fill(new FloatWeights(initializer, rows));
         return initializer.Value;
     }
 
@@ -96,22 +96,24 @@ internal sealed class ModelGraph
             .Set("bits", matrix.Bits).Set("block_size", matrix.BlockSize).Set("accuracy_level", Target.AccuracyLevel);
     }
 
-    /// <summary>A small tensor of the checkpoint, kept in memory until it is written.</summary>
-    public Value Vector(string key, ElementType type, params ReadOnlySpan<long> shape)
-    {
-        CheckpointTensor tensor = Weights.Take(key, shape);
-        float[] numbers = new float[tensor.ElementCount];
-        tensor.Read(0, numbers);
-        return Graph.Weight(key, numbers, type, shape);
-    }
+    /// <summary>A small tensor of the checkpoint as it is.</summary>
+    public Value Vector(string key, ElementType type, params ReadOnlySpan<long> shape) => Derive(key, type, shape, [Weights.Take(key, shape)], numbers => numbers[0]);
 
     /// <summary>A vector of the checkpoint with its numbers in another order.</summary>
-    public Value Vector(string key, int[] order)
+    public Value Vector(string key, int[] order) =>
+        Derive(key, Type, [order.Length], [Weights.Take(key, order.Length)], numbers => [.. order.Select(i => numbers[0][i])]);
+
+    /// <summary>A small weight that is computed of whole tensors, when it is written: while the graph is built, no number of a checkpoint is there yet.</summary>
+    /// <param name="name">Name of the weight.</param>
+    /// <param name="type">Its element type.</param>
+    /// <param name="shape">Its shape.</param>
+    /// <param name="tensors">What it is computed of.</param>
+    /// <param name="compute">From the numbers of each tensor, row-major, to those of the weight. It may change what it is given.</param>
+    public Value Derive(string name, ElementType type, ReadOnlySpan<long> shape, CheckpointTensor[] tensors, Func<float[][], float[]> compute)
     {
-        CheckpointTensor tensor = Weights.Take(key, order.Length);
-        float[] numbers = new float[order.Length];
-        tensor.Read(0, numbers);
-        return Graph.Weight(key, [.. order.Select(i => numbers[i])], Type, order.Length);
+        Initializer initializer = Graph.Declare(name, type, shape);
+        Graph.Fill(new DerivedWeights([initializer], tensors, numbers => [compute(numbers)]));
+        return initializer.Value;
     }
 
     /// <summary>y = x / sqrt(mean(x²) + epsilon) · weight, over the last axis (Zhang and Sennrich, 2019).</summary>

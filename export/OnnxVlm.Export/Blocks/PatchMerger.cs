@@ -39,7 +39,7 @@ internal sealed record PatchMerger
         const ElementType F = ElementType.Float32;
         GraphBuilder g = model.Graph;
         (Value weight, Value bias) = Squares.Fold(model);
-        CheckpointRows rows = new(model.Weights.Take($"{Key}.weight", Hidden, Squares.Hidden, Merge, Merge));
+        StackedMatrix rows = new(model.Weights.Take($"{Key}.weight", Hidden, Squares.Hidden, Merge, Merge));
         Value joinWeight = model.FloatMatrix($"{Key}.weight", rows, F), joinBias = model.Vector($"{Key}.bias", F, Hidden);
 
         int side = Squares.PatchSize;

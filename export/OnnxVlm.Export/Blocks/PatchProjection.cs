@@ -49,9 +49,13 @@ internal sealed record PatchProjection
             ? model.Weights.Take($"{Key}.weight", Hidden, 3, PatchSize, PatchSize)
             : model.Weights.Take($"{Key}.weight", Hidden, PatchWidth);
         CheckpointTensor bias = model.Weights.Take($"{Key}.bias", Hidden);
-        float[] w = new float[checked(Hidden * PatchWidth)], b = new float[Hidden];
-        weight.Read(0, w);
-        bias.Read(0, b);
+        Initializer folded = model.Graph.Declare($"{Key}.weight", ElementType.Float32, Hidden, PatchWidth), shifted = model.Graph.Declare($"{Key}.bias", ElementType.Float32, Hidden);
+        model.Graph.Fill(new DerivedWeights([folded, shifted], [weight, bias], numbers => Fold(numbers[0], numbers[1])));
+        return (folded.Value, shifted.Value);
+    }
+
+    private float[][] Fold(float[] w, float[] b)
+    {
         for (int row = 0; row < Hidden; row++)
         {
             double shift = 0;
@@ -66,7 +70,6 @@ internal sealed record PatchProjection
             b[row] = (float)(b[row] - shift);
         }
 
-        Value folded = model.Graph.Weight($"{Key}.weight", w, ElementType.Float32, Hidden, PatchWidth);
-        return (folded, model.Graph.Weight($"{Key}.bias", b, ElementType.Float32, Hidden));
+        return [w, b];
     }
 }

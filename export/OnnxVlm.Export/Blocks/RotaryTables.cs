@@ -26,7 +26,7 @@ internal sealed record RotaryTables(Value Cos, Value Sin, int Dimensions)
     public static RotaryTables Create(ModelGraph model, string name, IReadOnlyList<double> frequencies, int positions, int columns)
     {
         Initializer cos = model.Graph.Declare($"{name}.cos", model.Type, positions, columns), sin = model.Graph.Declare($"{name}.sin", model.Type, positions, columns);
-        model.Graph.Fill(new RotaryRows(cos, sin, [.. frequencies, .. Enumerable.Repeat(0.0, columns - frequencies.Count)]));
+        model.Graph.Fill(new RotaryTableWeights(cos, sin, [.. frequencies, .. Enumerable.Repeat(0.0, columns - frequencies.Count)]));
         return new RotaryTables(cos.Value, sin.Value, 2 * columns);
     }
 

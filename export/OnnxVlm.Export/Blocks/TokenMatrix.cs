@@ -8,7 +8,7 @@ namespace OnnxVlm.Export.Blocks;
 /// <param name="Rows">The checkpoint's weights.</param>
 /// <param name="Float">The matrix when it is not quantized.</param>
 /// <param name="Quantized">The matrix when it is.</param>
-internal sealed record TokenMatrix(CheckpointRows Rows, Value Float, QuantizedMatrix? Quantized)
+internal sealed record TokenMatrix(StackedMatrix Rows, Value Float, QuantizedMatrix? Quantized)
 {
     /// <summary>Path of a head that is stored apart, though its weights are the embedding's.</summary>
     public const string TiedHeadPath = "lm_head.tied";
@@ -21,7 +21,7 @@ internal sealed record TokenMatrix(CheckpointRows Rows, Value Float, QuantizedMa
         const string Head = "lm_head.weight";
         CheckpointTensor matrix = model.Weights.Take($"{key}.weight", vocabulary, hidden);
         CheckpointTensor? copy = isTied && model.Weights.Has(Head) ? model.Weights.Take($"{model.Weights.PrefixOf(Head)}{Head}", vocabulary, hidden) : null;
-        CheckpointRows rows = new(matrix, copy);
+        StackedMatrix rows = new(matrix, copy);
 
         // GatherBlockQuantized wants whole blocks; a width that has none keeps its floats.
         bool quantize = model.Target.EmbeddingBits > 0 && hidden % model.Target.BlockSize == 0;
@@ -30,14 +30,14 @@ internal sealed record TokenMatrix(CheckpointRows Rows, Value Float, QuantizedMa
 
     /// <summary>The matrix of a head of its own.</summary>
     public static TokenMatrix Head(ModelGraph model, string key, int vocabulary, int hidden) =>
-        Create(model, new CheckpointRows(model.Weights.Take($"{key}.weight", vocabulary, hidden)), HeadPath, model.Target.HeadBits, forGather: false);
+        Create(model, new StackedMatrix(model.Weights.Take($"{key}.weight", vocabulary, hidden)), HeadPath, model.Target.HeadBits, forGather: false);
 
     /// <summary>The embedding as head: the same weights, once in the file where embedding and head have the same bits.</summary>
     public TokenMatrix AsHead(ModelGraph model) => (Quantized?.Bits ?? 0) == model.Target.HeadBits
         ? this with { Quantized = Quantized?.ForMultiply(model.Graph, HeadPath) }
         : Create(model, Rows, TiedHeadPath, model.Target.HeadBits, forGather: false);
 
-    private static TokenMatrix Create(ModelGraph model, CheckpointRows rows, string path, int bits, bool forGather) => bits == 0
+    private static TokenMatrix Create(ModelGraph model, StackedMatrix rows, string path, int bits, bool forGather) => bits == 0
         ? new TokenMatrix(rows, model.FloatMatrix($"{path}.weight", rows), null)
         : new TokenMatrix(rows, Value.None, QuantizedMatrix.Declare(model.Graph, path, rows, bits, model.Target, forGather));
 }

@@ -45,28 +45,36 @@ internal sealed class FolderTransaction : IDisposable
     /// <summary>Where the files are written until <see cref="Commit"/>.</summary>
     public string Folder { get; }
 
-    /// <summary>
-    /// Moves the files into place. A new folder appears at once, by one rename. Into an existing one the old manifest goes first and the new one comes last, so
-    /// that a folder in between is not taken for a model; files of the old export that the new one does not have are removed.
-    /// </summary>
+    /// <summary>Moves the files into place.</summary>
     public void Commit()
     {
         _lock.Dispose();
-        if (Directory.Exists(_output) && !Directory.EnumerateFileSystemEntries(_output).Any())
-            Directory.Delete(_output);
-        if (!Directory.Exists(_output))
+        MoveIntoPlace(Folder, _output);
+    }
+
+    /// <summary>
+    /// Makes a folder the model folder. A new one appears at once, by one rename. Into an existing one the old manifest goes first and the new one comes last, so
+    /// that a folder in between is not taken for a model; files of the old export that the new one does not have are removed.
+    /// </summary>
+    /// <param name="folder">The folder with the files, on the same disk.</param>
+    /// <param name="output">The model folder.</param>
+    public static void MoveIntoPlace(string folder, string output)
+    {
+        if (Directory.Exists(output) && !Directory.EnumerateFileSystemEntries(output).Any())
+            Directory.Delete(output);
+        if (!Directory.Exists(output))
         {
-            Directory.Move(Folder, _output);
+            Directory.Move(folder, output);
             return;
         }
 
-        string[] old = OldFiles();
-        File.Delete(Path.Combine(_output, ModelManifest.FileName));
-        string[] files = [.. Directory.EnumerateFiles(Folder).Select(path => Path.GetFileName(path)).OrderBy(name => name == ModelManifest.FileName)];
+        string[] old = OldFiles(output);
+        File.Delete(Path.Combine(output, ModelManifest.FileName));
+        string[] files = [.. Directory.EnumerateFiles(folder).Select(path => Path.GetFileName(path)).OrderBy(name => name == ModelManifest.FileName)];
         foreach (string name in old.Except(files))
-            File.Delete(Path.Combine(_output, name));
+            File.Delete(Path.Combine(output, name));
         foreach (string name in files)
-            File.Move(Path.Combine(Folder, name), Path.Combine(_output, name), overwrite: true);
+            File.Move(Path.Combine(folder, name), Path.Combine(output, name), overwrite: true);
     }
 
     /// <inheritdoc/>
@@ -77,11 +85,11 @@ internal sealed class FolderTransaction : IDisposable
             Directory.Delete(Folder, recursive: true);
     }
 
-    private string[] OldFiles()
+    private static string[] OldFiles(string output)
     {
         try
         {
-            return [.. ModelManifest.Load(_output).Files.Keys];
+            return [.. ModelManifest.Load(output).Files.Keys];
         }
         catch (ModelLoadException)
         {

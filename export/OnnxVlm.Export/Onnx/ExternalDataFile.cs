@@ -1,3 +1,4 @@
+using System.Buffers;
 using System.Collections.Concurrent;
 using System.Runtime.ExceptionServices;
 using Microsoft.Win32.SafeHandles;
@@ -5,7 +6,7 @@ using Microsoft.Win32.SafeHandles;
 namespace OnnxVlm.Export.Onnx;
 
 /// <summary>
-/// <c>model.onnx.data</c> while it is written: each source puts its rows at their place, several at a time. Disposing closes the file.
+/// <c>model.onnx.data</c> while it is written: each source puts its rows at their place, several at a time. Or while it is compared with what would be written. Disposing closes the file.
 /// </summary>
 internal sealed class ExternalDataFile : IDisposable
 {
@@ -14,33 +15,67 @@ internal sealed class ExternalDataFile : IDisposable
 
     private readonly string _path;
     private readonly SafeFileHandle _handle;
+    private readonly bool _compares;
     private long _bytesWritten;
+
+    private ExternalDataFile(string path, SafeFileHandle handle, bool compares)
+    {
+        _path = path;
+        _handle = handle;
+        _compares = compares;
+    }
 
     /// <summary>Creates the file at its final size; a disk without that much room is found out here.</summary>
     /// <exception cref="IOException">The file exists already, the disk is full, or its file system (FAT32: 4 GiB) has no files of that size.</exception>
-    public ExternalDataFile(string path, long sizeBytes)
+    public static ExternalDataFile Create(string path, long sizeBytes)
     {
-        _path = path;
+        SafeFileHandle? handle = null;
         try
         {
-            _handle = File.OpenHandle(path, FileMode.CreateNew, FileAccess.Write, FileShare.None, FileOptions.None, preallocationSize: sizeBytes);
-            RandomAccess.SetLength(_handle, sizeBytes);
+            handle = File.OpenHandle(path, FileMode.CreateNew, FileAccess.ReadWrite, FileShare.None, FileOptions.None, preallocationSize: sizeBytes);
+            RandomAccess.SetLength(handle, sizeBytes);
+            return new ExternalDataFile(path, handle, compares: false);
         }
         catch (ArgumentOutOfRangeException exception)            // .NET's name for "file too large"
         {
-            _handle?.Dispose();
+            handle?.Dispose();
             throw new IOException($"the file system holds no file of {sizeBytes} bytes", exception);
+        }
+        catch (IOException)
+        {
+            handle?.Dispose();
+            throw;
         }
     }
 
-    /// <summary>Writes bytes of an initializer. Thread-safe.</summary>
+    /// <summary>Opens a file that was written in part.</summary>
+    /// <exception cref="IOException">The file cannot be opened.</exception>
+    public static ExternalDataFile Reopen(string path) =>
+        new(path, File.OpenHandle(path, FileMode.Open, FileAccess.ReadWrite, FileShare.None), compares: false);
+
+    /// <summary>Opens a whole file, to compare with it what is written.</summary>
+    /// <exception cref="IOException">The file cannot be opened.</exception>
+    public static ExternalDataFile Compare(string path) =>
+        new(path, File.OpenHandle(path, FileMode.Open, FileAccess.Read, FileShare.Read), compares: true);
+
+    /// <summary>The same file, to compare with what was written. It is not disposed apart.</summary>
+    public ExternalDataFile ForComparing() => new(_path, _handle, compares: true);
+
+    /// <summary>Writes bytes of an initializer, or compares them. Thread-safe.</summary>
+    /// <exception cref="ModelLoadException">The file has other bytes.</exception>
     public void Write(Initializer initializer, long offset, ReadOnlySpan<byte> bytes)
     {
         if (offset < 0 || offset > initializer.SizeBytes - bytes.Length)
             throw new InvalidOperationException($"{initializer.Name}: bytes {offset} to {offset + bytes.Length} are beyond its {initializer.SizeBytes} bytes.");
-        RandomAccess.Write(_handle, bytes, initializer.Offset + offset);
+        if (_compares)
+            Compare(initializer, offset, bytes);
+        else
+            RandomAccess.Write(_handle, bytes, initializer.Offset + offset);
         Interlocked.Add(ref _bytesWritten, bytes.Length);
     }
+
+    /// <summary>Returns when everything that was written would survive a power cut.</summary>
+    public void Flush() => RandomAccess.FlushToDisk(_handle);
 
     /// <summary>Produces and writes all weights, in parallel, in the order of the file.</summary>
     /// <exception cref="OperationCanceledException">The token was cancelled.</exception>
@@ -69,6 +104,19 @@ internal sealed class ExternalDataFile : IDisposable
 
     /// <inheritdoc/>
     public void Dispose() => _handle.Dispose();
+
+    private void Compare(Initializer initializer, long offset, ReadOnlySpan<byte> bytes)
+    {
+        byte[] rented = ArrayPool<byte>.Shared.Rent(bytes.Length);
+        Span<byte> found = rented.AsSpan(0, bytes.Length);
+        int read = 0;
+        while (read < found.Length && RandomAccess.Read(_handle, found[read..], initializer.Offset + offset + read) is > 0 and int more)
+            read += more;
+        bool isSame = read == found.Length && bytes.SequenceEqual(found);
+        ArrayPool<byte>.Shared.Return(rented);
+        if (!isSame)
+            throw new ModelLoadException($"{_path}: {initializer.Name} differs from the checkpoint; remove the folder and pull the model again");
+    }
 
     private static IEnumerable<(WeightSource Source, long FirstRow, int RowCount)> Chunks(IReadOnlyList<WeightSource> sources)
     {

@@ -113,17 +113,21 @@ internal sealed class GraphBuilder
     /// <summary>Writes <c>model.onnx</c>, without the weights.</summary>
     public void Save(string path, string producerVersion)
     {
-        ModelProto model = new()
-        {
-            IrVersion = IrVersion,
-            ProducerName = "OnnxVlm",
-            ProducerVersion = producerVersion,
-            Graph = _graph,
-            OpsetImport = { new OperatorSetIdProto { Domain = "", Version = _opset }, new OperatorSetIdProto { Domain = Microsoft, Version = 1 } },
-        };
         using FileStream file = new(path, FileMode.CreateNew, FileAccess.Write, FileShare.None);
-        model.WriteTo(file);
+        Model(producerVersion).WriteTo(file);
     }
+
+    /// <summary>The bytes of <c>model.onnx</c>.</summary>
+    public byte[] Serialize(string producerVersion) => Model(producerVersion).ToByteArray();
+
+    private ModelProto Model(string producerVersion) => new()
+    {
+        IrVersion = IrVersion,
+        ProducerName = "OnnxVlm",
+        ProducerVersion = producerVersion,
+        Graph = _graph,
+        OpsetImport = { new OperatorSetIdProto { Domain = "", Version = _opset }, new OperatorSetIdProto { Domain = Microsoft, Version = 1 } },
+    };
 
     private NodeBuilder Add(string op, string domain, string path, ReadOnlySpan<Value> inputs)
     {

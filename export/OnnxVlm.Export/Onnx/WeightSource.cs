@@ -1,8 +1,11 @@
+using OnnxVlm.Export.Safetensors;
+
 namespace OnnxVlm.Export.Onnx;
 
 /// <summary>
 /// Produces the bytes of one or more initializers, any range of rows at a time and from several threads at once. Nothing is computed
 /// before the export writes the data file, so the weights of a model never are in memory together.
+/// <see cref="MatrixWeights"/> and <see cref="DerivedWeights"/> also take the numbers of their tensors as they come, for checkpoints that are read once from front to back.
 /// </summary>
 internal abstract class WeightSource
 {
@@ -11,6 +14,9 @@ internal abstract class WeightSource
 
     /// <summary>The initializers it fills.</summary>
     public abstract IReadOnlyList<Initializer> Initializers { get; }
+
+    /// <summary>The checkpoint's tensors that it is made of; empty where it is computed from the configuration alone.</summary>
+    public virtual IReadOnlyList<CheckpointTensor> Tensors => [];
 
     /// <summary>Rows that can be produced independently.</summary>
     public abstract long Rows { get; }
@@ -21,6 +27,6 @@ internal abstract class WeightSource
     /// <summary>Bytes of all its initializers.</summary>
     public long SizeBytes => Initializers.Sum(initializer => initializer.SizeBytes);
 
-    /// <summary>Produces a range of rows and writes them. Called concurrently for different ranges.</summary>
+    /// <summary>Produces a range of rows and writes them; the tensors are read at random. Called concurrently for different ranges.</summary>
     public abstract void WriteRows(long firstRow, int rowCount, ExternalDataFile file);
 }

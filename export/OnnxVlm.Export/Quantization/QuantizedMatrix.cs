@@ -30,7 +30,7 @@ internal sealed record QuantizedMatrix(Initializer Codes, Initializer Scales, In
     /// <param name="target">Block size, type of the scales, zero points or not.</param>
     /// <param name="forGather">Whether the matrix is an embedding: the same bytes in two dimensions, and never with zero points.</param>
     public static QuantizedMatrix Declare(
-        GraphBuilder graph, string name, CheckpointRows rows, int bits, ExportTarget target, bool forGather = false)
+        GraphBuilder graph, string name, StackedMatrix rows, int bits, ExportTarget target, bool forGather = false)
     {
         int blockSize = target.BlockSize, blocks = (rows.Width + blockSize - 1) / blockSize, blockBytes = blockSize * bits / 8;
         Initializer codes = forGather
@@ -39,7 +39,7 @@ internal sealed record QuantizedMatrix(Initializer Codes, Initializer Scales, In
         Initializer scales = graph.Declare($"{name}.scales", target.Activations, rows.Count, blocks);
         Initializer? zeros = target.Asymmetric && !forGather ? graph.Declare($"{name}.zeros", ElementType.UInt8, rows.Count, ((blocks * bits) + 7) / 8) : null;
         QuantizedMatrix matrix = new(codes, scales, zeros, rows.Count, rows.Width, bits, blockSize);
-        graph.Fill(new QuantizedRows(name, matrix, rows));
+        graph.Fill(new QuantizedWeights(name, matrix, rows));
         return matrix;
     }
 

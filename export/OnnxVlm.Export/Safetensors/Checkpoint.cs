@@ -1,6 +1,3 @@
-using System.Text.Json;
-using OnnxVlm.Export.HuggingFace;
-
 namespace OnnxVlm.Export.Safetensors;
 
 /// <summary>
@@ -9,10 +6,7 @@ namespace OnnxVlm.Export.Safetensors;
 /// </summary>
 internal sealed class Checkpoint : TensorStore
 {
-    private const string SingleFile = "model.safetensors";
-    private const string IndexFile = "model.safetensors.index.json";
     private const int NamedInMessages = 5;
-    private const long MaxIndexBytes = 256 << 20;
 
     private readonly string _folder;
     private readonly List<SafetensorsFile> _files = [];
@@ -31,17 +25,13 @@ internal sealed class Checkpoint : TensorStore
     /// <exception cref="ModelLoadException">There are no weights, a shard is missing, or a file or the index breaks a rule.</exception>
     public static Checkpoint Open(string folder)
     {
+        var index = WeightIndex.Load(folder);
         Checkpoint checkpoint = new(folder);
         try
         {
-            string single = Path.Combine(folder, SingleFile);
-            string index = Path.Combine(folder, IndexFile);
-            if (File.Exists(index))
-                checkpoint.OpenShards(index);
-            else if (File.Exists(single))
-                checkpoint.Add(SafetensorsFile.Open(single));
-            else
-                throw new ModelLoadException($"{folder}: expected {SingleFile} or {IndexFile}, found neither; give a folder with safetensors weights");
+            foreach (string name in index.Files)
+                checkpoint.OpenFile(Path.Combine(folder, name));
+            index.Check(checkpoint._tensors.Keys);
             return checkpoint;
         }
         catch
@@ -49,6 +39,19 @@ internal sealed class Checkpoint : TensorStore
             checkpoint.Dispose();
             throw;
         }
+    }
+
+    /// <summary>The tensors of files of which only the headers are here.</summary>
+    /// <param name="folder">The folder of the checkpoint's other files, with the index.</param>
+    /// <param name="headers">The headers of the files, with their names.</param>
+    /// <exception cref="ModelLoadException">The index does not fit the headers, or a tensor is in two files.</exception>
+    public static Checkpoint FromHeaders(string folder, IEnumerable<(string Name, SafetensorsHeader Header)> headers)
+    {
+        Checkpoint checkpoint = new(folder);
+        foreach ((string name, SafetensorsHeader header) in headers)
+            checkpoint.Add(name, header.Tensors);
+        WeightIndex.Load(folder).Check(checkpoint._tensors.Keys);
+        return checkpoint;
     }
 
     /// <summary>Whether there is a tensor of this name.</summary>
@@ -107,61 +110,28 @@ internal sealed class Checkpoint : TensorStore
             file.Dispose();
     }
 
-    private void OpenShards(string index)
+    private void OpenFile(string path)
     {
-        Dictionary<string, string> shardOf = ReadIndex(index);
-        foreach (string shard in shardOf.Values.Distinct(StringComparer.Ordinal).Order(StringComparer.Ordinal))
+        if (!File.Exists(path))
         {
-            // A plain name beside the index: a shard is never looked for elsewhere.
-            if (shard.Length == 0 || shard.AsSpan().IndexOfAny("/\\:\0") >= 0 || !shard.EndsWith(".safetensors", StringComparison.Ordinal))
-                throw new ModelLoadException($"{index}: expected file names ending in .safetensors, found \"{shard}\"; do not use this checkpoint");
-            string path = Path.Combine(_folder, shard);
-            if (!File.Exists(path))
-                throw Damaged(path, $"the shard is missing ({IndexFile} names it)");
-            Add(SafetensorsFile.Open(path));
+            throw Path.GetFileName(path) == WeightIndex.SingleFile
+                ? new ModelLoadException($"{_folder}: expected {WeightIndex.SingleFile} or {WeightIndex.IndexFile}, found neither; give a folder with safetensors weights")
+                : SafetensorsHeader.Damaged(path, $"the shard is missing ({WeightIndex.IndexFile} names it)");
         }
 
-        foreach ((string name, string shard) in shardOf)
-        {
-            if (!_tensors.ContainsKey(name))
-                throw Damaged(index, $"{name} should be in {shard}, and no shard has it");
-        }
-
-        foreach (string name in _tensors.Keys)
-        {
-            if (!shardOf.ContainsKey(name))
-                throw Damaged(index, $"a shard holds {name}, which weight_map does not name");
-        }
-    }
-
-    private static Dictionary<string, string> ReadIndex(string index)
-    {
-        try
-        {
-            using JsonDocument document = JsonFile.Read(index, MaxIndexBytes, maxDepth: 8);
-            Dictionary<string, string> shardOf = new(StringComparer.Ordinal);
-            foreach (JsonProperty entry in document.RootElement.GetProperty("weight_map").EnumerateObject())
-                shardOf.Add(entry.Name, entry.Value.GetString() ?? "");
-            return shardOf.Count > 0 ? shardOf : throw Damaged(index, "weight_map is empty");
-        }
-        catch (Exception exception) when (exception is KeyNotFoundException or InvalidOperationException)
-        {
-            throw Damaged(index, $"expected an object weight_map of tensor name to file name ({exception.Message.Split('\n')[0]})", exception);
-        }
-    }
-
-    private void Add(SafetensorsFile file)
-    {
+        var file = SafetensorsFile.Open(path);
         _files.Add(file);
-        foreach (CheckpointTensor tensor in file.Tensors)
+        Add(file.Path, file.Tensors);
+    }
+
+    private void Add(string path, IReadOnlyList<CheckpointTensor> tensors)
+    {
+        foreach (CheckpointTensor tensor in tensors)
         {
             if (!_tensors.TryAdd(tensor.Name, tensor))
-                throw Damaged(file.Path, $"{tensor.Name} is in another shard too");
+                throw SafetensorsHeader.Damaged(path, $"{tensor.Name} is in another shard too");
         }
     }
-
-    private static ModelLoadException Damaged(string path, string what, Exception? cause = null) =>
-        new($"{path}: {what}; download the checkpoint again", cause);
 
     private static string Join(ReadOnlySpan<long> shape) => string.Join(", ", shape.ToArray());
 }

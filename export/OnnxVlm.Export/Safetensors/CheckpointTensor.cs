@@ -7,9 +7,15 @@ using System.Runtime.Intrinsics;
 namespace OnnxVlm.Export.Safetensors;
 
 /// <summary>A tensor of a checkpoint: where its bytes lie, and its numbers as 32-bit floats, a range at a time. Safe for concurrent reads.</summary>
-internal class CheckpointTensor(string name, TensorType type, long[] shape, long fileOffset, long sizeBytes)
+/// <param name="file">The file it lies in, for messages.</param>
+/// <param name="name">Its name.</param>
+/// <param name="type">Its element type.</param>
+/// <param name="shape">Its shape, row-major.</param>
+/// <param name="fileOffset">Its first byte in the file.</param>
+/// <param name="sizeBytes">Its bytes.</param>
+internal class CheckpointTensor(string file, string name, TensorType type, long[] shape, long fileOffset, long sizeBytes)
 {
-    private SafetensorsFile? _file;
+    private SafetensorsFile? _mapped;
 
     public string Name => name;
 
@@ -21,9 +27,9 @@ internal class CheckpointTensor(string name, TensorType type, long[] shape, long
 
     public long SizeBytes => sizeBytes;
 
-    public long ElementCount => sizeBytes / SafetensorsFile.ElementBytes(type);
+    public long ElementCount => sizeBytes / SafetensorsHeader.ElementBytes(type);
 
-    internal void Attach(SafetensorsFile file) => _file = file;
+    internal void Attach(SafetensorsFile mapped) => _mapped = mapped;
 
     /// <summary>Converts a range of elements to 32-bit floats. The range is mapped for this call only, so a large checkpoint does not stay resident.</summary>
     /// <param name="firstElement">Index of the first element, row-major.</param>
@@ -35,16 +41,38 @@ internal class CheckpointTensor(string name, TensorType type, long[] shape, long
         ArgumentOutOfRangeException.ThrowIfGreaterThan(firstElement, ElementCount - destination.Length);
         if (destination.IsEmpty)
             return;
-        SafetensorsFile file = _file ?? throw new InvalidOperationException("The tensor does not belong to a file.");
-        int elementBytes = SafetensorsFile.ElementBytes(type);
+        SafetensorsFile mapped = _mapped ?? throw new InvalidOperationException($"{file}: {name} is not on this disk, and comes when the weights are written; declare what is computed of it with ModelGraph.Derive.");
+        int elementBytes = SafetensorsHeader.ElementBytes(type);
         long offset = fileOffset + (firstElement * elementBytes);
         int length = checked(destination.Length * elementBytes);
-        using (MemoryMappedViewAccessor view = file.Map(offset, length))
-            Convert(view, length, destination);
+        using MemoryMappedViewAccessor view = mapped.Map(offset, length);
+        Convert(view, length, destination);
+    }
+
+    /// <summary>Converts bytes of the tensor to 32-bit floats.</summary>
+    /// <param name="bytes">Whole elements, little endian.</param>
+    /// <param name="destination">Receives the numbers.</param>
+    /// <exception cref="ModelLoadException">A number is not finite, or the element type is not F32, F16 or BF16.</exception>
+    public void Convert(ReadOnlySpan<byte> bytes, Span<float> destination)
+    {
+        switch (type)
+        {
+            case TensorType.F32:
+                bytes.CopyTo(MemoryMarshal.AsBytes(destination));
+                break;
+            case TensorType.F16:
+                TensorPrimitives.ConvertToSingle(MemoryMarshal.Cast<byte, Half>(bytes), destination);
+                break;
+            case TensorType.BF16:
+                WidenBfloat16(MemoryMarshal.Cast<byte, ushort>(bytes), destination);
+                break;
+            default:
+                throw new ModelLoadException($"{file}: {name}: expected F32, F16 or BF16, found {type}; convert the checkpoint");
+        }
 
         // One pass that an infinity or a NaN cannot survive.
         if (!float.IsFinite(TensorPrimitives.MaxMagnitude<float>(destination)))
-            throw new ModelLoadException($"{file.Path}: {name}: expected finite numbers, found NaN or infinity; the checkpoint is damaged");
+            throw new ModelLoadException($"{file}: {name}: expected finite numbers, found NaN or infinity; the checkpoint is damaged");
     }
 
     private unsafe void Convert(MemoryMappedViewAccessor view, int length, Span<float> destination)
@@ -53,21 +81,7 @@ internal class CheckpointTensor(string name, TensorType type, long[] shape, long
         view.SafeMemoryMappedViewHandle.AcquirePointer(ref pointer);
         try
         {
-            ReadOnlySpan<byte> bytes = new(pointer + view.PointerOffset, length);
-            switch (type)
-            {
-                case TensorType.F32:
-                    bytes.CopyTo(MemoryMarshal.AsBytes(destination));
-                    break;
-                case TensorType.F16:
-                    TensorPrimitives.ConvertToSingle(MemoryMarshal.Cast<byte, Half>(bytes), destination);
-                    break;
-                case TensorType.BF16:
-                    WidenBfloat16(MemoryMarshal.Cast<byte, ushort>(bytes), destination);
-                    break;
-                default:
-                    throw new ModelLoadException($"{_file!.Path}: {name}: expected F32, F16 or BF16, found {type}; convert the checkpoint");
-            }
+            Convert(new ReadOnlySpan<byte>(pointer + view.PointerOffset, length), destination);
         }
         finally
         {

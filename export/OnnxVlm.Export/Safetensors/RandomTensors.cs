@@ -50,7 +50,7 @@ internal sealed class RandomTensors(int seed) : TensorStore
     /// keeps the size of what it multiplies. A number depends on the seed, the name and its place only, so that any range can be made at any time.
     /// </summary>
     private sealed class RandomTensor(string name, long[] shape, int seed)
-        : CheckpointTensor(name, TensorType.F32, shape, fileOffset: 0, checked(shape.Aggregate(4L, (product, side) => product * side)))
+        : CheckpointTensor("random weights", name, TensorType.F32, shape, fileOffset: 0, checked(shape.Aggregate(4L, (product, side) => product * side)))
     {
         // Deviation of the sum of four uniform 16-bit numbers.
         private const double UnitDeviation = 65536 * 0.57735026918962576;

@@ -11,4 +11,10 @@ public sealed record ModelSource
 
     /// <summary>The Hugging Face commit (40 hexadecimal digits) where it is known; else <c>sha256:</c> and the hash of the checkpoint's weights.</summary>
     public required string Revision { get; init; }
+
+    /// <summary>
+    /// Why the weights were not compared with the hash of the checkpoint: <c>resumed</c>, a download that was interrupted, so that no run has read a file whole; <c>no hash known</c>. Null where
+    /// they were, or where nobody promised a hash.
+    /// </summary>
+    public string? Unverified { get; init; }
 }

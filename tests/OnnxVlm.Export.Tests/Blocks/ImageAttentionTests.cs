@@ -116,7 +116,7 @@ public sealed class ImageAttentionTests
         Value attended = model.Attend("layer", 0, Rows("q", Heads * shape.HeadSize), Rows("k", KeyValueHeads * shape.HeadSize), Rows("v", KeyValueHeads * shape.ValueSize), shape, rotary, lengths, attention);
         g.Output(g.Cast("attended", attended, ElementType.Float32), "batch", "sequence", Heads * shape.ValueSize);
         g.Save(_folder["model.onnx"], "test");
-        using ExternalDataFile data = new(_folder[GraphBuilder.DataFile], g.DataBytes);
+        using var data = ExternalDataFile.Create(_folder[GraphBuilder.DataFile], g.DataBytes);
         data.WriteAll(g.Sources, progress: null, CancellationToken.None);
 
         Value Rows(string name, int width) => g.Cast(name, g.Input(name, ElementType.Float32, "batch", "sequence", width), model.Type);

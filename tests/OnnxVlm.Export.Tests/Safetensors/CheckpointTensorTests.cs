@@ -33,7 +33,7 @@ public sealed class CheckpointTensorTests
         using TemporaryFolder folder = new();
         SafetensorsWriter.Write(folder["model.safetensors"], "F32", ("a", [2, 2], [0, 1, 2, 3]), ("b", [1, 2], [4, 5]), ("c", [3, 2], [6, 7, 8, 9, 10, 11]));
         using var checkpoint = Checkpoint.Open(folder.Path);
-        CheckpointRows rows = new(checkpoint.Take("a", 2, 2), checkpoint.Take("b", 1, 2), checkpoint.Take("c", 3, 2));
+        StackedMatrix rows = new(checkpoint.Take("a", 2, 2), checkpoint.Take("b", 1, 2), checkpoint.Take("c", 3, 2));
         Assert.That(rows.Count, Is.EqualTo(6));
         for (int first = 0; first < 6; first++)
         {

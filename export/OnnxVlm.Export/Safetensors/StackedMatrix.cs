@@ -6,16 +6,18 @@ namespace OnnxVlm.Export.Safetensors;
 /// Matrices of the checkpoint stacked into one: rows of the first, then rows of the second. Packs Q, K and V, or gate and up. The rows can be given another
 /// order: a matrix that holds Q, K and V head by head becomes one with all of Q first. Of a convolution a row is one of its filters.
 /// </summary>
-internal sealed class CheckpointRows
+internal sealed class StackedMatrix
 {
     private readonly CheckpointTensor[] _parts;
     private readonly int[]? _order;
+    private readonly Lazy<int[]?> _placeOf;
     private readonly CheckpointTensor? _copy;
 
     /// <summary>Stacks matrices of the same width.</summary>
-    public CheckpointRows(params ReadOnlySpan<CheckpointTensor> parts)
+    public StackedMatrix(params ReadOnlySpan<CheckpointTensor> parts)
     {
         _parts = parts.ToArray();
+        _placeOf = new Lazy<int[]?>(InvertOrder);
         Width = checked((int)(_parts[0].ElementCount / _parts[0].Shape[0]));
         foreach (CheckpointTensor part in _parts)
         {
@@ -27,16 +29,16 @@ internal sealed class CheckpointRows
 
     /// <summary>One matrix with its rows in another order.</summary>
     /// <param name="matrix">The matrix.</param>
-    /// <param name="order">For each row of the result, the row of the matrix.</param>
-    public CheckpointRows(CheckpointTensor matrix, int[] order)
+    /// <param name="order">For each row of the result, the row of the matrix; a row of the matrix stands in it once at most.</param>
+    public StackedMatrix(CheckpointTensor matrix, int[] order)
         : this([matrix], order)
     {
     }
 
     /// <summary>Stacks matrices of the same width, and gives the rows another order.</summary>
     /// <param name="parts">The matrices.</param>
-    /// <param name="order">For each row of the result, the row of the stack.</param>
-    public CheckpointRows(ReadOnlySpan<CheckpointTensor> parts, int[] order)
+    /// <param name="order">For each row of the result, the row of the stack; a row of the stack stands in it once at most.</param>
+    public StackedMatrix(ReadOnlySpan<CheckpointTensor> parts, int[] order)
         : this(parts)
     {
         _order = order;
@@ -46,8 +48,14 @@ internal sealed class CheckpointRows
     /// <summary>One matrix of which the checkpoint has a copy. The two are compared while they are read.</summary>
     /// <param name="matrix">The matrix.</param>
     /// <param name="copy">The copy, of the same shape; null for none.</param>
-    public CheckpointRows(CheckpointTensor matrix, CheckpointTensor? copy)
+    public StackedMatrix(CheckpointTensor matrix, CheckpointTensor? copy)
         : this([matrix]) => _copy = copy;
+
+    /// <summary>The matrices that are stacked.</summary>
+    public IReadOnlyList<CheckpointTensor> Parts => _parts;
+
+    /// <summary>A copy of the only part, which must have the same numbers; null for none.</summary>
+    public CheckpointTensor? Copy => _copy;
 
     /// <summary>Rows of all parts.</summary>
     public long Count { get; }
@@ -78,6 +86,37 @@ internal sealed class CheckpointRows
         }
     }
 
+    /// <summary>Where rows of a part stand in this matrix, for matrices that come row by row.</summary>
+    /// <param name="part">Index of the part.</param>
+    /// <param name="firstRow">The first of the part's rows.</param>
+    /// <param name="places">Receives the place of each row; −1 for one that this matrix does not have.</param>
+    public void FindPlaces(int part, long firstRow, Span<long> places)
+    {
+        long start = firstRow + _parts.Take(part).Sum(tensor => tensor.Shape[0]);
+        for (int i = 0; i < places.Length; i++)
+            places[i] = _placeOf.Value is int[] placeOf ? placeOf[start + i] : start + i;
+    }
+
+    /// <summary>The error that the copy has other numbers.</summary>
+    public ModelLoadException OtherCopy() =>
+        new($"{_copy!.Name} and {_parts[0].Name}: expected the same numbers, since tie_word_embeddings is true, found others; set it to false if the head was trained apart");
+
+    private int[]? InvertOrder()
+    {
+        if (_order is null)
+            return null;
+        int[] placeOf = new int[_parts.Sum(part => part.Shape[0])];
+        Array.Fill(placeOf, -1);
+        for (int place = 0; place < _order.Length; place++)
+        {
+            if (placeOf[_order[place]] >= 0)
+                throw new InvalidOperationException($"{_parts[0].Name}: row {_order[place]} stands in the order twice.");
+            placeOf[_order[place]] = place;
+        }
+
+        return placeOf;
+    }
+
     private void ReadStacked(long firstRow, Span<float> destination)
     {
         long row = firstRow;
@@ -88,7 +127,7 @@ internal sealed class CheckpointRows
             {
                 int count = (int)Math.Min((rows - row) * Width, destination.Length);
                 part.Read(row * Width, destination[..count]);
-                RefuseOtherCopy(part, row * Width, destination[..count]);
+                RefuseOtherCopy(row * Width, destination[..count]);
                 destination = destination[count..];
                 row = rows;
             }
@@ -97,7 +136,7 @@ internal sealed class CheckpointRows
         }
     }
 
-    private void RefuseOtherCopy(CheckpointTensor part, long firstElement, ReadOnlySpan<float> numbers)
+    private void RefuseOtherCopy(long firstElement, ReadOnlySpan<float> numbers)
     {
         if (_copy is null)
             return;
@@ -107,7 +146,7 @@ internal sealed class CheckpointRows
             Span<float> copy = rented.AsSpan(0, numbers.Length);
             _copy.Read(firstElement, copy);
             if (!numbers.SequenceEqual(copy))
-                throw new ModelLoadException($"{_copy.Name} and {part.Name}: expected the same numbers, since tie_word_embeddings is true, found others; set it to false if the head was trained apart");
+                throw OtherCopy();
         }
         finally
         {

@@ -5,7 +5,7 @@ using OnnxVlm.Export.Safetensors;
 namespace OnnxVlm.Export.Quantization;
 
 /// <summary>Fills a <see cref="QuantizedMatrix"/> from rows of the checkpoint, and adds up the error it makes.</summary>
-internal sealed class QuantizedRows(string name, QuantizedMatrix matrix, CheckpointRows rows) : WeightSource
+internal sealed class QuantizedWeights(string name, QuantizedMatrix matrix, StackedMatrix rows) : MatrixWeights(rows)
 {
     /// <summary>The yardstick of the report, plain rounding in blocks of 32, is measured on one row of so many.</summary>
     private const int PlainRowInterval = 16;
@@ -21,10 +21,6 @@ internal sealed class QuantizedRows(string name, QuantizedMatrix matrix, Checkpo
     public override IReadOnlyList<Initializer> Initializers { get; } =
         matrix.ZeroPoints is Initializer zeros ? [matrix.Codes, matrix.Scales, zeros] : [matrix.Codes, matrix.Scales];
 
-    public override long Rows => rows.Count;
-
-    public override long RowElements => rows.Width;
-
     /// <summary>The error of the rows written so far.</summary>
     public TensorReport Report() => new(name, matrix.Bits, matrix.BlockSize, Relative(_squaredError, _squaredWeight), _maxError)
     {
@@ -32,23 +28,22 @@ internal sealed class QuantizedRows(string name, QuantizedMatrix matrix, Checkpo
         PlainError = matrix.Bits == 4 ? Relative(_plainSquaredError, _plainSquaredWeight) : null,
     };
 
-    public override void WriteRows(long firstRow, int rowCount, ExternalDataFile file)
+    public override void Write(long firstRow, ReadOnlySpan<float> numbers, ExternalDataFile file)
     {
-        int width = rows.Width, blocks = matrix.Blocks, rowBytes = blocks * matrix.BlockBytes, zeroBytes = matrix.ZeroPoints is null ? 0 : matrix.ZeroPointBytes;
-        float[] weights = ArrayPool<float>.Shared.Rent(checked(rowCount * width));
+        int width = matrix.Width, rowCount = numbers.Length / width;
+        int blocks = matrix.Blocks, rowBytes = blocks * matrix.BlockBytes, zeroBytes = matrix.ZeroPoints is null ? 0 : matrix.ZeroPointBytes;
         byte[] codes = ArrayPool<byte>.Shared.Rent(checked(rowCount * rowBytes));
         float[] scales = ArrayPool<float>.Shared.Rent(rowCount * blocks);
         byte[] zeros = ArrayPool<byte>.Shared.Rent(rowCount * zeroBytes);
         try
         {
-            rows.Read(firstRow, weights.AsSpan(0, rowCount * width));
             Errors errors = default;
             for (int row = 0; row < rowCount; row++)
             {
-                ReadOnlySpan<float> numbers = weights.AsSpan(row * width, width);
-                QuantizeRow(numbers, codes.AsSpan(row * rowBytes, rowBytes), scales.AsSpan(row * blocks, blocks), zeros.AsSpan(row * zeroBytes, zeroBytes), ref errors);
+                ReadOnlySpan<float> weights = numbers.Slice(row * width, width);
+                QuantizeRow(weights, codes.AsSpan(row * rowBytes, rowBytes), scales.AsSpan(row * blocks, blocks), zeros.AsSpan(row * zeroBytes, zeroBytes), ref errors);
                 if (matrix.Bits == 4 && (firstRow + row) % PlainRowInterval == 0)
-                    MeasurePlainRounding(numbers, ref errors);
+                    MeasurePlainRounding(weights, ref errors);
             }
 
             Add(errors);
@@ -61,7 +56,6 @@ internal sealed class QuantizedRows(string name, QuantizedMatrix matrix, Checkpo
         }
         finally
         {
-            ArrayPool<float>.Shared.Return(weights);
             ArrayPool<byte>.Shared.Return(codes);
             ArrayPool<float>.Shared.Return(scales);
             ArrayPool<byte>.Shared.Return(zeros);

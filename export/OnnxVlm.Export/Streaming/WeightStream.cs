@@ -1,0 +1,285 @@
+using System.Diagnostics;
+using System.Runtime.CompilerServices;
+using System.Security.Cryptography;
+using OnnxVlm.Export.Onnx;
+using OnnxVlm.Export.Safetensors;
+
+namespace OnnxVlm.Export.Streaming;
+
+/// <summary>
+/// One run through the weight files of a checkpoint: pieces come in order, are hashed, cut into slices, and written by several threads. Every so often the data file is flushed and the state
+/// saved; a run that finds a state goes on after it.
+/// </summary>
+internal sealed class WeightStream
+{
+    /// <summary>Stands among the finished weights for those that are computed from the configuration alone.</summary>
+    private const string Computed = "computed";
+
+    private readonly ICheckpointSource _source;
+    private readonly IReadOnlyList<StreamedFile> _files;
+    private readonly IReadOnlyList<WeightSource> _weights;
+    private readonly ExternalDataFile _data;
+    private readonly string? _stateFolder;
+    private readonly StreamLimits _limits;
+    private readonly string _key;
+    private readonly WeightRouter _router;
+    private readonly PieceCutter _cutter;
+    private readonly PieceReader _reader;
+
+    private readonly Lock _lock = new();
+    private readonly long[] _bytesDone;
+    private readonly bool[] _isVerified;
+    private readonly bool[] _isHashWhole;
+    private readonly HashSet<string> _finished;
+    private readonly Queue<(Piece Piece, StrongBox<bool> IsDone)> _underWay = [];
+    private bool _hasFailed;
+    private bool _isSaving;
+    private long _bytesSinceSave;
+    private long _timeOfSave = Stopwatch.GetTimestamp();
+
+    /// <param name="source">Where the weights are.</param>
+    /// <param name="files">The files, with their headers.</param>
+    /// <param name="weights">What is made of them.</param>
+    /// <param name="data">Where to.</param>
+    /// <param name="stateFolder">Where the state is saved; null to save none.</param>
+    /// <param name="key">See <see cref="StreamState.Key"/>.</param>
+    /// <param name="state">The state to go on from; null to begin.</param>
+    /// <param name="limits">How much is under way at a time.</param>
+    public WeightStream(
+        ICheckpointSource source, IReadOnlyList<StreamedFile> files, IReadOnlyList<WeightSource> weights, ExternalDataFile data, string? stateFolder, string key, StreamState? state, StreamLimits limits)
+    {
+        _source = source;
+        _files = files;
+        _weights = weights;
+        _data = data;
+        _stateFolder = stateFolder;
+        _key = key;
+        _finished = [.. state?.Finished ?? []];
+        _bytesDone = [.. files.Select((file, i) => Math.Clamp(state?.BytesDone[i] ?? 0, file.Header.DataStart, file.File.SizeBytes))];
+
+        // A file whose last bytes are read anew is not the one whose hash was seen.
+        _isVerified = [.. files.Select((file, i) => state is not null && state.IsVerified[i] && _bytesDone[i] == file.File.SizeBytes)];
+        _isHashWhole = [.. files.Select((file, i) => _bytesDone[i] == file.Header.DataStart)];
+        IsResumed = state is not null;
+        _router = new WeightRouter(weights, [.. files.SelectMany(file => file.Header.Tensors)], _finished.Contains);
+        _cutter = new PieceCutter(_router, limits);
+        _reader = new PieceReader(source, limits);
+        _limits = limits;
+    }
+
+    /// <summary>Whether the run went on from an earlier one.</summary>
+    public bool IsResumed { get; }
+
+    /// <summary>How far it is.</summary>
+    public StreamState State
+    {
+        get
+        {
+            lock (_lock)
+                return new StreamState { Key = _key, BytesDone = [.. _bytesDone], IsVerified = [.. _isVerified], Finished = [.. _finished], IsResumed = IsResumed };
+        }
+    }
+
+    /// <summary>Reads and writes everything that is not yet.</summary>
+    /// <param name="progress">Told the bytes of the files that are written, from several threads.</param>
+    /// <param name="cancellationToken">Interrupts the run; the state is saved.</param>
+    /// <exception cref="ModelLoadException">A number is not finite, or a file has another hash; the next run reads that file again.</exception>
+    public async Task RunAsync(IProgress<ExportProgress>? progress, CancellationToken cancellationToken)
+    {
+        try
+        {
+            WriteComputed(cancellationToken);
+            long total = _files.Sum(file => file.File.SizeBytes);
+            ParallelOptions options = new() { MaxDegreeOfParallelism = Environment.ProcessorCount, CancellationToken = cancellationToken };
+            await Parallel.ForEachAsync(ReadSlicesAsync(cancellationToken), options, (entry, _) =>
+            {
+                (TensorSlice? slice, Piece piece, byte[] buffer) = entry;
+                if (slice is TensorSlice some)
+                    _router.Write(some, _data, Finish);
+                if (piece.FinishSlice())
+                {
+                    _reader.Return(buffer);
+                    FinishPiece(piece);
+                    progress?.Report(new ExportProgress(_files[piece.File].File.Name, BytesDone, total));
+                }
+
+                return ValueTask.CompletedTask;
+            }).ConfigureAwait(false);
+            if (BytesDone != total || _weights.Any(weights => weights is DerivedWeights && !_finished.Contains(weights.Name)))
+                throw new InvalidOperationException($"{_source.Name}: {total - BytesDone} bytes or a weight were left out.");
+        }
+        finally
+        {
+            Save();
+        }
+    }
+
+    private long BytesDone
+    {
+        get
+        {
+            lock (_lock)
+                return _bytesDone.Sum();
+        }
+    }
+
+    private void WriteComputed(CancellationToken cancellationToken)
+    {
+        if (_finished.Contains(Computed))
+            return;
+        _data.WriteAll([.. _weights.Where(weights => weights.Tensors.Count == 0)], progress: null, cancellationToken);
+        Finish(Computed);
+    }
+
+    private void Finish(string weights)
+    {
+        lock (_lock)
+        {
+            if (!_hasFailed)
+                _finished.Add(weights);
+        }
+    }
+
+    /// <summary>Pieces in order, hashed and cut. A piece of which nothing is made has one entry without a slice.</summary>
+    private async IAsyncEnumerable<(TensorSlice? Slice, Piece Piece, byte[] Buffer)> ReadSlicesAsync([EnumeratorCancellation] CancellationToken cancellationToken)
+    {
+        int current = -1;
+        using var hash = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
+        await foreach ((Piece piece, byte[] buffer) in _reader.ReadAsync([.. _files.Select(file => file.File)], Pieces(), cancellationToken).ConfigureAwait(false))
+        {
+            if (!piece.IsRepeated)
+            {
+                if (piece.File != current)
+                {
+                    current = piece.File;
+                    hash.GetHashAndReset();
+                    hash.AppendData(_files[current].HeaderBytes.Span);
+                }
+
+                hash.AppendData(buffer, 0, piece.Length);
+                if (piece.End == _files[current].File.SizeBytes && _isHashWhole[current])
+                    CheckHash(current, Convert.ToHexStringLower(hash.GetHashAndReset()));
+            }
+
+            else
+            {
+                // These bytes are not the ones that were hashed.
+                lock (_lock)
+                    _isVerified[piece.File] = false;
+            }
+
+            List<TensorSlice> slices = _cutter.Slice(piece, _files[piece.File].Header.Tensors, buffer.AsMemory(0, piece.Length));
+            if (slices.Any(slice => _router.IsCopy(slice.Tensor)))
+                await FinishAllBeforeAsync(cancellationToken).ConfigureAwait(false);
+            piece.Expect(Math.Max(1, slices.Count));
+            if (!piece.IsRepeated)
+            {
+                lock (_lock)
+                    _underWay.Enqueue((piece, new StrongBox<bool>()));
+            }
+
+            if (slices.Count == 0)
+                yield return (null, piece, buffer);
+            foreach (TensorSlice slice in slices)
+                yield return (slice, piece, buffer);
+        }
+    }
+
+    /// <summary>Waits until every piece that was handed out is written.</summary>
+    private async Task FinishAllBeforeAsync(CancellationToken cancellationToken)
+    {
+        while (true)
+        {
+            lock (_lock)
+            {
+                if (_underWay.Count == 0)
+                    return;
+            }
+
+            await Task.Delay(1, cancellationToken).ConfigureAwait(false);
+        }
+    }
+
+    /// <summary>What is read: first again the small tensors that were read before a restart, and not written then; then all that was not read.</summary>
+    private IEnumerable<Piece> Pieces()
+    {
+        for (int i = 0; i < _files.Count; i++)
+        {
+            foreach (CheckpointTensor tensor in _files[i].Header.Tensors.Where(_router.IsCollected))
+            {
+                long end = Math.Min(tensor.FileOffset + tensor.SizeBytes, _bytesDone[i]);
+                foreach (Piece piece in _cutter.Cut(i, [tensor], tensor.FileOffset, end, isRepeated: true))
+                    yield return piece;
+            }
+        }
+
+        long[] starts = [.. _bytesDone];
+        for (int i = 0; i < _files.Count; i++)
+        {
+            foreach (Piece piece in _cutter.Cut(i, _files[i].Header.Tensors, starts[i], _files[i].File.SizeBytes))
+                yield return piece;
+        }
+    }
+
+    private void CheckHash(int file, string found)
+    {
+        CheckpointFile expected = _files[file].File;
+        if (expected.Sha256 is null || expected.Sha256.Equals(found, StringComparison.OrdinalIgnoreCase))
+        {
+            lock (_lock)
+                _isVerified[file] = expected.Sha256 is not null;
+            return;
+        }
+
+        lock (_lock)
+        {
+            // What was made of it, and still is, is written over by the next run.
+            _hasFailed = true;
+            _underWay.Clear();
+            _bytesDone[file] = 0;
+            foreach (WeightSource weights in _weights.Where(weights => weights.Tensors.Any(_files[file].Header.Tensors.Contains)))
+                _finished.Remove(weights.Name);
+        }
+
+        throw new ModelLoadException($"{_source.Name}: {expected.Name}: expected SHA-256 {expected.Sha256}, found {found}: it was damaged on the way; pull again, only this file is read again");
+    }
+
+    /// <summary>Moves the mark of the file over all pieces that are written, as far as there is none before them that is not.</summary>
+    private void FinishPiece(Piece piece)
+    {
+        bool isTime;
+        lock (_lock)
+        {
+            foreach ((Piece other, StrongBox<bool> isDone) in _underWay)
+                isDone.Value |= ReferenceEquals(other, piece);
+            while (_underWay.TryPeek(out (Piece Piece, StrongBox<bool> IsDone) first) && first.IsDone.Value)
+            {
+                _bytesDone[first.Piece.File] = first.Piece.End;
+                _underWay.Dequeue();
+            }
+
+            _bytesSinceSave += piece.Length;
+            isTime = !_isSaving && (_bytesSinceSave >= _limits.BytesBetweenSaves || Stopwatch.GetElapsedTime(_timeOfSave) >= _limits.TimeBetweenSaves);
+            _isSaving |= isTime;
+        }
+
+        if (isTime)
+            Save();
+    }
+
+    /// <summary>The state that is saved was taken before the data was flushed.</summary>
+    private void Save()
+    {
+        if (_stateFolder is null)
+            return;
+        StreamState state = State;
+        _data.Flush();
+        state.Save(_stateFolder);
+        lock (_lock)
+        {
+            _isSaving = false;
+            _bytesSinceSave = 0;
+            _timeOfSave = Stopwatch.GetTimestamp();
+        }
+    }
+}

@@ -79,7 +79,7 @@ public sealed class VlmModel : IChatModel, IDisposable
         try
         {
             Vocabulary vocabulary = manifest.HasTokenizer ? Vocabulary.Load(Path.Combine(folder, "tokenizer.json")) : Vocabulary.None;
-            decoder = LoadDecoder(folder, manifest, options, verification);
+            decoder = LoadDecoder(folder, manifest, vocabulary, options, verification);
             verification.GetAwaiter().GetResult();
             return new VlmModel(decoder, vocabulary, manifest.HasTokenizer ? GemmaChatTemplate.TryLoad(Path.Combine(folder, "tokenizer_config.json")) : null, options);
         }
@@ -147,11 +147,11 @@ public sealed class VlmModel : IChatModel, IDisposable
     /// <summary>Ends the running answers and frees the model. Returns at once; the memory is free when the last answer has ended.</summary>
     public void Dispose() => _lifetime.Dispose();
 
-    private static GenAIDecoder LoadDecoder(string folder, ModelManifest manifest, VlmOptions options, Task verification)
+    private static GenAIDecoder LoadDecoder(string folder, ModelManifest manifest, Vocabulary vocabulary, VlmOptions options, Task verification)
     {
         try
         {
-            return GenAIDecoder.Load(folder, manifest, options.Device, options.Threads);
+            return GenAIDecoder.Load(folder, manifest, vocabulary, options.Device, options.Threads);
         }
         catch (ModelLoadException)
         {

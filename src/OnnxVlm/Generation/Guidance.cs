@@ -1,3 +1,4 @@
+using System.Text;
 using System.Text.Json;
 using System.Text.Json.Nodes;
 
@@ -6,19 +7,28 @@ namespace OnnxVlm.Generation;
 /// <summary>A grammar that the whole answer follows: every token that would leave it is excluded. Immutable.</summary>
 public sealed record Guidance
 {
-    private Guidance(string nativeType, string grammar, string description)
+    // Without it the grammar's forced text would be tokenized by a callback that takes whole characters only, so that literals other than ASCII would break.
+    private const string NothingForced = "%llguidance {\"no_forcing\": true}\n";
+
+    private readonly Language _language;
+
+    private enum Language
+    {
+        JsonSchema,
+        Regex,
+        Lark,
+    }
+
+    private Guidance(Language language, string grammar, string description)
     {
         ArgumentException.ThrowIfNullOrWhiteSpace(grammar);
-        NativeType = nativeType;
+        _language = language;
         Grammar = grammar;
         Description = description;
     }
 
     /// <summary>The grammar's text.</summary>
     public string Grammar { get; }
-
-    /// <summary>llguidance's name of the kind of grammar.</summary>
-    internal string NativeType { get; }
 
     internal string Description { get; }
 
@@ -38,7 +48,7 @@ public sealed record Guidance
                 throw new ArgumentException("A JSON schema is a JSON object; found another JSON value.", nameof(schema));
             // Without this an answer may be white space without end.
             root.TryAdd("x-guidance", new JsonObject { ["whitespace_flexible"] = false });
-            return new Guidance("json_schema", root.ToJsonString(), "JSON schema") { IsJson = true };
+            return new Guidance(Language.JsonSchema, root.ToJsonString(), "JSON schema") { IsJson = true };
         }
         catch (JsonException e)
         {
@@ -50,17 +60,44 @@ public sealed record Guidance
     /// <param name="expression">A regular expression in the syntax of Rust's regex crate, without look-around.</param>
     /// <returns>The guidance.</returns>
     /// <exception cref="ArgumentException">The text is empty.</exception>
-    public static Guidance Regex(string expression) => new("regex", expression, "regular expression");
+    public static Guidance Regex(string expression) => new(Language.Regex, expression, "regular expression");
 
     /// <summary>The answer follows a context-free grammar.</summary>
     /// <param name="grammar">A grammar in the Lark syntax of llguidance.</param>
     /// <returns>The guidance.</returns>
     /// <exception cref="ArgumentException">The text is empty.</exception>
-    public static Guidance Lark(string grammar) => new("lark_grammar", grammar, "Lark grammar");
+    public static Guidance Lark(string grammar) => new(Language.Lark, grammar, "Lark grammar");
 
     /// <summary>The answer may be function calls.</summary>
     /// <param name="grammar">A grammar in the Lark syntax of llguidance.</param>
     /// <param name="isJson">Whether the answer has no other text.</param>
     internal static Guidance FunctionCalls(string grammar, bool isJson) =>
-        new("lark_grammar", grammar, "JSON schema of the functions or of the answer") { IsJson = isJson };
+        new(Language.Lark, grammar, "JSON schema of the functions or of the answer") { IsJson = isJson };
+
+    /// <summary>The grammar in llguidance's Lark.</summary>
+    internal string ToLark() => NothingForced + _language switch
+    {
+        Language.JsonSchema => $"start: %json {Grammar}",
+        Language.Regex => RegexToLark(Grammar),
+        _ => Grammar,
+    };
+
+    // A slash ends a regular expression in Lark, unless it is escaped already.
+    private static string RegexToLark(string expression)
+    {
+        StringBuilder lark = new("start: /");
+        bool isEscaped = false;
+        foreach (char c in expression)
+        {
+            _ = c switch
+            {
+                '/' when !isEscaped => lark.Append("\\/"),
+                '\n' => lark.Append(isEscaped ? "n" : "\\n"),
+                '\r' => lark.Append(isEscaped ? "r" : "\\r"),
+                _ => lark.Append(c),
+            };
+            isEscaped = c == '\\' && !isEscaped;
+        }
+        return lark.Append('/').ToString();
+    }
 }

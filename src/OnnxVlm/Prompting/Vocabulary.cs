@@ -100,13 +100,12 @@ public sealed class Vocabulary
     private static bool IsByteLevel(JsonElement root) =>
         root.TryGetProperty("decoder", out JsonElement decoder) && decoder.ValueKind == JsonValueKind.Object && decoder.GetRawText().Contains("\"ByteLevel\"", StringComparison.Ordinal);
 
-    // GPT-2 writes each byte as a visible character: printable Latin-1 as itself, the 68 others as U+0100 and up, in order.
     private static byte[] FromByteAlphabet(string text)
     {
         byte[] bytes = new byte[text.Length];
         for (int i = 0; i < text.Length; i++)
         {
-            if (!ByteOfCharacter.TryGetValue(text[i], out bytes[i]))
+            if (!ByteAlphabet.TryGetByte(text[i], out bytes[i]))
                 return Encoding.UTF8.GetBytes(text);
         }
         return bytes;
@@ -118,19 +117,5 @@ public sealed class Vocabulary
         return isByte && byte.TryParse(text.AsSpan(3, 2), NumberStyles.HexNumber, CultureInfo.InvariantCulture, out byte value)
             ? [value]
             : Encoding.UTF8.GetBytes(text.Replace('▁', ' '));
-    }
-
-    private static readonly Dictionary<char, byte> ByteOfCharacter = CreateByteAlphabet();
-
-    private static Dictionary<char, byte> CreateByteAlphabet()
-    {
-        Dictionary<char, byte> alphabet = [];
-        char next = (char)256;
-        for (int value = 0; value < 256; value++)
-        {
-            bool printable = value is (>= '!' and <= '~') or (>= '¡' and <= '¬') or (>= '®' and <= 'ÿ');
-            alphabet[printable ? (char)value : next++] = (byte)value;
-        }
-        return alphabet;
     }
 }

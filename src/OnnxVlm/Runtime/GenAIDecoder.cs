@@ -3,6 +3,7 @@ using System.Text.Json;
 using Microsoft.ML.OnnxRuntime;
 using Microsoft.ML.OnnxRuntimeGenAI;
 using OnnxVlm.ModelFolder;
+using OnnxVlm.Prompting;
 
 namespace OnnxVlm.Runtime;
 
@@ -10,12 +11,14 @@ namespace OnnxVlm.Runtime;
 internal sealed class GenAIDecoder : IDecoder
 {
     private readonly Model _model;
+    private readonly GrammarModel _grammars;
     private readonly PackingAllocator? _allocator;
     private bool _disposed;
 
-    private GenAIDecoder(Model model, PackingAllocator? allocator, ModelManifest manifest, Device device, long cacheBytesPerToken)
+    private GenAIDecoder(Model model, GrammarModel grammars, PackingAllocator? allocator, ModelManifest manifest, Device device, long cacheBytesPerToken)
     {
         _model = model;
+        _grammars = grammars;
         _allocator = allocator;
         CacheBytesPerToken = cacheBytesPerToken;
         Manifest = manifest;
@@ -44,21 +47,22 @@ internal sealed class GenAIDecoder : IDecoder
     /// <summary>Loads a model folder.</summary>
     /// <param name="folder">The folder, already checked against its manifest.</param>
     /// <param name="manifest">Its manifest.</param>
+    /// <param name="vocabulary">Its tokens, for grammars.</param>
     /// <param name="device">Where to run; <see cref="Device.Auto"/> takes the first that works.</param>
     /// <param name="threads">Threads of the CPU device.</param>
     /// <returns>The loaded model.</returns>
     /// <exception cref="ModelLoadException">The runtime refuses the folder, or the device cannot be used; the message says why.</exception>
-    public static GenAIDecoder Load(string folder, ModelManifest manifest, Device device, int threads)
+    public static GenAIDecoder Load(string folder, ModelManifest manifest, Vocabulary vocabulary, Device device, int threads)
     {
         if (device != Device.Auto)
-            return LoadOn(folder, manifest, device, threads);
+            return LoadOn(folder, manifest, vocabulary, device, threads);
         foreach (Device candidate in DeviceCatalog.Candidates)
         {
             if (!DeviceCatalog.IsPresent(candidate))
                 continue;
             try
             {
-                return LoadOn(folder, manifest, candidate, threads);
+                return LoadOn(folder, manifest, vocabulary, candidate, threads);
             }
             catch (ModelLoadException) when (candidate != Device.Cpu)
             {
@@ -71,7 +75,7 @@ internal sealed class GenAIDecoder : IDecoder
     public IDecoderSequence CreateSequence(SequenceOptions options)
     {
         ObjectDisposedException.ThrowIf(_disposed, this);
-        return new GenAISequence(_model, Manifest, options);
+        return new GenAISequence(_model, _grammars, Manifest, options);
     }
 
     public void Dispose()
@@ -80,12 +84,13 @@ internal sealed class GenAIDecoder : IDecoder
             return;
         _disposed = true;
         Tokenizer?.Dispose();
+        _grammars.Dispose();
         _model.Dispose();
         _allocator?.Dispose();
         NativeOwner.Disposed();
     }
 
-    private static GenAIDecoder LoadOn(string folder, ModelManifest manifest, Device device, int threads)
+    private static GenAIDecoder LoadOn(string folder, ModelManifest manifest, Vocabulary vocabulary, Device device, int threads)
     {
         DeviceCatalog.EnsurePresent(device);
         PackingAllocator? allocator = null;
@@ -105,7 +110,7 @@ internal sealed class GenAIDecoder : IDecoder
             config.Overlay($$"""{ "model": { "decoder": { "session_options": { "intra_op_num_threads": {{threads}}, "{{PackingAllocator.SessionEntry}}": "{{usesAllocator}}" } } } }""");
             using (allocator?.Register())
                 model = new Model(config);
-            return new GenAIDecoder(model, allocator, manifest, device, ReadCacheBytesPerToken(folder, manifest));
+            return new GenAIDecoder(model, new GrammarModel(vocabulary, manifest.VocabularySize, manifest.EndTokenIds), allocator, manifest, device, ReadCacheBytesPerToken(folder, manifest));
         }
         catch (Exception e)
         {

@@ -16,7 +16,8 @@ internal sealed class GenAISequence : IDecoderSequence
     // By how much a token's index is ahead of its time, where the tokens of an image share one.
     private readonly PinnedTensor<long>? _ropeShift;
     private readonly int _patchCapacity;
-    private readonly Guidance? _guidance;
+    private readonly Grammar? _grammar;
+    private readonly float[] _scores = [];
     private readonly int _maxLength;
     private readonly int _placeholder;
 
@@ -26,11 +27,10 @@ internal sealed class GenAISequence : IDecoderSequence
     private bool _hasLogits;
     private bool _disposed;
 
-    public GenAISequence(Model model, ModelManifest manifest, SequenceOptions options)
+    public GenAISequence(Model model, GrammarModel grammars, ModelManifest manifest, SequenceOptions options)
     {
         int patchBytes = 3 * manifest.Image.PatchSize * manifest.Image.PatchSize;
         _patchCapacity = Math.Max(1, options.PatchCapacity);
-        _guidance = options.Guidance;
         _maxLength = options.MaxLength;
         _placeholder = manifest.Image.Tokens.Placeholder;
         _patches = new PinnedTensor<byte>(ElementType.uint8, _patchCapacity, patchBytes);
@@ -38,11 +38,17 @@ internal sealed class GenAISequence : IDecoderSequence
         _ropeShift = manifest.Image.SharesTime ? new PinnedTensor<long>(ElementType.int64, 1) : null;
         try
         {
+            if (options.Guidance is { } guidance)
+            {
+                _grammar = grammars.Create(guidance, options.MaxLength);
+                _scores = new float[grammars.Width];
+            }
             _generator = CreateGenerator(model, options);
             NativeOwner.Created();
         }
         catch
         {
+            _grammar?.Dispose();
             DisposeInputs();
             throw;
         }
@@ -98,23 +104,37 @@ internal sealed class GenAISequence : IDecoderSequence
     public int Advance(ReadOnlySpan<float> scores)
     {
         ThrowIfNoLogits();
-        NativeGenerator.SetLogits(_generator, scores);
-        return Advance();
+        if (_grammar is null)
+        {
+            NativeGenerator.SetLogits(_generator, scores);
+            return Take();
+        }
+        scores.CopyTo(_scores);
+        int token = _grammar.Choose(_scores);
+        Array.Fill(_scores, float.MinValue);
+        _scores[token] = 0;
+        NativeGenerator.SetLogits(_generator, _scores);
+        return Take();
     }
 
     public int Advance()
     {
         ThrowIfNoLogits();
+        if (_grammar is null)
+            return Take();
+        NativeGenerator.CopyLogits(_generator, _scores);
+        _unread = false;
+        return Advance(_scores);
+    }
+
+    private int Take()
+    {
         try
         {
             int length = Length;
             _generator.GenerateNextToken();
             _unread = Length > length;
             return _generator.GetNextTokens()[0];
-        }
-        catch (OnnxRuntimeGenAIException e) when (_guidance is not null && e.Message.Contains("Parser Error", StringComparison.Ordinal))
-        {
-            throw CannotGuide(_guidance, e);
         }
         catch (OnnxRuntimeGenAIException e)
         {
@@ -134,6 +154,7 @@ internal sealed class GenAISequence : IDecoderSequence
         _images.RemoveAll(image => image.End > length);
         ShiftRope();
         _generator.RewindTo((ulong)length);
+        _grammar?.Reset();
         _unread = false;
         _hasLogits = false;
     }
@@ -146,6 +167,7 @@ internal sealed class GenAISequence : IDecoderSequence
             return;
         _disposed = true;
         _generator.Dispose();
+        _grammar?.Dispose();
         DisposeInputs();
         NativeOwner.Disposed();
     }
@@ -157,13 +179,7 @@ internal sealed class GenAISequence : IDecoderSequence
             using GeneratorParams parameters = new(model);
             parameters.SetSearchOption("do_sample", false);
             parameters.SetSearchOption("max_length", options.MaxLength);
-            if (options.Guidance is { } guidance)
-                parameters.SetGuidance(guidance.NativeType, guidance.Grammar);
             return new Generator(model, parameters);
-        }
-        catch (OnnxRuntimeGenAIException e) when (options.Guidance is not null)
-        {
-            throw CannotGuide(options.Guidance, e);
         }
         catch (OnnxRuntimeGenAIException e)
         {
@@ -211,6 +227,7 @@ internal sealed class GenAISequence : IDecoderSequence
         _images.Clear();
         ShiftRope();
         _generator.RewindTo(0);
+        _grammar?.Reset();
         _unread = false;
         _hasLogits = false;
     }
@@ -240,13 +257,6 @@ internal sealed class GenAISequence : IDecoderSequence
         _patchCount.Dispose();
         _patchXY?.Dispose();
         _ropeShift?.Dispose();
-    }
-
-    // Some grammars are too much for the parser only when it comes to a certain place. What it says of its state goes on for many lines.
-    private static ArgumentException CannotGuide(Guidance guidance, OnnxRuntimeGenAIException e)
-    {
-        int state = e.Message.IndexOf("<state>", StringComparison.Ordinal);
-        return new ArgumentException($"The {guidance.Description} cannot be used to guide the answer: {(state < 0 ? e.Message : e.Message[..state]).ReplaceLineEndings(" ").Trim()}", e);
     }
 
     private static VlmException Failed(OnnxRuntimeGenAIException e) => new($"The runtime failed: {e.Message}", e);

@@ -53,7 +53,7 @@ internal sealed class ToolGrammarTests
     private GenAIDecoder _decoder = null!;
 
     [OneTimeSetUp]
-    public void Load() => _decoder = GenAIDecoder.Load(Nano.Folder, Nano.Model.Manifest, Device.Cpu, threads: 1);
+    public void Load() => _decoder = GenAIDecoder.Load(Nano.Folder, Nano.Model.Manifest, Nano.Model.Vocabulary, Device.Cpu, threads: 1);
 
     [OneTimeTearDown]
     public void Dispose() => _decoder.Dispose();

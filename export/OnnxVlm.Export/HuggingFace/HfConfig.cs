@@ -1,4 +1,5 @@
 using System.Text.Json;
+using System.Text.Json.Serialization.Metadata;
 using OnnxVlm.ModelFolder;
 
 namespace OnnxVlm.Export.HuggingFace;
@@ -212,7 +213,7 @@ internal sealed class HfConfig
     {
         try
         {
-            T found = value.Deserialize<T>() ?? throw new JsonException();
+            T found = value.Deserialize((JsonTypeInfo<T>)ConfigJson.Default.GetTypeInfo(typeof(T))!) ?? throw new JsonException();
             return found is double number && !double.IsFinite(number) ? throw new JsonException() : found;
         }
         catch (JsonException)

@@ -123,12 +123,13 @@ internal sealed class TokenizerFile
         settings["add_eos_token"] = false;
         JsonArray added = tokenizer["added_tokens"]?.AsArray() ?? [];
         tokenizer["added_tokens"] = added;
-        foreach (string token in form.Tokens.Where(token => Find(token) is not null && added.All(entry => (string?)entry?["content"] != token)))
+        foreach (string token in form.Tokens.Where(token => Find(token) is not null && added.All(known => (string?)known?["content"] != token)))
         {
-            added.Add(new JsonObject
+            JsonNode entry = new JsonObject
             {
                 ["id"] = Find(token), ["content"] = token, ["single_word"] = false, ["lstrip"] = false, ["rstrip"] = false, ["normalized"] = false, ["special"] = true,
-            });
+            };
+            added.Add(entry);
         }
 
         File.WriteAllText(Path.Combine(folder, Settings), settings.ToJsonString(Json) + "\n");

@@ -1,5 +1,5 @@
 using System.Text;
-using System.Text.Json;
+using System.Text.Json.Nodes;
 
 namespace OnnxVlm.Cli.Chat;
 
@@ -44,14 +44,14 @@ internal static class Transcript
 
     private static string ToJson(Conversation conversation, string model, string folder)
     {
-        List<object> messages = conversation.System is null ? [] : [new { role = "system", content = conversation.System }];
+        JsonArray messages = conversation.System is null ? [] : [CliJson.Object(("role", "system"), ("content", conversation.System))];
         foreach (Turn turn in conversation.Turns)
         {
-            string[]? images = turn.Images.Count == 0 ? null : [.. turn.Images.Select(image => PathFrom(folder, image))];
-            messages.Add(new { role = "user", content = turn.Text, images });
-            messages.Add(new { role = "assistant", content = turn.Answer, ended = turn.End == AnswerEnd.Complete ? null : NameOf(turn.End) });
+            JsonArray? images = turn.Images.Count == 0 ? null : CliJson.Array(turn.Images.Select(image => (JsonNode)PathFrom(folder, image)));
+            messages.Add(CliJson.Object(("role", "user"), ("content", turn.Text), ("images", images)));
+            messages.Add(CliJson.Object(("role", "assistant"), ("content", turn.Answer), ("ended", turn.End == AnswerEnd.Complete ? null : NameOf(turn.End))));
         }
-        return JsonSerializer.Serialize(new { model, messages }, CliJson.Indented) + "\n";
+        return CliJson.Write(CliJson.Object(("model", model), ("messages", messages))) + "\n";
     }
 
     private static string NameOf(AnswerEnd end) => end switch

@@ -31,7 +31,7 @@ internal static class BenchCommand
             BenchmarkResult measured = benchmark.Run(
                 Positive(result.GetValue(prompt), "-p"), Positive(result.GetValue(generated), "-n"), file is null ? null : File.ReadAllBytes(file.FullName), cancellationToken);
             if (result.GetValue(json))
-                Console.Out.WriteLine(JsonSerializer.Serialize(measured, CliJson.Indented));
+                Console.Out.WriteLine(JsonSerializer.Serialize(measured, CliJson.Indented.BenchmarkResult));
             else
                 Print(measured);
             return Task.FromResult(ExitCode.Done);

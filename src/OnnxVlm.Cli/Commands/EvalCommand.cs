@@ -2,6 +2,7 @@ using System.CommandLine;
 using System.Globalization;
 using System.Text;
 using System.Text.Json;
+using System.Text.Json.Nodes;
 using Microsoft.Extensions.AI;
 using OnnxVlm.Cli.Evaluation;
 using OnnxVlm.Cli.Evaluation.Programs;
@@ -49,7 +50,7 @@ internal static class EvalCommand
                 }
                 scores.Add((item, score));
                 if (score < 1 && result.GetValue(misses))
-                    Console.Error.WriteLine($"{item.Id}: expected {JsonSerializer.Serialize(item.Expected, CliJson.Compact)}, found {JsonSerializer.Serialize(answer, CliJson.Compact)}");
+                    Console.Error.WriteLine($"{item.Id}: expected {CliJson.Quote(item.Expected)}, found {CliJson.Quote(answer)}");
             }
             foreach (IGrouping<string, EvaluationCase> group in notRun.GroupBy(item => item.Group))
                 Console.Error.WriteLine($"{group.Key}: {group.Count()} cases in Python were not run and are not scored: no python3 on the PATH.");
@@ -119,7 +120,7 @@ internal static class EvalCommand
         double total = groups.Sum(g => g.N * g.Score) / scores.Count;
         if (json)
         {
-            Console.Out.WriteLine(JsonSerializer.Serialize(new { groups = groups.ToDictionary(g => g.Name, g => new { n = g.N, score = g.Score }), score = total }, CliJson.Indented));
+            Console.Out.WriteLine(CliJson.Write(CliJson.Object(("groups", CliJson.Object(groups.Select(g => (g.Name, (JsonNode?)CliJson.Object(("n", g.N), ("score", g.Score)))))), ("score", total))));
             return;
         }
         Table table = PlainTable.Create("group", "cases", "score");

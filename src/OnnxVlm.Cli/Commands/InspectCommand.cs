@@ -1,6 +1,7 @@
 using System.CommandLine;
 using System.Globalization;
 using System.Text.Json;
+using System.Text.Json.Nodes;
 using OnnxVlm.Export.Inspection;
 using OnnxVlm.ModelFolder;
 using Spectre.Console;
@@ -36,6 +37,7 @@ internal static class InspectCommand
     private static void Print(string folder, ModelManifest manifest, ModelSummary summary, int tokens)
     {
         ImageRules image = manifest.Image;
+        JsonNode rules = JsonNode.Parse(File.ReadAllBytes(Path.Combine(folder, ModelManifest.FileName)))!["image"]!;
         Table table = PlainTable.Create("", "");
         table.HideHeaders();
         Row("architecture", manifest.Architecture);
@@ -45,9 +47,9 @@ internal static class InspectCommand
         Row("context", $"{manifest.ContextLength} tokens");
         Row("vocabulary", $"{manifest.VocabularySize} tokens, ends at {string.Join(", ", manifest.EndTokenIds)}{(manifest.HasTokenizer ? "" : "; no tokenizer")}");
         Row("patches", $"{image.PatchSize} px, {image.PatchLayout}, {(image.HasPositions ? "with their column and row" : "without positions of their own")}");
-        Row("resize", JsonSerializer.Serialize(image.Resize, CliJson.Compact));
-        Row("padding", JsonSerializer.Serialize(image.Padding, CliJson.Compact));
-        Row("image tokens", JsonSerializer.Serialize(image.Tokens, CliJson.Compact));
+        Row("resize", Json("resize"));
+        Row("padding", Json("padding"));
+        Row("image tokens", Json("tokens"));
         foreach (string file in manifest.Files.Keys.Order(StringComparer.Ordinal))
             Row(file, Megabytes(new FileInfo(Path.Combine(folder, file)).Length));
         Row("inputs", string.Join("; ", summary.Inputs.Select(input => $"{input.Name} {input.Type}")));
@@ -63,27 +65,27 @@ internal static class InspectCommand
             weights.AddRow(group.Layer, group.Storage, group.Tensors.ToString(CultureInfo.InvariantCulture), group.Numbers.ToString(CultureInfo.InvariantCulture), Megabytes(group.SizeBytes));
         PlainTable.Write(weights);
 
+        string Json(string key) => rules[key]!.ToJsonString(CliJson.Compact.Options);
+
         void Row(string name, string value) => table.AddRow(Markup.Escape(name), Markup.Escape(value));
     }
 
-    private static void PrintJson(ModelManifest manifest, ModelSummary summary, int tokens) => Console.Out.WriteLine(JsonSerializer.Serialize(new
-    {
-        architecture = manifest.Architecture,
-        source = manifest.Source,
-        parameters = summary.Parameters,
-        precision = manifest.Precision,
-        device = manifest.Device ?? "cpu",
-        context_length = manifest.ContextLength,
-        vocabulary_size = manifest.VocabularySize,
-        inputs = summary.Inputs,
-        outputs = summary.Outputs,
-        fused_operators = summary.FusedOperators,
-        weights = summary.Weights,
-        size_bytes = summary.SizeBytes,
-        weight_bytes_per_token = summary.WeightBytesPerToken,
-        cache_bytes_per_token = summary.CacheBytesPerToken,
-        memory = new { tokens, bytes = summary.SizeBytes + (summary.CacheBytesPerToken * tokens) },
-    }, CliJson.Indented));
+    private static void PrintJson(ModelManifest manifest, ModelSummary summary, int tokens) => Console.Out.WriteLine(CliJson.Write(CliJson.Object(
+        ("architecture", manifest.Architecture),
+        ("source", CliJson.Object(("name", manifest.Source.Name), ("revision", manifest.Source.Revision))),
+        ("parameters", summary.Parameters),
+        ("precision", manifest.Precision),
+        ("device", manifest.Device ?? "cpu"),
+        ("context_length", manifest.ContextLength),
+        ("vocabulary_size", manifest.VocabularySize),
+        ("inputs", JsonSerializer.SerializeToNode(summary.Inputs, CliJson.Compact.IReadOnlyListGraphValue)),
+        ("outputs", JsonSerializer.SerializeToNode(summary.Outputs, CliJson.Compact.IReadOnlyListGraphValue)),
+        ("fused_operators", JsonSerializer.SerializeToNode(summary.FusedOperators, CliJson.Compact.IReadOnlyDictionaryStringInt32)),
+        ("weights", JsonSerializer.SerializeToNode(summary.Weights, CliJson.Compact.IReadOnlyListWeightGroup)),
+        ("size_bytes", summary.SizeBytes),
+        ("weight_bytes_per_token", summary.WeightBytesPerToken),
+        ("cache_bytes_per_token", summary.CacheBytesPerToken),
+        ("memory", CliJson.Object(("tokens", tokens), ("bytes", summary.SizeBytes + (summary.CacheBytesPerToken * tokens)))))));
 
     private static string Megabytes(long bytes) => string.Create(CultureInfo.InvariantCulture, $"{bytes / 1e6:F2} MB");
 }

@@ -1,7 +1,7 @@
 using System.CommandLine;
 using System.Globalization;
 using System.Text;
-using System.Text.Json;
+using System.Text.Json.Nodes;
 using Microsoft.Extensions.AI;
 using OnnxVlm.Generation;
 using OnnxVlm.Prompting;
@@ -94,7 +94,7 @@ internal static class RunCommand
         }
 
         static string Describe(TokenLogprob token) =>
-            string.Create(CultureInfo.InvariantCulture, $"{JsonSerializer.Serialize(Encoding.UTF8.GetString(token.Bytes.Span), CliJson.Compact)} {token.Logprob:F4}");
+            string.Create(CultureInfo.InvariantCulture, $"{CliJson.Quote(Encoding.UTF8.GetString(token.Bytes.Span))} {token.Logprob:F4}");
     }
 
     internal static string Summary(GenerationStatistics s, FinishReason? reason) => string.Create(CultureInfo.InvariantCulture,
@@ -103,40 +103,43 @@ internal static class RunCommand
     private static async Task PrintJsonAsync(IAsyncEnumerable<GenerationUpdate> updates)
     {
         StringBuilder text = new(), reasoning = new();
-        List<object> logprobs = [];
+        JsonArray logprobs = [];
         GenerationUpdate? last = null;
         await foreach (GenerationUpdate update in updates.ConfigureAwait(false))
         {
             (update.IsReasoning ? reasoning : text).Append(update.Text);
             if (update.Logprob is { } logprob)
-                logprobs.Add(new { token = Entry(logprob), top = update.TopLogprobs.Select(Entry) });
+                logprobs.Add(CliJson.Object(("token", Entry(logprob)), ("top", CliJson.Array(update.TopLogprobs.Select(Entry)))));
             last = update;
         }
         GenerationStatistics s = last!.Statistics!;
-        Console.Out.WriteLine(JsonSerializer.Serialize(new
-        {
-            text = text.ToString(),
-            reasoning = reasoning.Length == 0 ? null : reasoning.ToString(),
-            finish_reason = CliJson.NameOf(last.FinishReason),
-            usage = new { prompt_tokens = s.PromptTokens, image_tokens = s.ImageTokens, cached_tokens = s.CachedTokens, completion_tokens = s.GeneratedTokens, total_tokens = s.PromptTokens + s.GeneratedTokens },
-            timings = new
-            {
-                preprocessing_ms = s.Preprocessing.TotalMilliseconds,
-                prefill_ms = s.Prefill.TotalMilliseconds,
-                time_to_first_token_ms = s.TimeToFirstToken.TotalMilliseconds,
-                decode_ms = s.Decode.TotalMilliseconds,
-                prefill_tokens_per_second = s.PrefillTokensPerSecond,
-                decode_tokens_per_second = s.DecodeTokensPerSecond,
-            },
-            logprobs = logprobs.Count == 0 ? null : logprobs,
-        }, CliJson.Indented));
+        Console.Out.WriteLine(CliJson.Write(CliJson.Object(
+            ("text", text.ToString()),
+            ("reasoning", reasoning.Length == 0 ? null : reasoning.ToString()),
+            ("finish_reason", CliJson.NameOf(last.FinishReason)),
+            ("usage", Usage(s)),
+            ("timings", Timings(s)),
+            ("logprobs", logprobs.Count == 0 ? null : logprobs))));
 
-        static object Entry(TokenLogprob token) => new
-        {
-            id = token.TokenId,
-            text = Encoding.UTF8.GetString(token.Bytes.Span),
-            bytes = token.Bytes.ToArray().Select(b => (int)b),
-            logprob = token.Logprob,
-        };
+        static JsonNode Entry(TokenLogprob token) => CliJson.Object(
+            ("id", token.TokenId),
+            ("text", Encoding.UTF8.GetString(token.Bytes.Span)),
+            ("bytes", CliJson.Array(token.Bytes.ToArray().Select(b => (JsonNode)(int)b))),
+            ("logprob", token.Logprob));
     }
+
+    private static JsonNode Usage(GenerationStatistics s) => CliJson.Object(
+        ("prompt_tokens", s.PromptTokens),
+        ("image_tokens", s.ImageTokens),
+        ("cached_tokens", s.CachedTokens),
+        ("completion_tokens", s.GeneratedTokens),
+        ("total_tokens", s.PromptTokens + s.GeneratedTokens));
+
+    private static JsonNode Timings(GenerationStatistics s) => CliJson.Object(
+        ("preprocessing_ms", s.Preprocessing.TotalMilliseconds),
+        ("prefill_ms", s.Prefill.TotalMilliseconds),
+        ("time_to_first_token_ms", s.TimeToFirstToken.TotalMilliseconds),
+        ("decode_ms", s.Decode.TotalMilliseconds),
+        ("prefill_tokens_per_second", s.PrefillTokensPerSecond),
+        ("decode_tokens_per_second", s.DecodeTokensPerSecond));
 }

@@ -1,6 +1,6 @@
 using System.CommandLine;
 using System.Text;
-using System.Text.Json;
+using System.Text.Json.Nodes;
 
 namespace OnnxVlm.Cli.Commands;
 
@@ -19,7 +19,7 @@ internal static class TokenizeCommand
             int[] ids = loaded.Tokenizer.Encode(result.GetValue(text)!);
             if (result.GetValue(json))
             {
-                Console.Out.WriteLine(JsonSerializer.Serialize(new { ids, count = ids.Length }, CliJson.Compact));
+                Console.Out.WriteLine(CliJson.Object(("ids", CliJson.Array(ids.Select(id => (JsonNode)id))), ("count", ids.Length)).ToJsonString(CliJson.Compact.Options));
                 return Task.FromResult(ExitCode.Done);
             }
             foreach (int id in ids)
@@ -32,5 +32,5 @@ internal static class TokenizeCommand
 
     private static string Show(VlmModel model, int id) => model.Vocabulary.IsSpecial(id)
         ? model.Vocabulary.SpecialTokens.First(text => model.Vocabulary.FindSpecial(text) == id)
-        : JsonSerializer.Serialize(Encoding.UTF8.GetString(model.Vocabulary.BytesOf(id).Span), CliJson.Compact);
+        : CliJson.Quote(Encoding.UTF8.GetString(model.Vocabulary.BytesOf(id).Span));
 }

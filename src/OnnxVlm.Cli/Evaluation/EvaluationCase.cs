@@ -11,11 +11,13 @@ internal sealed record EvaluationCase
 {
     public required string Id { get; init; }
 
+    // Set, not init: generated code forgets the default of an init property.
+
     /// <summary>Image files, relative to the folder of <c>cases.jsonl</c>.</summary>
-    public IReadOnlyList<string> Images { get; init; } = [];
+    public IReadOnlyList<string> Images { get; set; } = [];
 
     /// <summary>Turns before the prompt. The images belong to the first of all questions.</summary>
-    public IReadOnlyList<EarlierTurn> Turns { get; init; } = [];
+    public IReadOnlyList<EarlierTurn> Turns { get; set; } = [];
 
     /// <summary>The question whose answer is scored.</summary>
     public required string Prompt { get; init; }
@@ -54,7 +56,7 @@ internal sealed record EvaluationCase
     {
         try
         {
-            EvaluationCase parsed = JsonSerializer.Deserialize<EvaluationCase>(line, CliJson.Compact) ?? throw new JsonException("null is not a case.");
+            EvaluationCase parsed = JsonSerializer.Deserialize(line, CliJson.Compact.EvaluationCase) ?? throw new JsonException("null is not a case.");
             if (parsed.Metric == Metrics.Code)
                 ProgramTask.Parse(parsed.Expected);
             else if (!Metrics.Names.Contains(parsed.Metric))

@@ -54,7 +54,7 @@ internal static class AdditionalOptions
     {
         try
         {
-            return value is JsonElement json ? json : JsonSerializer.SerializeToElement(value, AIJsonUtilities.DefaultOptions);
+            return ChatJson.ToElement(value);
         }
         catch (Exception e) when (e is NotSupportedException or JsonException or ArgumentException)
         {

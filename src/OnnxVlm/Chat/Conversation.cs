@@ -80,7 +80,7 @@ internal static class Conversation
         string text => [new TextContent(text)],
         JsonElement { ValueKind: JsonValueKind.String } text => [new TextContent(text.GetString())],
         null => [new TextContent(result.Exception is null ? "null" : "Error: the function failed.")],
-        object value => [new TextContent(SpacedJson.Write(JsonSerializer.SerializeToElement(value, AIJsonUtilities.DefaultOptions)))],
+        object value => [new TextContent(SpacedJson.Write(ChatJson.ToElement(value)))],
     };
 
     // Templates have one place for a system message, so what is added joins the ones that are there.

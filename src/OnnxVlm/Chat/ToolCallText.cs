@@ -42,7 +42,7 @@ internal static class ToolCallText
     /// <param name="call">The call.</param>
     public static string Write(FunctionCallContent call)
     {
-        JsonElement arguments = JsonSerializer.SerializeToElement(call.Arguments ?? new Dictionary<string, object?>(), AIJsonUtilities.DefaultOptions);
+        JsonElement arguments = ChatJson.ToElement(call.Arguments ?? new Dictionary<string, object?>());
         return $"{Start}\n{BeforeArguments(call.Name)}{SpacedJson.Write(arguments)}}}\n{End}";
     }
 

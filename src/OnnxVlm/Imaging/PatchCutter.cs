@@ -80,7 +80,7 @@ internal static class PatchCutter
     /// <summary>One channel of 16 pixels: each third of the 48 bytes is shuffled into its place (an index beyond 15 gives 0), and the three are merged.</summary>
     private static Vector128<byte> TakeChannel(ReadOnlySpan<byte> pixels, int channel)
     {
-        Vector128<byte> places = (Vector128<byte>.Indices * (byte)3) + Vector128.Create((byte)channel); // 0 to 47
+        Vector128<byte> places = Vector128.Create((byte)0, 3, 6, 9, 12, 15, 18, 21, 24, 27, 30, 33, 36, 39, 42, 45) + Vector128.Create((byte)channel); // 0 to 47
         return Vector128.Shuffle(Vector128.Create(pixels[..16]), places)
             | Vector128.Shuffle(Vector128.Create(pixels.Slice(16, 16)), places - Vector128.Create((byte)16))
             | Vector128.Shuffle(Vector128.Create(pixels.Slice(32, 16)), places - Vector128.Create((byte)32));

@@ -1,5 +1,4 @@
 using System.Security.Cryptography;
-using System.Text.Encodings.Web;
 using System.Text.Json;
 using System.Text.Json.Serialization;
 
@@ -31,19 +30,6 @@ public sealed record ModelManifest
 
     /// <summary>Files that take so long to read that it is worth remembering that they were.</summary>
     private const long LargeFileBytes = 64 << 20;
-
-    private static readonly JsonSerializerOptions Json = new()
-    {
-        PropertyNamingPolicy = JsonNamingPolicy.SnakeCaseLower,
-        UnmappedMemberHandling = JsonUnmappedMemberHandling.Disallow,
-        DefaultIgnoreCondition = JsonIgnoreCondition.WhenWritingNull,
-        Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping,
-        RespectNullableAnnotations = true,
-        AllowDuplicateProperties = false,
-        MaxDepth = 16,
-        WriteIndented = true,
-        NewLine = "\n",
-    };
 
     /// <summary>Version of the folder's format: 1.</summary>
     public required int FormatVersion { get; init; }
@@ -112,7 +98,7 @@ public sealed record ModelManifest
             long sizeBytes = new FileInfo(path).Length;
             if (sizeBytes > MaxManifestBytes)
                 throw new ModelLoadException($"{path}: expected at most {MaxManifestBytes} bytes, found {sizeBytes}; export the model again");
-            ModelManifest manifest = JsonSerializer.Deserialize<ModelManifest>(File.ReadAllBytes(path), Json)
+            ModelManifest manifest = JsonSerializer.Deserialize(File.ReadAllBytes(path), ManifestJson.Strict.ModelManifest)
                 ?? throw new ModelLoadException($"{path}: expected an object, found null; export the model again");
             manifest.Validate();
             return manifest;
@@ -137,7 +123,7 @@ public sealed record ModelManifest
     public void Save(string path)
     {
         Validate();
-        File.WriteAllBytes(path, [.. JsonSerializer.SerializeToUtf8Bytes(this, Json), (byte)'\n']);
+        File.WriteAllBytes(path, [.. JsonSerializer.SerializeToUtf8Bytes(this, ManifestJson.Strict.ModelManifest), (byte)'\n']);
     }
 
     /// <summary>

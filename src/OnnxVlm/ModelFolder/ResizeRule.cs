@@ -76,9 +76,9 @@ public sealed record ResizeRule
             throw new ArgumentException($"image.resize.max_patches: expected one of {string.Join(", ", Budgets)}, found {MaxPatches}; choose one of these or export the model again");
     }
 
-    private void Expect(double? value, bool required, string key, params ReadOnlySpan<ResizeMode> rules)
+    private void Expect(double? value, bool required, string key, params ResizeMode[] rules)
     {
-        bool allowed = rules.Contains(Rule);
+        bool allowed = Array.IndexOf(rules, Rule) >= 0;
         string rule = JsonNamingPolicy.SnakeCaseLower.ConvertName(Rule.ToString());
         if (required && allowed && value is null)
             throw new ArgumentException($"image.resize.{key}: the rule \"{rule}\" needs it, and it is missing; add it or export the model again");

@@ -1,5 +1,6 @@
 using System.Text.Encodings.Web;
 using System.Text.Json;
+using System.Text.Json.Nodes;
 using Microsoft.ML.OnnxRuntimeGenAI;
 using OnnxVlm.Prompting;
 
@@ -9,7 +10,7 @@ namespace OnnxVlm.Runtime;
 internal sealed class GenAITokenizer : ITokenizer, IChatTemplate, IDisposable
 {
     // GenAI's JSON reader knows no \uXXXX escapes.
-    private static readonly JsonSerializerOptions Json = new(JsonSerializerDefaults.Web) { Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping };
+    private static readonly JsonSerializerOptions Json = new() { Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping };
 
     private readonly Tokenizer _tokenizer;
 
@@ -35,7 +36,8 @@ internal sealed class GenAITokenizer : ITokenizer, IChatTemplate, IDisposable
 
     public string Render(IReadOnlyList<TemplateMessage> messages)
     {
-        string json = JsonSerializer.Serialize(messages, Json);
+        JsonArray list = [.. messages.Select(message => new JsonObject { ["role"] = message.Role, ["content"] = message.Content })];
+        string json = list.ToJsonString(Json);
         try
         {
             lock (_lock)

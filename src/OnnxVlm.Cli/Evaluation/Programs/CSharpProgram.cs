@@ -1,5 +1,5 @@
 using System.Runtime.InteropServices;
-using System.Text.Json;
+using System.Text.Json.Nodes;
 using Microsoft.CodeAnalysis;
 using Microsoft.CodeAnalysis.CSharp;
 using Microsoft.CodeAnalysis.CSharp.Syntax;
@@ -48,14 +48,14 @@ internal static class CSharpProgram
 
     private const long HeapLimitBytes = 256 << 20;
 
-    private static readonly string RuntimeConfig = JsonSerializer.Serialize(new
+    private static readonly string RuntimeConfig = new JsonObject
     {
-        runtimeOptions = new
+        ["runtimeOptions"] = new JsonObject
         {
-            framework = new { name = "Microsoft.NETCore.App", version = Environment.Version.ToString() },
-            configProperties = new Dictionary<string, object> { ["System.GC.HeapHardLimit"] = HeapLimitBytes, ["System.Globalization.Invariant"] = true },
+            ["framework"] = new JsonObject { ["name"] = "Microsoft.NETCore.App", ["version"] = Environment.Version.ToString() },
+            ["configProperties"] = new JsonObject { ["System.GC.HeapHardLimit"] = HeapLimitBytes, ["System.Globalization.Invariant"] = true },
         },
-    });
+    }.ToJsonString();
 
     private static readonly CSharpParseOptions ParseOptions = new(LanguageVersion.Latest);
     private static readonly Lazy<MetadataReference[]> References = new(FindReferences);

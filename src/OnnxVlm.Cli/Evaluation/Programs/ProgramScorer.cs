@@ -1,4 +1,5 @@
 using System.Text.Json;
+using System.Text.Json.Nodes;
 
 namespace OnnxVlm.Cli.Evaluation.Programs;
 
@@ -44,8 +45,8 @@ internal sealed class ProgramScorer
                 : PythonProgram.Write(code, _python.Value!, folder.FullName);
             if (program is not { } command)
                 return 0;
-            string call = JsonSerializer.Serialize(new { function = task.Function, cases = task.Cases.Select(pair => pair[0]) }, CliJson.Whole);
-            await File.WriteAllTextAsync(Path.Combine(folder.FullName, TaskFile), call, cancellationToken).ConfigureAwait(false);
+            JsonObject call = new() { ["function"] = task.Function, ["cases"] = CliJson.Array(task.Cases.Select(pair => (JsonNode?)JsonArray.Create(pair[0]))) };
+            await File.WriteAllTextAsync(Path.Combine(folder.FullName, TaskFile), call.ToJsonString(), cancellationToken).ConfigureAwait(false);
             await ConfinedProcess.RunAsync(command.fileName, command.arguments, folder.FullName, _timeLimit, cancellationToken).ConfigureAwait(false);
             string results = Path.Combine(folder.FullName, ResultsFile);
             return File.Exists(results) && AreRight(task, await File.ReadAllTextAsync(results, cancellationToken).ConfigureAwait(false)) ? 1 : 0;

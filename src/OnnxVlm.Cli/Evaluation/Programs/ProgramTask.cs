@@ -25,7 +25,7 @@ internal sealed record ProgramTask
     /// <exception cref="JsonException">The text is not such an object; the message says why.</exception>
     public static ProgramTask Parse(string expected)
     {
-        ProgramTask task = JsonSerializer.Deserialize<ProgramTask>(expected, CliJson.Compact) ?? throw new JsonException("null is not a task.");
+        ProgramTask task = JsonSerializer.Deserialize(expected, CliJson.Compact.ProgramTask) ?? throw new JsonException("null is not a task.");
         if (task.Language is not (CSharp or Python))
             throw new JsonException($"unknown language '{task.Language}'; known are {CSharp} and {Python}.");
         if (task.Cases.Count == 0 || task.Cases.Any(pair => pair.Count != 2 || pair[0].ValueKind != JsonValueKind.Array))

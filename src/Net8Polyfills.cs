@@ -1,6 +1,7 @@
 // Compiled into each library for .NET 8: what the library's code uses of later versions of .NET, under the same names.
 
 using System.Diagnostics.CodeAnalysis;
+using System.Runtime.Intrinsics.X86;
 
 namespace System.Threading
 {
@@ -48,5 +49,20 @@ namespace System.Linq
     internal static class EnumerablePolyfills
     {
         public static IEnumerable<(int Index, TSource Item)> Index<TSource>(this IEnumerable<TSource> source) => source.Select((item, index) => (index, item));
+    }
+}
+
+namespace System.Runtime.Intrinsics
+{
+    internal static class VectorPolyfills
+    {
+        extension(Vector256)
+        {
+            public static Vector256<float> Round(Vector256<float> vector) => Avx.IsSupported
+                ? Avx.RoundToNearestInteger(vector)
+                : Vector256.Create(
+                    MathF.Round(vector[0]), MathF.Round(vector[1]), MathF.Round(vector[2]), MathF.Round(vector[3]),
+                    MathF.Round(vector[4]), MathF.Round(vector[5]), MathF.Round(vector[6]), MathF.Round(vector[7]));
+        }
     }
 }

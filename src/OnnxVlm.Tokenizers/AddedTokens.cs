@@ -9,19 +9,21 @@ namespace OnnxVlm.Tokenizers;
 internal sealed class AddedTokens(IReadOnlyDictionary<string, int> tokens)
 {
     private readonly string[] _longestFirst = [.. tokens.Keys.OrderByDescending(text => text.Length)];
-    private readonly SearchValues<string> _any = SearchValues.Create([.. tokens.Keys], StringComparison.Ordinal);
+    private readonly SearchValues<char> _firsts = SearchValues.Create([.. tokens.Keys.Select(text => text[0]).Distinct()]);
 
     /// <summary>Cuts a text into added tokens, with their ids, and what is between them.</summary>
     public IEnumerable<(Range Range, int? Id)> Split(string text)
     {
-        int start = 0;
-        while (text.AsSpan(start).IndexOfAny(_any) is int distance and >= 0)
+        int start = 0, at = 0;
+        while (text.AsSpan(at).IndexOfAny(_firsts) is int distance and >= 0)
         {
-            int found = start + distance;
-            string token = _longestFirst.First(candidate => text.AsSpan(found).StartsWith(candidate, StringComparison.Ordinal));
+            int found = at + distance;
+            at = found + 1;
+            if (_longestFirst.FirstOrDefault(candidate => text.AsSpan(found).StartsWith(candidate, StringComparison.Ordinal)) is not { } token)
+                continue;
             if (found > start)
                 yield return (start..found, null);
-            start = found + token.Length;
+            start = at = found + token.Length;
             yield return (found..start, tokens[token]);
         }
         if (start < text.Length)

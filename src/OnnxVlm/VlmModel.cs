@@ -27,16 +27,16 @@ public sealed class VlmModel : IChatModel, IDisposable
     private readonly TokenGenerator _generator;
     private readonly Lifetime _lifetime;
 
-    private VlmModel(GenAIDecoder decoder, Vocabulary vocabulary, IChatTemplate? template, VlmOptions options)
+    private VlmModel(GenAIDecoder decoder, ModelTokenizer? tokenizer, Vocabulary vocabulary, IChatTemplate? template, VlmOptions options)
     {
         _decoder = decoder;
         Vocabulary = vocabulary;
         _ownImageDecoder = options.ImageDecoder is null ? new OrtImageDecoder() : null;
         ImagePreprocessor = new ImagePreprocessor(Manifest.Image, options.ImageLimits, options.ImageDecoder ?? _ownImageDecoder!);
         MissingTokenizer missing = new();
-        Tokenizer = decoder.Tokenizer ?? (ITokenizer)missing;
-        _prompts = new PromptBuilder(Tokenizer, template ?? decoder.Tokenizer ?? (IChatTemplate)missing, vocabulary, Manifest.Image.Tokens, ImagePreprocessor);
-        _generator = new TokenGenerator(decoder, vocabulary, Manifest.EndTokenIds, _prompts.Encode, options.CacheBytes, Manifest.SuppressedTokenIds, Manifest.Reasoning);
+        Tokenizer = tokenizer ?? (ITokenizer)missing;
+        _prompts = new PromptBuilder(Tokenizer, template ?? decoder.ChatTemplate ?? (IChatTemplate)missing, Manifest.Image.Tokens, ImagePreprocessor);
+        _generator = new TokenGenerator(decoder, Vocabulary, Manifest.EndTokenIds, _prompts.Encode, options.CacheBytes, Manifest.SuppressedTokenIds, Manifest.Reasoning);
         _lifetime = new Lifetime(Release);
     }
 
@@ -78,10 +78,13 @@ public sealed class VlmModel : IChatModel, IDisposable
         GenAIDecoder? decoder = null;
         try
         {
-            Vocabulary vocabulary = manifest.HasTokenizer ? Vocabulary.Load(Path.Combine(folder, "tokenizer.json")) : Vocabulary.None;
+            ModelTokenizer? tokenizer = manifest.HasTokenizer ? ModelTokenizer.Load(Path.Combine(folder, "tokenizer.json")) : null;
+            Vocabulary vocabulary = tokenizer is null ? Vocabulary.None : Vocabulary.Of(tokenizer.Inner);
             decoder = LoadDecoder(folder, manifest, vocabulary, options, verification);
             verification.GetAwaiter().GetResult();
-            return new VlmModel(decoder, vocabulary, manifest.HasTokenizer ? GemmaChatTemplate.TryLoad(Path.Combine(folder, "tokenizer_config.json")) : null, options);
+            string settings = Path.Combine(folder, "tokenizer_config.json");
+            IChatTemplate? template = tokenizer is null ? null : GemmaChatTemplate.TryLoad(settings) ?? (IChatTemplate?)UniformChatTemplate.TryLoad(settings);
+            return new VlmModel(decoder, tokenizer, vocabulary, template, options);
         }
         catch
         {

@@ -20,7 +20,7 @@ internal sealed class TokensEndpoint(MessageReader messages, AnswerService answe
         IReadOnlyList<ChatMessage>? conversation = request.Messages is null ? null : await messages.ReadAsync(request.Messages, context.RequestAborted).ConfigureAwait(false);
         using ModelTurn turn = await answers.EnterAsync(ChatRequestReader.RequiredModel(request.Model), context, context.RequestAborted).ConfigureAwait(false);
         VlmModel model = turn.Model;
-        int[] tokens = await Task.Run(() => conversation is null ? new ContentEncoder(model.Tokenizer, model.Vocabulary).Encode(request.Prompt!) : TokensOf(model, conversation), context.RequestAborted).ConfigureAwait(false);
+        int[] tokens = await Task.Run(() => conversation is null ? model.Tokenizer.EncodeAsText(request.Prompt!) : TokensOf(model, conversation), context.RequestAborted).ConfigureAwait(false);
         return new TokenizeResponse(tokens.Length, model.Manifest.ContextLength, tokens);
     }
 

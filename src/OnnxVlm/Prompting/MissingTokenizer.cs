@@ -5,6 +5,10 @@ internal sealed class MissingTokenizer : ITokenizer, IChatTemplate
 {
     public int[] Encode(string text) => throw Missing();
 
+    public int[] Encode(ReadOnlySpan<char> text, ReadOnlySpan<bool> fromTemplate) => throw Missing();
+
+    public int[] EncodeAsText(ReadOnlySpan<char> text) => throw Missing();
+
     public string Render(IReadOnlyList<TemplateMessage> messages) => throw Missing();
 
     private static ModelLoadException Missing() =>

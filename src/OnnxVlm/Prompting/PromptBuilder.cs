@@ -21,26 +21,23 @@ public sealed class PromptBuilder
     private readonly IChatTemplate _template;
     private readonly ImageTokens _imageTokens;
     private readonly ImageReader _readImage;
-    private readonly ContentEncoder _encoder;
 
     /// <summary>Creates a builder.</summary>
-    /// <param name="tokenizer">Encodes the template's own text, special tokens included.</param>
+    /// <param name="tokenizer">Encodes the template's own text, special tokens included, and text from outside, without them.</param>
     /// <param name="template">The checkpoint's chat template.</param>
-    /// <param name="vocabulary">Tells which tokens are special.</param>
     /// <param name="imageTokens">Tokens that stand for an image.</param>
     /// <param name="preprocessor">Turns an encoded image into patches.</param>
-    public PromptBuilder(ITokenizer tokenizer, IChatTemplate template, Vocabulary vocabulary, ImageTokens imageTokens, ImagePreprocessor preprocessor)
-        : this(tokenizer, template, vocabulary, imageTokens, (ImageReader)preprocessor.Process)
+    public PromptBuilder(ITokenizer tokenizer, IChatTemplate template, ImageTokens imageTokens, ImagePreprocessor preprocessor)
+        : this(tokenizer, template, imageTokens, (ImageReader)preprocessor.Process)
     {
     }
 
-    internal PromptBuilder(ITokenizer tokenizer, IChatTemplate template, Vocabulary vocabulary, ImageTokens imageTokens, ImageReader readImage)
+    internal PromptBuilder(ITokenizer tokenizer, IChatTemplate template, ImageTokens imageTokens, ImageReader readImage)
     {
         _tokenizer = tokenizer;
         _template = template;
         _imageTokens = imageTokens;
         _readImage = readImage;
-        _encoder = new ContentEncoder(tokenizer, vocabulary);
     }
 
     /// <summary>Turns an encoded image into patches.</summary>
@@ -160,7 +157,7 @@ public sealed class PromptBuilder
         {
             if (text.Length == 0)
                 return;
-            segments.AddText(_encoder.Encode(text.ToString()));
+            segments.AddText(_tokenizer.EncodeAsText(text.ToString()));
             empty = false;
             text.Clear();
         }

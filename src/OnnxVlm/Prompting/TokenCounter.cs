@@ -8,9 +8,9 @@ namespace OnnxVlm.Prompting;
 /// Counts and trims what a model would read, without loading the model: of its folder only <c>onnxvlm.json</c>, <c>tokenizer.json</c>
 /// and <c>tokenizer_config.json</c> are needed.
 /// Conversations take the way of <see cref="PromptBuilder"/>, but an image is only measured: its header is read and nothing is decoded.
-/// Safe to use from several threads at once if the tokenizer is.
+/// Safe to use from several threads at once.
 /// <code>
-/// TokenCounter counter = TokenCounter.Load("onnx-models/nano", MlTokenizer.Load("onnx-models/nano"));
+/// TokenCounter counter = TokenCounter.Load("onnx-models/nano");
 /// TrimmedConversation trimmed = counter.Trim(messages, maxTokens: 1024);
 /// </code>
 /// </summary>
@@ -18,44 +18,41 @@ public sealed class TokenCounter
 {
     private readonly ImageRules _rules;
     private readonly ImageLimits _limits;
-    private readonly ContentEncoder _encoder;
+    private readonly ITokenizer _tokenizer;
     private readonly PromptBuilder _prompts;
 
     /// <summary>Creates a counter from its parts.</summary>
     /// <param name="rules">The image rules of the model folder.</param>
-    /// <param name="vocabulary">The model's vocabulary.</param>
     /// <param name="tokenizer">The model's tokenizer.</param>
     /// <param name="template">The model's chat template.</param>
     /// <param name="limits">What an image may demand; null for the defaults.</param>
-    public TokenCounter(ImageRules rules, Vocabulary vocabulary, ITokenizer tokenizer, IChatTemplate template, ImageLimits? limits = null)
+    public TokenCounter(ImageRules rules, ITokenizer tokenizer, IChatTemplate template, ImageLimits? limits = null)
     {
         ArgumentNullException.ThrowIfNull(rules);
-        ArgumentNullException.ThrowIfNull(vocabulary);
         ArgumentNullException.ThrowIfNull(tokenizer);
         ArgumentNullException.ThrowIfNull(template);
         _rules = rules;
         _limits = limits ?? new ImageLimits();
-        _encoder = new ContentEncoder(tokenizer, vocabulary);
-        _prompts = new PromptBuilder(tokenizer, template, vocabulary, rules.Tokens, Measure);
+        _tokenizer = tokenizer;
+        _prompts = new PromptBuilder(tokenizer, template, rules.Tokens, Measure);
     }
 
     /// <summary>Creates a counter for a model folder whose chat template wraps every message the same way, as ChatML does, or is Gemma's.</summary>
     /// <param name="folder">The model folder.</param>
-    /// <param name="tokenizer">Its tokenizer: <c>MlTokenizer</c> of OnnxVlm.Tokenizers, or <see cref="VlmModel.Tokenizer"/> of a loaded model.</param>
     /// <param name="limits">What an image may demand; null for the defaults.</param>
     /// <exception cref="ModelLoadException">A file is missing or damaged.</exception>
-    /// <exception cref="UnsupportedModelException">The template is of another kind; give the constructor an <see cref="IChatTemplate"/> that renders it.</exception>
-    public static TokenCounter Load(string folder, ITokenizer tokenizer, ImageLimits? limits = null)
+    /// <exception cref="UnsupportedModelException">The tokenizer has a setting that cannot be followed exactly; or the template is of another kind: give the constructor an <see cref="IChatTemplate"/> that renders it.</exception>
+    public static TokenCounter Load(string folder, ImageLimits? limits = null)
     {
         ModelManifest manifest = ModelManifest.Load(folder);
         string settings = Path.Combine(folder, "tokenizer_config.json");
-        Vocabulary vocabulary = Vocabulary.Load(Path.Combine(folder, "tokenizer.json"));
-        return new TokenCounter(manifest.Image, vocabulary, tokenizer, GemmaChatTemplate.TryLoad(settings) ?? (IChatTemplate)UniformChatTemplate.Load(settings), limits);
+        ModelTokenizer tokenizer = ModelTokenizer.Load(Path.Combine(folder, "tokenizer.json"));
+        return new TokenCounter(manifest.Image, tokenizer, GemmaChatTemplate.TryLoad(settings) ?? (IChatTemplate)UniformChatTemplate.Load(settings), limits);
     }
 
     /// <summary>Tokens of a text as the content of a message; a special token's text counts as ordinary text.</summary>
     /// <param name="text">Any text.</param>
-    public int Count(string text) => _encoder.Encode(text).Length;
+    public int Count(string text) => _tokenizer.EncodeAsText(text).Length;
 
     /// <summary>Tokens of an image, the ones around it included. Nothing is decoded, so that damage behind the header is not noticed.</summary>
     /// <param name="encoded">The image file.</param>

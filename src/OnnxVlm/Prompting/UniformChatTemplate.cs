@@ -48,6 +48,20 @@ internal sealed partial class UniformChatTemplate : IChatTemplate
             + "count with an IChatTemplate of your own, or with the loaded model.");
     }
 
+    /// <summary>The same; null where the template is of another kind.</summary>
+    /// <exception cref="ModelLoadException">The file is missing or damaged, or has no template.</exception>
+    public static UniformChatTemplate? TryLoad(string path)
+    {
+        try
+        {
+            return Load(path);
+        }
+        catch (UnsupportedModelException)
+        {
+            return null;
+        }
+    }
+
     /// <inheritdoc />
     public string Render(IReadOnlyList<TemplateMessage> messages)
     {

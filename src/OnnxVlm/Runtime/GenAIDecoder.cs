@@ -23,14 +23,14 @@ internal sealed class GenAIDecoder : IDecoder
         CacheBytesPerToken = cacheBytesPerToken;
         Manifest = manifest;
         Device = device;
-        Tokenizer = manifest.HasTokenizer ? new GenAITokenizer(model) : null;
+        ChatTemplate = manifest.HasTokenizer ? new GenAIChatTemplate(model) : null;
         NativeOwner.Created();
     }
 
     public ModelManifest Manifest { get; }
 
-    /// <summary>The tokenizer; null where the folder has none.</summary>
-    public GenAITokenizer? Tokenizer { get; }
+    /// <summary>The chat template; null where the folder has no tokenizer.</summary>
+    public GenAIChatTemplate? ChatTemplate { get; }
 
     public Device Device { get; }
 
@@ -83,7 +83,7 @@ internal sealed class GenAIDecoder : IDecoder
         if (_disposed)
             return;
         _disposed = true;
-        Tokenizer?.Dispose();
+        ChatTemplate?.Dispose();
         _grammars.Dispose();
         _model.Dispose();
         _allocator?.Dispose();

@@ -2,6 +2,7 @@ using System.Text;
 using System.Text.Encodings.Web;
 using System.Text.Json;
 using OnnxVlm.Prompting;
+using OnnxVlm.Tokenizers;
 
 namespace OnnxVlm.Runtime;
 
@@ -104,7 +105,7 @@ internal sealed class GrammarFolder : IDisposable
                 continue;
             text.Clear();
             foreach (byte value in bytes)
-                text.Append(ByteAlphabet.CharacterOf(value));
+                text.Append(ByteAlphabet.ToChar(value));
             string token = text.ToString();
             if (written.Add(token))
                 json.WriteNumber(token, id);

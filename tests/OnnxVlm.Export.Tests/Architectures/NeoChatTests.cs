@@ -229,7 +229,7 @@ public sealed class NeoChatTests
             Assert.That(model.Tokenizer.Encode("aab\n"), Is.EqualTo(new[] { 0, 2, 3 }));
             Assert.That(model.Tokenizer.Encode("<|im_start|>a<img>"), Is.EqualTo(new[] { 94, 0, TinyNeo.BeginToken }));
             Assert.That(model.Manifest.EndTokenIds, Is.EqualTo(new[] { TinyNeo.TurnEndToken }));
-            Assert.That(new[] { "<|im_end|>", "<IMG_CONTEXT>", "</img>" }.Select(model.Tokenizer.Encode).Select(ids => model.Vocabulary.IsSpecial(ids.Single())), Is.All.True);
+            Assert.That(new[] { "<|im_end|>", "<IMG_CONTEXT>", "</img>" }.Select(text => model.Tokenizer.Encode(text)).Select(ids => model.Vocabulary.IsSpecial(ids.Single())), Is.All.True);
         }
     }
 

@@ -20,6 +20,7 @@ internal static class TestVocabulary
         }
         return Load(new
         {
+            pre_tokenizer = new { type = "ByteLevel", add_prefix_space = false, use_regex = false },
             decoder = new { type = "ByteLevel" },
             model = new { type = "BPE", vocab = tokens, merges = Array.Empty<string>() },
             added_tokens = new[] { new { id = EndId, content = "<|end|>", special = true }, new { id = ImageId, content = "<|image|>", special = true } },
@@ -41,23 +42,29 @@ internal static class TestVocabulary
     }
 }
 
-/// <summary>Encodes to bytes and, like a real tokenizer, turns the text of a special token into that token.</summary>
+/// <summary>Encodes to bytes and, like a real tokenizer, turns the text of a special token into that token where it is from the template.</summary>
 internal sealed class ByteTokenizer(Vocabulary vocabulary) : ITokenizer
 {
-    public int[] Encode(string text)
+    public int[] Encode(string text) => Encode(text, []);
+
+    public int[] EncodeAsText(ReadOnlySpan<char> text) => Encode(text, new bool[text.Length]);
+
+    public int[] Encode(ReadOnlySpan<char> text, ReadOnlySpan<bool> fromTemplate)
     {
         List<int> ids = [];
         for (int i = 0; i < text.Length;)
         {
-            string? special = vocabulary.SpecialTokens.FirstOrDefault(token => string.CompareOrdinal(text, i, token, 0, token.Length) == 0);
-            if (special is not null)
+            int? special = null;
+            int length = i + 1 < text.Length && char.IsSurrogatePair(text[i], text[i + 1]) ? 2 : 1;
+            foreach (string token in vocabulary.SpecialTokens)
             {
-                ids.Add(vocabulary.FindSpecial(special)!.Value);
-                i += special.Length;
-                continue;
+                if (special is null && text[i..].StartsWith(token) && (fromTemplate.Length == 0 || !fromTemplate.Slice(i, token.Length).Contains(false)))
+                    (special, length) = (vocabulary.FindSpecial(token), token.Length);
             }
-            int length = i + 1 < text.Length && char.IsSurrogatePair(text, i) ? 2 : 1;
-            ids.AddRange(System.Text.Encoding.UTF8.GetBytes(text.Substring(i, length)).Select(b => (int)b));
+            if (special is { } id)
+                ids.Add(id);
+            else
+                ids.AddRange(System.Text.Encoding.UTF8.GetBytes(text.Slice(i, length).ToString()).Select(b => (int)b));
             i += length;
         }
         return [.. ids];

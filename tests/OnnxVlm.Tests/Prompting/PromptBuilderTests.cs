@@ -25,7 +25,7 @@ internal sealed class PromptBuilderTests
     [Test]
     public void Build_TextAfterImages_OnlyBetweenAnImageAndWhatFollows()
     {
-        PromptBuilder builder = new(new ByteTokenizer(Vocabulary), new BracketTemplate(), Vocabulary, Tokens with { TextAfter = "\n" }, Preprocessor());
+        PromptBuilder builder = new(new ByteTokenizer(Vocabulary), new BracketTemplate(), Tokens with { TextAfter = "\n" }, Preprocessor());
         ChatMessage[] messages =
         [
             new(ChatRole.User, [Image(), Image(), new TextContent(""), new TextContent("a"), Image()]),
@@ -84,14 +84,14 @@ internal sealed class PromptBuilderTests
     [Test]
     public void Build_TemplateThatDropsAMessage_Throws()
     {
-        PromptBuilder builder = new(new ByteTokenizer(Vocabulary), new BracketTemplate { Dropped = "system" }, Vocabulary, Tokens, Preprocessor());
+        PromptBuilder builder = new(new ByteTokenizer(Vocabulary), new BracketTemplate { Dropped = "system" }, Tokens, Preprocessor());
 
         Assert.That(() => builder.Build([new ChatMessage(ChatRole.System, "s"), new ChatMessage(ChatRole.User, "u")]), Throws.ArgumentException.With.Message.Contains("system"));
     }
 
     private static ImageTokens Tokens { get; } = new() { Placeholder = TestVocabulary.ImageId };
 
-    private static PromptBuilder Builder() => new(new ByteTokenizer(Vocabulary), new BracketTemplate(), Vocabulary, Tokens, Preprocessor());
+    private static PromptBuilder Builder() => new(new ByteTokenizer(Vocabulary), new BracketTemplate(), Tokens, Preprocessor());
 
     private static DataContent Image() => new(ImagingData.Read("decode/rgb.png"), "image/png");
 

@@ -9,7 +9,7 @@ internal sealed class TokenCounterTests
 {
     private static readonly string[] ImageFiles = ["decode/rgb.png", "decode/baseline.jpg", "orientation/6.jpg", "decode/grey.png"];
 
-    private readonly TokenCounter _counter = TokenCounter.Load(Nano.Folder, Nano.Model.Tokenizer);
+    private readonly TokenCounter _counter = TokenCounter.Load(Nano.Folder);
 
     [Test]
     public void Count_RandomConversations_EqualsThePromptsOfTheModel()

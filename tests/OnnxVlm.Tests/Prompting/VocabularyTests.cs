@@ -30,8 +30,7 @@ internal sealed class VocabularyTests
     {
         Vocabulary vocabulary = TestVocabulary.Load(new
         {
-            decoder = new { type = "Sequence" },
-            model = new { type = "BPE", vocab = new Dictionary<string, int> { ["▁Hello"] = 0, ["<0xE2>"] = 1, ["é"] = 2 } },
+            model = new { type = "BPE", byte_fallback = true, vocab = new Dictionary<string, int> { ["▁Hello"] = 0, ["<0xE2>"] = 1, ["é"] = 2 }, merges = Array.Empty<string>() },
         });
 
         Assert.That(Encoding.UTF8.GetString(vocabulary.BytesOf(0).Span), Is.EqualTo(" Hello"));
@@ -42,7 +41,7 @@ internal sealed class VocabularyTests
     [Test]
     public void BytesOf_Unigram_IdsAreThePlacesInTheList()
     {
-        Vocabulary vocabulary = TestVocabulary.Load(new { model = new { type = "Unigram", vocab = new object[] { new object[] { "<unk>", 0.0 }, new object[] { "▁a", -1.5 }, new object[] { "<0x04>", -2.0 } } } });
+        Vocabulary vocabulary = TestVocabulary.Load(new { model = new { type = "Unigram", unk_id = 0, vocab = new object[] { new object[] { "<unk>", 0.0 }, new object[] { "▁a", -1.5 }, new object[] { "<0x04>", -2.0 } } } });
 
         Assert.That(Encoding.UTF8.GetString(vocabulary.BytesOf(1).Span), Is.EqualTo(" a"));
         Assert.That(vocabulary.BytesOf(2).ToArray(), Is.EqualTo(new byte[] { 4 }));

@@ -6,33 +6,15 @@ using OnnxVlm.Prompting;
 
 namespace OnnxVlm.Runtime;
 
-/// <summary>The tokenizer and the chat template of a loaded model.</summary>
-internal sealed class GenAITokenizer : ITokenizer, IChatTemplate, IDisposable
+/// <summary>The chat template of a loaded model, rendered by the runtime.</summary>
+internal sealed class GenAIChatTemplate(Model model) : IChatTemplate, IDisposable
 {
     // GenAI's JSON reader knows no \uXXXX escapes.
     private static readonly JsonSerializerOptions Json = new() { Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping };
 
-    private readonly Tokenizer _tokenizer;
-
-    // The native tokenizer keeps its place in the text in a field of its own, so that two threads at once read each other's text.
+    // The native object keeps its place in the text in a field of its own, so that two threads at once read each other's text.
     private readonly Lock _lock = new();
-
-    public GenAITokenizer(Model model)
-    {
-        _tokenizer = new Tokenizer(model);
-        NativeOwner.Created();
-    }
-
-    public int[] Encode(string text)
-    {
-        if (text.Length == 0)
-            return [];
-        lock (_lock)
-        {
-            using Sequences sequences = _tokenizer.Encode(text);
-            return sequences[0].ToArray();
-        }
-    }
+    private Tokenizer? _tokenizer;
 
     public string Render(IReadOnlyList<TemplateMessage> messages)
     {
@@ -41,7 +23,14 @@ internal sealed class GenAITokenizer : ITokenizer, IChatTemplate, IDisposable
         try
         {
             lock (_lock)
+            {
+                if (_tokenizer is null)
+                {
+                    _tokenizer = new Tokenizer(model);
+                    NativeOwner.Created();
+                }
                 return _tokenizer.ApplyChatTemplate("", json, "", add_generation_prompt: true);
+            }
         }
         catch (OnnxRuntimeGenAIException e)
         {
@@ -51,6 +40,8 @@ internal sealed class GenAITokenizer : ITokenizer, IChatTemplate, IDisposable
 
     public void Dispose()
     {
+        if (_tokenizer is null)
+            return;
         _tokenizer.Dispose();
         NativeOwner.Disposed();
     }

@@ -1,0 +1,17 @@
+using OnnxVlm.Tokenizers.Alignment;
+
+namespace OnnxVlm.Tokenizers.Normalizers;
+
+/// <summary>Puts a text before every text that is not empty.</summary>
+internal sealed class Prepend(string prefix) : INormalizer
+{
+    public AlignedText Normalize(AlignedText text)
+    {
+        if (text.Text.Length == 0)
+            return text;
+        AlignedTextBuilder builder = new(text, text.Text.Length + prefix.Length);
+        builder.Write(prefix, 0, 0);
+        builder.Copy(0, text.Text.Length);
+        return builder.ToText();
+    }
+}

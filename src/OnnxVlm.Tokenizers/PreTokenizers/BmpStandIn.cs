@@ -1,0 +1,65 @@
+using System.Globalization;
+using System.Text;
+
+namespace OnnxVlm.Tokenizers.PreTokenizers;
+
+/// <summary>
+/// To .NET's expressions a character outside the Basic Multilingual Plane is two surrogates, neither of them a letter or a digit. So a pattern is matched against a copy in which such a character
+/// is one of the same category from inside the plane, which the pattern does not name.
+/// </summary>
+internal sealed class BmpStandIn
+{
+    private const int Categories = 30;
+
+    private readonly char[] _standIns = new char[Categories];
+
+    /// <summary>Chooses a character for each category.</summary>
+    /// <param name="isNamed">Whether the pattern names a character, alone or within a range.</param>
+    /// <returns>Null where the pattern leaves none in some category.</returns>
+    public static BmpStandIn? TryCreate(Func<char, bool> isNamed)
+    {
+        BmpStandIn result = new();
+        int missing = Categories;
+        for (int value = char.MaxValue; value > 0x7F && missing > 0; value--)
+        {
+            // Category "surrogate" needs none: there are no halves of pairs in a text.
+            int category = (int)CharUnicodeInfo.GetUnicodeCategory((char)value);
+            if (result._standIns[category] != 0 || (category != (int)UnicodeCategory.Surrogate && (isNamed((char)value) || IsLikeAnother((char)value))))
+                continue;
+            result._standIns[category] = (char)value;
+            missing--;
+        }
+
+        // Blanks and controls exist inside the plane only.
+        foreach (UnicodeCategory category in Enum.GetValues<UnicodeCategory>())
+        {
+            bool isPlaneOnly = category is UnicodeCategory.SpaceSeparator or UnicodeCategory.LineSeparator or UnicodeCategory.ParagraphSeparator or UnicodeCategory.Control;
+            if (result._standIns[(int)category] == 0 && !isPlaneOnly)
+                return null;
+        }
+        return result;
+    }
+
+    /// <summary>The copy, and where each of its characters, and its end, stands in the text; null where text and copy are the same.</summary>
+    public (string Copy, int[] Places)? Map(ReadOnlySpan<char> text)
+    {
+        if (text.IndexOfAnyInRange('\uD800', '\uDFFF') < 0)
+            return null;
+        StringBuilder copy = new(text.Length);
+        List<int> places = new(text.Length + 1);
+        for (int i = 0; i < text.Length;)
+        {
+            places.Add(i);
+            Rune.DecodeFromUtf16(text[i..], out Rune rune, out int length);
+            copy.Append(rune.IsBmp ? (char)rune.Value : Of(rune));
+            i += length;
+        }
+        places.Add(text.Length);
+        return (copy.ToString(), [.. places]);
+    }
+
+    internal char Of(Rune rune) => _standIns[(int)Rune.GetUnicodeCategory(rune)];
+
+    // Joiners count as parts of words, and have a category of their own; letters in circles are symbols that are alphabetic.
+    private static bool IsLikeAnother(char value) => value is '\u200C' or '\u200D' or (>= '\u24B6' and <= '\u24E9');
+}

@@ -1,0 +1,36 @@
+using OnnxVlm.Tokenizers;
+
+namespace OnnxVlm.Prompting;
+
+/// <summary>The tokenizer of a model folder. Immutable; safe to use from several threads at once.</summary>
+/// <param name="tokenizer">What reads its <c>tokenizer.json</c>; it is also a tokenizer of Microsoft.ML.Tokenizers.</param>
+public sealed class ModelTokenizer(HuggingFaceTokenizer tokenizer) : ITokenizer
+{
+    /// <summary>The tokenizer itself, for tokens, bytes, offsets and everything that Microsoft.ML.Tokenizers can do.</summary>
+    public HuggingFaceTokenizer Inner => tokenizer;
+
+    /// <summary>Reads a file.</summary>
+    /// <param name="path">A <c>tokenizer.json</c>.</param>
+    /// <exception cref="ModelLoadException">The file is missing or damaged; the message names the key.</exception>
+    /// <exception cref="UnsupportedModelException">The file has a setting that cannot be followed exactly; the message names the key.</exception>
+    public static ModelTokenizer Load(string path)
+    {
+        try
+        {
+            return new ModelTokenizer(HuggingFaceTokenizer.Load(path));
+        }
+        catch (TokenizerException e)
+        {
+            throw e.IsUnsupported ? new UnsupportedModelException(e.Message, e) : new ModelLoadException(e.Message, e);
+        }
+    }
+
+    /// <inheritdoc />
+    public int[] Encode(string text) => tokenizer.Encode(text);
+
+    /// <inheritdoc />
+    public int[] Encode(ReadOnlySpan<char> text, ReadOnlySpan<bool> fromTemplate) => tokenizer.Encode(text, fromTemplate);
+
+    /// <inheritdoc />
+    public int[] EncodeAsText(ReadOnlySpan<char> text) => tokenizer.EncodeAsText(text);
+}

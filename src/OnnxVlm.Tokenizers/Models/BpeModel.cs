@@ -21,7 +21,6 @@ internal sealed class BpeModel : ITokenModel
     private readonly bool _fusesUnknown;
     private readonly bool _ignoresMerges;
     private readonly HashSet<int> _reserved;
-    private readonly Dictionary<string, int>.AlternateLookup<ReadOnlySpan<char>> _lookup;
 
     /// <summary>Creates the model.</summary>
     /// <param name="settings">What the file says.</param>
@@ -29,7 +28,6 @@ internal sealed class BpeModel : ITokenModel
     public BpeModel(BpeSettings settings, IEnumerable<int> reserved)
     {
         _vocabulary = settings.Vocabulary;
-        _lookup = _vocabulary.GetAlternateLookup<ReadOnlySpan<char>>();
         _tokens = new string?[_vocabulary.Count == 0 ? 0 : _vocabulary.Values.Max() + 1];
         Array.Fill(_bmp, -1);
         foreach ((string token, int id) in _vocabulary)
@@ -60,7 +58,7 @@ internal sealed class BpeModel : ITokenModel
 
     public void Encode(ReadOnlySpan<char> text, Trust trust, Scratch scratch, TokenSink sink)
     {
-        if (_ignoresMerges && _lookup.TryGetValue(text, out int whole) && IsAllowed(whole, trust, 0, text.Length))
+        if (_ignoresMerges && _vocabulary.TryGetValue(text.ToString(), out int whole) && IsAllowed(whole, trust, 0, text.Length))
         {
             sink.Add(whole, 0, text.Length);
             return;

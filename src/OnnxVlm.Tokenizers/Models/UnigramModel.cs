@@ -15,7 +15,6 @@ internal sealed class UnigramModel : ITokenModel
     private readonly string[] _tokens;
     private readonly double[] _scores;
     private readonly Dictionary<string, int> _ids = [];
-    private readonly Dictionary<string, int>.AlternateLookup<ReadOnlySpan<char>> _lookup;
     private readonly CharTrie _trie = new();
     private readonly double _unknownScore;
     private readonly int _unknown;
@@ -49,7 +48,6 @@ internal sealed class UnigramModel : ITokenModel
             if (token.Length > 0)
                 _trie.Add(token, id, replace: true);
         }
-        _lookup = _ids.GetAlternateLookup<ReadOnlySpan<char>>();
         _unknownScore = scores.Min() - UnknownPenalty;
         _unknown = key.Required("unk_id").Number(tokens.Count - 1);
         _bytes = key.Flag("byte_fallback") ? new ByteFallback(Find) : null;
@@ -129,7 +127,7 @@ internal sealed class UnigramModel : ITokenModel
     private void Add(ReadOnlySpan<char> text, int start, int id, Trust trust, TokenSink sink)
     {
         int end = start + text.Length;
-        if (id < 0 && _lookup.TryGetValue(text, out int found) && (!_isReserved[found] || trust.Covers(start, end)))
+        if (id < 0 && _ids.TryGetValue(text.ToString(), out int found) && (!_isReserved[found] || trust.Covers(start, end)))
             id = found;
         if (id >= 0)
         {

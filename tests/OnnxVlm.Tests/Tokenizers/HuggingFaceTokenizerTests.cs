@@ -18,10 +18,10 @@ internal sealed partial class HuggingFaceTokenizerTests
                 string text = TokenizerData.Texts[i];
                 Assert.That(tokenizer.Encode(text), Is.EqualTo(ids[i]), $"{i}: {Show(text)}");
                 // A Unigram of Hugging Face's reads "<s>" and "<0x0A>" in any text as those tokens; here text from outside makes none of them.
-                if (!name.StartsWith("uni", StringComparison.Ordinal) || !UnigramPieces().IsMatch(text))
+                if (!name.StartsWith("uni", StringComparison.Ordinal) || !UnigramPieces().IsMatch(text) || (name == "uniFuyu_unk" && text.Contains("<0x", StringComparison.Ordinal)))
                     Assert.That(tokenizer.EncodeAsText(text), Is.EqualTo(asText[i]), $"{i}, as text: {Show(text)}");
                 else
-                    Assert.That(tokenizer.Decode(tokenizer.EncodeAsText(text)), Is.EqualTo(text), $"{i}, as text: {Show(text)}");
+                    Assert.That(tokenizer.Decode(tokenizer.EncodeAsText(text)).TrimStart(), Is.EqualTo(text), $"{i}, as text: {Show(text)}");
                 Assert.That(tokenizer.Encode(text, Enumerable.Repeat(true, text.Length).ToArray()), Is.EqualTo(ids[i]), $"{i}, with flags: {Show(text)}");
             }
         });

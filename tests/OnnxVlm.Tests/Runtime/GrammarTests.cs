@@ -143,7 +143,7 @@ internal sealed class GrammarTests
             pieces.AddRange(["\"", ":", "a", "▁", "д", "н", "да", "до", "中", "日", "本", "한", "👍", "🇩", "ש", "नम", "ไ", "Ελ"]);
         object end = new { id = 1, content = "<end>", special = true };
         vocabulary = kind == "unigram"
-            ? TestVocabulary.Load(new { decoder = new { type = "Metaspace", replacement = "▁" }, model = new { type = "Unigram", unk_id = 0, vocab = pieces.Select(piece => new object[] { piece, -1.5 }) }, added_tokens = new[] { end } })
+            ? TestVocabulary.Load(new { model = new { type = "Unigram", unk_id = 0, byte_fallback = true, vocab = pieces.Select(piece => new object[] { piece, -1.5 }) }, added_tokens = new[] { end } })
             : TestVocabulary.Load(new { model = new { type = "BPE", byte_fallback = true, vocab = pieces.Index().ToDictionary(p => p.Item, p => p.Index), merges = Array.Empty<string>() }, added_tokens = new[] { end } });
         return new GrammarModel(vocabulary, vocabulary.Size + 5, [1]);
     }

@@ -1,6 +1,6 @@
 #:property PublishAot=false
 
-// Sets the machine up, then asks the shipped model about a sample image and streams the answer:
+// Builds the command line, then asks the shipped model about a sample image and streams the answer:
 //
 //   dotnet run scripts/demo.cs [-- <image file> [<question>]]
 

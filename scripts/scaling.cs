@@ -3,7 +3,7 @@
 // Scaling out, tried: two replicas of the service on this machine behind nginx with src/OnnxVlm.Server/deploy/nginx.conf, and clients that hold conversations while one
 // replica is killed, comes back, and the other is stopped as an upgrade would. Reports what the clients saw; exit code 1 if they saw what they should not.
 //
-//   dotnet run scripts/setup.cs && dotnet build src/OnnxVlm.Cli -c Release      first
+//   dotnet build src/OnnxVlm.Cli -c Release                                     first
 //   dotnet run scripts/scaling.cs [-- --seconds 20] [--clients 16]              nginx is needed: apt-get install nginx-light
 
 using System.Collections.Concurrent;

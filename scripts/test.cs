@@ -1,6 +1,6 @@
 #:property PublishAot=false
 
-// Sets the machine up and runs all tests:
+// Builds everything and runs all tests:
 //
 //   dotnet run scripts/test.cs [-- <arguments for dotnet test, e.g. --filter FullyQualifiedName~Imaging>]
 //

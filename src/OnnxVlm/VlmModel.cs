@@ -71,6 +71,7 @@ public sealed class VlmModel : IChatModel, IDisposable
         ArgumentException.ThrowIfNullOrEmpty(folder);
         options ??= new VlmOptions();
         ModelManifest manifest = ModelManifest.Load(folder);
+        NativeRuntime.EnsurePresent();
         if (options.MaxImageTokens is int budget)
             manifest = manifest with { Image = manifest.Image.WithBudget(budget) };
         using CancellationTokenSource failed = new();

@@ -25,7 +25,7 @@ export const pictureUrl = `data:image/png;base64,${picture.toString('base64')}`;
  */
 export async function startServer(settings = {}) {
   if (!existsSync(program))
-    throw new Error(`${program} is missing; run \`dotnet run scripts/setup.cs\` and \`dotnet build src/OnnxVlm.Cli -c Release\`, or set ONNXVLM_DLL.`);
+    throw new Error(`${program} is missing; run \`dotnet build src/OnnxVlm.Cli -c Release\`, or set ONNXVLM_DLL.`);
   const options = Object.fromEntries(Object.entries({ ApiKeys__0: apiKey, ...settings }).map(([name, value]) => [`OnnxVlmServer__${name}`, value]));
   const child = spawn('dotnet', [program, 'serve', '--model', `${model}=${folder}`, '--urls', 'http://127.0.0.1:0'], {
     env: { ...process.env, ...options },

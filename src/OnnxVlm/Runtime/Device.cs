@@ -6,7 +6,7 @@ public enum Device
     /// <summary>The first that works of CUDA, DirectML and CPU.</summary>
     Auto,
 
-    /// <summary>An NVIDIA GPU. Needs the cuda packages, the CUDA libraries and cuDNN.</summary>
+    /// <summary>An NVIDIA GPU. Needs the package OnnxVlm.Cuda and the libraries of CUDA 13.</summary>
     Cuda,
 
     /// <summary>A DirectX 12 GPU on Windows. Needs the directml or winml packages.</summary>

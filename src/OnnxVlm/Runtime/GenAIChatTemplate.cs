@@ -18,7 +18,7 @@ internal sealed class GenAIChatTemplate(Model model) : IChatTemplate, IDisposabl
 
     public string Render(IReadOnlyList<TemplateMessage> messages)
     {
-        JsonArray list = [.. messages.Select(message => new JsonObject { ["role"] = message.Role, ["content"] = message.Content })];
+        JsonArray list = new([.. messages.Select(message => (JsonNode)new JsonObject { ["role"] = message.Role, ["content"] = message.Content })]);
         string json = list.ToJsonString(Json);
         try
         {

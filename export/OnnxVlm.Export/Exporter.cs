@@ -22,6 +22,7 @@ public static class Exporter
         [Fuyu.ModelType] = Fuyu.Build,
         [Gemma4Unified.ModelType] = Gemma4Unified.Build,
         [NeoChat.ModelType] = NeoChat.Build,
+        [Qwen35.ModelType] = Qwen35.Build,
     };
 
     /// <summary>Architectures whose checkpoints have no preprocessor_config.json: their image rules are in code.</summary>
@@ -149,6 +150,7 @@ public static class Exporter
             SuppressedTokenIds = export.Defaults.SuppressedTokenIds,
             Reasoning = export.Model.Reasoning,
             CacheNumbersPerToken = export.Model.CachedNumbers,
+            StateElements = export.Model.StateElements > 0 ? export.Model.StateElements : null,
             Image = export.Model.Image,
             Files = names.Order(StringComparer.Ordinal)
                 .ToDictionary(name => name, name => FileHash.Compute(Path.Combine(folder, name), progress, cancellationToken), StringComparer.Ordinal),

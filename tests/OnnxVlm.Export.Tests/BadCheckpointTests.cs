@@ -54,7 +54,7 @@ public sealed class BadCheckpointTests
     [TestCase("qwen3", "it reads text only")]
     [TestCase("mamba", "it reads text only")]
     [TestCase("chameleon", "it has an image tokenizer")]
-    [TestCase("qwen3_5", "it has a vision encoder")]
+    [TestCase("qwen3_5_moe", "it has a vision encoder, and of such models OnnxVlm exports qwen3_5 only")]
     [TestCase("llava_onevision", "it has a vision encoder")]
     [TestCase("qwen2_vl", "it has a vision encoder")]
     [TestCase("gemma4", "it has a vision encoder")]
@@ -66,7 +66,7 @@ public sealed class BadCheckpointTests
     }
 
     [TestCase("llava", "{ \"model_type\": \"clip_vision_model\", \"num_hidden_layers\": 24 }", "vision encoder (clip_vision_model of 24 layers)")]
-    [TestCase("qwen3_5", "{ \"depth\": 27, \"hidden_size\": 1152 }", "vision encoder (vision_config of 27 layers)")]
+    [TestCase("qwen3_5_moe", "{ \"depth\": 27, \"hidden_size\": 1152 }", "vision encoder (vision_config of 27 layers)")]
     [TestCase("somebodys_own", "{ \"model_type\": \"siglip_vision_model\" }", "vision encoder (siglip_vision_model)")]
     [TestCase("qwen2", "{ \"depth\": 32 }", "vision encoder (vision_config of 32 layers)")]
     public void Export_VisionConfigOfAnEncoder_RefusedWithWhatItIs(string modelType, string vision, string reason)

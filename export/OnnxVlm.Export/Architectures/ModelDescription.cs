@@ -19,6 +19,9 @@ internal sealed record ModelDescription
     /// <summary>Numbers of the cache for one token, where <see cref="Attention"/> is that of some layers only; null where all are alike.</summary>
     public long? CachedNumbers { get; init; }
 
+    /// <summary>Numbers of 32 bits that are remembered of a sequence beside the cache, however long it is; 0 for none.</summary>
+    public long StateElements { get; init; }
+
     public required int? BeginTokenId { get; init; }
 
     public required IReadOnlyList<int> EndTokenIds { get; init; }

@@ -16,6 +16,8 @@ internal static class OtherModels
         "phi4_multimodal", "pixtral", "qwen2_vl", "qwen2_5_vl", "qwen2_5_omni", "qwen3_vl", "qwen3_5", "qwen3_omni", "smolvlm", "step3", "udop", "video_llava", "vipllava",
     ];
 
+    private const string Exported = $"and of such models OnnxVlm exports {Qwen35.ModelType} only";
+
     /// <summary>Kinds of models whose images become codes of an image tokenizer with a network of its own.</summary>
     private static readonly string[] WithCodes = ["chameleon", "emu3", "janus", "multi_modality"];
 
@@ -36,9 +38,9 @@ internal static class OtherModels
     public static string Reason(HfConfig config, string modelType)
     {
         if (Encoder(config) is string found)
-            return $"it has a vision encoder ({found}), and OnnxVlm exports encoder-free models";
+            return $"it has a vision encoder ({found}), {Exported}";
         if (Is(WithEncoder, modelType))
-            return "it has a vision encoder, and OnnxVlm exports encoder-free models";
+            return $"it has a vision encoder, {Exported}";
         if (Is(WithCodes, modelType))
             return "it has an image tokenizer, a network of its own before the decoder, and OnnxVlm exports models that read pixels";
         return Is(TextOnly, modelType) && !config.Has("vision_config") ? "it reads text only, and OnnxVlm exports models that read images" : "it is not implemented";

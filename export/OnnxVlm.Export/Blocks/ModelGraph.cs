@@ -52,11 +52,13 @@ internal sealed class ModelGraph
     /// <param name="x">[B, S, width of the rows].</param>
     /// <param name="rows">W.</param>
     /// <param name="bias">b, one for each row; null for none.</param>
+    /// <param name="leastBits">The fewest bits of a quantized W: 4, or 8 where it has to be more exact.</param>
     /// <returns>[B, S, rows].</returns>
-    public Value Linear(string path, Value x, StackedMatrix rows, Value? bias = null)
+    public Value Linear(string path, Value x, StackedMatrix rows, Value? bias = null, int leastBits = 4)
     {
-        if (Target.BitsOf(path) is int bits and > 0)
+        if (Target.BitsOf(path) is int chosen and > 0)
         {
+            int bits = Math.Max(chosen, leastBits);
             var matrix = QuantizedMatrix.Declare(Graph, path, rows, bits, Target);
             bool adds = bias is null || Target.AddsBiasInProduct;
             Value product = Multiply(path, x, matrix, adds ? bias : null).Output(Type);
@@ -98,6 +100,9 @@ internal sealed class ModelGraph
 
     /// <summary>A small tensor of the checkpoint as it is.</summary>
     public Value Vector(string key, ElementType type, params ReadOnlySpan<long> shape) => Derive(key, type, shape, [Weights.Take(key, shape)], numbers => numbers[0]);
+
+    /// <summary>A vector of the checkpoint, each number of it more by one: the weights of a norm that are stored around 0.</summary>
+    public Value OneMore(string key, int length) => Derive(key, Type, [length], [Weights.Take(key, length)], numbers => [.. numbers[0].Select(number => 1 + number)]);
 
     /// <summary>A vector of the checkpoint with its numbers in another order.</summary>
     public Value Vector(string key, int[] order) =>

@@ -27,6 +27,9 @@ internal sealed record PatchProjection
     /// <summary>Whether the checkpoint has a convolution [H, 3, p, p], whose patches are [channel, row, column] instead of [row, column, channel].</summary>
     public bool IsConvolution { get; init; }
 
+    /// <summary>Frames that the convolution spans, [H, 3, frames, p, p]: a still image is the same frame each time, so that their weights are added. Null for a convolution without time.</summary>
+    public int? Frames { get; init; }
+
     /// <summary>Learned vectors by row of the patch, the checkpoint's key and its rows; null for none.</summary>
     public (string Key, int Rows)? RowTable { get; init; }
 
@@ -45,12 +48,12 @@ internal sealed record PatchProjection
     /// </summary>
     public (Value Weight, Value Bias) Fold(ModelGraph model)
     {
-        CheckpointTensor weight = IsConvolution
-            ? model.Weights.Take($"{Key}.weight", Hidden, 3, PatchSize, PatchSize)
+        CheckpointTensor weight = Frames is int frames ? model.Weights.Take($"{Key}.weight", Hidden, 3, frames, PatchSize, PatchSize)
+            : IsConvolution ? model.Weights.Take($"{Key}.weight", Hidden, 3, PatchSize, PatchSize)
             : model.Weights.Take($"{Key}.weight", Hidden, PatchWidth);
         CheckpointTensor bias = model.Weights.Take($"{Key}.bias", Hidden);
         Initializer folded = model.Graph.Declare($"{Key}.weight", ElementType.Float32, Hidden, PatchWidth), shifted = model.Graph.Declare($"{Key}.bias", ElementType.Float32, Hidden);
-        model.Graph.Fill(new DerivedWeights([folded, shifted], [weight, bias], numbers => Fold(numbers[0], numbers[1])));
+        model.Graph.Fill(new DerivedWeights([folded, shifted], [weight, bias], numbers => Fold(AddFrames(numbers[0]), numbers[1])));
         return (folded.Value, shifted.Value);
     }
 
@@ -71,5 +74,22 @@ internal sealed record PatchProjection
         }
 
         return [w, b];
+    }
+
+    private float[] AddFrames(float[] weights)
+    {
+        if (Frames is not int frames)
+            return weights;
+        int plane = PatchSize * PatchSize;
+        float[] sums = new float[weights.Length / frames];
+        for (int i = 0; i < sums.Length; i++)
+        {
+            double sum = 0;
+            for (int frame = 0; frame < frames; frame++)
+                sum += weights[(((i / plane * frames) + frame) * plane) + (i % plane)];
+            sums[i] = (float)sum;
+        }
+
+        return sums;
     }
 }

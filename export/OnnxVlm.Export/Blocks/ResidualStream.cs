@@ -22,10 +22,11 @@ internal sealed class ResidualStream(ModelGraph model, Value start, int width)
     /// <summary>y = stream / sqrt(mean(stream²) + epsilon) · weight, over the last axis (Zhang and Sennrich, 2019).</summary>
     /// <param name="key">The checkpoint's key of the norm, without <c>.weight</c>.</param>
     /// <param name="epsilon">Added to the mean square.</param>
+    /// <param name="isAroundZero">Whether the checkpoint has the weights less one.</param>
     /// <returns>[B, S, H].</returns>
-    public Value RmsNorm(string key, float epsilon)
+    public Value RmsNorm(string key, float epsilon, bool isAroundZero = false)
     {
-        Value weight = model.Vector($"{key}.weight", model.Type, width);
+        Value weight = isAroundZero ? model.OneMore($"{key}.weight", width) : model.Vector($"{key}.weight", model.Type, width);
         if (_branch is not Value branch)
             return model.RmsNorm(key, _stream, weight, epsilon);
 

@@ -21,7 +21,7 @@ internal sealed record TokenMatrix(StackedMatrix Rows, Value Float, QuantizedMat
         const string Head = "lm_head.weight";
         CheckpointTensor matrix = model.Weights.Take($"{key}.weight", vocabulary, hidden);
         CheckpointTensor? copy = isTied && model.Weights.Has(Head) ? model.Weights.Take($"{model.Weights.PrefixOf(Head)}{Head}", vocabulary, hidden) : null;
-        StackedMatrix rows = new(matrix, copy);
+        var rows = StackedMatrix.Tied(matrix, copy);
 
         // GatherBlockQuantized wants whole blocks; a width that has none keeps its floats.
         bool quantize = model.Target.EmbeddingBits > 0 && hidden % model.Target.BlockSize == 0;

@@ -64,6 +64,24 @@ internal sealed class GraphBuilder
         return Node("If", path, condition).Set("then_branch", thenBranch).Set("else_branch", elseBranch).Output(type);
     }
 
+    /// <summary>Adds a <c>Loop</c> that runs a number of times and hands one value on; its body is built by a function and can use every value built before.</summary>
+    /// <param name="path">Name of the node.</param>
+    /// <param name="count">How often, int64 scalar.</param>
+    /// <param name="start">The value before the first time.</param>
+    /// <param name="body">From the number of the time, int64 scalar, and the value before it to the value after it; shapes may differ.</param>
+    public Value Loop(string path, Value count, Value start, Func<Value, Value, Value> body)
+    {
+        GraphProto graph = new() { Name = $"{path}/body" };
+        Value number = BodyInput(graph, $"{path}/number", ElementType.Int64, isScalar: true), goesOn = BodyInput(graph, $"{path}/goes_on", ElementType.Bool, isScalar: true);
+        Value before = BodyInput(graph, $"{path}/before", start.Type, isScalar: false);
+        Build(graph, () =>
+        {
+            graph.Output.Add(Scalar(Node("Identity", path, goesOn).Output(ElementType.Bool)));
+            return body(number, before);
+        });
+        return Node("Loop", path, count, Value.None, start).Set("body", graph).Output(start.Type);
+    }
+
     /// <summary>The same numbers in another element type.</summary>
     public Value Cast(string path, Value x, ElementType type) => Node("Cast", path, x).Set("to", (long)type).Output(type);
 
@@ -145,12 +163,33 @@ internal sealed class GraphBuilder
     private GraphProto Branch(string name, Func<Value> build)
     {
         GraphProto branch = new() { Name = name };
+        Build(branch, build);
+        return branch;
+    }
+
+    /// <summary>Fills a graph within this one; what the function returns is its last output.</summary>
+    private void Build(GraphProto graph, Func<Value> build)
+    {
         Google.Protobuf.Collections.RepeatedField<NodeProto> outer = _nodes;
-        _nodes = branch.Node;
+        _nodes = graph.Node;
         Value result = build();
         _nodes = outer;
-        branch.Output.Add(Info(result.Name, result.Type, shape: []));
-        return branch;
+        graph.Output.Add(Info(result.Name, result.Type, shape: []));
+    }
+
+    private Value BodyInput(GraphProto body, string name, ElementType type, bool isScalar)
+    {
+        Claim(name);
+        Value value = new(name, type);
+        body.Input.Add(isScalar ? Scalar(value) : Info(name, type, shape: []));
+        return value;
+    }
+
+    private static ValueInfoProto Scalar(Value value)
+    {
+        ValueInfoProto info = Info(value.Name, value.Type, shape: []);
+        info.Type.TensorType.Shape = new TensorShapeProto();
+        return info;
     }
 
     private Value Inline(string name, ElementType type, ReadOnlySpan<long> shape, ReadOnlySpan<byte> bytes)

@@ -11,7 +11,7 @@ internal sealed class StackedMatrix
     private readonly CheckpointTensor[] _parts;
     private readonly int[]? _order;
     private readonly Lazy<int[]?> _placeOf;
-    private readonly CheckpointTensor? _copy;
+    private CheckpointTensor? _copy;
 
     /// <summary>Stacks matrices of the same width.</summary>
     public StackedMatrix(params ReadOnlySpan<CheckpointTensor> parts)
@@ -45,11 +45,10 @@ internal sealed class StackedMatrix
         Count = order.Length;
     }
 
-    /// <summary>One matrix of which the checkpoint has a copy. The two are compared while they are read.</summary>
-    /// <param name="matrix">The matrix.</param>
+    /// <summary>An embedding that is also the head, and of which the checkpoint may have a copy as head. The two are compared while they are read.</summary>
+    /// <param name="matrix">The embedding.</param>
     /// <param name="copy">The copy, of the same shape; null for none.</param>
-    public StackedMatrix(CheckpointTensor matrix, CheckpointTensor? copy)
-        : this([matrix]) => _copy = copy;
+    public static StackedMatrix Tied(CheckpointTensor matrix, CheckpointTensor? copy) => new(matrix) { _copy = copy };
 
     /// <summary>The matrices that are stacked.</summary>
     public IReadOnlyList<CheckpointTensor> Parts => _parts;

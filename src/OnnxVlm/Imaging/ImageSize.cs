@@ -11,7 +11,8 @@ internal static class ImageSize
     {
         ResizeMode.Fit => Fit(rule, patchSize, widthPx, heightPx),
         ResizeMode.ShrinkToBox => ShrinkToBox(rule.MaxWidthPx!.Value, rule.MaxHeightPx!.Value, widthPx, heightPx),
-        ResizeMode.SmartResize => SmartResize(rule, patchSize, widthPx, heightPx),
+        ResizeMode.SmartResize => SmartResize(rule, patchSize, widthPx, heightPx, least: 1),
+        ResizeMode.SmartResizeWithoutFloor => SmartResize(rule, patchSize, widthPx, heightPx, least: 0),
         ResizeMode.FillArea => RefuseTooLong(rule, patchSize, FillArea(rule.MaxPatches!.Value, patchSize, widthPx, heightPx)),
         ResizeMode.Keep => RefuseTooLong(rule, patchSize, Keep(rule.MaxPatches!.Value, patchSize, widthPx, heightPx)),
         _ => throw new ArgumentOutOfRangeException(nameof(rule), $"unknown rule {rule.Rule}"),
@@ -55,13 +56,13 @@ internal static class ImageSize
         return (Math.Max(1, (int)(w * s)), Math.Max(1, (int)(h * s)));
     }
 
-    /// <summary>As <c>smart_resize</c> of qwen-vl-utils and of NEO; halves are rounded to even, as Python does.</summary>
-    private static (int WidthPx, int HeightPx) SmartResize(ResizeRule rule, int p, int w, int h)
+    /// <summary>As <c>smart_resize</c> of qwen-vl-utils and of NEO, whose sides round to one patch at least, and of transformers, where it is none; halves are rounded to even, as Python does.</summary>
+    private static (int WidthPx, int HeightPx) SmartResize(ResizeRule rule, int p, int w, int h, int least)
     {
         (int min, int max) = (rule.MinPixels!.Value, rule.MaxPixels!.Value);
         if ((double)Math.Max(w, h) / Math.Min(w, h) > ResizeRule.SmartAspectRatio)
             throw new InvalidImageException($"image too elongated: {w}×{h} pixels, the model takes one side of {ResizeRule.SmartAspectRatio} times the other; crop it");
-        (double columns, double rows) = (Math.Max(1, Math.Round((double)w / p)), Math.Max(1, Math.Round((double)h / p)));
+        (double columns, double rows) = (Math.Max(least, Math.Round((double)w / p)), Math.Max(least, Math.Round((double)h / p)));
         if (columns * rows * p * p > max)
         {
             double shrink = Math.Sqrt((double)w * h / max);

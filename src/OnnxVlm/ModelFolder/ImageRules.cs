@@ -34,6 +34,12 @@ public sealed record ImageRules
     [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingDefault)]
     public bool SharesTime { get; init; }
 
+    /// <summary>
+    /// Where the tokens of an image share a place in the text: whether what follows the image is as many places later as the longer side of the image has patches. Default false: one place later.
+    /// </summary>
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingDefault)]
+    public bool AdvancesByLongerSide { get; init; }
+
     /// <summary>Ids of the tokens that stand for an image in the prompt.</summary>
     public required ImageTokens Tokens { get; init; }
 
@@ -42,7 +48,7 @@ public sealed record ImageRules
     public int MaxPatches => Resize.Rule switch
     {
         ResizeMode.ShrinkToBox => Blocks(Resize.MaxHeightPx!.Value) * Blocks(Resize.MaxWidthPx!.Value),
-        ResizeMode.SmartResize => MostSmartPatches(),
+        ResizeMode.SmartResize or ResizeMode.SmartResizeWithoutFloor => MostSmartPatches(),
         _ => Resize.MaxPatches!.Value,
     };
 
@@ -65,11 +71,11 @@ public sealed record ImageRules
         if (Resize.Rule is ResizeMode.ShrinkToBox or ResizeMode.Keep)
             throw new ArgumentException($"The model's images have no budget of tokens to choose, found {maxPatches}; leave it out.");
         int area = PatchSize * PatchSize;
-        (int least, int most) = Resize.Rule == ResizeMode.SmartResize ? ((Resize.MinPixels!.Value + area - 1) / area, Resize.MaxPixels!.Value / area) : (1, Resize.MaxPatches!.Value);
+        (int least, int most) = Resize.MaxPixels is int pixels ? ((Resize.MinPixels!.Value + area - 1) / area, (Resize.LimitPixels ?? pixels) / area) : (1, Resize.MaxPatches!.Value);
         IReadOnlyList<int>? budgets = Resize.Budgets;
         if (budgets?.Contains(maxPatches) == false || (budgets is null && (maxPatches < least || maxPatches > most)))
             throw new ArgumentException($"Tokens of an image: the model takes {(budgets is null ? $"{least} to {most}" : string.Join(", ", budgets))}, found {maxPatches}.");
-        return this with { Resize = Resize.Rule == ResizeMode.SmartResize ? Resize with { MaxPixels = maxPatches * area } : Resize with { MaxPatches = maxPatches } };
+        return this with { Resize = Resize.MaxPixels is not null ? Resize with { MaxPixels = maxPatches * area } : Resize with { MaxPatches = maxPatches } };
     }
 
     /// <summary>

@@ -64,6 +64,9 @@ public sealed record ModelManifest
     /// <summary>Numbers of the key-value cache for one token; null where the layers are alike, and <c>genai_config.json</c> tells it.</summary>
     public long? CacheNumbersPerToken { get; init; }
 
+    /// <summary>Elements of 32 bits that the model remembers of a sequence beside the key-value cache, however long it is: the state of recurrent layers. Null for none.</summary>
+    public long? StateElements { get; init; }
+
     /// <summary>How images become patches and tokens.</summary>
     public required ImageRules Image { get; init; }
 
@@ -237,6 +240,8 @@ public sealed record ModelManifest
         ManifestCheck.Range(Reasoning?.End, 0, VocabularySize - 1, "reasoning.end");
         if (CacheNumbersPerToken is <= 0)
             throw new ArgumentException($"cache_numbers_per_token: expected 1 or more, found {CacheNumbersPerToken}; export the model again");
+        if (StateElements is <= 0)
+            throw new ArgumentException($"state_elements: expected 1 or more, found {StateElements}; export the model again");
         ManifestCheck.Present(Image, "image");
         Image.Validate();
         ManifestCheck.Range(Image.Tokens.Placeholder, 0, VocabularySize - 1, "image.tokens.placeholder");

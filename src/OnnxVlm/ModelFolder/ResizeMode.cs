@@ -32,4 +32,9 @@ public enum ResizeMode
     /// The rule of Qwen's vision models and of NEO (<c>smart_resize</c>).
     /// </summary>
     SmartResize,
+
+    /// <summary>
+    /// The same, but that a side of less than half a patch counts as none at first: such an image is enlarged as one with too few pixels. The rule of Qwen3.5 (<c>smart_resize</c> of transformers).
+    /// </summary>
+    SmartResizeWithoutFloor,
 }

@@ -8,7 +8,7 @@ namespace OnnxVlm.ModelFolder;
 [JsonUnmappedMemberHandling(JsonUnmappedMemberHandling.Disallow)]
 public sealed record ResizeRule
 {
-    /// <summary><see cref="ResizeMode.SmartResize"/> refuses images whose longer side is more than so many times the shorter.</summary>
+    /// <summary><see cref="ResizeMode.SmartResize"/> and <see cref="ResizeMode.SmartResizeWithoutFloor"/> refuse images whose longer side is more than so many times the shorter.</summary>
     internal const int SmartAspectRatio = 200;
 
     /// <summary>Which rule computes the size.</summary>
@@ -46,13 +46,17 @@ public sealed record ResizeRule
     /// <exception cref="ArgumentException">The value is out of range.</exception>
     public int? MaxWidthPx { get; init => field = ManifestCheck.Range(value, 1, 65536, "image.resize.max_width_px"); }
 
-    /// <summary><see cref="ResizeMode.SmartResize"/>: the fewest pixels of an image, 1 to 2³⁰; required.</summary>
+    /// <summary><see cref="ResizeMode.SmartResize"/> and <see cref="ResizeMode.SmartResizeWithoutFloor"/>: the fewest pixels of an image, 1 to 2³⁰; required.</summary>
     /// <exception cref="ArgumentException">The value is out of range.</exception>
     public int? MinPixels { get; init => field = ManifestCheck.Range(value, 1, 1 << 30, "image.resize.min_pixels"); }
 
-    /// <summary><see cref="ResizeMode.SmartResize"/>: the most pixels of an image, 1 to 2³⁰; required.</summary>
+    /// <summary><see cref="ResizeMode.SmartResize"/> and <see cref="ResizeMode.SmartResizeWithoutFloor"/>: the most pixels of an image, 1 to 2³⁰; required.</summary>
     /// <exception cref="ArgumentException">The value is out of range.</exception>
     public int? MaxPixels { get; init => field = ManifestCheck.Range(value, 1, 1 << 30, "image.resize.max_pixels"); }
+
+    /// <summary>What <see cref="MaxPixels"/> can be raised to, since the model was trained with so many, 1 to 2³⁰; null where it is the most.</summary>
+    /// <exception cref="ArgumentException">The value is out of range.</exception>
+    public int? LimitPixels { get; init => field = ManifestCheck.Range(value, 1, 1 << 30, "image.resize.limit_pixels"); }
 
     /// <summary><see cref="ResizeMode.FillArea"/>: the values of <see cref="MaxPatches"/> that the model was trained with; null where any will do.</summary>
     public IReadOnlyList<int>? Budgets { get; init; }
@@ -68,10 +72,13 @@ public sealed record ResizeRule
         Expect(MaxHeightPx, required: true, "max_height_px", ResizeMode.ShrinkToBox);
         Expect(MaxWidthPx, required: true, "max_width_px", ResizeMode.ShrinkToBox);
         Expect(Budgets?.Count, required: false, "budgets", ResizeMode.FillArea);
-        Expect(MinPixels, required: true, "min_pixels", ResizeMode.SmartResize);
-        Expect(MaxPixels, required: true, "max_pixels", ResizeMode.SmartResize);
+        Expect(MinPixels, required: true, "min_pixels", ResizeMode.SmartResize, ResizeMode.SmartResizeWithoutFloor);
+        Expect(MaxPixels, required: true, "max_pixels", ResizeMode.SmartResize, ResizeMode.SmartResizeWithoutFloor);
+        Expect(LimitPixels, required: false, "limit_pixels", ResizeMode.SmartResize, ResizeMode.SmartResizeWithoutFloor);
         if (MinPixels > MaxPixels)
             throw new ArgumentException($"image.resize.min_pixels: expected at most max_pixels ({MaxPixels}), found {MinPixels}; export the model again");
+        if (LimitPixels < MaxPixels)
+            throw new ArgumentException($"image.resize.limit_pixels: expected at least max_pixels ({MaxPixels}), found {LimitPixels}; export the model again");
         if (Budgets is not null && !Budgets.Contains(MaxPatches!.Value))
             throw new ArgumentException($"image.resize.max_patches: expected one of {string.Join(", ", Budgets)}, found {MaxPatches}; choose one of these or export the model again");
     }

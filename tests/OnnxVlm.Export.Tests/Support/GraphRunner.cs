@@ -26,6 +26,9 @@ internal sealed class GraphRunner : IDisposable
     /// <summary>What <c>rope_shift</c> says in the next run, for graphs that have it.</summary>
     public long RopeShift { get; set; }
 
+    /// <summary>What <c>position_offset</c> says in the next run.</summary>
+    public long PositionOffset { get; set; }
+
     /// <summary>Runs the next part of the sequences and returns the logits of their last tokens.</summary>
     /// <param name="ids">Tokens of this run, as many of each sequence, one sequence after the other.</param>
     /// <param name="patches">The patches of the images in this run.</param>
@@ -52,6 +55,12 @@ internal sealed class GraphRunner : IDisposable
             values.Add(OrtValue.CreateTensorValueFromMemory(places, [patches.Count + spareRows, 2]));
         }
 
+        if (_session.InputMetadata.ContainsKey("position_offset"))
+        {
+            names.Add("position_offset");
+            values.Add(OrtValue.CreateTensorValueFromMemory(Enumerable.Repeat(PositionOffset, _batch).ToArray(), [_batch]));
+        }
+
         if (_session.InputMetadata.ContainsKey("rope_shift"))
         {
             names.Add("rope_shift");
@@ -69,6 +78,12 @@ internal sealed class GraphRunner : IDisposable
         return logits.GetTensorDataAsSpan<float>().ToArray();
     }
 
+    /// <summary>Names of the inputs that hold the state of a recurrent layer.</summary>
+    public IEnumerable<string> StateNames => _cacheNames.Where(name => name.EndsWith("_state", StringComparison.Ordinal));
+
+    /// <summary>The state that the next run begins with.</summary>
+    public float[] State(string name) => _past[Array.IndexOf(_cacheNames, name)].GetTensorDataAsSpan<float>().ToArray();
+
     public void Dispose()
     {
         foreach (OrtValue value in _past)
@@ -80,6 +95,11 @@ internal sealed class GraphRunner : IDisposable
     private OrtValue EmptyPast(string name)
     {
         NodeMetadata input = _session.InputMetadata[name];
-        return OrtValue.CreateAllocatedTensorValue(OrtAllocator.DefaultInstance, input.ElementDataType, [_batch, input.Dimensions[1], 0, input.Dimensions[3]]);
+
+        // The state of a recurrent layer has one size, and is 0 before the first token.
+        if (!name.EndsWith("_state", StringComparison.Ordinal))
+            return OrtValue.CreateAllocatedTensorValue(OrtAllocator.DefaultInstance, input.ElementDataType, [_batch, input.Dimensions[1], 0, input.Dimensions[3]]);
+        long[] shape = [_batch, .. input.Dimensions.Skip(1).Select(side => (long)side)];
+        return OrtValue.CreateTensorValueFromMemory(new float[shape.Aggregate(1L, (product, side) => product * side)], shape);
     }
 }

@@ -91,6 +91,10 @@ public sealed class RandomWeightsTests
     [TestCase("neo-9b")]
     [TestCase("neo-2b")]
     [TestCase("sensenova-u1-8b")]
+    [TestCase("qwen3.5-0.8b")]
+    [TestCase("qwen3.5-2b")]
+    [TestCase("qwen3.5-4b")]
+    [TestCase("qwen3.5-9b")]
     public void ShippedConfig_TokensAndMemory_AreWhatTheReadmeSays(string name)
     {
         using RandomTensors counted = new(1);
@@ -109,7 +113,7 @@ public sealed class RandomWeightsTests
             (ModelGraph graph, ModelDescription built) = Build(name, weights, precision, device);
             graph.Graph.Save(Path.Combine(folder.Path, "model.onnx"), "test");
             ModelSummary summary = ModelInspector.Inspect(folder.Path);
-            double Gigabytes(int length) => (summary.SizeBytes + (summary.CacheBytesPerToken * Math.Min(length, built.ContextLength))) / 1e9;
+            double Gigabytes(int length) => (summary.SizeBytes + summary.StateBytes + (summary.CacheBytesPerToken * Math.Min(length, built.ContextLength))) / 1e9;
             return string.Create(CultureInfo.InvariantCulture, $"{Gigabytes(4096):F1} / {Gigabytes(32768):F1}");
         }
     }

@@ -12,6 +12,7 @@ public static class ModelInspector
     internal const string RotaryTables = "rotary tables";
     internal const string TiedHead = "head, tied";
     private const string PatchProjection = "patch projection";
+    private const string VisionTransformer = "vision transformer";
 
     // Inputs of MatMulNBits.
     private const int ScalesInput = 2;
@@ -28,7 +29,7 @@ public static class ModelInspector
         GraphProto graph = Load(path);
         Dictionary<string, TensorProto> initializers = graph.Initializer.Where(tensor => tensor.DataLocation == TensorProto.Types.DataLocation.External)
             .ToDictionary(tensor => tensor.Name, StringComparer.Ordinal);
-        List<(NodeProto Node, bool EveryToken)> nodes = [.. graph.Node.Select(node => (node, true)), .. graph.Node.SelectMany(BranchNodes).Select(node => (node, false))];
+        List<(NodeProto Node, bool EveryToken)> nodes = [.. graph.Node.Select(node => (node, true)), .. graph.Node.SelectMany(InnerNodes).Select(node => (node, false))];
 
         Dictionary<(string, string), WeightGroup> groups = [];
         HashSet<long> counted = [];
@@ -56,7 +57,8 @@ public static class ModelInspector
             StandardNodes = nodes.Count(item => item.Node.Domain.Length == 0),
             Inputs = [.. graph.Input.Where(value => !IsCache(value.Name)).Select(Describe)],
             Outputs = [.. graph.Output.Where(value => !IsCache(value.Name)).Select(Describe)],
-            CacheBytesPerToken = graph.Input.Where(value => IsCache(value.Name)).Sum(CacheBytes),
+            CacheBytesPerToken = graph.Input.Where(value => IsCache(value.Name) && !IsState(value.Name)).Sum(CacheBytes),
+            StateBytes = graph.Input.Where(value => IsState(value.Name)).Sum(StateBytes),
             WeightBytesPerToken = bytesPerToken,
             BlockSumBytesPerToken = nodes.Where(item => item.EveryToken && item.Node.OpType == "MatMulNBits").Sum(item => Product(initializers[item.Node.Input[ScalesInput]]) * sizeof(float)),
         };
@@ -75,17 +77,20 @@ public static class ModelInspector
         }
     }
 
-    private static IEnumerable<NodeProto> BranchNodes(NodeProto node) => node.Attribute.Where(attribute => attribute.G is not null).SelectMany(attribute => attribute.G.Node);
+    /// <summary>The nodes of its branches and bodies, at any depth.</summary>
+    private static IEnumerable<NodeProto> InnerNodes(NodeProto node) =>
+        node.Attribute.Where(attribute => attribute.G is not null).SelectMany(attribute => attribute.G.Node).SelectMany(inner => InnerNodes(inner).Prepend(inner));
 
     private static string LayerOf(NodeProto node, bool everyToken) => node switch
     {
-        _ when !everyToken => PatchProjection,
+        _ when !everyToken => node.Name.Contains("visual.", StringComparison.Ordinal) ? VisionTransformer : PatchProjection,
         { OpType: "Gather" or "GatherBlockQuantized" } => "embedding",
         { OpType: "GroupQueryAttention" or "RotaryEmbedding" } => RotaryTables,
         _ when node.OpType.Contains("LayerNorm", StringComparison.Ordinal) => "norm",
         _ when node.Input.Any(name => name.StartsWith(TokenMatrix.TiedHeadPath, StringComparison.Ordinal)) => TiedHead,
         _ when node.Name.StartsWith("lm_head", StringComparison.Ordinal) => "head",
         _ when node.Name.Contains("self_attn", StringComparison.Ordinal) => "attention",
+        _ when node.Name.Contains("linear_attn", StringComparison.Ordinal) => "linear attention",
         _ when node.Name.Contains(".mlp", StringComparison.Ordinal) => "feed-forward",
         _ => "other",
     };
@@ -116,6 +121,11 @@ public static class ModelInspector
     private static string External(TensorProto tensor, string key) => tensor.ExternalData.First(entry => entry.Key == key).Value;
 
     private static bool IsCache(string name) => name.StartsWith("past_key_values.", StringComparison.Ordinal) || name.StartsWith("present.", StringComparison.Ordinal);
+
+    /// <summary>What a recurrent layer remembers, which has one size.</summary>
+    private static bool IsState(string name) => IsCache(name) && name.EndsWith("_state", StringComparison.Ordinal);
+
+    private static long StateBytes(ValueInfoProto value) => value.Type.TensorType.Shape.Dim.Skip(1).Aggregate((long)sizeof(float), (product, side) => product * side.DimValue);
 
     private static long CacheBytes(ValueInfoProto value)
     {

@@ -21,9 +21,12 @@ public sealed record ModelSummary
     /// <summary>Bytes of the key/value cache for each token.</summary>
     public required long CacheBytesPerToken { get; init; }
 
+    /// <summary>Bytes of the state of recurrent layers for each sequence, however long it is; 0 for a model without such layers.</summary>
+    public required long StateBytes { get; init; }
+
     /// <summary>
     /// Bytes of weights that generating one token reads: matrices, norms and the head, with scales and zero points; of the embedding and the rotary tables a token reads one row each,
-    /// and of the patch projection nothing.
+    /// and of the patch projection or the vision transformer nothing.
     /// </summary>
     public required long WeightBytesPerToken { get; init; }
 

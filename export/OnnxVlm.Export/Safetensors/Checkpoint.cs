@@ -12,6 +12,7 @@ internal sealed class Checkpoint : TensorStore
     private readonly List<SafetensorsFile> _files = [];
     private readonly Dictionary<string, CheckpointTensor> _tensors = new(StringComparer.Ordinal);
     private readonly HashSet<string> _used = new(StringComparer.Ordinal);
+    private readonly HashSet<string> _leftOut = new(StringComparer.Ordinal);
 
     private Checkpoint(string folder) => _folder = folder;
 
@@ -73,7 +74,7 @@ internal sealed class Checkpoint : TensorStore
     /// <inheritdoc/>
     public override string PrefixOf(string name)
     {
-        string[] found = [.. _tensors.Keys.Where(key => key.EndsWith(name, StringComparison.Ordinal)).Select(key => key[..^name.Length]).Where(prefix => prefix is "" or [.., '.'])];
+        string[] found = [.. _tensors.Keys.Where(key => key.EndsWith(name, StringComparison.Ordinal) && !_leftOut.Contains(key)).Select(key => key[..^name.Length]).Where(prefix => prefix is "" or [.., '.'])];
         return found switch
         {
             [string prefix] => prefix,
@@ -83,13 +84,17 @@ internal sealed class Checkpoint : TensorStore
     }
 
     /// <inheritdoc/>
-    public override bool Has(string nameEnd) => _tensors.Keys.Any(key => key.EndsWith(nameEnd, StringComparison.Ordinal) && key[..^nameEnd.Length] is "" or [.., '.']);
+    public override bool Has(string nameEnd) => _tensors.Keys.Any(key => key.EndsWith(nameEnd, StringComparison.Ordinal) && !_leftOut.Contains(key) && key[..^nameEnd.Length] is "" or [.., '.']);
 
     /// <inheritdoc/>
     public override void Ignore(string nameEnd) => _used.UnionWith(_tensors.Keys.Where(key => key.EndsWith(nameEnd, StringComparison.Ordinal)));
 
     /// <inheritdoc/>
-    public override void LeaveOut(string namePart) => _used.UnionWith(_tensors.Keys.Where(key => key.Contains(namePart, StringComparison.Ordinal)));
+    public override void LeaveOut(string namePart)
+    {
+        _leftOut.UnionWith(_tensors.Keys.Where(key => key.Contains(namePart, StringComparison.Ordinal)));
+        _used.UnionWith(_leftOut);
+    }
 
     /// <inheritdoc/>
     public override void RefuseUnused(string architecture)

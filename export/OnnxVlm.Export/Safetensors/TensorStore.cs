@@ -25,7 +25,7 @@ internal abstract class TensorStore : IDisposable
     /// <summary>Marks tensors as used that only repeat what config.json says.</summary>
     public abstract void Ignore(string nameEnd);
 
-    /// <summary>Marks the tensors of a part of the model as used that is left out on purpose.</summary>
+    /// <summary>Marks the tensors of a part of the model as used that is left out on purpose; <see cref="PrefixOf"/> and <see cref="Has"/> do not see them from then on.</summary>
     /// <param name="namePart">What their names contain.</param>
     public abstract void LeaveOut(string namePart);
 

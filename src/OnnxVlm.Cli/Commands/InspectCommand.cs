@@ -56,7 +56,7 @@ internal static class InspectCommand
         Row("outputs", string.Join("; ", summary.Outputs.Select(output => $"{output.Name} {output.Type}")));
         Row("fused operators", string.Join(", ", summary.FusedOperators.Select(op => $"{op.Value} {op.Key}")) + $"; {summary.StandardNodes} standard nodes");
         Row("read for a token", Megabytes(summary.WeightBytesPerToken));
-        Row($"memory, {tokens} tokens", $"{Megabytes(summary.SizeBytes)} of weights + {Megabytes(summary.CacheBytesPerToken * tokens)} of cache ({summary.CacheBytesPerToken} bytes a token)");
+        Row($"memory, {tokens} tokens", $"{Megabytes(summary.SizeBytes)} of weights + {Megabytes(summary.CacheBytesPerToken * tokens)} of cache ({summary.CacheBytesPerToken} bytes a token)" + (summary.StateBytes > 0 ? $" + {Megabytes(summary.StateBytes)} of state" : ""));
         PlainTable.Write(table);
 
         Console.Out.WriteLine();
@@ -85,7 +85,8 @@ internal static class InspectCommand
         ("size_bytes", summary.SizeBytes),
         ("weight_bytes_per_token", summary.WeightBytesPerToken),
         ("cache_bytes_per_token", summary.CacheBytesPerToken),
-        ("memory", CliJson.Object(("tokens", tokens), ("bytes", summary.SizeBytes + (summary.CacheBytesPerToken * tokens)))))));
+        ("state_bytes", summary.StateBytes),
+        ("memory", CliJson.Object(("tokens", tokens), ("bytes", summary.SizeBytes + summary.StateBytes + (summary.CacheBytesPerToken * tokens)))))));
 
     private static string Megabytes(long bytes) => string.Create(CultureInfo.InvariantCulture, $"{bytes / 1e6:F2} MB");
 }

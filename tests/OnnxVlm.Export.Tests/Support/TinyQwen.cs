@@ -80,7 +80,7 @@ internal sealed record TinyQwen
             ["attention_bias"] = false, ["attention_dropout"] = 0.0, ["attn_output_gate"] = true, ["dtype"] = "bfloat16", ["eos_token_id"] = EndToken, ["full_attention_interval"] = 4, ["head_dim"] = HeadSize,
             ["hidden_act"] = "silu", ["hidden_size"] = Hidden, ["initializer_range"] = 0.02, ["intermediate_size"] = Intermediate, ["linear_conv_kernel_dim"] = Kernel, ["linear_key_head_dim"] = KeySize,
             ["linear_num_key_heads"] = KeyHeads, ["linear_num_value_heads"] = ValueHeads, ["linear_value_head_dim"] = ValueSize, ["mamba_ssm_dtype"] = "float32", ["max_position_embeddings"] = 512,
-            ["mlp_only_layers"] = new JsonArray(), ["model_type"] = "qwen3_5_text", ["mtp_num_hidden_layers"] = 1, ["mtp_use_dedicated_embeddings"] = false, ["num_attention_heads"] = Heads,
+            ["mlp_only_layers"] = new JsonArray(), ["model_type"] = "qwen3_5_text", ["mtp_num_hidden_layers"] = 1, ["mtp_use_dedicated_embeddings"] = Is36, ["num_attention_heads"] = Heads,
             ["num_hidden_layers"] = Layers, ["num_key_value_heads"] = KeyValueHeads, ["rms_norm_eps"] = 1e-6, ["rope_parameters"] = rope, ["tie_word_embeddings"] = Tied, ["use_cache"] = true, ["vocab_size"] = Vocabulary,
         };
         if (Kinds is not null)
@@ -148,6 +148,8 @@ internal sealed record TinyQwen
         Attention("mtp.layers.0");
         Mlp("mtp.layers.0");
         Matrix("mtp.fc", Hidden, 2 * Hidden);
+        if (Is36)
+            Fill("mtp.embed_tokens.weight", [Vocabulary, Hidden], 0, 1);
         Fill("mtp.norm.weight", [Hidden], 0, 0.3);
         return tensors;
 

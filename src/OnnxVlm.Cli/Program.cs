@@ -31,7 +31,8 @@ internal static class Program
             TokenizeCommand.Create(),
             DoctorCommand.Create(),
         };
-        ParseResult result = root.Parse(args);
+        // An @ begins the name of a file with an option's text, not of one with more arguments.
+        ParseResult result = root.Parse(args, new ParserConfiguration { ResponseFileTokenReplacer = null });
         if (result.Errors.Count > 0)
         {
             foreach (string message in result.Errors.Select(error => error.Message).Distinct())

@@ -1,24 +1,27 @@
 using OnnxVlm.Imaging;
 using SixLabors.ImageSharp;
-using SixLabors.ImageSharp.Formats;
-using SixLabors.ImageSharp.Formats.Bmp;
 using SixLabors.ImageSharp.Formats.Gif;
 using SixLabors.ImageSharp.Formats.Jpeg;
 using SixLabors.ImageSharp.Formats.Png;
 using SixLabors.ImageSharp.Formats.Webp;
 using SixLabors.ImageSharp.Memory;
+using SixLabors.ImageSharp.Metadata;
 using SixLabors.ImageSharp.PixelFormats;
 using IImageDecoder = OnnxVlm.Imaging.IImageDecoder;
 
 namespace OnnxVlm.ImageSharp;
 
 /// <summary>
-/// Decodes PNG, JPEG, GIF, BMP and WebP with SixLabors.ImageSharp: the first frame, with alpha over white, CMYK as RGB; EXIF orientation is left to the caller.
-/// Thread-safe; holds no native memory.
+/// Decodes PNG, JPEG, GIF and WebP with SixLabors.ImageSharp 2.1: managed code only. One line opts in:
+/// <code>
+/// using VlmModel model = VlmModel.Load(folder, new VlmOptions { ImageDecoder = new ImageSharpDecoder() });
+/// </code>
+/// It is not the default, because its JPEG differs from what the models were trained with where chroma is subsampled, and because version 2 is at its end of life: its BMP decoder has open reports, and its
+/// decoder of interlaced PNG can go on for ever, so neither is used here, and whatever its decoders throw at damaged files becomes <see cref="InvalidImageException"/>. Thread-safe; holds no native memory.
 /// </summary>
 public sealed class ImageSharpDecoder : IImageDecoder
 {
-    private readonly DecoderOptions _options;
+    private readonly Configuration _configuration;
 
     /// <summary>Creates a decoder.</summary>
     /// <param name="memoryLimitMegabytes">The largest single buffer that an image may ask for; default 512 MB, enough for the 40 million pixels of <see cref="ImageLimits"/>.</param>
@@ -26,51 +29,53 @@ public sealed class ImageSharpDecoder : IImageDecoder
     public ImageSharpDecoder(int memoryLimitMegabytes = 512)
     {
         ArgumentOutOfRangeException.ThrowIfLessThan(memoryLimitMegabytes, 1);
-        var configuration = new Configuration(
-            new PngConfigurationModule(),
-            new JpegConfigurationModule(),
-            new GifConfigurationModule(),
-            new BmpConfigurationModule(),
-            new WebpConfigurationModule())
+        _configuration = new Configuration(new PngConfigurationModule(), new JpegConfigurationModule(), new GifConfigurationModule(), new WebpConfigurationModule())
         {
             MemoryAllocator = MemoryAllocator.Create(new MemoryAllocatorOptions { AllocationLimitMegabytes = memoryLimitMegabytes }),
         };
-        _options = new DecoderOptions { Configuration = configuration, MaxFrames = 1, SkipMetadata = true };
+        _configuration.ImageFormatsManager.SetDecoder(PngFormat.Instance, new PngDecoder { IgnoreMetadata = true });
+        _configuration.ImageFormatsManager.SetDecoder(JpegFormat.Instance, new JpegDecoder { IgnoreMetadata = true });
+        _configuration.ImageFormatsManager.SetDecoder(GifFormat.Instance, new GifDecoder { IgnoreMetadata = true, DecodingMode = FrameDecodingMode.First });
+        _configuration.ImageFormatsManager.SetDecoder(WebpFormat.Instance, new WebpDecoder { IgnoreMetadata = true });
     }
 
     /// <inheritdoc />
-    public IReadOnlyList<ImageFormat> Formats { get; } = [ImageFormat.Png, ImageFormat.Jpeg, ImageFormat.Gif, ImageFormat.Bmp, ImageFormat.WebP];
+    public IReadOnlyList<ImageFormat> Formats { get; } = [ImageFormat.Png, ImageFormat.Jpeg, ImageFormat.Gif, ImageFormat.WebP];
 
     /// <inheritdoc />
-    public RgbImage Decode(ReadOnlySpan<byte> encoded, ImageHeader header)
+    /// <exception cref="ArgumentException"><paramref name="rgba"/> has another size than <paramref name="header"/>.</exception>
+    public void Decode(ReadOnlySpan<byte> encoded, ImageHeader header, Span<byte> rgba)
     {
+        if (rgba.Length != header.RgbaBytes)
+            throw new ArgumentException($"expected {header.RgbaBytes} bytes for {header.WidthPx}×{header.HeightPx} pixels, found {rgba.Length}", nameof(rgba));
+        string format = header.Format == ImageFormat.WebP ? "WebP" : header.Format.ToString().ToUpperInvariant();
+        if (!Formats.Contains(header.Format))
+            throw new InvalidImageException($"{format} images are not supported here; send PNG, JPEG, GIF or WebP");
+        if (header.Format == ImageFormat.WebP && IsAnimatedWebP(encoded))
+            throw new InvalidImageException("unsupported WebP image: it is animated, and would be decoded with all its frames; send one frame");
+        if (header.Format == ImageFormat.Png && IsInterlacedPng(encoded))
+            throw new InvalidImageException("unsupported PNG image: it is interlaced (Adam7), and the decoder does not always come back from a damaged one; save it without interlacing");
+        Size size;
         try
         {
-            using Image<Rgba32> image = Image.Load<Rgba32>(_options, encoded);
-            byte[] rgb = GC.AllocateUninitializedArray<byte>(checked(3 * image.Width * image.Height));
-            image.ProcessPixelRows(rows =>
-            {
-                for (int y = 0; y < rows.Height; y++)
-                    BlendOverWhite(rows.GetRowSpan(y), rgb.AsSpan(3 * y * rows.Width, 3 * rows.Width));
-            });
-            return new RgbImage(image.Width, image.Height, rgb);
+            using Image<Rgba32> image = Image.Load<Rgba32>(_configuration, encoded);
+            size = image.Size();
+            if (size.Width == header.WidthPx && size.Height == header.HeightPx)
+                image.CopyPixelDataTo(rgba);
         }
-        catch (Exception e) when (e is not OutOfMemoryException)
+        catch (Exception e)
         {
-            // Whatever a decoder throws at untrusted bytes, the caller learns that the file is bad, and only the log learns more.
-            throw new InvalidImageException($"damaged {header.Format.ToString().ToUpperInvariant()} image: its data cannot be decoded; send another file", e);
+            // Whatever a decoder throws at untrusted bytes (null references, indices, divisions by zero, demands for too much memory), the caller learns that the file is bad, and only the log learns more.
+            throw new InvalidImageException($"damaged {format} image: its data cannot be decoded; send another file", e);
         }
+
+        if (size.Width != header.WidthPx || size.Height != header.HeightPx)
+            throw new InvalidImageException($"damaged {format} image: its header says {header.WidthPx}×{header.HeightPx} pixels, its data {size.Width}×{size.Height}");
     }
 
-    private static void BlendOverWhite(ReadOnlySpan<Rgba32> pixels, Span<byte> rgb)
-    {
-        for (int x = 0; x < pixels.Length; x++)
-        {
-            Rgba32 pixel = pixels[x];
-            int white = 255 * (255 - pixel.A) + 127;
-            rgb[3 * x] = (byte)((pixel.R * pixel.A + white) / 255);
-            rgb[3 * x + 1] = (byte)((pixel.G * pixel.A + white) / 255);
-            rgb[3 * x + 2] = (byte)((pixel.B * pixel.A + white) / 255);
-        }
-    }
+    /// <summary>The last byte of the chunk IHDR (ISO/IEC 15948, section 11.2.2).</summary>
+    private static bool IsInterlacedPng(ReadOnlySpan<byte> encoded) => encoded.Length > 28 && encoded[28] != 0;
+
+    /// <summary>The flag of the chunk VP8X (RFC 9649, section 2.7.1).</summary>
+    private static bool IsAnimatedWebP(ReadOnlySpan<byte> encoded) => encoded.Length > 20 && encoded[12..].StartsWith("VP8X"u8) && (encoded[20] & 2) != 0;
 }

@@ -22,7 +22,6 @@ namespace OnnxVlm;
 public sealed class VlmModel : IChatModel, IDisposable
 {
     private readonly GenAIDecoder _decoder;
-    private readonly OrtImageDecoder? _ownImageDecoder;
     private readonly PromptBuilder _prompts;
     private readonly TokenGenerator _generator;
     private readonly Lifetime _lifetime;
@@ -31,8 +30,7 @@ public sealed class VlmModel : IChatModel, IDisposable
     {
         _decoder = decoder;
         Vocabulary = vocabulary;
-        _ownImageDecoder = options.ImageDecoder is null ? new OrtImageDecoder() : null;
-        ImagePreprocessor = new ImagePreprocessor(Manifest.Image, options.ImageLimits, options.ImageDecoder ?? _ownImageDecoder!);
+        ImagePreprocessor = new ImagePreprocessor(Manifest.Image, options.ImageLimits, options.ImageDecoder, options.BlendAlpha);
         MissingTokenizer missing = new();
         Tokenizer = tokenizer ?? (ITokenizer)missing;
         _prompts = new PromptBuilder(Tokenizer, template ?? decoder.ChatTemplate ?? (IChatTemplate)missing, Manifest.Image.Tokens, ImagePreprocessor);
@@ -105,25 +103,27 @@ public sealed class VlmModel : IChatModel, IDisposable
     /// <summary>The same, for an answer with or without reasoning before it.</summary>
     /// <param name="messages">The conversation. Content is <see cref="TextContent"/>, and <see cref="DataContent"/> with an image.</param>
     /// <param name="reasons">Whether the model is to reason first; <see cref="GenerationUpdate.IsReasoning"/> tells its reasoning from its answer.</param>
+    /// <param name="cancellationToken">Ends the building between images, and while one waits to be decoded, with <see cref="OperationCanceledException"/>.</param>
     /// <returns>The prompt.</returns>
     /// <exception cref="ArgumentException">As above; or the model cannot be asked to reason.</exception>
     /// <exception cref="InvalidImageException">An image cannot be read or is outside the limits.</exception>
-    public Prompt CreatePrompt(IEnumerable<ChatMessage> messages, bool reasons)
+    public Prompt CreatePrompt(IEnumerable<ChatMessage> messages, bool reasons, CancellationToken cancellationToken = default)
     {
         using IDisposable use = _lifetime.Use(this);
-        return _prompts.Build(messages, reasons);
+        return _prompts.Build(messages, reasons, cancellationToken);
     }
 
     /// <summary>Turns text and images into a prompt as they are, without a chat template: the model continues them.</summary>
     /// <param name="contents"><see cref="TextContent"/>, and <see cref="DataContent"/> with an image. A special token's text is ordinary text.</param>
+    /// <param name="cancellationToken">Ends the building between images, and while one waits to be decoded, with <see cref="OperationCanceledException"/>.</param>
     /// <returns>The prompt.</returns>
     /// <exception cref="ArgumentException">There is nothing in the contents, or content of a kind that the model cannot read.</exception>
     /// <exception cref="InvalidImageException">An image cannot be read or is outside the limits.</exception>
-    public Prompt CreatePlainPrompt(IReadOnlyList<AIContent> contents)
+    public Prompt CreatePlainPrompt(IReadOnlyList<AIContent> contents, CancellationToken cancellationToken = default)
     {
         ArgumentNullException.ThrowIfNull(contents);
         using IDisposable use = _lifetime.Use(this);
-        return new Prompt(_prompts.Encode(contents));
+        return new Prompt(_prompts.Encode(contents, cancellationToken));
     }
 
     /// <summary>Generates an answer.</summary>
@@ -168,7 +168,6 @@ public sealed class VlmModel : IChatModel, IDisposable
     private void Release()
     {
         _generator.Dispose();
-        _ownImageDecoder?.Dispose();
         _decoder.Dispose();
     }
 

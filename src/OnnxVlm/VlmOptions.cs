@@ -21,8 +21,14 @@ public sealed record VlmOptions
         }
     } = Environment.ProcessorCount;
 
-    /// <summary>Decodes images. Default null: ONNX Runtime Extensions, which reads PNG and JPEG.</summary>
+    /// <summary>Decodes images. Default null: <see cref="SkiaImageDecoder"/>, which reads PNG, JPEG, GIF, BMP and WebP.</summary>
     public IImageDecoder? ImageDecoder { get; init; }
+
+    /// <summary>
+    /// Whether transparent images are laid over white. Default false: the model's own rule, which mostly drops transparency, as in its training. Black text on a transparent ground is then black on whatever
+    /// the file has there, often black; <see cref="Generation.GenerationStatistics.TransparentImages"/> tells of such images.
+    /// </summary>
+    public bool BlendAlpha { get; init; }
 
     /// <summary>Limits on images, checked before they are decoded.</summary>
     public ImageLimits ImageLimits { get; init; } = new();

@@ -3,6 +3,7 @@ using System.Text;
 using Microsoft.Extensions.AI;
 using Microsoft.ML.OnnxRuntime;
 using Microsoft.ML.OnnxRuntimeGenAI;
+using OnnxVlm.Cli.Commands;
 using OnnxVlm.Generation;
 using OnnxVlm.Imaging;
 
@@ -62,7 +63,7 @@ internal sealed class ChatSession(
         string fullPath = Path.GetFullPath(path);
         if (!File.Exists(fullPath))
             throw new FileNotFoundException($"{path}: there is no such file; check the path.");
-        byte[] bytes = File.ReadAllBytes(fullPath);
+        byte[] bytes = InputFile.ReadBytes(fullPath, "image", new ImageLimits().MaxBytes);
         RgbImage image = Describe(path, () => images.Decode(bytes));
         int patches = Describe(path, () => images.Process(image)).Count;
         // The kind of image is read from its first bytes, not from the file's name.
@@ -136,7 +137,11 @@ internal sealed class ChatSession(
             Keep(text, said.ToString(), end);
         }
         if (last?.Statistics is { } statistics)
+        {
             console.WriteNote(Summary(statistics));
+            if (RunCommand.TransparencyNote(statistics) is { } note)
+                console.WriteNote(note);
+        }
         if (last?.Statistics is { } counts && end == AnswerEnd.Cut)
         {
             console.WriteNote(counts.GeneratedTokens >= options.MaxNewTokens

@@ -2,6 +2,7 @@ using System.CommandLine;
 using System.Globalization;
 using System.Text.Json;
 using OnnxVlm.Cli.Benchmarking;
+using OnnxVlm.Imaging;
 using Spectre.Console;
 
 namespace OnnxVlm.Cli.Commands;
@@ -24,12 +25,11 @@ internal static class BenchCommand
         {
             DirectoryInfo folder = result.GetValue(model)!;
             FileInfo? file = result.GetValue(image);
-            if (file is { Exists: false })
-                throw new FileNotFoundException($"The image {file.FullName} does not exist; check the path.");
+            byte[]? encoded = file is null ? null : InputFile.ReadBytes(file.FullName, "image", new ImageLimits().MaxBytes);
             Benchmark benchmark = new(
                 folder.FullName, () => SharedOptions.LoadModel(folder, result.GetValue(device)!, imageTokens: result.GetValue(imageTokens)), Positive(result.GetValue(repetitions), "-r"), step => Console.Error.WriteLine($"measuring: {step}"));
             BenchmarkResult measured = benchmark.Run(
-                Positive(result.GetValue(prompt), "-p"), Positive(result.GetValue(generated), "-n"), file is null ? null : File.ReadAllBytes(file.FullName), cancellationToken);
+                Positive(result.GetValue(prompt), "-p"), Positive(result.GetValue(generated), "-n"), encoded, cancellationToken);
             if (result.GetValue(json))
                 Console.Out.WriteLine(JsonSerializer.Serialize(measured, CliJson.Indented.BenchmarkResult));
             else

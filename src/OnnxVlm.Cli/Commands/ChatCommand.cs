@@ -17,11 +17,12 @@ internal static class ChatCommand
     {
         Option<DirectoryInfo> model = SharedOptions.Model();
         Option<FileInfo[]> images = new("--image") { Description = "An image for the first message; may be given several times.", HelpName = "FILE" };
-        Option<string?> system = new("--system") { Description = "The system message.", HelpName = "TEXT" };
+        Option<string?> system = new("--system") { Description = "The system message, or @FILE.", HelpName = "TEXT" };
         Option<string> device = SharedOptions.Device();
         Option<int?> imageTokens = SharedOptions.ImageTokens();
+        Option<bool> blendAlpha = SharedOptions.BlendAlpha();
         GenerationArguments generation = new();
-        Command command = new(Name, "Talk with the model in the terminal, about images or not.") { model, images, system, imageTokens, device };
+        Command command = new(Name, "Talk with the model in the terminal, about images or not.") { model, images, system, imageTokens, blendAlpha, device };
         generation.AddTo(command);
 
         command.SetWork(async (result, cancellationToken) =>
@@ -30,7 +31,7 @@ internal static class ChatCommand
             if (options.TopLogprobs is not null)
                 throw new WrongArgumentException("chat shows no log probabilities; use run --logprobs for them.");
             DirectoryInfo folder = result.GetValue(model)!;
-            using VlmModel loaded = SharedOptions.LoadModel(folder, result.GetValue(device)!, imageTokens: result.GetValue(imageTokens));
+            using VlmModel loaded = SharedOptions.LoadModel(folder, result.GetValue(device)!, imageTokens: result.GetValue(imageTokens), blendAlpha: result.GetValue(blendAlpha));
             bool isInteractive = !Console.IsInputRedirected && !Console.IsOutputRedirected;
             TerminalAbilities abilities = TerminalAbilities.Detect(Environment.GetEnvironmentVariable, OperatingSystem.IsWindows());
             // Asking Spectre also has Windows understand escape sequences.
@@ -38,9 +39,9 @@ internal static class ChatCommand
             using TerminalChatConsole? terminal = isInteractive && movesCursor ? new TerminalChatConsole(abilities) : null;
             IChatConsole console = terminal ?? (IChatConsole)new PlainChatConsole(Console.In, Console.Out, Console.Error, isInteractive ? "> " : null);
 
-            IAsyncEnumerable<GenerationUpdate> Answer(IReadOnlyList<ChatMessage> messages, CancellationToken stop) => loaded.GenerateAsync(loaded.CreatePrompt(messages), options, stop);
+            IAsyncEnumerable<GenerationUpdate> Answer(IReadOnlyList<ChatMessage> messages, CancellationToken stop) => loaded.GenerateAsync(loaded.CreatePrompt(messages, reasons: false, stop), options, stop);
             ChatSession session = new(console, loaded.ImagePreprocessor, Answer, options, folder.Name);
-            session.Conversation.System = result.GetValue(system);
+            session.Conversation.System = result.GetValue(system) is { } text ? InputFile.TextOf(text, "system message") : null;
             if (isInteractive)
             {
                 string where = loaded.Device.ToString().ToLowerInvariant();

@@ -18,7 +18,7 @@ internal static class DoctorCommand
             if (DeviceCatalog.MissingFor(Device.Cpu) is { } missing)
                 throw new ModelLoadException(missing);
             Console.Out.WriteLine($"ONNX Runtime {OrtEnv.Instance().GetVersionString()}, providers: {string.Join(", ", OrtEnv.Instance().GetAvailableProviders())}");
-            Console.Out.WriteLine($"images decoded by {ImageDecoderName}");
+            Console.Out.WriteLine("images decoded by SkiaSharp");
             Table table = PlainTable.Create("device", "works", "what is missing");
             foreach (Device device in DeviceCatalog.Candidates)
                 table.AddRow(device.ToString().ToLowerInvariant(), DeviceCatalog.MissingFor(device) is null ? "yes" : "no", Markup.Escape(DeviceCatalog.MissingFor(device) ?? DeviceCatalog.OptionalFor(device) ?? ""));
@@ -27,10 +27,4 @@ internal static class DoctorCommand
         });
         return command;
     }
-
-#if IMAGESHARP
-    private const string ImageDecoderName = "SixLabors.ImageSharp";
-#else
-    private const string ImageDecoderName = "ONNX Runtime Extensions";
-#endif
 }

@@ -96,7 +96,7 @@ internal static class EvalCommand
     private static async Task<string> GenerateAsync(VlmModel model, IReadOnlyList<ChatMessage> messages, GenerationOptions options, CancellationToken cancellationToken)
     {
         StringBuilder text = new();
-        await foreach (GenerationUpdate update in model.GenerateAsync(model.CreatePrompt(messages), options, cancellationToken).ConfigureAwait(false))
+        await foreach (GenerationUpdate update in model.GenerateAsync(model.CreatePrompt(messages, reasons: false, cancellationToken), options, cancellationToken).ConfigureAwait(false))
             text.Append(update.IsReasoning ? "" : update.Text);
         return text.ToString();
     }

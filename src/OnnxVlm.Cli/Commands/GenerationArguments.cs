@@ -22,9 +22,9 @@ internal sealed class GenerationArguments
     private readonly Option<string[]> _logitBias = new("--logit-bias") { Description = "Added to a token's logit, -100 to 100; may be given several times.", HelpName = "ID=BIAS" };
     private readonly Option<string[]> _stop = new("--stop") { Description = "A text that ends the answer; may be given several times.", HelpName = "S" };
     private readonly Option<int[]> _stopToken = new("--stop-token") { Description = "A token id that ends the answer; may be given several times.", HelpName = "ID" };
-    private readonly Option<FileInfo?> _jsonSchema = new("--json-schema") { Description = "The answer is JSON that this schema accepts.", HelpName = "FILE" };
-    private readonly Option<string?> _regex = new("--regex") { Description = "The answer matches this regular expression.", HelpName = "RE" };
-    private readonly Option<FileInfo?> _lark = new("--lark") { Description = "The answer follows this Lark grammar.", HelpName = "FILE" };
+    private readonly Option<string?> _jsonSchema = new("--json-schema") { Description = "The answer is JSON that the schema in this file accepts.", HelpName = "FILE" };
+    private readonly Option<string?> _regex = new("--regex") { Description = "The answer matches this regular expression, or that of @FILE.", HelpName = "RE" };
+    private readonly Option<string?> _lark = new("--lark") { Description = "The answer follows the Lark grammar in this file.", HelpName = "FILE" };
     private readonly Option<int?> _logprobs = new("--logprobs") { Description = "Report log probabilities with this many alternatives, 0 to 20.", HelpName = "K" };
 
     public void AddTo(Command command)
@@ -70,8 +70,8 @@ internal sealed class GenerationArguments
 
     private Guidance? ReadGuidance(ParseResult result)
     {
-        FileInfo? jsonSchema = result.GetValue(_jsonSchema);
-        FileInfo? lark = result.GetValue(_lark);
+        string? jsonSchema = result.GetValue(_jsonSchema);
+        string? lark = result.GetValue(_lark);
         string? regex = result.GetValue(_regex);
         if (new object?[] { jsonSchema, lark, regex }.Count(grammar => grammar is not null) > 1)
             throw new ArgumentException("--json-schema, --regex and --lark exclude each other; give one of them.");
@@ -79,9 +79,21 @@ internal sealed class GenerationArguments
             return Guidance.JsonSchema(ReadFile("--json-schema", jsonSchema));
         if (lark is not null)
             return Guidance.Lark(ReadFile("--lark", lark));
-        return regex is null ? null : Guidance.Regex(regex);
+        return regex is null ? null : Guidance.Regex(ReadText("--regex", regex));
     }
 
-    private static string ReadFile(string argument, FileInfo file) =>
-        file.Exists ? File.ReadAllText(file.FullName) : throw new ArgumentException($"{argument}: the file {file.FullName} does not exist.");
+    // These options name a file as they are; an @ before the name, as other options have it, changes nothing, and @@ begins a name with an @.
+    private static string ReadFile(string argument, string file) => ReadText(argument, file.StartsWith('@') ? file : "@" + file);
+
+    private static string ReadText(string argument, string value)
+    {
+        try
+        {
+            return InputFile.TextOf(value, "file");
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            throw new ArgumentException($"{argument}: {e.Message}", e);
+        }
+    }
 }

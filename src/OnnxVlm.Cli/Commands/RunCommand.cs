@@ -4,6 +4,7 @@ using System.Text;
 using System.Text.Json.Nodes;
 using Microsoft.Extensions.AI;
 using OnnxVlm.Generation;
+using OnnxVlm.Imaging;
 using OnnxVlm.Prompting;
 
 namespace OnnxVlm.Cli.Commands;
@@ -14,15 +15,16 @@ internal static class RunCommand
     public static Command Create()
     {
         Option<DirectoryInfo> model = SharedOptions.Model();
-        Option<string> prompt = new("--prompt") { Description = "The question.", Required = true, HelpName = "TEXT" };
+        Option<string> prompt = new("--prompt") { Description = "The question; - reads it from standard input, @FILE from a file, and @@ at the start is an @.", Required = true, HelpName = "TEXT" };
         Option<FileInfo[]> images = new("--image") { Description = "An image for the question; may be given several times.", HelpName = "FILE" };
-        Option<string?> system = new("--system") { Description = "The system message.", HelpName = "TEXT" };
+        Option<string?> system = new("--system") { Description = "The system message, or @FILE.", HelpName = "TEXT" };
         Option<bool> reason = new("--reason") { Description = "Let the model reason before it answers, if it can. Its reasoning goes to stderr." };
         Option<string> device = SharedOptions.Device();
         Option<int?> imageTokens = SharedOptions.ImageTokens();
+        Option<bool> blendAlpha = SharedOptions.BlendAlpha();
         Option<bool> json = SharedOptions.Json();
         GenerationArguments generation = new();
-        Command command = new("run", "Ask one question, about images or not, and stream the answer.") { model, prompt, images, system, reason, imageTokens, device, json };
+        Command command = new("run", "Ask one question, about images or not, and stream the answer.") { model, prompt, images, system, reason, imageTokens, blendAlpha, device, json };
         generation.AddTo(command);
 
         command.SetWork(async (result, cancellationToken) =>
@@ -30,9 +32,10 @@ internal static class RunCommand
             GenerationOptions options = generation.Read(result);
             if (result.GetValue(reason) && options.Guidance is not null)
                 throw new WrongArgumentException("--reason does not go together with --json-schema, --regex or --lark, which the whole answer follows; leave one out.");
-            ChatMessage[] messages = CreateMessages(result.GetValue(system), result.GetValue(prompt)!, result.GetValue(images) ?? []);
-            using VlmModel loaded = SharedOptions.LoadModel(result.GetValue(model)!, result.GetValue(device)!, imageTokens: result.GetValue(imageTokens));
-            Prompt built = loaded.CreatePrompt(messages, result.GetValue(reason));
+            ChatMessage[] messages = CreateMessages(
+                result.GetValue(system) is { } text ? InputFile.TextOf(text, "system message") : null, InputFile.TextOrInputOf(result.GetValue(prompt)!, "prompt"), result.GetValue(images) ?? []);
+            using VlmModel loaded = SharedOptions.LoadModel(result.GetValue(model)!, result.GetValue(device)!, imageTokens: result.GetValue(imageTokens), blendAlpha: result.GetValue(blendAlpha));
+            Prompt built = loaded.CreatePrompt(messages, result.GetValue(reason), cancellationToken);
             IAsyncEnumerable<GenerationUpdate> updates = loaded.GenerateAsync(built, options, cancellationToken);
             if (result.GetValue(json))
                 await PrintJsonAsync(updates).ConfigureAwait(false);
@@ -50,10 +53,8 @@ internal static class RunCommand
         List<AIContent> contents = [];
         foreach (FileInfo image in images)
         {
-            if (!image.Exists)
-                throw new FileNotFoundException($"The image {image.FullName} does not exist; check the path.");
             // The kind of image is read from its first bytes, not from the file's name.
-            contents.Add(new DataContent(File.ReadAllBytes(image.FullName), "image/*"));
+            contents.Add(new DataContent(InputFile.ReadBytes(image.FullName, "image", new ImageLimits().MaxBytes), "image/*"));
         }
         contents.Add(new TextContent(prompt));
         ChatMessage user = new(ChatRole.User, contents);
@@ -82,6 +83,8 @@ internal static class RunCommand
             if (options.TopLogprobs is not null)
                 PrintLogprobs(tokens);
             Console.Error.WriteLine(Summary(statistics, update.FinishReason));
+            if (TransparencyNote(statistics) is { } note)
+                Console.Error.WriteLine(note);
         }
     }
 
@@ -99,6 +102,14 @@ internal static class RunCommand
 
     internal static string Summary(GenerationStatistics s, FinishReason? reason) => string.Create(CultureInfo.InvariantCulture,
         $"prompt {s.PromptTokens} tokens ({s.ImageTokens} image) · preprocessing {s.Preprocessing.TotalMilliseconds:F1} ms · prefill {s.Prefill.TotalMilliseconds:F1} ms · first token {s.TimeToFirstToken.TotalMilliseconds:F1} ms · answer {s.GeneratedTokens} tokens at {s.DecodeTokensPerSecond:F0} tokens/s · {CliJson.NameOf(reason)}");
+
+    /// <summary>What is to be said of transparent images; null where there are none.</summary>
+    internal static string? TransparencyNote(GenerationStatistics s) => s.TransparentImages switch
+    {
+        0 => null,
+        1 => "One image is transparent, and the model saw its colours without the transparency; --blend-alpha lays it over white.",
+        int count => $"{count} images are transparent, and the model saw their colours without the transparency; --blend-alpha lays them over white.",
+    };
 
     private static async Task PrintJsonAsync(IAsyncEnumerable<GenerationUpdate> updates)
     {
@@ -131,6 +142,7 @@ internal static class RunCommand
     private static JsonNode Usage(GenerationStatistics s) => CliJson.Object(
         ("prompt_tokens", s.PromptTokens),
         ("image_tokens", s.ImageTokens),
+        ("transparent_images", s.TransparentImages),
         ("cached_tokens", s.CachedTokens),
         ("completion_tokens", s.GeneratedTokens),
         ("total_tokens", s.PromptTokens + s.GeneratedTokens));

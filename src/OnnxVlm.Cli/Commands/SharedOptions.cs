@@ -20,12 +20,15 @@ internal static class SharedOptions
 
     public static Option<int?> ImageTokens() => new("--image-tokens") { Description = "The most tokens of an image, for models with several budgets (Gemma: 70, 140, 280, 560, 1120; NEO: 64 to 4096).", HelpName = "N" };
 
-    /// <summary>Loads a model with the best image decoder that this build has.</summary>
+    public static Option<bool> BlendAlpha() => new("--blend-alpha") { Description = "Lay transparent images over white, whatever the model's own rule." };
+
+    /// <summary>Loads a model.</summary>
     /// <param name="folder">The model folder.</param>
     /// <param name="device">The value of <c>--device</c>.</param>
     /// <param name="limits">Limits on images; null for the defaults.</param>
     /// <param name="imageTokens">The value of <c>--image-tokens</c>.</param>
-    public static VlmModel LoadModel(DirectoryInfo folder, string device, ImageLimits? limits = null, int? imageTokens = null) => VlmModel.Load(folder.FullName, new VlmOptions
+    /// <param name="blendAlpha">The value of <c>--blend-alpha</c>.</param>
+    public static VlmModel LoadModel(DirectoryInfo folder, string device, ImageLimits? limits = null, int? imageTokens = null, bool blendAlpha = false) => VlmModel.Load(folder.FullName, new VlmOptions
     {
         Device = device switch
         {
@@ -36,8 +39,6 @@ internal static class SharedOptions
         },
         ImageLimits = limits ?? new ImageLimits(),
         MaxImageTokens = imageTokens,
-#if IMAGESHARP
-        ImageDecoder = new ImageSharp.ImageSharpDecoder(),
-#endif
+        BlendAlpha = blendAlpha,
     });
 }

@@ -25,6 +25,9 @@ public sealed class ModelOptions
     [Range(0, long.MaxValue)]
     public long CacheBytes { get; set; } = new VlmOptions().CacheBytes;
 
+    /// <inheritdoc cref="VlmOptions.BlendAlpha"/>
+    public bool BlendAlpha { get; set; }
+
     /// <inheritdoc cref="VlmOptions.VerifyHashes"/>
     public bool VerifyHashes { get; set; } = true;
 }

@@ -20,9 +20,7 @@ internal sealed class VlmModelLoader(ServerOptions server) : IModelLoader
             CacheBytes = options.CacheBytes,
             VerifyHashes = options.VerifyHashes,
             ImageLimits = server.Images,
-#if IMAGESHARP
-            ImageDecoder = new ImageSharp.ImageSharpDecoder(),
-#endif
+            BlendAlpha = options.BlendAlpha,
         });
         return new LoadedModel(new ChatClientBuilder(new VlmChatClient(model)).UseOpenTelemetry().Build(), model);
     }

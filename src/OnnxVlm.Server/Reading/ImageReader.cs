@@ -30,7 +30,7 @@ internal sealed class ImageReader(RemoteImages remote, ServerOptions limits)
     {
         int comma = url.IndexOf(',', StringComparison.Ordinal);
         if (comma < 0 || !url.AsSpan(0, comma).EndsWith(";base64", StringComparison.OrdinalIgnoreCase) || !url.AsSpan(5).StartsWith("image/", StringComparison.OrdinalIgnoreCase))
-            throw ApiException.Invalid(param, "expected data:image/png;base64,… or data:image/jpeg;base64,….", "invalid_image_url");
+            throw ApiException.Invalid(param, "expected data:image/png;base64,… or another of data:image/jpeg, gif, webp and bmp.", "invalid_image_url");
         ReadOnlySpan<char> encoded = url.AsSpan(comma + 1);
         byte[] bytes = new byte[encoded.Length / 4 * 3 + 3];
         if (!Convert.TryFromBase64Chars(encoded, bytes, out int length))

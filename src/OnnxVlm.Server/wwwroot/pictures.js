@@ -1,4 +1,4 @@
-// Turns files into what the server takes: PNG and JPEG as they are, anything else that the browser can read as PNG.
+// Turns files into what the server takes: PNG, JPEG, GIF, WebP and BMP as they are, anything else that the browser can read as PNG.
 // Previews are drawn on canvases, so that no blob: or data: address has to be allowed by the content security policy.
 
 const mebibyte = 1024 * 1024;
@@ -7,6 +7,14 @@ const mebibyte = 1024 * 1024;
 export const limits = { count: 8, sizeBytes: 10 * mebibyte, pixels: 40e6, totalBytes: 23 * mebibyte }; // a request is at most 32 MiB of base64
 
 const previewPx = 1024;
+
+const signatures = [
+    ["image/png", /^\x89PNG/],
+    ["image/jpeg", /^\xff\xd8\xff/],
+    ["image/gif", /^GIF8[79]a/],
+    ["image/webp", /^RIFF....WEBP/s],
+    ["image/bmp", /^BM/],
+];
 
 /** A file that is not accepted; the message names it and says why. */
 export class PictureError extends Error {}
@@ -68,9 +76,10 @@ export function describe(picture) {
 
 // What the first bytes say, which is what the server goes by; a file's name may be wrong.
 async function signature(file) {
-    const bytes = new Uint8Array(await file.slice(0, 4).arrayBuffer());
-    const starts = (...expected) => expected.every((value, i) => bytes[i] === value);
-    return starts(0x89, 0x50, 0x4e, 0x47) ? "image/png" : starts(0xff, 0xd8, 0xff) ? "image/jpeg" : null;
+    const bytes = new Uint8Array(await file.slice(0, 12).arrayBuffer());
+    const start = String.fromCharCode(...bytes);
+    const [type] = signatures.find(([, pattern]) => pattern.test(start)) ?? [null];
+    return type;
 }
 
 async function toPng(bitmap) {

@@ -142,7 +142,7 @@ function indented(json) {
 
 function statistics(answer) {
     const { firstTokenMs, tokensPerSecond, usage, tokenCount, finishReason, isStopped } = answer;
-    const cached = usage?.prompt_tokens_details?.cached_tokens;
+    const { cached_tokens: cached, transparent_images: transparent } = usage?.prompt_tokens_details ?? {};
     return [
         isStopped && "stopped",
         finishReason === "length" && "cut off at the limit of tokens",
@@ -150,5 +150,6 @@ function statistics(answer) {
         tokensPerSecond !== null && `${tokensPerSecond.toFixed(tokensPerSecond < 10 ? 1 : 0)} tokens/s`,
         tokenCount !== null && `answer ${tokenCount} ${tokenCount === 1 ? "token" : "tokens"}`,
         usage && `prompt ${usage.prompt_tokens} tokens${cached ? `, ${cached} of them cached` : ""}`,
+        transparent && `${transparent === 1 ? "one picture is" : `${transparent} pictures are`} transparent, and the model saw ${transparent === 1 ? "its" : "their"} colours without that`,
     ].filter(Boolean).join(" · ");
 }

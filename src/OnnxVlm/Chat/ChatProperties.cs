@@ -54,4 +54,7 @@ public static class ChatProperties
 
     /// <summary>In <see cref="UsageDetails.AdditionalCounts"/>: tokens of the prompt that belong to images.</summary>
     public const string ImageTokens = "image_tokens";
+
+    /// <summary>In <see cref="UsageDetails.AdditionalCounts"/>, where there are any: <see cref="Generation.GenerationStatistics.TransparentImages"/>.</summary>
+    public const string TransparentImages = "transparent_images";
 }

@@ -46,5 +46,8 @@ internal sealed record ChatRequest(IReadOnlyList<ChatMessage> Messages, Generati
 
     /// <summary>Has a model build the prompt; images are decoded, which takes time.</summary>
     /// <param name="model">The model.</param>
-    public Prompt CreatePrompt(IChatModel model) => IsPlain ? model.CreatePlainPrompt([.. Messages.SelectMany(message => message.Contents)]) : model.CreatePrompt(Messages, Reasons);
+    /// <param name="cancellationToken">Ends the building with <see cref="OperationCanceledException"/>.</param>
+    public Prompt CreatePrompt(IChatModel model, CancellationToken cancellationToken = default) => IsPlain
+        ? model.CreatePlainPrompt([.. Messages.SelectMany(message => message.Contents)], cancellationToken)
+        : model.CreatePrompt(Messages, Reasons, cancellationToken);
 }

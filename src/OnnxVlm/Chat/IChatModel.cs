@@ -16,11 +16,11 @@ internal interface IChatModel
     /// <inheritdoc cref="VlmModel.CreatePrompt(IEnumerable{ChatMessage})"/>
     Prompt CreatePrompt(IEnumerable<ChatMessage> messages);
 
-    /// <inheritdoc cref="VlmModel.CreatePrompt(IEnumerable{ChatMessage}, bool)"/>
-    Prompt CreatePrompt(IEnumerable<ChatMessage> messages, bool reasons) => CreatePrompt(messages);
+    /// <inheritdoc cref="VlmModel.CreatePrompt(IEnumerable{ChatMessage}, bool, CancellationToken)"/>
+    Prompt CreatePrompt(IEnumerable<ChatMessage> messages, bool reasons, CancellationToken cancellationToken) => CreatePrompt(messages);
 
     /// <inheritdoc cref="VlmModel.CreatePlainPrompt"/>
-    Prompt CreatePlainPrompt(IReadOnlyList<AIContent> contents);
+    Prompt CreatePlainPrompt(IReadOnlyList<AIContent> contents, CancellationToken cancellationToken = default);
 
     /// <inheritdoc cref="VlmModel.GenerateAsync"/>
     IAsyncEnumerable<GenerationUpdate> GenerateAsync(Prompt prompt, GenerationOptions? options = null, CancellationToken cancellationToken = default);

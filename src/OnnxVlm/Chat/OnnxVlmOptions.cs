@@ -33,6 +33,9 @@ public sealed class OnnxVlmOptions
     [Range(1, int.MaxValue)]
     public int? MaxImageTokens { get; set; }
 
+    /// <inheritdoc cref="VlmOptions.BlendAlpha"/>
+    public bool BlendAlpha { get; set; }
+
     /// <inheritdoc cref="VlmOptions.ImageDecoder"/>
     public IImageDecoder? ImageDecoder { get; set; }
 
@@ -47,6 +50,7 @@ public sealed class OnnxVlmOptions
         VerifyHashes = VerifyHashes,
         ImageLimits = ImageLimits,
         MaxImageTokens = MaxImageTokens,
+        BlendAlpha = BlendAlpha,
         ImageDecoder = ImageDecoder,
     };
 }

@@ -108,7 +108,7 @@ public sealed class VlmChatClient : IChatClient
         bool called = false;
 
         // Images are decoded here, which is too much work for the caller's thread.
-        Prompt prompt = await Task.Run(() => request.CreatePrompt(_model), cancellationToken).ConfigureAwait(false);
+        Prompt prompt = await Task.Run(() => request.CreatePrompt(_model, cancellationToken), cancellationToken).ConfigureAwait(false);
         await foreach (GenerationUpdate update in _model.GenerateAsync(prompt, request.Options, cancellationToken).ConfigureAwait(false))
         {
             bool isLast = update.FinishReason is not null;
@@ -173,6 +173,8 @@ public sealed class VlmChatClient : IChatClient
         OutputTokenCount = statistics.GeneratedTokens,
         TotalTokenCount = statistics.PromptTokens + statistics.GeneratedTokens,
         CachedInputTokenCount = statistics.CachedTokens,
-        AdditionalCounts = new() { [ChatProperties.ImageTokens] = statistics.ImageTokens },
+        AdditionalCounts = statistics.TransparentImages == 0
+            ? new() { [ChatProperties.ImageTokens] = statistics.ImageTokens }
+            : new() { [ChatProperties.ImageTokens] = statistics.ImageTokens, [ChatProperties.TransparentImages] = statistics.TransparentImages },
     };
 }

@@ -97,6 +97,7 @@ internal sealed class Answer : IDisposable
             {
                 PromptTokens = _prompt.TokenCount,
                 ImageTokens = _prompt.ImageTokenCount,
+                TransparentImages = _prompt.TransparentImageCount,
                 CachedTokens = _sequence.CachedTokens,
                 GeneratedTokens = _generated,
                 Preprocessing = _prompt.PreprocessingTime,

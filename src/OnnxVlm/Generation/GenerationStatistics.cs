@@ -9,6 +9,11 @@ public sealed record GenerationStatistics
     /// <summary>Tokens of the prompt that belong to images.</summary>
     public required int ImageTokens { get; init; }
 
+    /// <summary>
+    /// Images of the prompt with transparent pixels that the model saw without their transparency, by its own rule; <see cref="VlmOptions.BlendAlpha"/> lays them over white.
+    /// </summary>
+    public int TransparentImages { get; init; }
+
     /// <summary>Tokens of the prompt that were in the cache already, from an earlier answer with the same beginning.</summary>
     public int CachedTokens { get; init; }
 

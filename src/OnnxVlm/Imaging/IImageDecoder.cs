@@ -6,9 +6,12 @@ public interface IImageDecoder
     /// <summary>The formats that <see cref="Decode"/> takes.</summary>
     IReadOnlyList<ImageFormat> Formats { get; }
 
-    /// <summary>Decodes one image (of an animation the first frame) to 8-bit RGB. EXIF orientation is left to the caller.</summary>
+    /// <summary>Decodes one image, of an animation the first frame. EXIF orientation is left to the caller.</summary>
     /// <param name="encoded">The whole file.</param>
-    /// <param name="header">Its header, within the limits of the caller; the result has exactly this size.</param>
-    /// <exception cref="InvalidImageException">The file is damaged, or uses a feature that this decoder does not support.</exception>
-    RgbImage Decode(ReadOnlySpan<byte> encoded, ImageHeader header);
+    /// <param name="header">Its header, within the limits of the caller.</param>
+    /// <param name="rgba">
+    /// Takes the pixels: uint8 <c>[height, width, 4]</c> of exactly the header's size; red, green, blue as stored, then alpha (0 transparent, 255 opaque), by which the colours are not multiplied.
+    /// </param>
+    /// <exception cref="InvalidImageException">The file is damaged, ends early, has another size than its header says, or uses a feature that this decoder does not support.</exception>
+    void Decode(ReadOnlySpan<byte> encoded, ImageHeader header, Span<byte> rgba);
 }

@@ -29,11 +29,14 @@ public readonly record struct ImageHeader(ImageFormat Format, int WidthPx, int H
             return WebPFile.ReadHeader(encoded);
         if (encoded.StartsWith("BM"u8) && BmpFile.HasHeader(encoded))
             return BmpFile.ReadHeader(encoded);
-        throw new InvalidImageException($"not an image this program can read: expected PNG or JPEG, found {Describe(encoded)}");
+        throw new InvalidImageException($"not an image this program can read: expected PNG, JPEG, GIF, WebP or BMP, found {Describe(encoded)}");
     }
 
     /// <summary>Width and height of the image when it stands upright, in pixels.</summary>
     public (int WidthPx, int HeightPx) UprightSize => Orientation >= ImageOrientation.Transpose ? (HeightPx, WidthPx) : (WidthPx, HeightPx);
+
+    /// <summary>Size of the decoded image with alpha in bytes: 4 for each pixel.</summary>
+    public long RgbaBytes => 4L * WidthPx * HeightPx;
 
     /// <summary>Builds a header after checking the sides.</summary>
     internal static ImageHeader Create(ImageFormat format, long widthPx, long heightPx, ImageOrientation orientation = ImageOrientation.Upright) =>
@@ -44,6 +47,10 @@ public readonly record struct ImageHeader(ImageFormat Format, int WidthPx, int H
     /// <summary>The exception for a file that ends before its end.</summary>
     internal static InvalidImageException EndsEarly(ImageFormat format, int sizeBytes) =>
         new($"damaged {Name(format)} image: the file ends early, after {sizeBytes} bytes; send the whole file");
+
+    /// <summary>The exception for a file whose data have another size than its header says.</summary>
+    internal InvalidImageException WrongSize(int widthPx, int heightPx) =>
+        new($"damaged {Name(Format)} image: its header says {WidthPx}×{HeightPx} pixels, its data {widthPx}×{heightPx}");
 
     /// <summary>The format as people write it.</summary>
     internal static string Name(ImageFormat format) => format == ImageFormat.WebP ? "WebP" : format.ToString().ToUpperInvariant();

@@ -12,37 +12,46 @@ public sealed class ImagePreprocessor
     private readonly ImageRules _rules;
     private readonly ImageLimits _limits;
     private readonly IImageDecoder _decoder;
+    private readonly bool _blendsAlpha;
 
     /// <summary>Creates a preprocessor.</summary>
     /// <param name="rules">The image rules of the model folder.</param>
     /// <param name="limits">What an image may demand.</param>
-    /// <param name="decoder">Decodes files; used by several threads if this object is, and not disposed.</param>
-    /// <exception cref="ArgumentNullException">An argument is null.</exception>
+    /// <param name="decoder">Decodes files; used by several threads if this object is, and not disposed. Null for <see cref="SkiaImageDecoder"/>.</param>
+    /// <param name="blendsAlpha">Whether transparent images are laid over white, whatever the rule of the model.</param>
+    /// <exception cref="ArgumentNullException">The rules or the limits are null.</exception>
     /// <exception cref="ArgumentException"><paramref name="rules"/> contradict themselves.</exception>
-    public ImagePreprocessor(ImageRules rules, ImageLimits limits, IImageDecoder decoder)
+    public ImagePreprocessor(ImageRules rules, ImageLimits limits, IImageDecoder? decoder = null, bool blendsAlpha = false)
     {
         ArgumentNullException.ThrowIfNull(rules);
         ArgumentNullException.ThrowIfNull(limits);
-        ArgumentNullException.ThrowIfNull(decoder);
         rules.Validate();
         _rules = rules;
         _limits = limits;
-        _decoder = decoder;
+        _decoder = decoder ?? new SkiaImageDecoder();
+        _blendsAlpha = blendsAlpha;
     }
 
-    /// <summary>Turns an image file into patches. Nothing is decoded before the file has passed all limits.</summary>
+    /// <summary>
+    /// Turns an image file into patches. Nothing is decoded before the file has passed all limits, and images of this process that are decoded at the same time share 400 MiB:
+    /// what does not fit waits for its turn, and what is larger is decoded alone.
+    /// </summary>
     /// <param name="encoded">The whole file.</param>
+    /// <param name="cancellationToken">Ends the waiting with <see cref="OperationCanceledException"/>.</param>
     /// <exception cref="InvalidImageException">The file is not an image, is damaged, is in a format the decoder does not take, or is outside the limits.</exception>
-    public PatchGrid Process(ReadOnlySpan<byte> encoded) => Process(encoded, out _);
+    public PatchGrid Process(ReadOnlySpan<byte> encoded, CancellationToken cancellationToken = default) => Process(encoded, out _, cancellationToken);
 
     /// <summary>Turns an image file into patches, and tells how long that took.</summary>
     /// <param name="encoded">The whole file.</param>
     /// <param name="timings">The time of each stage.</param>
-    /// <exception cref="InvalidImageException">As <see cref="Process(ReadOnlySpan{byte})"/>.</exception>
-    public PatchGrid Process(ReadOnlySpan<byte> encoded, out ImageTimings timings)
+    /// <param name="cancellationToken">As above.</param>
+    /// <exception cref="InvalidImageException">As <see cref="Process(ReadOnlySpan{byte}, CancellationToken)"/>.</exception>
+    public PatchGrid Process(ReadOnlySpan<byte> encoded, out ImageTimings timings, CancellationToken cancellationToken = default)
     {
         long start = Stopwatch.GetTimestamp();
-        return Cut(Decode(encoded), start, out timings);
+        ImageHeader header = Check(encoded, out FileStructure structure);
+        using IDisposable admission = Admit(header, structure, cancellationToken);
+        return Cut(Decode(encoded, header, structure), start, out timings);
     }
 
     /// <summary>Turns pixels into patches.</summary>
@@ -58,8 +67,33 @@ public sealed class ImagePreprocessor
 
     /// <summary>Decodes an image file and turns it upright, in its own size. Nothing is decoded before the file has passed all limits.</summary>
     /// <param name="encoded">The whole file.</param>
+    /// <param name="cancellationToken">Ends the waiting with <see cref="OperationCanceledException"/>.</param>
     /// <exception cref="InvalidImageException">The file is not an image, is damaged, is in a format the decoder does not take, or is outside the limits.</exception>
-    public RgbImage Decode(ReadOnlySpan<byte> encoded)
+    public RgbImage Decode(ReadOnlySpan<byte> encoded, CancellationToken cancellationToken = default)
+    {
+        ImageHeader header = Check(encoded, out FileStructure structure);
+        using IDisposable admission = Admit(header, structure, cancellationToken);
+        return Decode(encoded, header, structure);
+    }
+
+    /// <summary>Reads no more than the header of an image file.</summary>
+    /// <param name="encoded">The whole file.</param>
+    /// <returns>The number of patches that <see cref="Process(ReadOnlySpan{byte}, CancellationToken)"/> makes of it.</returns>
+    /// <exception cref="InvalidImageException">The file is not an image, is in a format the decoder does not take, or is outside the limits.</exception>
+    internal PatchShape Measure(ReadOnlySpan<byte> encoded)
+    {
+        (int widthPx, int heightPx) = CheckHeader(encoded).UprightSize;
+        return PatchShape.Of(_rules, widthPx, heightPx);
+    }
+
+    private ImageHeader Check(ReadOnlySpan<byte> encoded, out FileStructure structure)
+    {
+        ImageHeader header = CheckHeader(encoded);
+        structure = FileStructure.Read(encoded, header);
+        return header;
+    }
+
+    private ImageHeader CheckHeader(ReadOnlySpan<byte> encoded)
     {
         _limits.CheckBytes(encoded.Length);
         ImageHeader header = ImageHeader.Read(encoded);
@@ -70,11 +104,24 @@ public sealed class ImagePreprocessor
         }
 
         _limits.CheckSize(header.WidthPx, header.HeightPx);
-        RgbImage image = _rules.Alpha == AlphaMode.WhiteIfTransparent && RgbaPng.IsOne(encoded, header)
-            ? RgbaPng.DecodeOverWhiteIfTransparent(encoded, header)
-            : _decoder.Decode(encoded, header);
-        if (image.WidthPx != header.WidthPx || image.HeightPx != header.HeightPx)
-            throw new InvalidImageException($"damaged {ImageHeader.Name(header.Format)} image: its header says {header.WidthPx}×{header.HeightPx} pixels, its data {image.WidthPx}×{image.HeightPx}");
+        if (header.RgbaBytes > Array.MaxLength)
+            throw new InvalidImageException($"image too large: {header.WidthPx}×{header.HeightPx} pixels do not fit into one array; send a smaller image");
+        return header;
+    }
+
+    private static IDisposable Admit(ImageHeader header, FileStructure structure, CancellationToken cancellationToken)
+    {
+        int turnedBytesPerPixel = header.Orientation == ImageOrientation.Upright ? 0 : 3;
+        long bytes = header.RgbaBytes + ((long)(structure.DecoderBytesPerPixel + turnedBytesPerPixel) * header.WidthPx * header.HeightPx);
+        return DecodingBudget.OfProcess.Enter(bytes, cancellationToken);
+    }
+
+    private RgbImage Decode(ReadOnlySpan<byte> encoded, ImageHeader header, FileStructure structure)
+    {
+        byte[] pixels = GC.AllocateUninitializedArray<byte>((int)header.RgbaBytes);
+        _decoder.Decode(encoded, header, pixels);
+        bool isDropped = Transparency.Remove(pixels, structure.HasAlphaChannel, _rules.Alpha, _blendsAlpha);
+        RgbImage image = RgbImage.AtStartOf(pixels, header.WidthPx, header.HeightPx, isDropped);
         return image.Turn(header.Orientation);
     }
 

@@ -5,8 +5,13 @@ namespace OnnxVlm.Imaging;
 /// <summary>The structure of a JPEG file (ITU-T T.81, annex B): marker segments, and after each start of scan the entropy-coded data.</summary>
 internal static class JpegFile
 {
-    private const byte Sof0 = 0xC0, Sof2 = 0xC2, Dht = 0xC4, Rst0 = 0xD0, Rst7 = 0xD7, Soi = 0xD8, Eoi = 0xD9, Sos = 0xDA, Dqt = 0xDB, Dri = 0xDD;
-    private const byte App0 = 0xE0, App1 = 0xE1, App14 = 0xEE, App15 = 0xEF, Com = 0xFE, Tem = 0x01;
+    private const byte Sof0 = 0xC0, Sof2 = 0xC2, Dht = 0xC4, Rst0 = 0xD0, Rst7 = 0xD7, Soi = 0xD8, Eoi = 0xD9, Sos = 0xDA, Dri = 0xDD;
+    private const int MaxSidePx = 65500;
+
+    /// <summary>A decoder passes over the whole picture for every scan, so a small file of many scans could keep it busy for hours. Encoders write about ten.</summary>
+    private const int MaxScans = 100;
+
+    private const byte App0 = 0xE0, App1 = 0xE1, App15 = 0xEF, Com = 0xFE, Tem = 0x01;
 
     /// <summary>Reads up to the frame header; EXIF, where there is any, comes before it.</summary>
     public static ImageHeader ReadHeader(ReadOnlySpan<byte> encoded)
@@ -25,66 +30,47 @@ internal static class JpegFile
                 orientation = ExifBlock.ReadOrientation(segment[6..]);
             if (marker is < Sof0 or > Sof2)
                 continue;
-            var frame = new JpegFrame();
-            frame.ReadStartOfFrame(segment, baseline: marker == Sof0, progressive: marker == Sof2);
-            return ImageHeader.Create(ImageFormat.Jpeg, frame.WidthPx, frame.HeightPx, orientation);
+            (int widthPx, int heightPx) = ReadFrame(segment);
+            return ImageHeader.Create(ImageFormat.Jpeg, widthPx, heightPx, orientation);
         }
     }
 
-    /// <summary>
-    /// Walks the whole file, without decoding. What libjpeg takes for a fatal error is refused here, because a program that uses libjpeg with its
-    /// default error handler, as ORT Extensions does, is ended by such a file; one that ends before its end marker would keep it waiting forever.
-    /// </summary>
-    /// <exception cref="InvalidImageException">The file ends early, breaks the standard, or uses a part of it that libjpeg does not support.</exception>
-    public static void Check(ReadOnlySpan<byte> encoded)
+    /// <summary>Walks the whole file without decoding: it goes on to its end marker, and has no more scans than are sensible. It has passed <see cref="ReadHeader"/>.</summary>
+    /// <returns>Bytes that a decoder needs for the coefficients of each pixel: a progressive picture is kept whole until its last scan.</returns>
+    /// <exception cref="InvalidImageException">The file ends early, or has too many scans.</exception>
+    public static int Check(ReadOnlySpan<byte> encoded)
     {
-        var frame = new JpegFrame();
-        int at = 2;
+        int at = 2, scans = 0, coefficientBytes = 0;
         while (NextMarker(encoded, ref at) is byte marker && marker != Eoi)
         {
             if (marker is Tem or (>= Rst0 and <= Rst7))
                 continue;
             ReadOnlySpan<byte> segment = ReadSegment(encoded, ref at, marker);
-            switch (marker)
-            {
-                case >= Sof0 and <= Sof2:
-                    frame.ReadStartOfFrame(segment, baseline: marker == Sof0, progressive: marker == Sof2);
-                    break;
-                case Dht:
-                    frame.ReadHuffmanTables(segment);
-                    break;
-                case Dqt:
-                    frame.ReadQuantizationTables(segment);
-                    break;
-                case Dri when segment.Length != 2:
-                    throw Damaged("its restart interval has the wrong length");
-                case Sos:
-                    frame.ReadStartOfScan(segment);
-                    break;
-            }
+            if (marker == Sof2 && segment.Length > 5)
+                coefficientBytes = sizeof(short) * segment[5];
+            if (marker == Sos && ++scans > MaxScans)
+                throw new InvalidImageException($"unsupported JPEG image: more than {MaxScans} scans; save it again");
         }
 
-        if (!frame.HasScan)
-            throw Damaged("it has no picture data");
+        return coefficientBytes;
     }
 
-    /// <summary>Whether an Adobe segment says that the file came from Adobe's programs, which store CMYK inverted. The file has passed <see cref="ReadHeader"/>.</summary>
-    public static bool HasAdobeSegment(ReadOnlySpan<byte> encoded)
+    /// <summary>SOF (B.2.2): sample precision, height, width, number of components, then three bytes for each of them.</summary>
+    private static (int WidthPx, int HeightPx) ReadFrame(ReadOnlySpan<byte> segment)
     {
-        int at = 2;
-        while (NextMarker(encoded, ref at) is byte marker && marker is not (Sos or Eoi))
-        {
-            if (marker is Tem or (>= Rst0 and <= Rst7))
-                continue;
-            if (ReadSegment(encoded, ref at, marker).StartsWith("Adobe"u8) && marker == App14)
-                return true;
-        }
-
-        return false;
+        if (segment.Length < 6 || segment.Length != 6 + (3 * segment[5]))
+            throw Damaged("its frame header has the wrong length");
+        if (segment[0] != 8)
+            throw new InvalidImageException($"unsupported JPEG image: {segment[0]} bits a sample; save it with 8 bits");
+        if (segment[5] is not (1 or 3 or 4))
+            throw new InvalidImageException($"unsupported JPEG image: {segment[5]} colour components; save it as grey, RGB or CMYK");
+        (int widthPx, int heightPx) = (BinaryPrimitives.ReadUInt16BigEndian(segment[3..]), BinaryPrimitives.ReadUInt16BigEndian(segment[1..]));
+        return heightPx > 0 && widthPx > 0 && Math.Max(heightPx, widthPx) <= MaxSidePx
+            ? (widthPx, heightPx)
+            : throw Damaged($"its header gives a size of {widthPx}×{heightPx} pixels, each side can have 1 to {MaxSidePx}");
     }
 
-    /// <summary>The exception for a file that breaks the standard.</summary>
-    public static InvalidImageException Damaged(string what) => new($"damaged JPEG image: {what}");
+    private static InvalidImageException Damaged(string what) => new($"damaged JPEG image: {what}");
 
     /// <summary>Skips to the next marker, over entropy-coded data or garbage as libjpeg does.</summary>
     private static byte NextMarker(ReadOnlySpan<byte> encoded, ref int at)

@@ -27,6 +27,9 @@ public sealed class PatchGrid
     /// <summary>uint8 <c>[rows · columns, 3 · p · p]</c>, each patch in the layout of the model's image rules; not normalized, 0 to 255.</summary>
     public ReadOnlyMemory<byte> Patches { get; }
 
+    /// <inheritdoc cref="RgbImage.DropsTransparency"/>
+    public bool DropsTransparency { get; init; }
+
     /// <summary>Tells images apart: the first 64 bits of SHA-256 over the shape and the patches. Computed once.</summary>
     internal ulong ContentHash => _contentHash ??= ComputeHash();
 

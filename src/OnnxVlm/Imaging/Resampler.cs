@@ -54,7 +54,7 @@ public static class Resampler
             ArrayPool<byte>.Shared.Return(between);
         }
 
-        return new RgbImage(widthPx, heightPx, pixels);
+        return new RgbImage(widthPx, heightPx, pixels) { DropsTransparency = image.DropsTransparency };
     }
 
     /// <summary>The horizontal pass: [height, source width, 3] to [height, new width, 3].</summary>

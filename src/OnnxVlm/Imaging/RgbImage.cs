@@ -24,6 +24,13 @@ public sealed class RgbImage
         _pixels = pixels;
     }
 
+    private RgbImage(byte[] pixels, int widthPx, int heightPx)
+    {
+        WidthPx = widthPx;
+        HeightPx = heightPx;
+        _pixels = pixels;
+    }
+
     /// <summary>Width in pixels.</summary>
     public int WidthPx { get; }
 
@@ -31,12 +38,18 @@ public sealed class RgbImage
     public int HeightPx { get; }
 
     /// <summary>uint8 <c>[height, width, 3]</c>.</summary>
-    public ReadOnlyMemory<byte> Pixels => _pixels;
+    public ReadOnlyMemory<byte> Pixels => _pixels.AsMemory(0, 3 * WidthPx * HeightPx);
+
+    /// <summary>Whether the file has transparent pixels and nothing of that is left: the colours stand as they are stored.</summary>
+    public bool DropsTransparency { get; init; }
 
     /// <summary>One row, uint8 <c>[width, 3]</c>.</summary>
     /// <param name="y">Row, 0 to <see cref="HeightPx"/> − 1.</param>
     /// <exception cref="ArgumentOutOfRangeException"><paramref name="y"/> is outside the image.</exception>
     public ReadOnlySpan<byte> Row(int y) => _pixels.AsSpan(checked(y * 3 * WidthPx), 3 * WidthPx);
+
+    /// <summary>Wraps pixels at the start of a larger array, in which they were decoded.</summary>
+    internal static RgbImage AtStartOf(byte[] pixels, int widthPx, int heightPx, bool dropsTransparency) => new(pixels, widthPx, heightPx) { DropsTransparency = dropsTransparency };
 
     /// <summary>The image turned upright.</summary>
     /// <param name="orientation">How the stored image must be turned.</param>
@@ -62,7 +75,7 @@ public sealed class RgbImage
             _ => (right, 0, 0, 1, -1, 0), // Rotate270
         };
         (int width, int height) = alongX == 0 ? (HeightPx, WidthPx) : (WidthPx, HeightPx);
-        byte[] turned = GC.AllocateUninitializedArray<byte>(_pixels.Length);
+        byte[] turned = GC.AllocateUninitializedArray<byte>(3 * width * height);
         int step = 3 * (alongY * WidthPx + alongX);
         int to = 0;
         for (int y = 0; y < height; y++)
@@ -76,6 +89,6 @@ public sealed class RgbImage
             }
         }
 
-        return new RgbImage(width, height, turned);
+        return new RgbImage(width, height, turned) { DropsTransparency = DropsTransparency };
     }
 }

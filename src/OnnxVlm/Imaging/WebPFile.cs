@@ -27,6 +27,15 @@ internal static class WebPFile
         throw new InvalidImageException("damaged WebP image: the first chunk is not VP8, VP8L or VP8X");
     }
 
+    /// <summary>Checks that the file has the length that its container gives. It has passed <see cref="ReadHeader"/>.</summary>
+    /// <returns>Bytes that a decoder keeps for each pixel beside the result: a lossless picture is put together whole.</returns>
+    /// <exception cref="InvalidImageException">The file ends early.</exception>
+    public static int Check(ReadOnlySpan<byte> encoded)
+    {
+        const int DecoderBytes = 4;
+        return BinaryPrimitives.ReadUInt32LittleEndian(encoded[4..]) <= encoded.Length - ChunkHeaderBytes ? DecoderBytes : throw ImageHeader.EndsEarly(ImageFormat.WebP, encoded.Length);
+    }
+
     private static ImageOrientation FindOrientation(ReadOnlySpan<byte> encoded)
     {
         long at = FirstChunk;

@@ -7,7 +7,7 @@ namespace OnnxVlm.ModelFolder;
 public enum AlphaMode
 {
     /// <summary>
-    /// A PNG with a channel for it is laid over white where at least one pixel, and not every one, is wholly transparent; else its colours stand as they are. The rule of NEO.
+    /// An image with a channel for it is laid over white where at least one pixel, and not every one, is wholly transparent; else its colours stand as they are. The rule of NEO.
     /// </summary>
     WhiteIfTransparent,
 }

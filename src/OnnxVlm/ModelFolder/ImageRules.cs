@@ -22,7 +22,7 @@ public sealed record ImageRules
     /// <summary>What fills the right and the bottom up to a multiple of <see cref="PatchSize"/>.</summary>
     public required PaddingRule Padding { get; init; }
 
-    /// <summary>What becomes of transparency; null leaves it to the decoder.</summary>
+    /// <summary>What becomes of transparency; null drops it: the colours stand as they are stored.</summary>
     public AlphaMode? Alpha { get; init; }
 
     /// <summary>Whether the graph has the input <c>patch_xy</c> (column and row of each patch).</summary>

@@ -30,6 +30,9 @@ public sealed class Prompt
     /// <summary>Number of images.</summary>
     public int ImageCount => Segments.Count(segment => segment.Image is not null);
 
+    /// <summary>Number of images with transparent pixels whose transparency was dropped, by the rule of the model.</summary>
+    public int TransparentImageCount => Segments.Count(segment => segment.Image is { DropsTransparency: true });
+
     /// <summary>How long decoding, resizing and patching the images took.</summary>
     public TimeSpan PreprocessingTime { get; }
 

@@ -41,7 +41,7 @@ public sealed class PromptBuilder
     }
 
     /// <summary>Turns an encoded image into patches.</summary>
-    internal delegate PatchGrid ImageReader(ReadOnlySpan<byte> encoded);
+    internal delegate PatchGrid ImageReader(ReadOnlySpan<byte> encoded, CancellationToken cancellationToken);
 
     /// <summary>Builds the prompt for the model's next answer.</summary>
     /// <param name="messages">The conversation. Content is <see cref="TextContent"/>, and <see cref="DataContent"/> with an image.</param>
@@ -53,10 +53,11 @@ public sealed class PromptBuilder
     /// <summary>Builds the prompt for the model's next answer, with or without reasoning before it.</summary>
     /// <param name="messages">The conversation. Content is <see cref="TextContent"/>, and <see cref="DataContent"/> with an image.</param>
     /// <param name="reasons">Whether the model is to reason first.</param>
+    /// <param name="cancellationToken">Ends the building between images, and while one waits to be decoded, with <see cref="OperationCanceledException"/>.</param>
     /// <returns>The prompt.</returns>
     /// <exception cref="ArgumentException">As above; or the model's chat template cannot ask for reasoning.</exception>
     /// <exception cref="InvalidImageException">An image cannot be read or is outside the limits.</exception>
-    public Prompt Build(IEnumerable<ChatMessage> messages, bool reasons)
+    public Prompt Build(IEnumerable<ChatMessage> messages, bool reasons, CancellationToken cancellationToken = default)
     {
         ArgumentNullException.ThrowIfNull(messages);
         ChatMessage[] conversation = [.. messages];
@@ -80,7 +81,7 @@ public sealed class PromptBuilder
                 break;
             int end = rendered.IndexOf(MarkEnd, mark);
             int index = int.Parse(rendered.AsSpan(mark + 1, end - mark - 1), CultureInfo.InvariantCulture);
-            preprocessing += AddContent(segments, conversation[index]);
+            preprocessing += AddContent(segments, conversation[index], cancellationToken);
             used.Add(index);
             next = end + 1;
         }
@@ -97,22 +98,24 @@ public sealed class PromptBuilder
     /// <returns>The segments; none where the contents are empty.</returns>
     /// <exception cref="ArgumentException">Content of a kind that the model cannot read.</exception>
     /// <exception cref="InvalidImageException">An image cannot be read or is outside the limits.</exception>
-    public IReadOnlyList<PromptSegment> Encode(IReadOnlyList<AIContent> contents)
+    public IReadOnlyList<PromptSegment> Encode(IReadOnlyList<AIContent> contents) => Encode(contents, CancellationToken.None);
+
+    internal IReadOnlyList<PromptSegment> Encode(IReadOnlyList<AIContent> contents, CancellationToken cancellationToken)
     {
         SegmentList segments = new();
-        AddContents(segments, contents);
+        AddContents(segments, contents, cancellationToken);
         return segments.ToArray();
     }
 
-    private TimeSpan AddContent(SegmentList segments, ChatMessage message)
+    private TimeSpan AddContent(SegmentList segments, ChatMessage message, CancellationToken cancellationToken)
     {
-        (bool empty, TimeSpan preprocessing) = AddContents(segments, message.Contents);
+        (bool empty, TimeSpan preprocessing) = AddContents(segments, message.Contents, cancellationToken);
         return empty && message.Role == ChatRole.User
             ? throw new ArgumentException("The prompt is empty; give the model some text or an image.", nameof(message))
             : preprocessing;
     }
 
-    private (bool Empty, TimeSpan Preprocessing) AddContents(SegmentList segments, IEnumerable<AIContent> contents)
+    private (bool Empty, TimeSpan Preprocessing) AddContents(SegmentList segments, IEnumerable<AIContent> contents, CancellationToken cancellationToken)
     {
         bool empty = true;
         long preprocessing = 0;
@@ -134,7 +137,7 @@ public sealed class PromptBuilder
                     SetApart();
                     FlushText();
                     long start = Stopwatch.GetTimestamp();
-                    segments.Add(ImageRun.Create(_imageTokens, _readImage(image.Data.Span)));
+                    segments.Add(ImageRun.Create(_imageTokens, _readImage(image.Data.Span, cancellationToken)));
                     preprocessing += Stopwatch.GetTimestamp() - start;
                     (empty, afterImage) = (false, true);
                     break;

@@ -34,7 +34,7 @@ public sealed class TokenCounter
         _rules = rules;
         _limits = limits ?? new ImageLimits();
         _tokenizer = tokenizer;
-        _prompts = new PromptBuilder(tokenizer, template, rules.Tokens, Measure);
+        _prompts = new PromptBuilder(tokenizer, template, rules.Tokens, (encoded, _) => Measure(encoded));
     }
 
     /// <summary>Creates a counter for a model folder whose chat template wraps every message the same way, as ChatML does, or is Gemma's.</summary>

@@ -5,17 +5,7 @@ namespace OnnxVlm.Runtime;
 /// <summary>ONNX models of one node with one input and one output, uint8 both. Written as protobuf by hand, since they are about 150 bytes; the field numbers are those of onnx.proto.</summary>
 internal static class OneNodeModel
 {
-    private const string Extensions = "com.microsoft.extensions";
-    private const int StringAttribute = 3;
     private const int UInt8 = 2;
-
-    /// <summary><c>com.microsoft.extensions::DecodeImage</c>: uint8 [bytes of a file] to uint8 [height, width, channels].</summary>
-    public static byte[] DecodeImage(string inputName, string outputName)
-    {
-        byte[] colorSpace = [.. Text(1, "color_space"), .. Text(4, "rgb"), .. Number(20, StringAttribute)];
-        byte[] node = [.. Text(1, inputName), .. Text(2, outputName), .. Text(4, "DecodeImage"), .. Message(5, colorSpace), .. Text(7, Extensions)];
-        return Model(node, Tensor(inputName, "bytes"), Tensor(outputName, "height", "width", "channels"));
-    }
 
     /// <summary><c>Identity</c>: the least that a session can be made of.</summary>
     public static byte[] Identity() => Model([.. Text(1, "x"), .. Text(2, "y"), .. Text(4, "Identity")], Tensor("x", "n"), Tensor("y", "n"));
@@ -24,8 +14,7 @@ internal static class OneNodeModel
     {
         byte[] graph = [.. Message(1, node), .. Text(2, "one_node"), .. Message(11, input), .. Message(12, output)];
         byte[] onnx = [.. Text(1, ""), .. Number(2, 21)];
-        byte[] extensions = [.. Text(1, Extensions), .. Number(2, 1)];
-        return [.. Number(1, 10), .. Message(7, graph), .. Message(8, onnx), .. Message(8, extensions)];
+        return [.. Number(1, 10), .. Message(7, graph), .. Message(8, onnx)];
     }
 
     /// <summary>ValueInfoProto { name, type { tensor_type { elem_type, shape { dim { dim_param } } } } }.</summary>

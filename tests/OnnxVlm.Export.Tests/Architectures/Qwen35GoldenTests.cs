@@ -70,7 +70,7 @@ public sealed class Qwen35GoldenTests
     private IEnumerable<(int End, float[] Logits)> Read(GraphRunner graph, string name, long[] ids, int chunk)
     {
         long placeholder = _manifest.Image.Tokens.Placeholder;
-        ImagePreprocessor preprocessor = new(_manifest.Image, new ImageLimits(), new SmallPng());
+        ImagePreprocessor preprocessor = new(_manifest.Image, new ImageLimits());
         Queue<PatchGrid> images = new(Directory.GetFiles(Path.Combine(Data, "cases", name), "image_*.png").Order(StringComparer.Ordinal).Select(path => preprocessor.Process(File.ReadAllBytes(path))));
         long offset = 0, next = 0;
         for (int start = 0; start < ids.Length;)

@@ -39,6 +39,56 @@ internal sealed class CommandLineTests
         Assert.That(root.GetProperty("timings").GetProperty("prefill_ms").GetDouble(), Is.GreaterThan(0));
     }
 
+    [Test]
+    public async Task Run_PromptAndSystemFromFiles_AnswersAsFromTheCommandLine()
+    {
+        string prompt = Path.Combine(_folder, "prompt.txt"), system = Path.Combine(_folder, "system.txt");
+        File.WriteAllText(prompt, "@What is 2 + 3?");
+        File.WriteAllText(system, "Be brief.");
+        (int exitCode, string output, string error) = await RunAsync("run", "--model", Nano.Folder, "--prompt", $"@{prompt}", "--system", $"@{system}");
+        (_, string expected, _) = await RunAsync("run", "--model", Nano.Folder, "--prompt", "@@What is 2 + 3?", "--system", "Be brief.");
+
+        Assert.That(exitCode, Is.Zero, error);
+        Assert.That(output, Is.EqualTo(expected));
+    }
+
+    [Test]
+    public async Task Run_PromptTooLong_SaysSo()
+    {
+        (int exitCode, _, string error) = await RunAsync("run", "--model", Nano.Folder, "--prompt", string.Concat(Enumerable.Repeat("word ", 8000)));
+
+        Assert.That(exitCode, Is.EqualTo(1));
+        Assert.That(error, Does.StartWith("error: The prompt has").And.Contain("tokens"));
+    }
+
+    [Test]
+    public async Task Run_TransparentImage_SaysSoUnlessItIsBlended()
+    {
+        string image = Path.Combine(Nano.TestData, "imaging", "decode", "rgba.png");
+        (_, _, string dropped) = await RunAsync("run", "--model", Nano.Folder, "--image", image, "--prompt", "What does the text say?", "--max-tokens", "4");
+        (_, _, string blended) = await RunAsync("run", "--model", Nano.Folder, "--image", image, "--prompt", "What does the text say?", "--max-tokens", "4", "--blend-alpha");
+        (_, string json, _) = await RunAsync("run", "--model", Nano.Folder, "--image", image, "--prompt", "What does the text say?", "--max-tokens", "4", "--json");
+
+        using JsonDocument document = JsonDocument.Parse(json);
+        using (Assert.EnterMultipleScope())
+        {
+            Assert.That(dropped, Does.Contain("One image is transparent").And.Contain("--blend-alpha"));
+            Assert.That(blended, Does.Not.Contain("transparent"));
+            Assert.That(document.RootElement.GetProperty("usage").GetProperty("transparent_images").GetInt32(), Is.EqualTo(1));
+        }
+    }
+
+    [Test]
+    public async Task Run_BlackTextOnATransparentGround_IsReadWhenItIsBlended()
+    {
+        (_, string opaque, _) = await RunAsync("run", "--model", Nano.Folder, "--image", Path.Combine(Nano.TestData, "imaging", "opaque-text.png"), "--prompt", "What does the text say?");
+        (int exitCode, string blended, string error) = await RunAsync("run", "--model", Nano.Folder, "--image", Path.Combine(Nano.TestData, "imaging", "transparent-text.png"), "--prompt", "What does the text say?", "--blend-alpha");
+
+        Assert.That(exitCode, Is.Zero, error);
+        Assert.That(blended, Is.EqualTo(opaque));
+        Assert.That(opaque.Trim(), Is.EqualTo("HELLO"));
+    }
+
     [TestCase("run", "--prompt", "x")]
     [TestCase("run", "--model", "m", "--prompt", "x", "--temperature", "3")]
     [TestCase("run", "--model", "m", "--prompt", "x", "--top-p", "NaN")]

@@ -45,9 +45,9 @@ internal sealed class ScriptedChatModel(params string[][] answers) : IChatModel
         return new Prompt([new PromptSegment(new int[] { 1, 2, 3, 4, 5 })]);
     }
 
-    public Prompt CreatePlainPrompt(IReadOnlyList<AIContent> contents) => CreatePrompt([new ChatMessage(new ChatRole("plain"), [.. contents])]);
+    public Prompt CreatePlainPrompt(IReadOnlyList<AIContent> contents, CancellationToken cancellationToken) => CreatePrompt([new ChatMessage(new ChatRole("plain"), [.. contents])]);
 
-    public Prompt CreatePrompt(IEnumerable<ChatMessage> messages, bool reasons)
+    public Prompt CreatePrompt(IEnumerable<ChatMessage> messages, bool reasons, CancellationToken cancellationToken)
     {
         Reasons.Add(reasons);
         return CreatePrompt(messages);

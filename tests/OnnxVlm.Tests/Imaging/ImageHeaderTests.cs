@@ -71,7 +71,7 @@ public sealed class ImageHeaderTests
     [TestCase("\u0001\u0002\u0003", "3 bytes that start with 010203")]
     public void Read_NotAnImage_SaysWhatWasExpectedAndFound(string content, string found) =>
         Assert.That(() => ImageHeader.Read(System.Text.Encoding.Latin1.GetBytes(content)),
-            Throws.TypeOf<InvalidImageException>().With.Message.EqualTo($"not an image this program can read: expected PNG or JPEG, found {found}"));
+            Throws.TypeOf<InvalidImageException>().With.Message.EqualTo($"not an image this program can read: expected PNG, JPEG, GIF, WebP or BMP, found {found}"));
 
     [TestCase("decode/rgb.png")]
     [TestCase("decode/baseline.jpg")]

@@ -1,5 +1,6 @@
 using System.Runtime.CompilerServices;
 using OnnxVlm.Imaging;
+using OnnxVlm.ModelFolder;
 
 namespace OnnxVlm.Tests.Imaging;
 
@@ -10,6 +11,19 @@ internal static class ImagingData
     public const int WidthPx = 24, HeightPx = 16;
 
     private static readonly string Folder = Path.Combine(TestsFolder(), "data", "imaging");
+
+    /// <summary>Rules that keep most images as they are.</summary>
+    public static ImageRules Rules { get; } = new()
+    {
+        PatchSize = 4,
+        PatchLayout = PatchLayout.RowColumnChannel,
+        Resize = new ResizeRule { Rule = ResizeMode.Fit, Filter = ResizeFilter.Bicubic, MaxPatches = 1000 },
+        Padding = new PaddingRule { Mode = PaddingMode.Edge },
+        HasPositions = false,
+        Tokens = new ImageTokens { Placeholder = 1 },
+    };
+
+    public static string PathOf(string name) => Path.Combine(Folder, name);
 
     public static byte[] Read(string name) => File.ReadAllBytes(Path.Combine(Folder, name));
 

@@ -54,6 +54,6 @@ internal sealed class PatchShapeTests
     {
         public IReadOnlyList<ImageFormat> Formats => [];
 
-        public RgbImage Decode(ReadOnlySpan<byte> encoded, ImageHeader header) => throw new NotSupportedException();
+        public void Decode(ReadOnlySpan<byte> encoded, ImageHeader header, Span<byte> rgba) => throw new NotSupportedException();
     }
 }

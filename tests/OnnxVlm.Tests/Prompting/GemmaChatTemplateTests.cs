@@ -45,7 +45,7 @@ internal sealed class GemmaChatTemplateTests
     public void Build_TextsWithBlanks_AreTrimmedEachAndKeptFromTheTemplate()
     {
         Vocabulary vocabulary = TestVocabulary.Bytes();
-        PromptBuilder builder = new(new ByteTokenizer(vocabulary), GemmaChatTemplate.TryParse(Plain, "<bos>")!, new ImageTokens { Placeholder = TestVocabulary.ImageId }, _ => throw new InvalidOperationException());
+        PromptBuilder builder = new(new ByteTokenizer(vocabulary), GemmaChatTemplate.TryParse(Plain, "<bos>")!, new ImageTokens { Placeholder = TestVocabulary.ImageId }, (_, _) => throw new InvalidOperationException());
         Prompt prompt = builder.Build([new ChatMessage(ChatRole.User, [new TextContent("  Hi \n"), new TextContent("\tyou ")])]);
         Assert.That(string.Concat(prompt.Segments[0].TokenIds.ToArray().Select(id => (char)id)), Is.EqualTo("<bos><|turn>user\nHiyou<turn|>\n<|turn>model\n"));
     }

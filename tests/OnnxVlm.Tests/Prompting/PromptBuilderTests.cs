@@ -126,6 +126,6 @@ internal sealed class PromptBuilderTests
     {
         public IReadOnlyList<ImageFormat> Formats { get; } = [ImageFormat.Png];
 
-        public RgbImage Decode(ReadOnlySpan<byte> encoded, ImageHeader header) => new(header.WidthPx, header.HeightPx, new byte[3 * header.WidthPx * header.HeightPx]);
+        public void Decode(ReadOnlySpan<byte> encoded, ImageHeader header, Span<byte> rgba) => rgba.Clear();
     }
 }

@@ -4,12 +4,14 @@ resize.json          sizes, filter and SHA-256 of Pillow's result for noise imag
 sizes.json           sizes and what two resize rules make of them, computed with Python's numbers
 smart_sizes.json     sizes and limits, and what the rule of NEO makes of them
 decode/<name>        tiny files in the forms that a decoder meets; <name>.rgb is what Pillow decodes, uint8 [16, 24, 3]
+forms/<name>         more forms of files, of another picture with odd sides; forms.json has the SHA-256 of what Pillow decodes as RGB and as RGBA
+opaque-text.png      HELLO in black on white; transparent-text.png the same on a transparent ground, all its colours black
 orientation/<n>.jpg  a 24x16 picture stored with EXIF orientation n; upright.rgb is the upright picture
 fuyu/<name>          image.png and the patches of Hugging Face's FuyuImageProcessor brought back to uint8 (patches.u8, [rows * columns, 2700])
 """
 import hashlib, io, json, math, os, random, struct, sys, zlib
 import numpy as np
-from PIL import Image
+from PIL import Image, ImageDraw, ImageFont
 
 here = os.path.dirname(os.path.abspath(__file__))
 os.chdir(here)
@@ -124,6 +126,100 @@ def decode_cases():
     yield "lossless.webp", save(im, "WEBP", lossless=True)
 
 
+def waves(w=47, h=31):
+    """A picture with odd sides and much colour."""
+    y, x = np.mgrid[0:h, 0:w]
+    p = np.stack([128 + 100 * np.sin(x / 7 + y / 5), 128 + 100 * np.cos(x / 3 - y / 11), (x * 3 + y * 7) % 256], -1)
+    return p.clip(0, 255).astype(np.uint8)
+
+
+def bmp(w, h, bits, data, compression=0, header=40, masks=b"", palette=b"", top_down=False):
+    info = struct.pack("<IiiHHIIiiII", header, w, -h if top_down else h, 1, bits, compression, len(data), 2835, 2835, len(palette) // 4, 0)
+    body = info + masks + bytes(max(0, header - 40 - len(masks))) + palette
+    return b"BM" + struct.pack("<IHHI", 14 + len(body) + len(data), 0, 0, 14 + len(body)) + body + data
+
+
+def form_cases():
+    p = waves()
+    h, w = p.shape[:2]
+    y, x = np.mgrid[0:h, 0:w]
+    im, soft, hard = Image.fromarray(p), (x * 5 + y).clip(0, 255).astype(np.uint8), ((x > 20) * 255).astype(np.uint8)
+    def save(image, kind, **kw):
+        b = io.BytesIO(); image.save(b, kind, **kw); return b.getvalue()
+    def with_alpha(alpha):
+        image = im.copy(); image.putalpha(Image.fromarray(alpha)); return image
+    passes = [(0, 0, 8, 8), (4, 0, 8, 8), (0, 4, 4, 8), (2, 0, 4, 4), (0, 2, 2, 4), (1, 0, 2, 2), (0, 1, 1, 2)]
+    def interlaced(array, depth, colour):
+        return png(w, h, depth, colour, [r.tobytes() for x, y, dx, dy in passes for r in array[y::dy, x::dx]], True)
+    for name, subsampling in (("444", 0), ("422", 1), ("420", 2)):
+        yield f"{name}.jpg", save(im, "JPEG", quality=85, subsampling=subsampling)
+        yield f"{name}_progressive.jpg", save(im, "JPEG", quality=85, subsampling=subsampling, progressive=True)
+    yield "cmyk.jpg", save(im.convert("CMYK"), "JPEG", quality=90)
+    yield "cmyk_progressive.jpg", save(im.convert("CMYK"), "JPEG", quality=90, progressive=True)
+    palette = im.quantize(16)
+    yield "palette4.png", save(palette, "PNG", bits=4)
+    yield "palette2.png", save(im.quantize(4), "PNG", bits=2)
+    yield "palette1.png", save(im.quantize(2), "PNG", bits=1)
+    yield "palette_alpha.png", save(palette, "PNG", transparency=bytes([0, 100, 200]))
+    yield "rgb_transparent.png", save(im, "PNG", transparency=tuple(int(v) for v in p[3, 3]))
+    yield "grey_transparent.png", save(im.convert("L"), "PNG", transparency=100)
+    yield "rgba.png", save(with_alpha(soft), "PNG")
+    yield "grey_alpha.png", save(with_alpha(soft).convert("LA"), "PNG")
+    deep, deep_alpha = p.astype(np.uint16) * 257, soft.astype(np.uint16) * 257
+    yield "rgba16.png", png(w, h, 16, 6, [r.astype(">u2").tobytes() for r in np.dstack([deep, deep_alpha])])
+    yield "grey_alpha16.png", png(w, h, 16, 4, [r.astype(">u2").tobytes() for r in np.dstack([deep[:, :, 1], deep_alpha])])
+    yield "rgb16.png", png(w, h, 16, 2, [r.astype(">u2").tobytes() for r in p.astype(np.uint16) * 256 + np.arange(p.size).reshape(p.shape) * 37 % 256])
+    yield "interlaced_rgba.png", interlaced(np.dstack([p, soft]), 8, 6)
+    yield "interlaced_grey.png", interlaced(p[:, :, :1].copy(), 8, 0)
+    yield "interlaced_rgba16.png", interlaced(np.dstack([deep, deep_alpha]).astype(">u2"), 16, 6)
+    for name, alpha in (("soft", soft), ("hard", hard)):
+        yield f"lossy_{name}.webp", save(with_alpha(alpha), "WEBP", quality=80)
+        yield f"lossless_{name}.webp", save(with_alpha(alpha), "WEBP", lossless=True)
+    yield "exact.webp", save(with_alpha(soft), "WEBP", lossless=True, exact=True)
+    yield "lossy.webp", save(im, "WEBP", quality=50)
+    yield "animated.webp", save(with_alpha(soft), "WEBP", save_all=True, append_images=[with_alpha(hard)], duration=50)
+    yield "transparent.gif", save(palette, "GIF", transparency=3)
+    yield "interlaced.gif", save(palette, "GIF", interlace=1)
+    yield "animated.gif", save(palette, "GIF", save_all=True, append_images=[im.transpose(0).quantize(16)])
+    yield "grey.gif", save(im.convert("L"), "GIF")
+    for name, options in (("framed.gif", {}), ("framed_transparent.gif", {"transparency": 3})):
+        framed = bytearray(save(palette, "GIF", **options))
+        framed[6], framed[8] = 60, 40                  # the frame covers only part of the screen
+        yield name, bytes(framed)
+    for mode in ("1", "L", "RGB"):
+        yield f"{mode}.bmp", save(im.convert(mode), "BMP")
+    yield "palette.bmp", save(palette, "BMP")
+    bgra = np.dstack([p[:, :, ::-1], soft])
+    yield "rgb32.bmp", bmp(w, h, 32, bgra[::-1].tobytes())
+    yield "bitfields32.bmp", bmp(w, h, 32, bgra[::-1].tobytes(), 3, 40, struct.pack("<III", 0xFF0000, 0xFF00, 0xFF))
+    yield "bitfields32_alpha.bmp", bmp(w, h, 32, bgra[::-1].tobytes(), 3, 108, struct.pack("<IIII", 0xFF0000, 0xFF00, 0xFF, 0xFF000000))
+    yield "top_down.bmp", bmp(w, h, 24, b"".join(r.tobytes() + bytes(-3 * w % 4) for r in p[:, :, ::-1]), top_down=True)
+    indices, colours = np.asarray(palette), palette.getpalette()[:48]
+    runs = b"".join(b"".join(bytes([1, int(v)]) for v in r) + b"\0\0" for r in indices[::-1]) + b"\0\1"
+    yield "runs.bmp", bmp(w, h, 8, runs, 1, palette=b"".join(bytes([colours[i + 2], colours[i + 1], colours[i], 0]) for i in range(0, 48, 3)))
+
+
+def write_forms():
+    os.makedirs("forms", exist_ok=True)
+    cases = []
+    for name, data in form_cases():
+        open(f"forms/{name}", "wb").write(data)
+        image = Image.open(io.BytesIO(data))
+        digest = lambda mode: hashlib.sha256(np.asarray(image.convert(mode)).tobytes()).hexdigest()
+        # Around a frame that does not fill the screen, Pillow has the first colour, a viewer nothing.
+        cases.append({"name": name, "width": image.width, "height": image.height, "rgb": digest("RGB"), "rgba": None if name == "framed.gif" else digest("RGBA")})
+    open("forms.json", "w").write("[\n" + ",\n".join(map(json.dumps, cases)) + "\n]\n")
+
+
+def write_texts():
+    image = Image.new("L", (128, 48), 255)
+    ImageDraw.Draw(image).text((10, 8), "HELLO", font=ImageFont.truetype("DejaVuSansCondensed-Bold.ttf", 28), fill=0)
+    image.convert("RGB").save("opaque-text.png")
+    clear = Image.new("RGBA", image.size, (0, 0, 0, 0))
+    clear.putalpha(image.point(lambda value: 255 - value))
+    clear.save("transparent-text.png")
+
+
 def expected(name, data):
     image = Image.open(io.BytesIO(data))
     if name == "grey16.png":                       # Pillow keeps 16 bits and would clip
@@ -140,6 +236,8 @@ def main():
         open(f"decode/{name}", "wb").write(data)
         open(f"decode/{name}.rgb", "wb").write(expected(name, data).tobytes())
     open("decode/damaged.png", "wb").write(png(24, 16, 8, 2, [b"\x09" * 73] * 16))  # a filter type that does not exist
+    write_forms()
+    write_texts()
     os.makedirs("orientation", exist_ok=True)
     upright = Image.fromarray(picture())
     open("orientation/upright.rgb", "wb").write(picture().tobytes())

@@ -1,0 +1,18 @@
+namespace OnnxVlm.Imaging;
+
+/// <summary>What a walk through an image file tells before it is decoded.</summary>
+/// <param name="HasAlphaChannel">Whether the file has a channel for transparency, and not only transparent colours; where Pillow opens it in the mode RGBA.</param>
+/// <param name="DecoderBytesPerPixel">What a decoder keeps for each pixel beside its result, in bytes at most.</param>
+internal readonly record struct FileStructure(bool HasAlphaChannel, int DecoderBytesPerPixel)
+{
+    /// <summary>Walks a file that has passed <see cref="ImageHeader.Read"/>; linear in its size.</summary>
+    /// <exception cref="InvalidImageException">The file ends before its end, or is built in a way that would keep a decoder busy.</exception>
+    public static FileStructure Read(ReadOnlySpan<byte> encoded, ImageHeader header) => header.Format switch
+    {
+        ImageFormat.Png => new(PngFile.HasAlphaChannel(encoded), PngFile.Check(encoded)),
+        ImageFormat.Jpeg => new(HasAlphaChannel: false, JpegFile.Check(encoded)),
+        ImageFormat.Gif => new(HasAlphaChannel: false, GifFile.Check(encoded)),
+        ImageFormat.WebP => new(HasAlphaChannel: true, WebPFile.Check(encoded)),
+        _ => new(HasAlphaChannel: true, DecoderBytesPerPixel: 0), // a BMP's decoder finds out by itself where it ends
+    };
+}

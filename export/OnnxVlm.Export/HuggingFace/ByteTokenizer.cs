@@ -1,5 +1,6 @@
 using System.Globalization;
 using System.Text.Json.Nodes;
+using OnnxVlm.Tokenizers;
 
 namespace OnnxVlm.Export.HuggingFace;
 
@@ -12,15 +13,12 @@ internal static class ByteTokenizer
     {
         Dictionary<int, string> taken = special.ToDictionary(entry => int.Parse(entry.Key, CultureInfo.InvariantCulture), entry => (string)entry.Value!["content"]!);
         JsonObject vocabulary = [];
-        int id = 0, hidden = 256;
+        int id = 0;
         for (int value = 0; value < 256; value++, id++)
         {
             while (taken.ContainsKey(id))
                 id++;
-
-            // GPT-2's alphabet: printable Latin-1 as itself, the others as U+0100 and up.
-            bool printable = value is (>= '!' and <= '~') or (>= 0xA1 and <= 0xAC) or (>= 0xAE and <= 0xFF);
-            vocabulary[((char)(printable ? value : hidden++)).ToString()] = id;
+            vocabulary[ByteAlphabet.ToChar((byte)value).ToString()] = id;
         }
 
         return new JsonObject

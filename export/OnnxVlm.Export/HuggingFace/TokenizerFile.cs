@@ -1,11 +1,14 @@
+using System.Text;
 using System.Text.Encodings.Web;
 using System.Text.Json;
 using System.Text.Json.Nodes;
 using OnnxVlm.Export.Architectures;
+using OnnxVlm.Prompting;
+using OnnxVlm.Tokenizers;
 
 namespace OnnxVlm.Export.HuggingFace;
 
-/// <summary>The tokenizer of a checkpoint: <c>tokenizer.json</c> with <c>tokenizer_config.json</c>. It is copied, not interpreted; only ids of tokens are looked up.</summary>
+/// <summary>The tokenizer of a checkpoint: <c>tokenizer.json</c> with <c>tokenizer_config.json</c>. It is copied, once it is sure that a loaded model will follow it exactly.</summary>
 internal sealed class TokenizerFile
 {
     private const string Tokenizer = "tokenizer.json";
@@ -19,20 +22,25 @@ internal sealed class TokenizerFile
 
     private readonly string _folder;
     private readonly JsonObject _tokenizer;
+    private readonly HuggingFaceTokenizer _reader;
     private readonly JsonObject _settings;
-    private bool _isGenerated;
+    private readonly bool _isGenerated;
     private bool _hasTemplateFile;
 
-    private TokenizerFile(string folder, JsonObject tokenizer, JsonObject settings)
+    private TokenizerFile(string folder, JsonObject tokenizer, JsonObject settings, bool isGenerated = false)
     {
+        string path = Path.Combine(folder, Tokenizer);
         _folder = folder;
+        _isGenerated = isGenerated;
+        _reader = ModelTokenizer.Parse(isGenerated ? Encoding.UTF8.GetBytes(tokenizer.ToJsonString(Json)) : File.ReadAllBytes(path), path).Inner;
         _tokenizer = tokenizer;
         _settings = settings;
     }
 
     /// <summary>Reads the tokenizer of a checkpoint folder; in place of tokenizer.json there may be <see cref="BpeFiles"/>.</summary>
     /// <returns>The tokenizer, or null where the folder has none of the files: bare weights.</returns>
-    /// <exception cref="ModelLoadException">One of the two files is missing, or a file is not a JSON object.</exception>
+    /// <exception cref="ModelLoadException">One of the two files is missing or damaged; the message names the file and the key.</exception>
+    /// <exception cref="UnsupportedModelException">The tokenizer has a setting that cannot be followed exactly; the message names the key.</exception>
     public static TokenizerFile? Load(string folder)
     {
         if (!File.Exists(Path.Combine(folder, Tokenizer)) && !File.Exists(Path.Combine(folder, Settings)))
@@ -45,7 +53,7 @@ internal sealed class TokenizerFile
         if (hasFile)
             settings["chat_template"] = File.ReadAllText(template);
         return !File.Exists(Path.Combine(folder, Tokenizer)) && BpeFiles.In(folder)
-            ? new TokenizerFile(folder, BpeFiles.Read(folder, settings), settings) { _hasTemplateFile = hasFile, _isGenerated = true }
+            ? new TokenizerFile(folder, BpeFiles.Read(folder, settings), settings, isGenerated: true) { _hasTemplateFile = hasFile }
             : new TokenizerFile(folder, Read(folder, Tokenizer), settings) { _hasTemplateFile = hasFile };
     }
 
@@ -61,7 +69,7 @@ internal sealed class TokenizerFile
         JsonObject settings = Read(folder, Settings);
         try
         {
-            return new TokenizerFile(folder, ByteTokenizer.Create(settings["added_tokens_decoder"]!.AsObject()), settings) { _isGenerated = true };
+            return new TokenizerFile(folder, ByteTokenizer.Create(settings["added_tokens_decoder"]!.AsObject()), settings, isGenerated: true);
         }
         catch (Exception exception) when (exception is InvalidOperationException or FormatException or NullReferenceException)
         {
@@ -72,30 +80,7 @@ internal sealed class TokenizerFile
     /// <summary>The id of a token, of the vocabulary or added to it.</summary>
     /// <param name="text">The token as it is spelled in the file.</param>
     /// <returns>The id, or null where there is no such token.</returns>
-    public int? Find(string text)
-    {
-        try
-        {
-            foreach (JsonNode? added in _tokenizer["added_tokens"]?.AsArray() ?? [])
-            {
-                if ((string?)added?["content"] == text)
-                    return (int)added!["id"]!;
-            }
-
-            // Unigram vocabularies are lists of [token, score]; the id is the place in the list.
-            int? id = _tokenizer["model"]?["vocab"] switch
-            {
-                JsonObject vocabulary => (int?)vocabulary[text],
-                JsonArray list => list.Index().Where(entry => (string?)entry.Item?[0] == text).Select(entry => (int?)entry.Index).FirstOrDefault(),
-                _ => null,
-            };
-            return id ?? AddedTokens.Find(_folder, text);
-        }
-        catch (Exception exception) when (exception is InvalidOperationException or FormatException)
-        {
-            throw new ModelLoadException($"{Path.Combine(_folder, Tokenizer)}: expected added_tokens and model.vocab ({exception.Message}); download the checkpoint again", exception);
-        }
-    }
+    public int? Find(string text) => _reader.IdOf(text) ?? AddedTokens.Find(_folder, text);
 
     /// <summary>Writes the files of the tokenizer into a model folder, byte for byte; only where there is no chat template, or one that is not this model's, the architecture's form of a prompt is put in.</summary>
     public void Write(string folder, PromptForm? form)

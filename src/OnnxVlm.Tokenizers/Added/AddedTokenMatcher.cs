@@ -2,6 +2,7 @@ using System.Buffers;
 using System.Globalization;
 using System.Text;
 using OnnxVlm.Tokenizers.Alignment;
+using OnnxVlm.Tokenizers.PreTokenizers;
 
 namespace OnnxVlm.Tokenizers.Added;
 
@@ -98,7 +99,6 @@ internal sealed class AddedTokenMatcher
     {
         <= UnicodeCategory.LetterNumber => true,
         UnicodeCategory.ConnectorPunctuation => true,
-        // Letters in circles and squares are symbols, yet alphabetic.
-        _ => rune.Value is 0x200C or 0x200D or (>= 0x24B6 and <= 0x24E9) or (>= 0x1F130 and <= 0x1F149) or (>= 0x1F150 and <= 0x1F169) or (>= 0x1F170 and <= 0x1F189),
+        _ => rune.Value is 0x200C or 0x200D || BmpStandIn.IsAlphabeticSymbol(rune.Value),
     };
 }

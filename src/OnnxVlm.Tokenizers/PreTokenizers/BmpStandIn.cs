@@ -18,6 +18,8 @@ internal sealed class BmpStandIn
     /// <returns>Null where the pattern leaves none in some category.</returns>
     public static BmpStandIn? TryCreate(Func<char, bool> isNamed)
     {
+        if (isNamed('\u24B6'))
+            return null;
         BmpStandIn result = new();
         int missing = Categories;
         for (int value = char.MaxValue; value > 0x7F && missing > 0; value--)
@@ -58,8 +60,12 @@ internal sealed class BmpStandIn
         return (copy.ToString(), [.. places]);
     }
 
-    internal char Of(Rune rune) => _standIns[(int)Rune.GetUnicodeCategory(rune)];
+    internal char Of(Rune rune) => IsAlphabeticSymbol(rune.Value) ? '\u24B6' : _standIns[(int)Rune.GetUnicodeCategory(rune)];
 
-    // Joiners count as parts of words, and have a category of their own; letters in circles are symbols that are alphabetic.
-    private static bool IsLikeAnother(char value) => value is '\u200C' or '\u200D' or (>= '\u24B6' and <= '\u24E9');
+    /// <summary>Letters in circles and squares: symbols that are alphabetic, and so parts of words (Unicode's Other_Alphabetic).</summary>
+    internal static bool IsAlphabeticSymbol(int character) =>
+        character is (>= 0x24B6 and <= 0x24E9) or (>= 0x1F130 and <= 0x1F149) or (>= 0x1F150 and <= 0x1F169) or (>= 0x1F170 and <= 0x1F189);
+
+    // Joiners count as parts of words in some dialects.
+    private static bool IsLikeAnother(char value) => value is '\u200C' or '\u200D' || IsAlphabeticSymbol(value);
 }

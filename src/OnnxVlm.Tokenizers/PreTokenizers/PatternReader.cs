@@ -7,8 +7,10 @@ namespace OnnxVlm.Tokenizers.PreTokenizers;
 internal static class PatternReader
 {
     /// <summary>What GPT-2's pre-tokenizer splits at (openai/gpt-2, <c>src/encoder.py</c>); <c>tokenizer.json</c> names it by <c>use_regex</c>.</summary>
-    public const string Gpt2 = @"'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+";
+    public const string Gpt2 = KnownPatterns.Gpt2Text;
 
+    /// <summary>Reads the key <c>pattern</c>.</summary>
+    /// <exception cref="TokenizerException">The pattern is damaged, or cannot be followed exactly.</exception>
     public static IPattern Read(JsonKey key)
     {
         if (key.Optional("String") is { } literal)
@@ -17,12 +19,28 @@ internal static class PatternReader
             return text.Length > 0 ? new LiteralPattern(text) : throw literal.Unsupported("a text that is not empty");
         }
         JsonKey regex = key.Required("Regex");
-        return Create(regex.Text());
+        try
+        {
+            return Create(regex.Text());
+        }
+        catch (NotSupportedException exception)
+        {
+            throw regex.Unsupported($"an expression without {exception.Message}");
+        }
+        catch (ArgumentException)
+        {
+            throw regex.Bad("a regular expression");
+        }
     }
 
-    public static RegexPattern Create(string pattern)
+    /// <summary>Creates a pattern from an expression.</summary>
+    /// <param name="expression">An expression in Oniguruma's syntax.</param>
+    /// <exception cref="NotSupportedException">A part of it cannot be followed exactly; the message names it.</exception>
+    /// <exception cref="ArgumentException">It is no expression.</exception>
+    public static RegexPattern Create(string expression)
     {
-        string translated = Regex.Replace(pattern, @"\(\?i:[^()]*\)", m => m.Value.Replace("s", "[s\u017F]", StringComparison.Ordinal).Replace("k", "[k\u212A]", StringComparison.Ordinal));
-        return new RegexPattern(new Regex(translated, RegexOptions.CultureInvariant, TimeSpan.FromSeconds(30)), BmpStandIn.TryCreate(_ => false)!);
+        OnigurumaPattern translated = OnigurumaPattern.Translate(expression);
+        BmpStandIn standIns = BmpStandIn.TryCreate(translated.Names) ?? throw new NotSupportedException("ranges that cover a whole category of characters");
+        return new RegexPattern(KnownPatterns.Create(translated.Text), standIns);
     }
 }

@@ -13,18 +13,14 @@ public sealed class ModelTokenizer(HuggingFaceTokenizer tokenizer) : ITokenizer
     /// <param name="path">A <c>tokenizer.json</c>.</param>
     /// <exception cref="ModelLoadException">The file is missing or damaged; the message names the key.</exception>
     /// <exception cref="UnsupportedModelException">The file has a setting that cannot be followed exactly; the message names the key.</exception>
-    public static ModelTokenizer Load(string path)
-    {
-        try
-        {
-            return new ModelTokenizer(HuggingFaceTokenizer.Load(path));
-        }
-        catch (TokenizerException e)
-        {
-            throw e.IsUnsupported ? new UnsupportedModelException(e.Message, e) : new ModelLoadException(e.Message, e);
-        }
-    }
+    public static ModelTokenizer Load(string path) => Create(() => HuggingFaceTokenizer.Load(path));
 
+    /// <summary>Reads a file's content.</summary>
+    /// <param name="json">The content of a <c>tokenizer.json</c>, in UTF-8.</param>
+    /// <param name="path">What messages call the file.</param>
+    /// <exception cref="ModelLoadException">The content is damaged; the message names the key.</exception>
+    /// <exception cref="UnsupportedModelException">The content has a setting that cannot be followed exactly; the message names the key.</exception>
+    public static ModelTokenizer Parse(ReadOnlyMemory<byte> json, string path) => Create(() => HuggingFaceTokenizer.Parse(json, path));
     /// <inheritdoc />
     public int[] Encode(string text) => tokenizer.Encode(text);
 
@@ -33,4 +29,16 @@ public sealed class ModelTokenizer(HuggingFaceTokenizer tokenizer) : ITokenizer
 
     /// <inheritdoc />
     public int[] EncodeAsText(ReadOnlySpan<char> text) => tokenizer.EncodeAsText(text);
+
+    private static ModelTokenizer Create(Func<HuggingFaceTokenizer> read)
+    {
+        try
+        {
+            return new ModelTokenizer(read());
+        }
+        catch (TokenizerException e)
+        {
+            throw e.IsUnsupported ? new UnsupportedModelException(e.Message, e) : new ModelLoadException(e.Message, e);
+        }
+    }
 }

@@ -141,7 +141,7 @@ internal sealed record TinyModel
         Directory.CreateDirectory(folder);
         File.WriteAllText(Path.Combine(folder, "config.json"), Config().ToJsonString());
         File.WriteAllText(Path.Combine(folder, "preprocessor_config.json"), Preprocessor().ToJsonString());
-        File.WriteAllText(Path.Combine(folder, "tokenizer.json"), "{}");
+        File.WriteAllText(Path.Combine(folder, "tokenizer.json"), """{"model": {"type": "BPE", "vocab": {"a": 0}, "merges": []}}""");
         File.WriteAllText(Path.Combine(folder, "tokenizer_config.json"), "{}");
         (string Name, long[] Shape, float[] Numbers)[] tensors = [.. Tensors().Select(entry => (entry.Key, entry.Value.Shape, entry.Value.Numbers))];
         if (shards == 1)

@@ -20,6 +20,7 @@ internal sealed class UnigramModel : ITokenModel
     private readonly int _unknown;
     private readonly ByteFallback? _bytes;
     private readonly bool[] _isReserved;
+    private readonly int _longestToken;
 
     /// <summary>Reads the model.</summary>
     /// <param name="key">The key <c>model</c>.</param>
@@ -48,6 +49,7 @@ internal sealed class UnigramModel : ITokenModel
             if (token.Length > 0)
                 _trie.Add(token, id, replace: true);
         }
+        _longestToken = tokens.Max(token => token.Length);
         _unknownScore = scores.Min() - UnknownPenalty;
         _unknown = key.Required("unk_id").Number(tokens.Count - 1);
         _bytes = key.Flag("byte_fallback") ? new ByteFallback(Find) : null;
@@ -127,7 +129,7 @@ internal sealed class UnigramModel : ITokenModel
     private void Add(ReadOnlySpan<char> text, int start, int id, Trust trust, TokenSink sink)
     {
         int end = start + text.Length;
-        if (id < 0 && _ids.TryGetValue(text.ToString(), out int found) && (!_isReserved[found] || trust.Covers(start, end)))
+        if (id < 0 && text.Length <= _longestToken && _ids.TryGetValue(text.ToString(), out int found) && (!_isReserved[found] || trust.Covers(start, end)))
             id = found;
         if (id >= 0)
         {
@@ -141,17 +143,20 @@ internal sealed class UnigramModel : ITokenModel
     // All bytes of the unknown text, or none.
     private bool TryAddBytes(ReadOnlySpan<char> text, int start, TokenSink sink)
     {
-        byte[] utf8 = new byte[Encoding.UTF8.GetByteCount(text)];
-        Encoding.UTF8.GetBytes(text, utf8);
-        int[] ids = new int[utf8.Length];
-        if (!_bytes!.TryEncode(utf8, ids))
-            return false;
-        int at = 0;
-        for (int i = 0, length; i < text.Length; i += length)
+        Span<byte> utf8 = stackalloc byte[4];
+        Span<int> ids = stackalloc int[4];
+        foreach (Rune rune in text.EnumerateRunes())
         {
-            Rune.DecodeFromUtf16(text[i..], out Rune rune, out length);
-            for (int k = rune.Utf8SequenceLength; k > 0; k--)
-                sink.Add(ids[at++], start + i, start + i + length);
+            if (!_bytes!.TryEncode(utf8[..rune.EncodeToUtf8(utf8)], ids))
+                return false;
+        }
+        foreach (Rune rune in text.EnumerateRunes())
+        {
+            int count = rune.EncodeToUtf8(utf8), end = start + rune.Utf16SequenceLength;
+            _bytes!.TryEncode(utf8[..count], ids);
+            foreach (int id in ids[..count])
+                sink.Add(id, start, end);
+            start = end;
         }
         return true;
     }

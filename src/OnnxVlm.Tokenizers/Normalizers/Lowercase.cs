@@ -17,9 +17,20 @@ internal sealed class Lowercase : INormalizer
             if (rune.Value == 0x130)
                 builder.Write("i\u0307", i, i + length);
             else
-                builder.Write(units[..Rune.ToLowerInvariant(rune).EncodeToUtf16(units)], i, i + length);
+                builder.Write(units[..ToLower(rune).EncodeToUtf16(units)], i, i + length);
             i += length;
         }
         return builder.ToText();
     }
+
+    // Letters of Unicode 16 and 17, which not every .NET knows.
+    private static Rune ToLower(Rune rune) => rune.Value switch
+    {
+        0x1C89 or 0xA7CC or 0xA7CE or 0xA7D2 or 0xA7D4 or 0xA7DA => new Rune(rune.Value + 1),
+        0xA7CB => new Rune(0x264),
+        0xA7DC => new Rune(0x19B),
+        >= 0x10D50 and <= 0x10D65 => new Rune(rune.Value + 0x20),
+        >= 0x16EA0 and <= 0x16EB8 => new Rune(rune.Value + 0x1B),
+        _ => Rune.ToLowerInvariant(rune),
+    };
 }

@@ -12,14 +12,14 @@ internal sealed class BmpStandIn
     private const int Categories = 30;
 
     private readonly char[] _standIns = new char[Categories];
+    private char _alphabeticSymbol;
 
     /// <summary>Chooses a character for each category.</summary>
     /// <param name="isNamed">Whether the pattern names a character, alone or within a range.</param>
+    /// <param name="seesWords">Whether the pattern tells the characters of words from others.</param>
     /// <returns>Null where the pattern leaves none in some category.</returns>
-    public static BmpStandIn? TryCreate(Func<char, bool> isNamed)
+    public static BmpStandIn? TryCreate(Func<char, bool> isNamed, bool seesWords)
     {
-        if (isNamed('\u24B6'))
-            return null;
         BmpStandIn result = new();
         int missing = Categories;
         for (int value = char.MaxValue; value > 0x7F && missing > 0; value--)
@@ -39,7 +39,11 @@ internal sealed class BmpStandIn
             if (result._standIns[(int)category] == 0 && !isPlaneOnly)
                 return null;
         }
-        return result;
+
+        result._alphabeticSymbol = Enumerable.Range(0x24B6, 0x24E9 - 0x24B6 + 1).Select(value => (char)value).FirstOrDefault(value => !isNamed(value));
+        if (result._alphabeticSymbol == 0)
+            result._alphabeticSymbol = result._standIns[(int)UnicodeCategory.OtherSymbol];
+        return seesWords && !IsAlphabeticSymbol(result._alphabeticSymbol) ? null : result;
     }
 
     /// <summary>The copy, and where each of its characters, and its end, stands in the text; null where text and copy are the same.</summary>
@@ -60,7 +64,7 @@ internal sealed class BmpStandIn
         return (copy.ToString(), [.. places]);
     }
 
-    internal char Of(Rune rune) => IsAlphabeticSymbol(rune.Value) ? '\u24B6' : _standIns[(int)Rune.GetUnicodeCategory(rune)];
+    internal char Of(Rune rune) => IsAlphabeticSymbol(rune.Value) ? _alphabeticSymbol : _standIns[(int)Rune.GetUnicodeCategory(rune)];
 
     /// <summary>Letters in circles and squares: symbols that are alphabetic, and so parts of words (Unicode's Other_Alphabetic).</summary>
     internal static bool IsAlphabeticSymbol(int character) =>

@@ -46,6 +46,9 @@ internal sealed class OnigurumaPattern
         return pattern._groups.Count == 0 ? pattern : throw new NotSupportedException("an open group");
     }
 
+    /// <summary>Whether the expression tells the characters of words from others.</summary>
+    public bool SeesWords { get; private set; }
+
     /// <summary>Whether the expression names a character, alone or within a range.</summary>
     public bool Names(char character) => _named[character];
 
@@ -174,6 +177,7 @@ internal sealed class OnigurumaPattern
         char c = Escaped();
         if (c is 'A' or 'z' or 'Z' or 'b' or 'B')
         {
+            SeesWords |= c is 'b' or 'B';
             string border = $"(?<=[{Word}])(?![{Word}])|(?<![{Word}])(?=[{Word}])", inside = $"(?<=[{Word}])(?=[{Word}])|(?<![{Word}])(?![{Word}])";
             Write(2, c switch { 'b' => $"(?:{border})", 'B' => $"(?:{inside})", _ => $@"\{c}" });
             return false;
@@ -194,6 +198,7 @@ internal sealed class OnigurumaPattern
     private bool TryReadSet([System.Diagnostics.CodeAnalysis.NotNullWhen(true)] out string? set)
     {
         char c = Escaped();
+        SeesWords |= c is 'w' or 'W';
         set = c switch
         {
             's' or 'S' or 'd' or 'D' => $@"\{c}",

@@ -40,7 +40,7 @@ internal static class PatternReader
     public static RegexPattern Create(string expression)
     {
         OnigurumaPattern translated = OnigurumaPattern.Translate(expression);
-        BmpStandIn standIns = BmpStandIn.TryCreate(translated.Names) ?? throw new NotSupportedException("ranges that cover a whole category of characters");
+        BmpStandIn standIns = BmpStandIn.TryCreate(translated.Names, translated.SeesWords) ?? throw new NotSupportedException("ranges that cover a whole category of characters");
         return new RegexPattern(KnownPatterns.Create(translated.Text), standIns);
     }
 }

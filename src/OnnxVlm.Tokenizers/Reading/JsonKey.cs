@@ -106,7 +106,7 @@ internal readonly struct JsonKey(string file, string path, JsonElement value)
     // A short piece of the value on one line.
     private string Found()
     {
-        string raw = value.ValueKind switch { JsonValueKind.Object => "an object", JsonValueKind.Array => "a list", _ => value.GetRawText() };
+        string raw = value.ValueKind switch { JsonValueKind.Object => "an object", JsonValueKind.Array => "a list", JsonValueKind.String => $"\"{Text()}\"", _ => value.GetRawText() };
         StringBuilder text = new();
         foreach (char c in raw.AsSpan(0, Math.Min(raw.Length, 60)))
             text.Append(char.IsControl(c) || char.IsSurrogate(c) || c is '\u2028' or '\u2029' ? '?' : c);

@@ -1,3 +1,4 @@
+using System.Buffers;
 using System.Globalization;
 using System.Text;
 
@@ -20,6 +21,8 @@ internal sealed class OnigurumaPattern
 
     // Two letters that are also one character where case does not count: ß, and the ligatures.
     private static readonly string[] Folded = ["ss", "ff", "fi", "fl", "st"];
+
+    private static readonly SearchValues<char> OfIntervals = SearchValues.Create("0123456789,");
 
     private readonly string _source;
     private readonly StringBuilder _result = new();
@@ -141,7 +144,7 @@ internal sealed class OnigurumaPattern
     {
         int end = _source.IndexOf('}', _next);
         ReadOnlySpan<char> inner = end < 0 ? "" : _source.AsSpan(_next + 1, end - _next - 1);
-        return inner.Length > 0 && !inner.ContainsAnyExcept("0123456789,") && inner.Count(',') <= 1 && inner is not ",";
+        return inner.Length > 0 && !inner.ContainsAnyExcept(OfIntervals) && inner.Count(',') <= 1 && inner is not ",";
     }
 
     private void ReadQuantifier(int atom)

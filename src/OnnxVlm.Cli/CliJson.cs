@@ -12,6 +12,7 @@ namespace OnnxVlm.Cli;
 
 /// <summary>How the command line writes and reads JSON: readable text as it is, keys in snake case, null left out.</summary>
 [JsonSerializable(typeof(BenchmarkResult))]
+[JsonSerializable(typeof(ParallelReport))]
 [JsonSerializable(typeof(EvaluationCase))]
 [JsonSerializable(typeof(ProgramTask))]
 [JsonSerializable(typeof(IReadOnlyList<GraphValue>))]

@@ -21,25 +21,30 @@ namespace OnnxVlm;
 /// </summary>
 public sealed class VlmModel : IChatModel, IDisposable
 {
-    private readonly GenAIDecoder _decoder;
+    private readonly IDecoder _decoder;
+    private readonly GrammarModel _grammars;
+    private readonly IChatTemplate? _template;
     private readonly PromptBuilder _prompts;
     private readonly TokenGenerator _generator;
     private readonly Lifetime _lifetime;
 
-    private VlmModel(GenAIDecoder decoder, ModelTokenizer? tokenizer, Vocabulary vocabulary, IChatTemplate? template, VlmOptions options)
+    private VlmModel(IDecoder decoder, ModelManifest manifest, ModelTokenizer? tokenizer, Vocabulary vocabulary, IChatTemplate? template, VlmOptions options)
     {
         _decoder = decoder;
+        _template = template;
+        Manifest = manifest;
         Vocabulary = vocabulary;
+        _grammars = new GrammarModel(vocabulary, decoder.VocabularySize, manifest.EndTokenIds);
         ImagePreprocessor = new ImagePreprocessor(Manifest.Image, options.ImageLimits, options.ImageDecoder, options.BlendAlpha);
         MissingTokenizer missing = new();
         Tokenizer = tokenizer ?? (ITokenizer)missing;
-        _prompts = new PromptBuilder(Tokenizer, template ?? decoder.ChatTemplate ?? (IChatTemplate)missing, Manifest.Image.Tokens, ImagePreprocessor);
-        _generator = new TokenGenerator(decoder, Vocabulary, Manifest.EndTokenIds, _prompts.Encode, options.CacheBytes, Manifest.SuppressedTokenIds, Manifest.Reasoning);
+        _prompts = new PromptBuilder(Tokenizer, template ?? (IChatTemplate)missing, Manifest.Image.Tokens, ImagePreprocessor);
+        _generator = new TokenGenerator(decoder, Vocabulary, Manifest.EndTokenIds, _prompts.Encode, _grammars.Create, options.CacheBytes, Manifest.SuppressedTokenIds, Manifest.Reasoning);
         _lifetime = new Lifetime(Release);
     }
 
     /// <summary>What the model folder says about itself.</summary>
-    public ModelManifest Manifest => _decoder.Manifest;
+    public ModelManifest Manifest { get; }
 
     string IChatModel.Id => Manifest.Source.Name;
 
@@ -47,6 +52,9 @@ public sealed class VlmModel : IChatModel, IDisposable
 
     /// <summary>Where the model runs; never <see cref="Device.Auto"/>.</summary>
     public Device Device => _decoder.Device;
+
+    /// <summary>What runs it; never <see cref="Runner.Auto"/>.</summary>
+    public Runner Runner => _decoder is OrtDecoder ? Runner.Ort : Runner.GenAI;
 
     /// <summary>The bytes and the special tokens of the vocabulary.</summary>
     public Vocabulary Vocabulary { get; }
@@ -74,20 +82,22 @@ public sealed class VlmModel : IChatModel, IDisposable
             manifest = manifest with { Image = manifest.Image.WithBudget(budget) };
         using CancellationTokenSource failed = new();
         Task verification = options.VerifyHashes ? manifest.VerifyFilesWhileLoadingAsync(folder, VerifiedFiles.OfUser, failed.Token) : Task.CompletedTask;
-        GenAIDecoder? decoder = null;
+        IDecoder? decoder = null;
+        IChatTemplate? template = null;
         try
         {
             ModelTokenizer? tokenizer = manifest.HasTokenizer ? ModelTokenizer.Load(Path.Combine(folder, "tokenizer.json")) : null;
             Vocabulary vocabulary = tokenizer is null ? Vocabulary.None : Vocabulary.Of(tokenizer.Inner);
-            decoder = LoadDecoder(folder, manifest, vocabulary, options, verification);
+            decoder = LoadDecoder(folder, manifest, options, verification);
             verification.GetAwaiter().GetResult();
             string settings = Path.Combine(folder, "tokenizer_config.json");
-            IChatTemplate? template = tokenizer is null ? null : GemmaChatTemplate.TryLoad(settings) ?? (IChatTemplate?)UniformChatTemplate.TryLoad(settings);
-            return new VlmModel(decoder, tokenizer, vocabulary, template, options);
+            template = tokenizer is null ? null : (IChatTemplate?)GemmaChatTemplate.TryLoad(settings) ?? (IChatTemplate?)UniformChatTemplate.TryLoad(settings) ?? new GenAIChatTemplate(folder);
+            return new VlmModel(decoder, manifest, tokenizer, vocabulary, template, options);
         }
         catch
         {
             failed.Cancel();
+            (template as IDisposable)?.Dispose();
             decoder?.Dispose();
             throw;
         }
@@ -151,11 +161,11 @@ public sealed class VlmModel : IChatModel, IDisposable
     /// <summary>Ends the running answers and frees the model. Returns at once; the memory is free when the last answer has ended.</summary>
     public void Dispose() => _lifetime.Dispose();
 
-    private static GenAIDecoder LoadDecoder(string folder, ModelManifest manifest, Vocabulary vocabulary, VlmOptions options, Task verification)
+    private static IDecoder LoadDecoder(string folder, ModelManifest manifest, VlmOptions options, Task verification)
     {
         try
         {
-            return GenAIDecoder.Load(folder, manifest, vocabulary, options.Device, options.Threads);
+            return new DecoderLoader(folder, manifest, options.Runner, options.Threads, options.CacheBytes).Load(options.Device);
         }
         catch (ModelLoadException)
         {
@@ -168,6 +178,8 @@ public sealed class VlmModel : IChatModel, IDisposable
     private void Release()
     {
         _generator.Dispose();
+        _grammars.Dispose();
+        (_template as IDisposable)?.Dispose();
         _decoder.Dispose();
     }
 

@@ -57,8 +57,9 @@ public sealed record VlmOptions
     public bool VerifyHashes { get; init; } = true;
 
     /// <summary>
-    /// Memory in bytes for the key-value caches of past answers: a prompt that begins like one of them is not read again from the start. Default 512 MiB; 0 keeps none.
-    /// The caches of running answers come on top.
+    /// Memory in bytes for the key-value cache: that of running answers and that of past ones, which stays as long as there is room, so that a prompt that begins like one of them is not
+    /// read again from the start. A request reserves what its prompt and its answer may need, and waits until there is room; one that would never fit is refused. Default: a quarter of
+    /// the memory that the process may use, at least 512 MiB; 0 means the default for running answers, and keeps none of past ones.
     /// </summary>
     /// <exception cref="ArgumentOutOfRangeException">The value is negative.</exception>
     public long CacheBytes
@@ -69,5 +70,11 @@ public sealed record VlmOptions
             ArgumentOutOfRangeException.ThrowIfNegative(value);
             field = value;
         }
-    } = 512L * 1024 * 1024;
+    } = DefaultCacheBytes;
+
+    /// <summary>What runs the model. Default <see cref="Runner.Auto"/>.</summary>
+    public Runner Runner { get; init; } = Runner.Auto;
+
+    /// <summary>Default of <see cref="CacheBytes"/>.</summary>
+    internal static long DefaultCacheBytes => Math.Max(512L << 20, GC.GetGCMemoryInfo().TotalAvailableMemoryBytes / 4);
 }

@@ -50,7 +50,7 @@ internal static class Gemma4Unified
         SequenceLengths lengths = SequenceLengths.Create(m, withPast: true);
         Dictionary<(string, int), RotaryTables> rotary = CreateTables(m, c, kinds, shapes, context);
         PatchInputs patches = new(m, rules.Tokens.Placeholder, 3 * rules.PatchSize * rules.PatchSize, hasPositions: true);
-        ImageAttention? bothWays = SeesImagesBothWays(c) && kinds.Contains(Sliding) ? new ImageAttention(m, patches, lengths, shapes[Array.IndexOf(kinds, Sliding)].Window) : null;
+        ImageAttention? bidirectionalImageAttention = HasBidirectionalImageAttention(c) && kinds.Contains(Sliding) ? new ImageAttention(m, patches, lengths, shapes[Array.IndexOf(kinds, Sliding)].Window) : null;
 
         string decoder = m.Weights.PrefixOf("embed_tokens.weight");
         (Value embedded, TokenMatrix embedding) = m.Embed($"{decoder}embed_tokens", vocabulary, hidden, isTied);        // [B, S, H]
@@ -62,7 +62,7 @@ internal static class Gemma4Unified
             string key = $"{decoder}layers.{i}";
             bool slides = kinds[i] == Sliding;
             (Value q, Value k, Value v) = QueryKeyValue(m, $"{key}.self_attn", h.RmsNorm($"{key}.input_layernorm", epsilon), shapes[i], keyIsValue && !slides, epsilon);
-            Value attended = m.Attend($"{key}.self_attn", i, q, k, v, shapes[i], rotary[(kinds[i], shapes[i].HeadSize)], lengths, slides ? bothWays : null);
+            Value attended = m.Attend($"{key}.self_attn", i, q, k, v, shapes[i], rotary[(kinds[i], shapes[i].HeadSize)], lengths, slides ? bidirectionalImageAttention : null);
             Value output = m.Linear($"{key}.self_attn.o_proj", attended, shapes[i].Heads * shapes[i].HeadSize, ($"{key}.self_attn.o_proj.weight", hidden));
             h.Add(Norm(m, $"{key}.post_attention_layernorm", output, hidden, epsilon));
             if (i == kinds.Length - 1)
@@ -87,7 +87,7 @@ internal static class Gemma4Unified
             BeginTokenId = c.OptionalTokenId("bos_token_id", vocabulary),
             EndTokenIds = ends.Length > 0 ? ends : c.OneOrMore("eos_token_id"),
             PaddingTokenId = c.OptionalTokenId("pad_token_id", vocabulary),
-            Image = rules,
+            Image = rules with { BidirectionalAttention = bidirectionalImageAttention is not null },
             Reasoning = tokenizer?.Find("<|channel>") is int begin && tokenizer.Find("<channel|>") is int end ? new ReasoningTokens { Begin = begin, End = end, Header = "thought\n" } : null,
             Prompt = Prompt,
         };
@@ -223,7 +223,7 @@ internal static class Gemma4Unified
     }
 
     /// <summary>Null, in place of a missing key, says that images are read as text is.</summary>
-    private static bool SeesImagesBothWays(HfConfig c)
+    private static bool HasBidirectionalImageAttention(HfConfig c)
     {
         c.ExpectIfPresent("use_bidirectional_attention", "vision");
         return !c.IsNull("use_bidirectional_attention");

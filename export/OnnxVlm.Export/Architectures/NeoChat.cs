@@ -43,7 +43,7 @@ internal static class NeoChat
         PatchInputs patches = new(m, rules.Tokens.Placeholder, embedder.PatchWidth, hasPositions: true);
         SequenceLengths lengths = SequenceLengths.Create(m, withPast: true);
         AxisRotary rotary = new(m, patches, lengths, head, llm.Optional<double>("rope_theta") ?? 10000, llm.Optional<double>("rope_theta_hw") ?? 10000);
-        ImageAttention bothWays = new(m, patches, lengths, window: null);
+        ImageAttention bidirectionalImageAttention = new(m, patches, lengths, window: null);
         string decoder = m.Weights.PrefixOf("embed_tokens.weight");
         (Value x, TokenMatrix embedding) = m.Embed($"{decoder}embed_tokens", vocabulary, hidden, isTied);               // [B, S, H]
         ResidualStream h = new(m, patches.Insert(x, () => embedder.Project(m, patches)), hidden);
@@ -51,7 +51,7 @@ internal static class NeoChat
         {
             string key = $"{decoder}layers.{i}";
             (Value q, Value k, Value v) = QueryKeyValue(m, $"{key}.self_attn", h.RmsNorm($"{key}.input_layernorm", epsilon), attention, head, splitsHeads, rotary, epsilon);
-            Value attended = m.Attend($"{key}.self_attn", i, q, k, v, attention, rotary: null, lengths, bothWays);       // [B, S, heads · value size]
+            Value attended = m.Attend($"{key}.self_attn", i, q, k, v, attention, rotary: null, lengths, bidirectionalImageAttention);       // [B, S, heads · value size]
             h.Add(m.Linear($"{key}.self_attn.o_proj", attended, attention.Heads * attention.ValueSize, ($"{key}.self_attn.o_proj.weight", hidden)));
             if (i == layers - 1)
                 h.KeepLastToken("last_token");                                                                          // [B, 1, H] from here on
@@ -237,7 +237,8 @@ internal static class NeoChat
             Padding = new PaddingRule { Mode = PaddingMode.Edge },
             Alpha = AlphaMode.WhiteIfTransparent,
             HasPositions = true,
-            SharesTime = true,
+            SharesTextPosition = true,
+            BidirectionalAttention = true,
             Tokens = new ImageTokens
             {
                 Placeholder = Token(ImageContext, "img_context_token_id") ?? throw new ModelLoadException($"{c.Path}: img_context_token_id is missing, and neither tokenizer.json nor added_tokens.json has {ImageContext}"),

@@ -84,10 +84,10 @@ internal static class Attention
         return images is null ? attended : images.Apply(key, attended, q, presentKey, presentValue, shape, rotary);
     }
 
-    /// <summary>Rotates the first numbers of each head by halves, at the places that this run has in the sequence.</summary>
+    /// <summary>Rotates the first numbers of each head by halves, at the positions that the run's tokens have in their sequences.</summary>
     /// <returns>As x, [B, S, heads · size].</returns>
     public static Value Rotate(this ModelGraph model, string path, Value x, int heads, RotaryTables rotary, SequenceLengths lengths) =>
-        model.Graph.Fused("RotaryEmbedding", path, x, lengths.Past, rotary.Cos, rotary.Sin)
+        model.Graph.Fused("RotaryEmbedding", path, x, lengths.Positions, rotary.Cos, rotary.Sin)
             .Set("num_heads", heads).Set("rotary_embedding_dim", rotary.Dimensions).Set("interleaved", 0).Output(model.Type);
 
     /// <summary>Takes the fill of the value heads out again: [B, S, heads · stored head size] → [B, S, heads · value size].</summary>

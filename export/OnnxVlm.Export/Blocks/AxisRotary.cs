@@ -4,7 +4,7 @@ namespace OnnxVlm.Export.Blocks;
 
 /// <summary>
 /// The rotation of <see cref="AxisHead"/>s in a run. A token's time is its index in the sequence, but that all tokens of an image have the time of the first; row and column are those of
-/// its patch, and 0 for text. Adds the input <c>rope_shift</c> int64 [1]: tokens of the past that went on with an image, by which the index is ahead of the time.
+/// its patch, and 0 for text. Adds the input <c>position_offset</c> int64 [B]: of each sequence, the tokens of its past that went on with an image, by which the index is ahead of the time.
 /// </summary>
 internal sealed class AxisRotary
 {
@@ -13,8 +13,9 @@ internal sealed class AxisRotary
     private readonly AxisHead _head;
     private readonly Value _cos;
     private readonly Value _sin;
+    private readonly Value _rows;
 
-    /// <summary>Computes cos and sin of the angles, float [S, head size / 2]; as in the reference in 32 bits, since each token needs few of them.</summary>
+    /// <summary>Computes cos and sin of the angles, float [B · S, head size / 2]; as in the reference in 32 bits, since each token needs few of them.</summary>
     /// <param name="model">The graph.</param>
     /// <param name="images">The images of the run; images are whole within it, and the batch is 1 where there are any.</param>
     /// <param name="lengths">Lengths of the sequences, with the past.</param>
@@ -35,9 +36,11 @@ internal sealed class AxisRotary
         // The rows are the columns of patch_xy: x turns the last part, y the one before.
         Value placeFrequencies = g.Weight("rotary.place_frequencies", [.. none, .. noSide, .. side, .. none, .. side, .. noSide], ElementType.Float32, 2, pairs);
 
-        Value tokens = g.Node("Gather", "rotary.tokens", images.ImageTokens("rotary.tokens"), g.Scalar(0)).Set("axis", 0).Output(ElementType.Bool);        // [S]
-        Value times = g.Cast("rotary.time", Times(tokens, lengths), ElementType.Float32);
-        Value column = g.Node("Reshape", "rotary.time", times, g.Constant(-1, 1)).Output(ElementType.Float32);
+        Value imageTokens = images.ImageTokens("rotary.tokens");                                                                                        // [B, S]
+        Value times = g.Cast("rotary.time", Times(imageTokens, lengths), ElementType.Float32);
+        Value column = g.Node("Reshape", "rotary.time", times, g.Constant(-1, 1)).Output(ElementType.Float32);                                          // [B · S, 1]
+        Value tokens = g.Node("Reshape", "rotary.tokens", imageTokens, g.Constant(-1)).Output(ElementType.Bool);                                        // [B · S]
+        _rows = RowsOfTables(imageTokens, tokens);
         Value text = g.Node("Mul", "rotary.text", column, timeFrequencies).Output(ElementType.Float32);
         Value angles = g.If("rotary", images.HaveImages, ElementType.Float32, () => AddPlaces(text, tokens, placeFrequencies), () => g.Node("Identity", "rotary.none", text).Output(ElementType.Float32));
         _cos = Finish("Cos", angles);
@@ -49,20 +52,30 @@ internal sealed class AxisRotary
     /// <param name="x">[B, S, heads · head size], in the graph's order.</param>
     /// <param name="heads">How many.</param>
     /// <returns>As x.</returns>
-    public Value Rotate(string path, Value x, int heads) => _model.Graph.Fused("RotaryEmbedding", path, x, _model.Graph.Constant(0), _cos, _sin)
+    public Value Rotate(string path, Value x, int heads) => _model.Graph.Fused("RotaryEmbedding", path, x, _rows, _cos, _sin)
         .Set("num_heads", heads).Set("rotary_embedding_dim", _head.Size).Set("interleaved", 1).Output(_model.Type);
 
-    /// <summary>int64 [S]: past − rope_shift − 1 + how many tokens of the run begin something, up to each one.</summary>
+    /// <summary>int64 [B, S]: the row of cos and sin for each token, which are all of them in their order.</summary>
+    private Value RowsOfTables(Value imageTokens, Value tokens)
+    {
+        GraphBuilder g = _model.Graph;
+        Value count = g.Node("Squeeze", "rotary.rows", g.Node("Shape", "rotary.rows", tokens).Output(ElementType.Int64)).Output(ElementType.Int64);
+        Value rows = g.Node("Range", "rotary.rows", g.Scalar(0), count, g.Scalar(1)).Output(ElementType.Int64);
+        return g.Node("Reshape", "rotary.rows", rows, g.Node("Shape", "rotary.shape", imageTokens).Output(ElementType.Int64)).Output(ElementType.Int64);
+    }
+
+    /// <summary>int64 [B, S]: start − position_offset − 1 + how many tokens of the run begin something, up to each one.</summary>
     private Value Times(Value tokens, SequenceLengths lengths)
     {
         GraphBuilder g = _model.Graph;
-        Value shift = g.Input("rope_shift", ElementType.Int64, 1);
+        Value offsets = g.Input("position_offset", ElementType.Int64, "batch");
         Value isImage = g.Cast("rotary.tokens", tokens, ElementType.Int64);
-        Value before = g.Node("Pad", "rotary.before", isImage, g.Constant(1, -1)).Output(ElementType.Int64);
+        Value before = g.Node("Pad", "rotary.before", isImage, g.Constant(0, 1, 0, -1)).Output(ElementType.Int64);
         Value goesOn = g.Node("Mul", "rotary.goes_on", isImage, before).Output(ElementType.Int64);
         Value begins = g.Node("Sub", "rotary.begins", g.Constant(1), goesOn).Output(ElementType.Int64);
-        Value count = g.Node("CumSum", "rotary.begun", begins, g.Scalar(0)).Output(ElementType.Int64);
-        Value past = g.Node("Sub", "rotary.past", lengths.Past, shift).Output(ElementType.Int64);
+        Value count = g.Node("CumSum", "rotary.begun", begins, g.Scalar(1)).Output(ElementType.Int64);
+        Value offset = g.Node("Unsqueeze", "rotary.offset", offsets, g.Constant(1)).Output(ElementType.Int64);                                           // [B, 1]
+        Value past = g.Node("Sub", "rotary.past", lengths.Starts, offset).Output(ElementType.Int64);
         Value last = g.Node("Sub", "rotary.last", past, g.Constant(1)).Output(ElementType.Int64);
         return g.Node("Add", "rotary.time", count, last).Output(ElementType.Int64);
     }

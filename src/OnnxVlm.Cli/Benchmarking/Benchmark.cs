@@ -45,7 +45,7 @@ internal sealed class Benchmark(string folder, Func<VlmModel> load, int repetiti
 
         using (model)
         {
-            int[] tokens = TextTokens(model, promptTokens + generatedTokens + 1);
+            int[] tokens = BenchmarkTokens.Create(manifest, new Random(1), promptTokens + generatedTokens + 1);
             progress($"prefill of {promptTokens} tokens");
             double[] prefill = Repeat(() => Prefill(model, tokens.AsMemory(0, promptTokens)), cancellationToken);
             progress($"decoding of {generatedTokens} tokens");
@@ -171,15 +171,6 @@ internal sealed class Benchmark(string folder, Func<VlmModel> load, int repetiti
             times[i] = run();
         }
         return times[1..];
-    }
-
-    // The speed does not depend on the tokens, as long as they are text.
-    private static int[] TextTokens(VlmModel model, int count)
-    {
-        Random random = new(1);
-        ImageTokens image = model.Manifest.Image.Tokens;
-        int[] reserved = [image.Placeholder, image.RowEnd ?? -1, image.Begin ?? -1, image.End ?? -1, .. model.Manifest.EndTokenIds];
-        return [.. Enumerable.Range(0, int.MaxValue).Select(_ => random.Next(model.Manifest.VocabularySize)).Where(token => !reserved.Contains(token)).Take(count)];
     }
 
     private static (VlmModel Model, double Milliseconds) Time(Func<VlmModel> load)

@@ -17,29 +17,67 @@ internal static class BenchCommand
         Option<int> generated = new("-n", "--generated-tokens") { Description = "Tokens that are generated one by one.", DefaultValueFactory = _ => 64, HelpName = "N" };
         Option<FileInfo?> image = new("--image") { Description = "An image, for preprocessing and the time to the first token.", HelpName = "FILE" };
         Option<int> repetitions = new("-r", "--repetitions") { Description = "How often everything is measured.", DefaultValueFactory = _ => 3, HelpName = "N" };
+        Option<string?> parallel = new("--parallel") { Description = "Measure several requests at the same time instead: numbers of streams, such as 1,2,4,8,16.", HelpName = "N,N,…" };
+        Option<int?> requests = new("--requests") { Description = "With --parallel: requests in all. Default: as many as streams.", HelpName = "N" };
         Option<string> device = SharedOptions.Device();
+        Option<string> runner = SharedOptions.Runner();
         Option<int?> imageTokens = SharedOptions.ImageTokens();
         Option<bool> json = SharedOptions.Json();
-        Command command = new("bench", "Measure prefill, decoding, loading, preprocessing and memory.") { model, prompt, generated, image, repetitions, imageTokens, device, json };
-        command.SetWork((result, cancellationToken) =>
+        Command command = new("bench", "Measure prefill, decoding, loading, preprocessing and memory.") { model, prompt, generated, image, repetitions, parallel, requests, imageTokens, device, runner, json };
+        command.SetWork(async (result, cancellationToken) =>
         {
             DirectoryInfo folder = result.GetValue(model)!;
             FileInfo? file = result.GetValue(image);
             byte[]? encoded = file is null ? null : InputFile.ReadBytes(file.FullName, "image", new ImageLimits().MaxBytes);
+            if (result.GetValue(parallel) is { } streams)
+            {
+                using VlmModel loaded = SharedOptions.LoadModel(folder, result.GetValue(device)!, imageTokens: result.GetValue(imageTokens), runner: result.GetValue(runner)!);
+                ParallelBenchmark measurement = new(loaded, Positive(result.GetValue(repetitions), "-r"), step => Console.Error.WriteLine($"measuring: {step}"));
+                IReadOnlyList<ParallelResult> rows = await measurement.RunAsync(
+                    ReadStreams(streams), result.GetValue(requests) is int all ? Positive(all, "--requests") : null, Positive(result.GetValue(prompt), "-p"), AtLeastTwo(result.GetValue(generated)),
+                    encoded, cancellationToken).ConfigureAwait(false);
+                if (result.GetValue(json))
+                    Console.Out.WriteLine(JsonSerializer.Serialize(new ParallelReport(folder.Name, loaded.Device.ToString().ToLowerInvariant(), loaded.Runner.ToString().ToLowerInvariant(), Environment.ProcessorCount, rows), CliJson.Indented.ParallelReport));
+                else
+                    Print(rows);
+                return ExitCode.Done;
+            }
             Benchmark benchmark = new(
-                folder.FullName, () => SharedOptions.LoadModel(folder, result.GetValue(device)!, imageTokens: result.GetValue(imageTokens)), Positive(result.GetValue(repetitions), "-r"), step => Console.Error.WriteLine($"measuring: {step}"));
+                folder.FullName, () => SharedOptions.LoadModel(folder, result.GetValue(device)!, imageTokens: result.GetValue(imageTokens), runner: result.GetValue(runner)!), Positive(result.GetValue(repetitions), "-r"), step => Console.Error.WriteLine($"measuring: {step}"));
             BenchmarkResult measured = benchmark.Run(
                 Positive(result.GetValue(prompt), "-p"), Positive(result.GetValue(generated), "-n"), encoded, cancellationToken);
             if (result.GetValue(json))
                 Console.Out.WriteLine(JsonSerializer.Serialize(measured, CliJson.Indented.BenchmarkResult));
             else
                 Print(measured);
-            return Task.FromResult(ExitCode.Done);
+            return ExitCode.Done;
         });
         return command;
     }
 
     private static int Positive(int value, string option) => value >= 1 ? value : throw new WrongArgumentException($"{option}: expected 1 or more, found {value}.");
+
+    private static int AtLeastTwo(int value) => value >= 2 ? value : throw new WrongArgumentException($"-n: expected 2 or more with --parallel, found {value}.");
+
+    private static int[] ReadStreams(string text)
+    {
+        string[] parts = text.Split(',', StringSplitOptions.TrimEntries);
+        return [.. parts.Select(part => int.TryParse(part, NumberStyles.None, CultureInfo.InvariantCulture, out int count) && count is >= 1 and <= 64
+            ? count
+            : throw new WrongArgumentException($"--parallel: expected numbers from 1 to 64 separated by commas, found \"{text}\"."))];
+    }
+
+    private static void Print(IReadOnlyList<ParallelResult> rows)
+    {
+        Table table = PlainTable.Create("streams", "prompt", "image", "tokens/s", "of the whole", "per stream", "first token", "95 %");
+        foreach (ParallelResult row in rows)
+        {
+            table.AddRow(
+                $"{row.Streams}", $"{row.PromptTokens} tokens", row.ImageTokens == 0 ? "" : $"{row.ImageTokens} tokens", Number(row.TotalTokensPerSecond), Number(row.RequestTokensPerSecond), Number(row.StreamTokensPerSecond),
+                $"{Number(row.TimeToFirstTokenMs)} ms", $"{Number(row.TimeToFirstTokenP95Ms)} ms");
+        }
+        PlainTable.Write(table);
+    }
 
     private static void Print(BenchmarkResult r)
     {

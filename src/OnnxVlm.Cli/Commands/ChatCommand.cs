@@ -19,10 +19,11 @@ internal static class ChatCommand
         Option<FileInfo[]> images = new("--image") { Description = "An image for the first message; may be given several times.", HelpName = "FILE" };
         Option<string?> system = new("--system") { Description = "The system message, or @FILE.", HelpName = "TEXT" };
         Option<string> device = SharedOptions.Device();
+        Option<string> runner = SharedOptions.Runner();
         Option<int?> imageTokens = SharedOptions.ImageTokens();
         Option<bool> blendAlpha = SharedOptions.BlendAlpha();
         GenerationArguments generation = new();
-        Command command = new(Name, "Talk with the model in the terminal, about images or not.") { model, images, system, imageTokens, blendAlpha, device };
+        Command command = new(Name, "Talk with the model in the terminal, about images or not.") { model, images, system, imageTokens, blendAlpha, device, runner };
         generation.AddTo(command);
 
         command.SetWork(async (result, cancellationToken) =>
@@ -31,7 +32,7 @@ internal static class ChatCommand
             if (options.TopLogprobs is not null)
                 throw new WrongArgumentException("chat shows no log probabilities; use run --logprobs for them.");
             DirectoryInfo folder = result.GetValue(model)!;
-            using VlmModel loaded = SharedOptions.LoadModel(folder, result.GetValue(device)!, imageTokens: result.GetValue(imageTokens), blendAlpha: result.GetValue(blendAlpha));
+            using VlmModel loaded = SharedOptions.LoadModel(folder, result.GetValue(device)!, imageTokens: result.GetValue(imageTokens), blendAlpha: result.GetValue(blendAlpha), runner: result.GetValue(runner)!);
             bool isInteractive = !Console.IsInputRedirected && !Console.IsOutputRedirected;
             TerminalAbilities abilities = TerminalAbilities.Detect(Environment.GetEnvironmentVariable, OperatingSystem.IsWindows());
             // Asking Spectre also has Windows understand escape sequences.
@@ -39,7 +40,7 @@ internal static class ChatCommand
             using TerminalChatConsole? terminal = isInteractive && movesCursor ? new TerminalChatConsole(abilities) : null;
             IChatConsole console = terminal ?? (IChatConsole)new PlainChatConsole(Console.In, Console.Out, Console.Error, isInteractive ? "> " : null);
 
-            IAsyncEnumerable<GenerationUpdate> Answer(IReadOnlyList<ChatMessage> messages, CancellationToken stop) => loaded.GenerateAsync(loaded.CreatePrompt(messages, reasons: false, stop), options, stop);
+            IAsyncEnumerable<GenerationUpdate> Answer(IReadOnlyList<ChatMessage> messages, CancellationToken stop) => loaded.GenerateAsync(loaded.CreatePrompt(messages, reasons: false, stop), movesCursor && isInteractive ? options with { OnPrefill = new PrefillLine(Console.Error).Report } : options, stop);
             ChatSession session = new(console, loaded.ImagePreprocessor, Answer, options, folder.Name);
             session.Conversation.System = result.GetValue(system) is { } text ? InputFile.TextOf(text, "system message") : null;
             if (isInteractive)

@@ -19,20 +19,21 @@ internal static class EvalCommand
         Option<DirectoryInfo> model = SharedOptions.Model();
         Option<DirectoryInfo> data = new("--data") { Description = "A folder with cases.jsonl and its images.", Required = true, HelpName = "DIR" };
         Option<string> device = SharedOptions.Device();
+        Option<string> runner = SharedOptions.Runner();
         Option<bool> json = SharedOptions.Json();
         Option<bool> misses = new("--misses") { Description = "List the cases that are not fully right, on stderr." };
         Option<bool> guided = new("--guided") { Description = "Hold the answer of a case that has a json_schema to it." };
         Option<int> maxTokens = new("--max-tokens") { Description = "The most tokens of an answer.", DefaultValueFactory = _ => 256, HelpName = "N" };
         Command command = new("eval", "Score the model on a folder of cases, by group. Cases whose metric is code compile and run what the model writes.")
         {
-            model, data, device, json, misses, guided, maxTokens,
+            model, data, device, runner, json, misses, guided, maxTokens,
         };
         command.SetWork(async (result, cancellationToken) =>
         {
             GenerationOptions options = CommandAction.CheckArguments(() => new GenerationOptions { MaxNewTokens = result.GetValue(maxTokens) });
             string folder = result.GetValue(data)!.FullName;
             IReadOnlyList<EvaluationCase> cases = EvaluationCase.Load(folder);
-            using VlmModel loaded = SharedOptions.LoadModel(result.GetValue(model)!, result.GetValue(device)!);
+            using VlmModel loaded = SharedOptions.LoadModel(result.GetValue(model)!, result.GetValue(device)!, runner: result.GetValue(runner)!);
             ProgramScorer programs = new();
             List<(EvaluationCase Case, double Score)> scores = [];
             List<EvaluationCase> notRun = [];

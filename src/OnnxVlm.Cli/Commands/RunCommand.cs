@@ -3,6 +3,7 @@ using System.Globalization;
 using System.Text;
 using System.Text.Json.Nodes;
 using Microsoft.Extensions.AI;
+using OnnxVlm.Cli.Chat;
 using OnnxVlm.Generation;
 using OnnxVlm.Imaging;
 using OnnxVlm.Prompting;
@@ -20,21 +21,24 @@ internal static class RunCommand
         Option<string?> system = new("--system") { Description = "The system message, or @FILE.", HelpName = "TEXT" };
         Option<bool> reason = new("--reason") { Description = "Let the model reason before it answers, if it can. Its reasoning goes to stderr." };
         Option<string> device = SharedOptions.Device();
+        Option<string> runner = SharedOptions.Runner();
         Option<int?> imageTokens = SharedOptions.ImageTokens();
         Option<bool> blendAlpha = SharedOptions.BlendAlpha();
         Option<bool> json = SharedOptions.Json();
         GenerationArguments generation = new();
-        Command command = new("run", "Ask one question, about images or not, and stream the answer.") { model, prompt, images, system, reason, imageTokens, blendAlpha, device, json };
+        Command command = new("run", "Ask one question, about images or not, and stream the answer.") { model, prompt, images, system, reason, imageTokens, blendAlpha, device, runner, json };
         generation.AddTo(command);
 
         command.SetWork(async (result, cancellationToken) =>
         {
             GenerationOptions options = generation.Read(result);
+            if (!Console.IsErrorRedirected && !result.GetValue(json))
+                options = options with { OnPrefill = new PrefillLine(Console.Error).Report };
             if (result.GetValue(reason) && options.Guidance is not null)
                 throw new WrongArgumentException("--reason does not go together with --json-schema, --regex or --lark, which the whole answer follows; leave one out.");
             ChatMessage[] messages = CreateMessages(
                 result.GetValue(system) is { } text ? InputFile.TextOf(text, "system message") : null, InputFile.TextOrInputOf(result.GetValue(prompt)!, "prompt"), result.GetValue(images) ?? []);
-            using VlmModel loaded = SharedOptions.LoadModel(result.GetValue(model)!, result.GetValue(device)!, imageTokens: result.GetValue(imageTokens), blendAlpha: result.GetValue(blendAlpha));
+            using VlmModel loaded = SharedOptions.LoadModel(result.GetValue(model)!, result.GetValue(device)!, imageTokens: result.GetValue(imageTokens), blendAlpha: result.GetValue(blendAlpha), runner: result.GetValue(runner)!);
             Prompt built = loaded.CreatePrompt(messages, result.GetValue(reason), cancellationToken);
             IAsyncEnumerable<GenerationUpdate> updates = loaded.GenerateAsync(built, options, cancellationToken);
             if (result.GetValue(json))

@@ -21,7 +21,8 @@ internal static class ServeCommand
         Option<string[]> keys = new("--api-key") { Description = "A key that requests must bring; may be given several times. Others see it in the list of processes: better set OnnxVlmServer__ApiKeys__0 in the environment.", HelpName = "KEY" };
         Option<int?> running = new("--parallel") { Description = "Answers generated at the same time. Default 4.", HelpName = "N" };
         Option<string> device = SharedOptions.Device();
-        Command command = new(Name, "Serve models over HTTP, compatible with OpenAI's API, with a web page.") { models, urls, keys, running, device };
+        Option<string> runner = SharedOptions.Runner();
+        Command command = new(Name, "Serve models over HTTP, compatible with OpenAI's API, with a web page.") { models, urls, keys, running, device, runner };
         command.SetWork(async (result, cancellationToken) =>
         {
             Dictionary<string, string?> settings = [];
@@ -30,6 +31,7 @@ internal static class ServeCommand
                 settings[string.Create(CultureInfo.InvariantCulture, $"{Prefix}Models:{i}:Name")] = name;
                 settings[string.Create(CultureInfo.InvariantCulture, $"{Prefix}Models:{i}:Folder")] = folder;
                 settings[string.Create(CultureInfo.InvariantCulture, $"{Prefix}Models:{i}:Device")] = result.GetValue(device);
+                settings[string.Create(CultureInfo.InvariantCulture, $"{Prefix}Models:{i}:Runner")] = result.GetValue(runner);
             }
             foreach ((int i, string key) in (result.GetValue(keys) ?? []).Index())
                 settings[string.Create(CultureInfo.InvariantCulture, $"{Prefix}ApiKeys:{i}")] = key;

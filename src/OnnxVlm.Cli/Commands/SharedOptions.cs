@@ -16,6 +16,17 @@ internal static class SharedOptions
         return option;
     }
 
+    public static Option<string> Runner()
+    {
+        Option<string> option = new("--runner") { Description = "What runs the model: ort runs all answers as one batch, genai each by itself. Default ort on cpu and cuda, genai elsewhere.", DefaultValueFactory = _ => "auto" };
+        option.AcceptOnlyFromAmong("auto", "ort", "genai");
+        return option;
+    }
+
+    /// <summary>What a value of <c>--runner</c> stands for.</summary>
+    /// <param name="name">The value.</param>
+    public static Runner RunnerOf(string name) => Enum.Parse<Runner>(name, ignoreCase: true);
+
     public static Option<bool> Json() => new("--json") { Description = "Print one JSON object instead of text." };
 
     public static Option<int?> ImageTokens() => new("--image-tokens") { Description = "The most tokens of an image, for models with several budgets (Gemma: 70, 140, 280, 560, 1120; NEO: 64 to 4096).", HelpName = "N" };
@@ -28,7 +39,9 @@ internal static class SharedOptions
     /// <param name="limits">Limits on images; null for the defaults.</param>
     /// <param name="imageTokens">The value of <c>--image-tokens</c>.</param>
     /// <param name="blendAlpha">The value of <c>--blend-alpha</c>.</param>
-    public static VlmModel LoadModel(DirectoryInfo folder, string device, ImageLimits? limits = null, int? imageTokens = null, bool blendAlpha = false) => VlmModel.Load(folder.FullName, new VlmOptions
+    /// <param name="runner">The value of <c>--runner</c>.</param>
+    public static VlmModel LoadModel(
+        DirectoryInfo folder, string device, ImageLimits? limits = null, int? imageTokens = null, bool blendAlpha = false, string runner = "auto") => VlmModel.Load(folder.FullName, new VlmOptions
     {
         Device = device switch
         {
@@ -40,5 +53,6 @@ internal static class SharedOptions
         ImageLimits = limits ?? new ImageLimits(),
         MaxImageTokens = imageTokens,
         BlendAlpha = blendAlpha,
+        Runner = RunnerOf(runner),
     });
 }

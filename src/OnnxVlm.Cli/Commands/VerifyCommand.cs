@@ -14,13 +14,14 @@ internal static class VerifyCommand
         Option<DirectoryInfo> goldens = new("--goldens") { Description = "A folder with cases/NAME/: input_ids.npy, image_k.png, logits.npy, tokens.npy, logits_gen.npy.", Required = true, HelpName = "DIR" };
         Option<double> tolerance = new("--tolerance") { Description = "The largest absolute difference of a logit that passes.", DefaultValueFactory = _ => 2e-4, HelpName = "D" };
         Option<string> device = SharedOptions.Device();
-        Command command = new("verify", "Compare the model with a reference implementation's logits and tokens.") { model, goldens, tolerance, device };
+        Option<string> runner = SharedOptions.Runner();
+        Command command = new("verify", "Compare the model with a reference implementation's logits and tokens.") { model, goldens, tolerance, device, runner };
         command.SetWork((result, _) =>
         {
             IReadOnlyList<string> folders = ReferenceCase.FoldersOf(result.GetValue(goldens)!.FullName);
             // References are made of images that a service would refuse, one pixel high for example.
             ImageLimits limits = new() { MinSidePx = 1, MaxAspectRatio = 65535 };
-            using VlmModel loaded = SharedOptions.LoadModel(result.GetValue(model)!, result.GetValue(device)!, limits);
+            using VlmModel loaded = SharedOptions.LoadModel(result.GetValue(model)!, result.GetValue(device)!, limits, runner: result.GetValue(runner)!);
             IReadOnlyList<string> images = PreprocessingCase.FoldersOf(result.GetValue(goldens)!.FullName, loaded.Manifest.Image);
             IReadOnlyList<string> budgets = BudgetCase.FoldersOf(result.GetValue(goldens)!.FullName, loaded.Manifest.Image);
             int passed = folders.Count(folder => Check(loaded, folder, result.GetValue(tolerance)))

@@ -17,6 +17,9 @@ public sealed class ModelOptions
     /// <summary>Where it runs. Default <see cref="Device.Auto"/>.</summary>
     public Device Device { get; set; } = Device.Auto;
 
+    /// <inheritdoc cref="VlmOptions.Runner"/>
+    public Runner Runner { get; set; } = Runner.Auto;
+
     /// <summary>Threads of the CPU device. Default: one for each processor; 1 to 1024.</summary>
     [Range(1, 1024)]
     public int Threads { get; set; } = Environment.ProcessorCount;

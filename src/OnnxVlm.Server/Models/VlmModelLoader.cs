@@ -16,6 +16,7 @@ internal sealed class VlmModelLoader(ServerOptions server) : IModelLoader
         VlmModel model = VlmModel.Load(options.Folder, new VlmOptions
         {
             Device = options.Device,
+            Runner = options.Runner,
             Threads = options.Threads,
             CacheBytes = options.CacheBytes,
             VerifyHashes = options.VerifyHashes,

@@ -15,6 +15,9 @@ public sealed class OnnxVlmOptions
     /// <summary>Where the model runs. Default <see cref="Device.Auto"/>.</summary>
     public Device Device { get; set; } = Device.Auto;
 
+    /// <inheritdoc cref="VlmOptions.Runner"/>
+    public Runner Runner { get; set; } = Runner.Auto;
+
     /// <summary>Threads of the CPU device. Default: one for each processor; 1 to 1024.</summary>
     [Range(1, 1024)]
     public int Threads { get; set; } = Environment.ProcessorCount;
@@ -45,6 +48,7 @@ public sealed class OnnxVlmOptions
     internal VlmOptions ToVlmOptions() => new()
     {
         Device = Device,
+        Runner = Runner,
         Threads = Threads,
         CacheBytes = CacheBytes,
         VerifyHashes = VerifyHashes,

@@ -97,6 +97,18 @@ public sealed record GenerationOptions
     /// </summary>
     public Func<TokenStep, TokenDecision>? OnToken { get; init; }
 
+    /// <summary>
+    /// Called while the prompt is read, after each piece of it: how far it is. On a thread of the thread pool; while it runs, progress that follows is not reported one by one. Default null.
+    /// An exception it throws ends the answer.
+    /// </summary>
+    public Action<PrefillProgress>? OnPrefill { get; init; }
+
+    /// <summary>
+    /// Only answers of the same scope share what the model has read: a service gives each customer a scope, so that nobody can measure by the time to the first token what others have asked. Default
+    /// null, which is a scope too.
+    /// </summary>
+    public string? CacheScope { get; init; }
+
     private static int AtLeast(int value, int minimum, [CallerMemberName] string name = "") =>
         value >= minimum ? value : throw new ArgumentOutOfRangeException(name, $"{name}: expected {minimum} or more, found {value}.");
 

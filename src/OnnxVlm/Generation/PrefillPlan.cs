@@ -1,70 +1,82 @@
-using OnnxVlm.Imaging;
 using OnnxVlm.Prompting;
 using OnnxVlm.Runtime;
 
 namespace OnnxVlm.Generation;
 
-/// <summary>A prompt cut into pieces that the model reads one after the other. Text may be cut anywhere, an image never.</summary>
+/// <summary>A prompt cut into pieces that the model reads one after the other. Text may be cut anywhere, an image only where the model reads images as it reads text.</summary>
 internal static class PrefillPlan
 {
-    /// <summary>Tokens of a piece, unless one image needs more. Large enough for the matrix products, small enough to stop soon and to keep the buffers small.</summary>
-    public const int ChunkTokens = 512;
-
-    /// <summary>Cuts a prompt for a device: into pieces, or into one where it takes tokens only once.</summary>
-    /// <param name="decoder">The model on its device.</param>
-    /// <param name="segments">Text and images.</param>
-    /// <returns>The pieces in order.</returns>
-    public static IReadOnlyList<PrefillChunk> Create(IDecoder decoder, IEnumerable<PromptSegment> segments) =>
-        decoder.CanAppend ? Create(segments, ChunkTokens, decoder.MaxPatchesPerImage) : Create(segments, int.MaxValue);
-
     /// <summary>Cuts a prompt.</summary>
+    /// <param name="decoder">The model on its device; it says how large a piece is, and whether images are cut.</param>
     /// <param name="segments">Text and images.</param>
-    /// <param name="chunkTokens">The most tokens of a piece, unless one image needs more.</param>
-    /// <param name="maxPatches">The most patches of a piece, unless one image has more: then every sequence that takes an image takes every prompt.</param>
+    /// <param name="start">Tokens at the beginning that are left out; not inside an image that is not cut.</param>
     /// <returns>The pieces in order.</returns>
-    public static IReadOnlyList<PrefillChunk> Create(IEnumerable<PromptSegment> segments, int chunkTokens, int maxPatches = int.MaxValue)
+    /// <exception cref="ArgumentException">An image has more or fewer patches than there are placeholders for it.</exception>
+    public static IReadOnlyList<PrefillChunk> Create(IDecoder decoder, IEnumerable<PromptSegment> segments, int start = 0)
     {
-        List<PrefillChunk> chunks = [];
-        List<int> tokens = [];
-        List<PatchGrid> images = [];
+        Cutter cutter = new(decoder);
         foreach (PromptSegment segment in segments)
         {
-            if (segment.Image is not null)
-            {
-                if (tokens.Count + segment.TokenIds.Length > chunkTokens || (images.Count > 0 && images.Sum(image => image.Count) > maxPatches - segment.Image.Count))
-                    Flush();
-                tokens.AddRange(segment.TokenIds.Span);
-                images.Add(segment.Image);
-                continue;
-            }
-            ReadOnlySpan<int> rest = segment.TokenIds.Span;
+            int places = segment.Image is null ? 0 : segment.TokenIds.Span.Count(decoder.PlaceholderTokenId);
+            if (segment.Image is { } image && places != image.Count)
+                throw new ArgumentException($"An image has {image.Count} patches, and there are {places} placeholder tokens for them; it is read whole.", nameof(segments));
+            int skipped = Math.Min(start, segment.TokenIds.Length);
+            start -= skipped;
+            if (segment.Image is not null && !decoder.SplitsImages && skipped < segment.TokenIds.Length)
+                cutter.AddWhole(segment);
+            else
+                cutter.Add(segment, skipped);
+        }
+        return cutter.Finish();
+    }
+
+    private sealed class Cutter(IDecoder decoder)
+    {
+        private readonly List<PrefillChunk> _chunks = [];
+        private readonly List<int> _tokens = [];
+        private readonly List<ImagePart> _images = [];
+
+        public void AddWhole(PromptSegment segment)
+        {
+            // No more patches at once than one image may have, where it is not a larger one: then every sequence that takes an image takes every prompt.
+            int most = decoder.CanAppend ? decoder.MaxPatchesPerImage : int.MaxValue;
+            if (_tokens.Count + segment.TokenIds.Length > decoder.ChunkTokens || (_images.Count > 0 && _images.Sum(image => image.Count) > most - segment.Image!.Count))
+                Flush();
+            _tokens.AddRange(segment.TokenIds.Span);
+            _images.Add(new ImagePart(segment.Image!, 0, segment.Image!.Count));
+        }
+
+        public void Add(PromptSegment segment, int skipped)
+        {
+            int patches = segment.Image is null ? 0 : segment.TokenIds.Span[..skipped].Count(decoder.PlaceholderTokenId);
+            ReadOnlySpan<int> rest = segment.TokenIds.Span[skipped..];
             while (rest.Length > 0)
             {
-                if (tokens.Count >= chunkTokens)
+                if (_tokens.Count >= decoder.ChunkTokens)
                     Flush();
-                int taken = Math.Min(rest.Length, chunkTokens - tokens.Count);
-                tokens.AddRange(rest[..taken]);
-                rest = rest[taken..];
+                ReadOnlySpan<int> taken = rest[..Math.Min(rest.Length, decoder.ChunkTokens - _tokens.Count)];
+                _tokens.AddRange(taken);
+                int count = segment.Image is null ? 0 : taken.Count(decoder.PlaceholderTokenId);
+                if (count > 0)
+                    _images.Add(new ImagePart(segment.Image!, patches, count));
+                patches += count;
+                rest = rest[taken.Length..];
             }
         }
-        Flush();
-        return chunks;
 
-        void Flush()
+        public List<PrefillChunk> Finish()
         {
-            if (tokens.Count == 0)
+            Flush();
+            return _chunks;
+        }
+
+        private void Flush()
+        {
+            if (_tokens.Count == 0)
                 return;
-            chunks.Add(new PrefillChunk(tokens.ToArray(), images.ToArray()));
-            tokens.Clear();
-            images.Clear();
+            _chunks.Add(new PrefillChunk(_tokens.ToArray(), _images.ToArray()));
+            _tokens.Clear();
+            _images.Clear();
         }
     }
-}
-
-/// <summary>One piece of a prompt.</summary>
-/// <param name="TokenIds">int32 [n].</param>
-/// <param name="Images">The images whose placeholders are among the tokens.</param>
-internal sealed record PrefillChunk(ReadOnlyMemory<int> TokenIds, IReadOnlyList<PatchGrid> Images)
-{
-    public int PatchCount => Images.Sum(image => image.Count);
 }

@@ -23,10 +23,8 @@ internal sealed class PromptKeys
     {
         ulong image = segment.Image?.ContentHash ?? 0;
         foreach (int id in segment.TokenIds.ToArray())
-            yield return KeyOf(id) ^ image;
+            yield return (uint)id ^ image;
     }
-
-    public static ulong KeyOf(int tokenId) => (uint)tokenId;
 
     /// <summary>How many tokens of a sequence this prompt can go on from: the shared beginning, less a part of an image, and less than the whole prompt, whose last token gives the first logits.</summary>
     /// <param name="cached">Keys of the tokens in the sequence.</param>
@@ -41,24 +39,5 @@ internal sealed class PromptKeys
             start += segment.TokenIds.Length;
         }
         return shared;
-    }
-
-    /// <summary>What is left of a prompt from a position on, which is not inside an image.</summary>
-    /// <param name="segments">The prompt.</param>
-    /// <param name="position">Number of tokens to skip.</param>
-    public static IReadOnlyList<PromptSegment> From(IReadOnlyList<PromptSegment> segments, int position)
-    {
-        List<PromptSegment> rest = [];
-        foreach (PromptSegment segment in segments)
-        {
-            if (position >= segment.TokenIds.Length)
-                position -= segment.TokenIds.Length;
-            else
-            {
-                rest.Add(position == 0 ? segment : new PromptSegment(segment.TokenIds[position..]));
-                position = 0;
-            }
-        }
-        return rest;
     }
 }

@@ -16,12 +16,13 @@ internal sealed class TokenGenerator : IDisposable
     /// <param name="vocabulary">Bytes of the tokens.</param>
     /// <param name="endTokenIds">Tokens that end an answer.</param>
     /// <param name="encode">Turns content that a callback appends into tokens and images.</param>
-    /// <param name="cacheBytes">Memory for the sequences of past answers.</param>
+    /// <param name="createGrammar">Compiles a grammar for an answer of so many tokens at most.</param>
+    /// <param name="cacheBytes">Memory for the rows of all answers; 0 for the default, and no rows of past ones.</param>
     /// <param name="suppressedTokenIds">Tokens that an answer never has; null for none.</param>
     /// <param name="reasoning">How reasoning is set apart; null where it is not.</param>
     public TokenGenerator(
-        IDecoder decoder, Vocabulary vocabulary, IReadOnlyList<int> endTokenIds, Func<IReadOnlyList<AIContent>, IReadOnlyList<PromptSegment>> encode, long cacheBytes,
-        IReadOnlyList<int>? suppressedTokenIds = null, ReasoningTokens? reasoning = null)
+        IDecoder decoder, Vocabulary vocabulary, IReadOnlyList<int> endTokenIds, Func<IReadOnlyList<AIContent>, IReadOnlyList<PromptSegment>> encode,
+        Func<Guidance, int, IGrammar> createGrammar, long cacheBytes, IReadOnlyList<int>? suppressedTokenIds = null, ReasoningTokens? reasoning = null)
     {
         SuppressedTokenIds = suppressedTokenIds ?? [];
         Reasoning = reasoning;
@@ -29,7 +30,8 @@ internal sealed class TokenGenerator : IDisposable
         Vocabulary = vocabulary;
         EndTokenIds = endTokenIds;
         _encode = encode;
-        Cache = new SequenceCache(decoder, cacheBytes);
+        CreateGrammar = createGrammar;
+        Cache = new RowCache(decoder, cacheBytes == 0 ? VlmOptions.DefaultCacheBytes : cacheBytes, keepsIdle: cacheBytes > 0);
     }
 
     public IDecoder Decoder { get; }
@@ -42,11 +44,13 @@ internal sealed class TokenGenerator : IDisposable
 
     public ReasoningTokens? Reasoning { get; }
 
-    public SequenceCache Cache { get; }
+    public Func<Guidance, int, IGrammar> CreateGrammar { get; }
+
+    public RowCache Cache { get; }
 
     public IReadOnlyList<PromptSegment> Encode(IReadOnlyList<AIContent> contents) => _encode(contents);
 
-    /// <summary>Generates an answer. Native work runs on the thread pool, one token at a time.</summary>
+    /// <summary>Generates an answer. The model reads a token while the one before is on its way to the caller; it waits for a caller that is slower.</summary>
     /// <param name="prompt">What the model reads.</param>
     /// <param name="options">How the answer is generated.</param>
     /// <param name="cancellationToken">Checked before the prompt is read, while it is read, and at each token.</param>
@@ -72,31 +76,14 @@ internal sealed class TokenGenerator : IDisposable
     private async IAsyncEnumerable<GenerationUpdate> StreamAsync(Prompt prompt, GenerationOptions options, [EnumeratorCancellation] CancellationToken cancellationToken)
     {
         cancellationToken.ThrowIfCancellationRequested();
-        using Answer answer = new(this, prompt, options);
-        await RunAsync(answer.Prefill, answer, cancellationToken).ConfigureAwait(false);
-        while (answer.FinishReason is null)
+        await using GenerationRun run = new(this, prompt, options, cancellationToken);
+        await run.PrefillAsync().ConfigureAwait(false);
+        while (run.FinishReason is null)
         {
-            GenerationUpdate? update = null;
-            await RunAsync(token => update = answer.NextToken(token), answer, cancellationToken).ConfigureAwait(false);
-            if (update is not null)
+            cancellationToken.ThrowIfCancellationRequested();
+            if (await run.NextTokenAsync().ConfigureAwait(false) is { } update)
                 yield return update;
         }
-        yield return answer.Finish();
-    }
-
-    // A native call knows nothing of the token: it is interrupted from outside, and its failure is then the cancellation.
-    private static async Task RunAsync(Action<CancellationToken> work, Answer answer, CancellationToken cancellationToken)
-    {
-        cancellationToken.ThrowIfCancellationRequested();
-        using CancellationTokenRegistration registration = cancellationToken.Register(answer.Interrupt);
-        try
-        {
-            // Fairness: without it a thread that runs an answer goes on with that answer for ever, and other work of the process waits behind it.
-            await Task.Factory.StartNew(() => work(cancellationToken), CancellationToken.None, TaskCreationOptions.PreferFairness | TaskCreationOptions.DenyChildAttach, TaskScheduler.Default).ConfigureAwait(false);
-        }
-        catch (VlmException) when (cancellationToken.IsCancellationRequested)
-        {
-            throw new OperationCanceledException(cancellationToken);
-        }
+        yield return run.Finish();
     }
 }

@@ -12,6 +12,7 @@ public sealed class VlmSequence : IDisposable
     private readonly IDecoder _decoder;
     private readonly IDecoderSequence _sequence;
     private readonly IDisposable _use;
+    private readonly int _maxLength;
 
     internal VlmSequence(IDecoder decoder, int maxLength, int maxPatches, IDisposable use)
     {
@@ -23,6 +24,7 @@ public sealed class VlmSequence : IDisposable
             ArgumentOutOfRangeException.ThrowIfGreaterThan(maxLength, decoder.ContextLength);
             ArgumentOutOfRangeException.ThrowIfNegative(maxPatches);
             _sequence = decoder.CreateSequence(new SequenceOptions(maxLength, maxPatches));
+            _maxLength = maxLength;
         }
         catch
         {
@@ -41,8 +43,12 @@ public sealed class VlmSequence : IDisposable
     public void Append(params IReadOnlyList<PromptSegment> segments)
     {
         ArgumentNullException.ThrowIfNull(segments);
-        foreach (PrefillChunk chunk in PrefillPlan.Create(_decoder, segments))
-            _sequence.Append(chunk.TokenIds.Span, chunk.Images);
+        IReadOnlyList<PrefillChunk> chunks = PrefillPlan.Create(_decoder, segments);
+        int count = chunks.Sum(chunk => chunk.TokenIds.Length);
+        if (count > _maxLength - Length)
+            throw new VlmException($"The sequence has {Length} tokens and was made for {_maxLength}, so it has no room for {count} more.");
+        if (count > 0)
+            _sequence.ReadAsync(chunks, null, CancellationToken.None).GetAwaiter().GetResult();
     }
 
     /// <summary>The logits of the next token.</summary>
@@ -63,7 +69,7 @@ public sealed class VlmSequence : IDisposable
     {
         if (logits.Length != _decoder.VocabularySize)
             throw new ArgumentException($"Expected room for {_decoder.VocabularySize} logits, found {logits.Length}.", nameof(logits));
-        _sequence.CopyLogits(logits);
+        _sequence.Logits.CopyTo(logits);
     }
 
     /// <summary>Forgets the tokens from a position on.</summary>

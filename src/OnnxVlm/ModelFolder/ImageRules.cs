@@ -29,10 +29,16 @@ public sealed record ImageRules
     public required bool HasPositions { get; init; }
 
     /// <summary>
-    /// Whether the tokens of an image share one place in the text: the graph has the input <c>rope_shift</c> then. Default false.
+    /// Whether the tokens of an image share one position in the text: the graph has the input <c>position_offset</c> then. Default false.
     /// </summary>
     [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingDefault)]
-    public bool SharesTime { get; init; }
+    public bool SharesTextPosition { get; init; }
+
+    /// <summary>
+    /// Whether the tokens of an image see each other in both directions, so that an image is read whole. Default false: as text, and then an image may be read in pieces.
+    /// </summary>
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingDefault)]
+    public bool BidirectionalAttention { get; init; }
 
     /// <summary>
     /// Where the tokens of an image share a place in the text: whether what follows the image is as many places later as the longer side of the image has patches. Default false: one place later.

@@ -15,7 +15,7 @@ public sealed record ModelManifest
     public const string FileName = "onnxvlm.json";
 
     /// <summary>The only <see cref="FormatVersion"/> that this version reads and writes.</summary>
-    public const int CurrentFormatVersion = 1;
+    public const int CurrentFormatVersion = 2;
 
     /// <summary>The values of <see cref="Precision"/>.</summary>
     public static IReadOnlyList<string> Precisions { get; } = ["fp32", "fp16", "int8", "int4"];
@@ -31,7 +31,7 @@ public sealed record ModelManifest
     /// <summary>Files that take so long to read that it is worth remembering that they were.</summary>
     private const long LargeFileBytes = 64 << 20;
 
-    /// <summary>Version of the folder's format: 1.</summary>
+    /// <summary>Version of the folder's format: 2. In graphs of version 1 the sequences of a batch had one length.</summary>
     public required int FormatVersion { get; init; }
 
     /// <summary>The checkpoint's <c>model_type</c>, for example <c>unified_decoder</c>.</summary>
@@ -101,7 +101,9 @@ public sealed record ModelManifest
             long sizeBytes = new FileInfo(path).Length;
             if (sizeBytes > MaxManifestBytes)
                 throw new ModelLoadException($"{path}: expected at most {MaxManifestBytes} bytes, found {sizeBytes}; export the model again");
-            ModelManifest manifest = JsonSerializer.Deserialize(File.ReadAllBytes(path), ManifestJson.Strict.ModelManifest)
+            byte[] json = File.ReadAllBytes(path);
+            RefuseOtherVersion(json, folder);
+            ModelManifest manifest = JsonSerializer.Deserialize(json, ManifestJson.Strict.ModelManifest)
                 ?? throw new ModelLoadException($"{path}: expected an object, found null; export the model again");
             manifest.Validate();
             return manifest;
@@ -249,6 +251,19 @@ public sealed record ModelManifest
         ManifestCheck.Range(Image.Tokens.Begin, 0, VocabularySize - 1, "image.tokens.begin");
         ManifestCheck.Range(Image.Tokens.End, 0, VocabularySize - 1, "image.tokens.end");
         ValidateFiles();
+    }
+
+    // Before anything else: a folder of another version may have other keys.
+    private static void RefuseOtherVersion(byte[] json, string folder)
+    {
+        using JsonDocument document = JsonDocument.Parse(json);
+        if (document.RootElement.ValueKind != JsonValueKind.Object || !document.RootElement.TryGetProperty("format_version", out JsonElement version) || !version.TryGetInt32(out int found) || found >= CurrentFormatVersion)
+            return;
+        string precision = Text("precision", "fp32"), device = Text("device", "cpu");
+        throw new ArgumentException($"format_version: expected {CurrentFormatVersion}, found {found}; the folder is older than this OnnxVlm; export the model again: "
+            + $"onnxvlm export --checkpoint DIR --output {folder} --precision {precision} --device {device} --overwrite");
+
+        string Text(string key, string missing) => document.RootElement.TryGetProperty(key, out JsonElement value) && value.ValueKind == JsonValueKind.String ? value.GetString()! : missing;
     }
 
     private void ValidateFiles()

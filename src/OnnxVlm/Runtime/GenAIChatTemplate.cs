@@ -6,14 +6,16 @@ using OnnxVlm.Prompting;
 
 namespace OnnxVlm.Runtime;
 
-/// <summary>The chat template of a loaded model, rendered by the runtime.</summary>
-internal sealed class GenAIChatTemplate(Model model) : IChatTemplate, IDisposable
+/// <summary>The chat template of a model folder, rendered by GenAI: with a model whose graph predicts nothing, so that it does not matter what runs the model itself.</summary>
+/// <param name="folder">The model folder.</param>
+internal sealed class GenAIChatTemplate(string folder) : IChatTemplate, IDisposable
 {
     // GenAI's JSON reader knows no \uXXXX escapes.
     private static readonly JsonSerializerOptions Json = new() { Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping };
 
     // The native object keeps its place in the text in a field of its own, so that two threads at once read each other's text.
     private readonly Lock _lock = new();
+    private Model? _model;
     private Tokenizer? _tokenizer;
 
     public string Render(IReadOnlyList<TemplateMessage> messages)
@@ -26,7 +28,8 @@ internal sealed class GenAIChatTemplate(Model model) : IChatTemplate, IDisposabl
             {
                 if (_tokenizer is null)
                 {
-                    _tokenizer = new Tokenizer(model);
+                    _model = Load();
+                    _tokenizer = new Tokenizer(_model);
                     NativeOwner.Created();
                 }
                 return _tokenizer.ApplyChatTemplate("", json, "", add_generation_prompt: true);
@@ -43,6 +46,16 @@ internal sealed class GenAIChatTemplate(Model model) : IChatTemplate, IDisposabl
         if (_tokenizer is null)
             return;
         _tokenizer.Dispose();
+        _model!.Dispose();
         NativeOwner.Disposed();
+    }
+
+    private Model Load()
+    {
+        using Config config = new(folder);
+        config.ClearProviders();
+        config.AddModelData(GrammarModel.GraphName, GrammarGraph.Create(width: 32));
+        config.Overlay($$"""{ "model": { "decoder": { "filename": "{{GrammarModel.GraphName}}", "num_hidden_layers": 0 } } }""");
+        return new Model(config);
     }
 }

@@ -1,165 +1,111 @@
 using Microsoft.ML.OnnxRuntimeGenAI;
-using OnnxVlm.Generation;
-using OnnxVlm.Imaging;
 using OnnxVlm.ModelFolder;
 
 namespace OnnxVlm.Runtime;
 
-/// <summary>One GenAI generator, batch 1, always greedy: sampling happens before, in the scores that <see cref="Advance(ReadOnlySpan{float})"/> takes.</summary>
+/// <summary>One GenAI generator, batch 1. It only computes logits: the token is chosen outside, and read like those of a prompt.</summary>
 internal sealed class GenAISequence : IDecoderSequence
 {
     private readonly Generator _generator;
     private readonly PinnedTensor<byte> _patches;
     private readonly PinnedTensor<long> _patchCount = new(ElementType.int64, 1);
-    private readonly PinnedTensor<long>? _patchXY;
-
-    // By how much a token's index is ahead of its time, where the tokens of an image share one.
-    private readonly PinnedTensor<long>? _ropeShift;
-    private readonly int _patchCapacity;
-    private readonly Grammar? _grammar;
-    private readonly float[] _scores = [];
-    private readonly int _maxLength;
+    private readonly PinnedTensor<long>? _places;
+    private readonly PinnedTensor<long>? _positionOffset;
+    private readonly ImageSpans _images;
     private readonly int _placeholder;
-
-    // Of each image in the sequence the first placeholder, and the token after the last.
-    private readonly List<(int Start, int End)> _images = [];
-    private bool _unread;
+    private readonly long _bytesPerToken;
+    private readonly float[] _logits;
+    private readonly bool _canAppend;
     private bool _hasLogits;
     private bool _disposed;
 
-    public GenAISequence(Model model, GrammarModel grammars, ModelManifest manifest, SequenceOptions options)
+    /// <summary>Creates an empty sequence.</summary>
+    /// <param name="model">The model.</param>
+    /// <param name="manifest">Its manifest.</param>
+    /// <param name="options">Size of the key-value cache, which the runtime allocates at once.</param>
+    /// <param name="bytesPerToken">Memory for a token of it.</param>
+    /// <param name="canAppend">Whether the device takes tokens more than once.</param>
+    /// <exception cref="VlmException">The runtime refuses.</exception>
+    public GenAISequence(Model model, ModelManifest manifest, SequenceOptions options, long bytesPerToken, bool canAppend)
     {
-        int patchBytes = 3 * manifest.Image.PatchSize * manifest.Image.PatchSize;
-        _patchCapacity = Math.Max(1, options.PatchCapacity);
-        _maxLength = options.MaxLength;
+        MaxLength = options.MaxLength;
+        PatchCapacity = Math.Max(1, options.PatchCapacity);
         _placeholder = manifest.Image.Tokens.Placeholder;
-        _patches = new PinnedTensor<byte>(ElementType.uint8, _patchCapacity, patchBytes);
-        _patchXY = manifest.Image.HasPositions ? new PinnedTensor<long>(ElementType.int64, _patchCapacity, 2) : null;
-        _ropeShift = manifest.Image.SharesTime ? new PinnedTensor<long>(ElementType.int64, 1) : null;
+        _images = new ImageSpans(_placeholder);
+        _bytesPerToken = bytesPerToken;
+        _canAppend = canAppend;
+        _logits = new float[manifest.VocabularySize];
+        _patches = new PinnedTensor<byte>(ElementType.uint8, PatchCapacity, 3 * manifest.Image.PatchSize * manifest.Image.PatchSize);
+        _places = manifest.Image.HasPositions ? new PinnedTensor<long>(ElementType.int64, PatchCapacity, 2) : null;
+        _positionOffset = manifest.Image.SharesTextPosition ? new PinnedTensor<long>(ElementType.int64, 1) : null;
         try
         {
-            if (options.Guidance is { } guidance)
-            {
-                _grammar = grammars.Create(guidance, options.MaxLength);
-                _scores = new float[grammars.Width];
-            }
             _generator = CreateGenerator(model, options);
             NativeOwner.Created();
         }
         catch
         {
-            _grammar?.Dispose();
             DisposeInputs();
             throw;
         }
         _generator.SetModelInput("patches", _patches.Tensor);
         _generator.SetModelInput("patch_count", _patchCount.Tensor);
-        if (_patchXY is not null)
-            _generator.SetModelInput("patch_xy", _patchXY.Tensor);
-        if (_ropeShift is not null)
-            _generator.SetModelInput("rope_shift", _ropeShift.Tensor);
+        if (_places is not null)
+            _generator.SetModelInput("patch_xy", _places.Tensor);
+        if (_positionOffset is not null)
+            _generator.SetModelInput("position_offset", _positionOffset.Tensor);
     }
+
+    public int MaxLength { get; }
+
+    public int PatchCapacity { get; }
 
     public int Length => checked((int)_generator.TokenCount());
 
-    public int ReadLength => _unread ? Length - 1 : Length;
+    public long SizeBytes => MaxLength * _bytesPerToken;
 
-    public void Append(ReadOnlySpan<int> tokenIds, IReadOnlyList<PatchGrid> images)
+    public Span<float> Logits => _hasLogits ? _logits : throw new InvalidOperationException("There are no logits before tokens are read, nor after a rewind until more are.");
+
+    public async Task ReadAsync(IReadOnlyList<PrefillChunk> chunks, Action? progress, CancellationToken cancellationToken)
     {
-        RefuseSplitImage(tokenIds, images);
-        if (tokenIds.Length > _maxLength - Length)
-            throw new VlmException($"The sequence has {Length} tokens and was made for {_maxLength}, so it has no room for {tokenIds.Length} more.");
-        try
+        foreach (PrefillChunk chunk in chunks)
+            Refuse(chunk);
+        int tokens = chunks.Sum(chunk => chunk.TokenIds.Length);
+        if (tokens > MaxLength - Length)
+            throw new VlmException($"The sequence has {Length} tokens and was made for {MaxLength}, so it has no room for {tokens} more.");
+        _hasLogits = false;
+        for (int i = 0; i < chunks.Count; i++)
         {
-            // The runtime reads the token it took last only when it is asked for the next one; without this it would be left out of the cache.
-            if (_unread)
-                NativeGenerator.ReadLastToken(_generator);
-            _unread = false;
-            WritePatches(images);
-            int start = Length;
-            _generator.AppendTokens(tokenIds);
-            NoteImages(start, tokenIds, images);
-            ShiftRope();
-            _hasLogits = true;
+            cancellationToken.ThrowIfCancellationRequested();
+            PrefillChunk chunk = chunks[i];
+            using (cancellationToken.UnsafeRegister(_ => Terminate("1"), null))
+            {
+                // Fairness: without it a thread that runs an answer goes on with that answer for ever, and other work of the process waits behind it.
+                await Task.Factory.StartNew(() => Read(chunk, cancellationToken), CancellationToken.None, TaskCreationOptions.PreferFairness | TaskCreationOptions.DenyChildAttach, TaskScheduler.Default).ConfigureAwait(false);
+            }
+            if (cancellationToken.IsCancellationRequested)
+                Terminate("0");
+            if (i < chunks.Count - 1)
+                progress?.Invoke();
         }
-        catch (OnnxRuntimeGenAIException e)
-        {
-            Forget();
-            throw Failed(e);
-        }
-        finally
-        {
-            // From here on the graph sees text only, also in the runs of the tokens it generates.
-            _patchCount.Data[0] = 0;
-        }
+        _hasLogits = true;
     }
 
-    public void CopyLogits(Span<float> logits)
-    {
-        ThrowIfNoLogits();
-        NativeGenerator.CopyLogits(_generator, logits);
-        _unread = false;
-    }
-
-    public int Advance(ReadOnlySpan<float> scores)
-    {
-        ThrowIfNoLogits();
-        if (_grammar is null)
-        {
-            NativeGenerator.SetLogits(_generator, scores);
-            return Take();
-        }
-        scores.CopyTo(_scores);
-        int token = _grammar.Choose(_scores);
-        Array.Fill(_scores, float.MinValue);
-        _scores[token] = 0;
-        NativeGenerator.SetLogits(_generator, _scores);
-        return Take();
-    }
-
-    public int Advance()
-    {
-        ThrowIfNoLogits();
-        if (_grammar is null)
-            return Take();
-        NativeGenerator.CopyLogits(_generator, _scores);
-        _unread = false;
-        return Advance(_scores);
-    }
-
-    private int Take()
-    {
-        try
-        {
-            int length = Length;
-            _generator.GenerateNextToken();
-            _unread = Length > length;
-            return _generator.GetNextTokens()[0];
-        }
-        catch (OnnxRuntimeGenAIException e)
-        {
-            throw Failed(e);
-        }
-    }
+    public void CopyFrom(IDecoderSequence source, int length) => throw new NotSupportedException("A generator cannot begin as a copy.");
 
     public void RewindTo(int length)
     {
         if (length == Length)
             return;
-        foreach ((int start, int end) in _images)
-        {
-            if (length > start && length < end)
-                throw new ArgumentException($"Token {length} is inside an image, whose tokens may have seen each other; rewind to {start} or {end}.", nameof(length));
-        }
-        _images.RemoveAll(image => image.End > length);
-        ShiftRope();
+        _images.RewindTo(length);
+        OffsetPositions();
         _generator.RewindTo((ulong)length);
-        _grammar?.Reset();
-        _unread = false;
         _hasLogits = false;
     }
 
-    public void Interrupt() => _generator.SetRuntimeOption("terminate_session", "1");
+    public void Pause()
+    {
+    }
 
     public void Dispose()
     {
@@ -167,7 +113,6 @@ internal sealed class GenAISequence : IDecoderSequence
             return;
         _disposed = true;
         _generator.Dispose();
-        _grammar?.Dispose();
         DisposeInputs();
         NativeOwner.Disposed();
     }
@@ -187,76 +132,89 @@ internal sealed class GenAISequence : IDecoderSequence
         }
     }
 
-    private void ThrowIfNoLogits()
+    private void Refuse(PrefillChunk chunk)
     {
-        if (!_hasLogits)
-            throw new InvalidOperationException("There are no logits before tokens are appended, nor after a rewind until more are.");
+        chunk.RefuseMissingPatches(_placeholder);
+        if (chunk.PatchCount > PatchCapacity)
+            throw new ArgumentException($"{chunk.PatchCount} patches at once, but the sequence was made for {PatchCapacity}.", nameof(chunk));
     }
 
-    // A part of an image would be read without an error, and wrongly: its tokens see each other.
-    private void RefuseSplitImage(ReadOnlySpan<int> tokenIds, IReadOnlyList<PatchGrid> images)
+    private void Read(PrefillChunk chunk, CancellationToken cancellationToken)
     {
-        int patches = images.Sum(image => image.Count), places = tokenIds.Count(_placeholder);
-        if (images.Count > 0 && places != patches)
-            throw new ArgumentException($"The images have {patches} patches, and there are {places} placeholder tokens for them; an image is read whole.", nameof(images));
-    }
-
-    private void NoteImages(int start, ReadOnlySpan<int> tokenIds, IReadOnlyList<PatchGrid> images)
-    {
-        int next = 0;
-        foreach (PatchGrid image in images)
+        try
         {
-            int first = next + tokenIds[next..].IndexOf(_placeholder);
-            next = first;
-            for (int patches = 0; patches < image.Count; next++)
-                patches += tokenIds[next] == _placeholder ? 1 : 0;
-            _images.Add((start + first, start + next));
+            WritePatches(chunk.Images);
+            int start = Length;
+            if (_canAppend || start == 0)
+                _generator.AppendTokens(chunk.TokenIds.Span);
+            else
+                Take(chunk.TokenIds.Span);
+            _images.Add(start, chunk);
+            OffsetPositions();
+            NativeGenerator.CopyLogits(_generator, _logits);
+        }
+        catch (OnnxRuntimeGenAIException e)
+        {
+            Forget();
+            if (cancellationToken.IsCancellationRequested)
+                throw new OperationCanceledException(e.Message, e, cancellationToken);
+            throw Failed(e);
+        }
+        finally
+        {
+            // From here on the graph sees text only.
+            _patchCount.Data[0] = 0;
         }
     }
 
-    // For the runs to come: the graph counts the tokens of its own run.
-    private void ShiftRope()
+    // Where the device takes tokens only once, a single one can still be had: it is the one that the runtime is made to choose.
+    private void Take(ReadOnlySpan<int> tokens)
     {
-        if (_ropeShift is not null)
-            _ropeShift.Data[0] = _images.Sum(image => image.End - image.Start - 1);
+        if (tokens.Length != 1)
+            throw new VlmException("The device takes more than one token only at the beginning of a sequence.");
+        Array.Fill(_logits, float.MinValue);
+        _logits[tokens[0]] = 0;
+        NativeGenerator.SetLogits(_generator, _logits);
+        _generator.GenerateNextToken();
+    }
+
+    // For the runs to come: the graph counts the tokens of its own run.
+    private void OffsetPositions()
+    {
+        if (_positionOffset is not null)
+            _positionOffset.Data[0] = _images.PositionOffset;
     }
 
     // What a failed run left in the cache is not known, so that nothing of it is kept.
     private void Forget()
     {
-        _images.Clear();
-        ShiftRope();
+        Terminate("0");
+        _images.RewindTo(0);
+        OffsetPositions();
         _generator.RewindTo(0);
-        _grammar?.Reset();
-        _unread = false;
-        _hasLogits = false;
     }
 
-    private void WritePatches(IReadOnlyList<PatchGrid> images)
+    private void Terminate(string value) => _generator.SetRuntimeOption("terminate_session", value);
+
+    private void WritePatches(IReadOnlyList<ImagePart> images)
     {
-        int count = images.Sum(image => image.Count);
-        if (count > _patchCapacity)
-            throw new ArgumentException($"{count} patches at once, but the sequence was made for {_patchCapacity}.", nameof(images));
         int next = 0;
-        foreach (PatchGrid image in images)
+        foreach (ImagePart image in images)
         {
-            image.Patches.Span.CopyTo(_patches.Data.AsSpan(next * (_patches.Data.Length / _patchCapacity)));
-            for (int i = 0; _patchXY is not null && i < image.Count; i++)
-            {
-                _patchXY.Data[(2 * (next + i)) + 0] = i % image.Columns;
-                _patchXY.Data[(2 * (next + i)) + 1] = i / image.Columns;
-            }
+            image.Patches.Span.CopyTo(_patches.Data.AsSpan(next * (_patches.Data.Length / PatchCapacity)));
+            if (_places is not null)
+                image.WritePlaces(_places.Data.AsSpan(2 * next));
             next += image.Count;
         }
-        _patchCount.Data[0] = count;
+        _patchCount.Data[0] = next;
     }
 
     private void DisposeInputs()
     {
         _patches.Dispose();
         _patchCount.Dispose();
-        _patchXY?.Dispose();
-        _ropeShift?.Dispose();
+        _places?.Dispose();
+        _positionOffset?.Dispose();
     }
 
     private static VlmException Failed(OnnxRuntimeGenAIException e) => new($"The runtime failed: {e.Message}", e);

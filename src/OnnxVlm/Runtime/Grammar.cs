@@ -7,7 +7,7 @@ namespace OnnxVlm.Runtime;
 /// A grammar and how far an answer has come in it. It chooses the tokens: a GenAI generator over a graph that predicts nothing gets the scores in place of logits, and takes the best token
 /// that the grammar allows. Used by one thread at a time.
 /// </summary>
-internal sealed class Grammar : IDisposable
+internal sealed class Grammar : IGrammar
 {
     private readonly GrammarModel _model;
     private readonly Guidance _guidance;

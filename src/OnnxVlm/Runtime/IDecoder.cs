@@ -1,10 +1,8 @@
-using OnnxVlm.Imaging;
-
 namespace OnnxVlm.Runtime;
 
 /// <summary>
 /// A loaded model that predicts the next token. The seam between the generation loop and the native runtime: tests put a scripted decoder here.
-/// Safe to use from several threads; each sequence belongs to one thread at a time.
+/// Safe to use from several threads; each sequence is used by one at a time.
 /// </summary>
 internal interface IDecoder : IDisposable
 {
@@ -14,11 +12,26 @@ internal interface IDecoder : IDisposable
     /// <summary>The most tokens of one sequence.</summary>
     int ContextLength { get; }
 
-    /// <summary>Whether a sequence takes tokens more than once. DirectML does not: there a sequence is prefilled in one piece, and a next turn afresh.</summary>
+    /// <summary>Whether a sequence takes several tokens more than once. DirectML does not: there a prompt is read in one piece and then one token at a time, and a next turn is read afresh.</summary>
     bool CanAppend { get; }
+
+    /// <summary>Whether a sequence can begin as a copy of another one: <see cref="IDecoderSequence.CopyFrom"/>.</summary>
+    bool CanFork { get; }
+
+    /// <summary>Whether an image may be read in pieces, as text is.</summary>
+    bool SplitsImages { get; }
+
+    /// <summary>The most tokens of a piece of a prompt, unless one image needs more.</summary>
+    int ChunkTokens { get; }
+
+    /// <summary>The most sequences at the same time that the cache of past answers may count on.</summary>
+    int MaxSequences { get; }
 
     /// <summary>Memory of the key-value cache for one token.</summary>
     long CacheBytesPerToken { get; }
+
+    /// <summary>The token that stands for a patch of an image.</summary>
+    int PlaceholderTokenId { get; }
 
     /// <summary>The most patches that an image can have.</summary>
     int MaxPatchesPerImage { get; }
@@ -27,51 +40,64 @@ internal interface IDecoder : IDisposable
     Device Device { get; }
 
     /// <summary>Starts an empty sequence.</summary>
-    /// <param name="options">Its size and its grammar.</param>
+    /// <param name="options">Its size.</param>
     /// <returns>The sequence; the caller disposes it before the decoder.</returns>
     IDecoderSequence CreateSequence(SequenceOptions options);
 }
 
-/// <summary>What is fixed for the life of a sequence.</summary>
-/// <param name="MaxLength">The most tokens, prompt and answer together; the key-value cache is allocated for this many.</param>
-/// <param name="PatchCapacity">The most patches that one <see cref="IDecoderSequence.Append"/> brings.</param>
-/// <param name="Guidance">The grammar that the answer follows, or null.</param>
-internal sealed record SequenceOptions(int MaxLength, int PatchCapacity, Generation.Guidance? Guidance = null);
+/// <summary>What is known of a sequence before it is read.</summary>
+/// <param name="MaxLength">Tokens that it is made for, prompt and answer together.</param>
+/// <param name="PatchCapacity">The most patches of one piece of a prompt.</param>
+internal sealed record SequenceOptions(int MaxLength, int PatchCapacity);
 
 /// <summary>One conversation in the key-value cache.</summary>
 internal interface IDecoderSequence : IDisposable
 {
-    /// <summary>Number of tokens in the sequence.</summary>
+    /// <summary>The most tokens that it has room for.</summary>
+    int MaxLength { get; }
+
+    /// <summary>The most patches that one piece may bring.</summary>
+    int PatchCapacity { get; }
+
+    /// <summary>Number of tokens that the model has read.</summary>
     int Length { get; }
 
-    /// <summary>Number of tokens that the model has read: all, or all but the one that <see cref="Advance()"/> took last.</summary>
-    int ReadLength { get; }
+    /// <summary>Memory that it holds, in bytes.</summary>
+    long SizeBytes { get; }
 
-    /// <summary>Reads tokens, and the images whose placeholders are among them. An image is never split over two calls.</summary>
-    /// <param name="tokenIds">int32 [n], at least one.</param>
-    /// <param name="images">The images, in the order of their placeholders.</param>
+    /// <summary>The logits of the next token, float [vocabulary]. The caller may change them; they are valid until the next call of another member.</summary>
+    /// <exception cref="InvalidOperationException">Nothing was read since the start or the last rewind, or not to its end.</exception>
+    Span<float> Logits { get; }
+
+    /// <summary>Reads pieces of a prompt, one after the other. One call at a time.</summary>
+    /// <param name="chunks">The pieces, at least one.</param>
+    /// <param name="progress">Called after each piece but the last, when <see cref="Length"/> has grown; it must return at once. Null for none.</param>
+    /// <param name="cancellationToken">Ends the reading after the piece that runs; a piece that nobody else waits for is broken off.</param>
+    /// <returns>Done when <see cref="Logits"/> are there. What was read before a failure stays read, unless <see cref="Length"/> says otherwise.</returns>
     /// <exception cref="ArgumentException">There are more or fewer placeholders than patches.</exception>
-    /// <exception cref="VlmException">There is no room for the tokens; or the runtime failed, and the sequence is empty.</exception>
-    void Append(ReadOnlySpan<int> tokenIds, IReadOnlyList<PatchGrid> images);
+    /// <exception cref="VlmException">There is no room for the tokens, or the runtime failed.</exception>
+    Task ReadAsync(IReadOnlyList<PrefillChunk> chunks, Action? progress, CancellationToken cancellationToken);
 
-    /// <summary>Copies the logits for the next token.</summary>
-    /// <param name="logits">float [vocabulary].</param>
-    void CopyLogits(Span<float> logits);
+    /// <summary>Begins as another sequence does. Only where <see cref="IDecoder.CanFork"/>, and before anything is read.</summary>
+    /// <param name="source">A sequence of the same decoder.</param>
+    /// <param name="length">Tokens to take over, at most its length.</param>
+    void CopyFrom(IDecoderSequence source, int length);
 
-    /// <summary>Takes the token with the highest logit that the grammar allows.</summary>
-    /// <returns>The token. An end token is returned, but is not part of the sequence.</returns>
-    int Advance();
-
-    /// <summary>Takes the token with the highest score that the grammar allows.</summary>
-    /// <param name="scores">float [vocabulary], in place of the logits.</param>
-    /// <returns>The token. An end token is returned, but is not part of the sequence.</returns>
-    int Advance(ReadOnlySpan<float> scores);
-
-    /// <summary>Makes the running call, and every later one, fail soon. The only member that another thread may call meanwhile.</summary>
-    void Interrupt();
-
-    /// <summary>Forgets the tokens from a position on. There are no logits then until more is appended.</summary>
+    /// <summary>Forgets the tokens from a position on. There are no logits then until more is read. Not while it reads.</summary>
     /// <param name="length">Number of tokens to keep.</param>
-    /// <exception cref="ArgumentException">The position is inside an image.</exception>
+    /// <exception cref="ArgumentException">The position is inside an image that is not read in pieces.</exception>
     void RewindTo(int length);
+
+    /// <summary>Tells that nothing more is read for a while, so that nobody waits for it.</summary>
+    void Pause();
+}
+
+/// <summary>A grammar and how far an answer has come in it. Used by one thread at a time.</summary>
+internal interface IGrammar : IDisposable
+{
+    /// <summary>Chooses the next token: the best that the grammar allows.</summary>
+    /// <param name="scores">float [vocabulary]; may be changed.</param>
+    /// <returns>The token, which is now part of the answer.</returns>
+    /// <exception cref="ArgumentException">The grammar turns out to be too much at this place.</exception>
+    int Choose(Span<float> scores);
 }

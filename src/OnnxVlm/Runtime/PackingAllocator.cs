@@ -29,6 +29,7 @@ internal sealed unsafe partial class PackingAllocator : CriticalFinalizerObject,
 
     private readonly PackingMemory _packed;
     private State* _state;
+    private bool _replacesAnother;
 
     private PackingAllocator(OrtAllocator arena, PackingMemory packed)
     {
@@ -80,8 +81,8 @@ internal sealed unsafe partial class PackingAllocator : CriticalFinalizerObject,
     }
 
     /// <summary>
-    /// Makes this the environment's allocator until the result is disposed, on the same thread; other models wait with theirs. GenAI must have read a configuration before, because it registers an
-    /// allocator of its own then.
+    /// Makes this the environment's allocator until the result is disposed, on the same thread; other models wait with theirs. Where GenAI runs the model, it must have read a configuration before,
+    /// because it registers an allocator of its own then.
     /// </summary>
     /// <exception cref="ModelLoadException">The runtime does not take it.</exception>
     public IDisposable Register()
@@ -90,7 +91,7 @@ internal sealed unsafe partial class PackingAllocator : CriticalFinalizerObject,
         try
         {
             OrtEnv environment = OrtEnv.Instance();
-            environment.UnregisterAllocator(Cpu);
+            _replacesAnother = TryUnregister(environment);
             nint* functions = OrtGetApiBase()->GetApi(ApiVersion);
             nint error = ((delegate* unmanaged<nint, Native*, nint>)functions[RegisterAllocator])(environment.DangerousGetHandle(), _state->Native);
             if (error != 0)
@@ -116,6 +117,20 @@ internal sealed unsafe partial class PackingAllocator : CriticalFinalizerObject,
             return;
         Release();
         GC.SuppressFinalize(this);
+    }
+
+    // Only where GenAI is in use too there is one, and nothing tells whether there is.
+    private static bool TryUnregister(OrtEnv environment)
+    {
+        try
+        {
+            environment.UnregisterAllocator(Cpu);
+            return true;
+        }
+        catch (OnnxRuntimeException)
+        {
+            return false;
+        }
     }
 
     private void Release()
@@ -210,6 +225,8 @@ internal sealed unsafe partial class PackingAllocator : CriticalFinalizerObject,
             {
                 OrtEnv environment = OrtEnv.Instance();
                 environment.UnregisterAllocator(Cpu);
+                if (!allocator._replacesAnother)
+                    return;
                 using OrtArenaCfg defaults = new(0, -1, -1, -1);
                 environment.CreateAndRegisterAllocator(Cpu, defaults); // as GenAI had it
             }

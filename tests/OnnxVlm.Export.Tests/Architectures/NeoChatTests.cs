@@ -181,7 +181,7 @@ public sealed class NeoChatTests
             Assert.That(manifest.Image.PatchLayout, Is.EqualTo(PatchLayout.ChannelRowColumn));
             Assert.That(manifest.Image.Resize, Is.EqualTo(new ResizeRule { Rule = ResizeMode.SmartResize, Filter = ResizeFilter.Bicubic, MinPixels = 640, MaxPixels = 6400 }));
             Assert.That(manifest.Image.Alpha, Is.EqualTo(AlphaMode.WhiteIfTransparent));
-            Assert.That(manifest.Image.HasPositions && manifest.Image.SharesTime, Is.True);
+            Assert.That(manifest.Image.HasPositions && manifest.Image.SharesTextPosition, Is.True);
             Assert.That(manifest.Image.Tokens, Is.EqualTo(new ImageTokens { Placeholder = TinyNeo.ImageToken, Begin = TinyNeo.BeginToken, End = end, TextAfter = "\n" }));
 
             // Bare weights that name no end token end where the model would say an image.
@@ -377,7 +377,7 @@ public sealed class NeoChatTests
         {
             long[] ids = [.. sequence.Pieces[from..to].SelectMany(piece => piece)];
             float[] found = graph.Run(ids, sequence.Patches(from, to));
-            graph.RopeShift += ids.Zip(ids.Skip(1), (a, b) => a == TinyNeo.ImageToken && b == TinyNeo.ImageToken ? 1 : 0).Sum();
+            graph.PositionOffset += ids.Zip(ids.Skip(1), (a, b) => a == TinyNeo.ImageToken && b == TinyNeo.ImageToken ? 1 : 0).Sum();
             length += ids.Length;
             largest = Math.Max(largest, Largest(found, expected[length - 1]));
             from = to;

@@ -30,7 +30,9 @@ public sealed class ModelManifestTests
     public void Load_NoManifest_SaysSo() =>
         Assert.That(() => ModelManifest.Load(_folder["hf"]), Throws.TypeOf<ModelLoadException>().With.Message.Contains("onnxvlm.json: missing"));
 
-    [TestCase("format_version", "2", "format_version: expected 1, found 2")]
+    [TestCase("format_version", "3", "format_version: expected 2, found 3")]
+    [TestCase("format_version", "1", "format_version: expected 2, found 1")]
+    [TestCase("format_version", "1", "onnxvlm export --checkpoint DIR --output")]
     [TestCase("precision", "\"fp64\"", "precision: expected fp32, fp16, int8, int4, found \"fp64\"")]
     [TestCase("context_length", "0", "context_length")]
     [TestCase("context_length", "\"many\"", "context_length")]

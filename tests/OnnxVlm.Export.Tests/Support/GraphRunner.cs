@@ -23,10 +23,7 @@ internal sealed class GraphRunner : IDisposable
 
     public InferenceSession Session => _session;
 
-    /// <summary>What <c>rope_shift</c> says in the next run, for graphs that have it.</summary>
-    public long RopeShift { get; set; }
-
-    /// <summary>What <c>position_offset</c> says in the next run.</summary>
+    /// <summary>What <c>position_offset</c> says in the next run, for graphs that have it.</summary>
     public long PositionOffset { get; set; }
 
     /// <summary>Runs the next part of the sequences and returns the logits of their last tokens.</summary>
@@ -59,12 +56,6 @@ internal sealed class GraphRunner : IDisposable
         {
             names.Add("position_offset");
             values.Add(OrtValue.CreateTensorValueFromMemory(Enumerable.Repeat(PositionOffset, _batch).ToArray(), [_batch]));
-        }
-
-        if (_session.InputMetadata.ContainsKey("rope_shift"))
-        {
-            names.Add("rope_shift");
-            values.Add(OrtValue.CreateTensorValueFromMemory(new[] { RopeShift }, [1]));
         }
 
         string[] outputs = ["logits", .. _cacheNames.Select(name => name.Replace("past_key_values", "present", StringComparison.Ordinal))];

@@ -50,29 +50,27 @@ internal sealed class ToolGrammarTests
         new object[] { "json", "Hi", false },
     ];
 
-    private GenAIDecoder _decoder = null!;
+    private GrammarModel _grammars = null!;
 
     [OneTimeSetUp]
-    public void Load() => _decoder = GenAIDecoder.Load(Nano.Folder, Nano.Model.Manifest, Nano.Model.Vocabulary, Device.Cpu, threads: 1);
+    public void Load() => _grammars = new GrammarModel(Nano.Model.Vocabulary, Nano.Model.Manifest.VocabularySize, Nano.Model.Manifest.EndTokenIds);
 
     [OneTimeTearDown]
-    public void Dispose() => _decoder.Dispose();
+    public void Dispose() => _grammars.Dispose();
 
     [TestCaseSource(nameof(Cases))]
     public void Grammar_Answer_IsAcceptedOrNot(string mode, string answer, bool accepted)
     {
-        using IDecoderSequence sequence = _decoder.CreateSequence(new SequenceOptions(512, 0, GrammarOf(mode)));
-        sequence.Append([1], []);
+        using Grammar grammar = _grammars.Create(GrammarOf(mode), 512);
         int end = Nano.Model.Manifest.EndTokenIds[0];
-        float[] scores = new float[_decoder.VocabularySize];
+        float[] scores = new float[Nano.Model.Manifest.VocabularySize];
 
-        // The runtime takes the highest score that the grammar allows: the wanted token, if it is allowed.
+        // It takes the highest score that it allows: the wanted token, if it is allowed.
         bool taken = Nano.Model.Tokenizer.Encode(answer).Append(end).All(wanted =>
         {
-            sequence.CopyLogits(scores);
             Array.Clear(scores);
             scores[wanted] = 100;
-            return sequence.Advance(scores) == wanted;
+            return grammar.Choose(scores) == wanted;
         });
 
         Assert.That(taken, Is.EqualTo(accepted));

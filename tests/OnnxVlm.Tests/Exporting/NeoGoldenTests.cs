@@ -19,7 +19,8 @@ internal sealed class NeoGoldenTests
         Padding = new PaddingRule { Mode = PaddingMode.Edge },
         Alpha = AlphaMode.WhiteIfTransparent,
         HasPositions = true,
-        SharesTime = true,
+        SharesTextPosition = true,
+        BidirectionalAttention = true,
         Tokens = new ImageTokens { Placeholder = 500, Begin = 501, End = 502, TextAfter = "\n" },
     };
 

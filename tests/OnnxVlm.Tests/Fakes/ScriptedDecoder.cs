@@ -1,4 +1,5 @@
-using OnnxVlm.Imaging;
+using System.Numerics.Tensors;
+using OnnxVlm.Generation;
 using OnnxVlm.Runtime;
 
 namespace OnnxVlm.Tests.Fakes;
@@ -12,17 +13,27 @@ internal sealed class ScriptedDecoder(int vocabularySize, Func<IReadOnlyList<int
 
     public bool CanAppend { get; init; } = true;
 
+    public bool CanFork { get; init; }
+
+    public bool SplitsImages { get; init; }
+
+    public int ChunkTokens { get => CanAppend ? field : int.MaxValue; init; } = 512;
+
+    public int MaxSequences { get; init; } = 64;
+
+    public int PlaceholderTokenId => TestVocabulary.ImageId;
+
     public long CacheBytesPerToken => 1;
 
     public int MaxPatchesPerImage { get; init; } = 16;
 
     public Device Device => Device.Cpu;
 
-    /// <summary>Ids that <see cref="IDecoderSequence.Advance()"/> returns without adding them, as the native runtime does.</summary>
-    public IReadOnlyList<int> EndTokenIds { get; init; } = [TestVocabulary.EndId];
+    /// <summary>Called at the beginning of each piece that is read, for example to cancel meanwhile.</summary>
+    public Action<ScriptedSequence>? OnRead { get; set; }
 
-    /// <summary>Called at the beginning of each append, for example to cancel meanwhile.</summary>
-    public Action<ScriptedSequence>? OnAppend { get; set; }
+    /// <summary>What a piece waits for before it is read; null for nothing.</summary>
+    public Func<ScriptedSequence, Task>? BeforeRead { get; set; }
 
     public List<ScriptedSequence> Sequences { get; } = [];
 
@@ -37,7 +48,7 @@ internal sealed class ScriptedDecoder(int vocabularySize, Func<IReadOnlyList<int
         return decoder = new ScriptedDecoder(vocabularySize, tokens =>
         {
             float[] logits = new float[vocabularySize];
-            int next = decoder.Sequences[^1].GeneratedCount;
+            int next = decoder.Sequences[^1].Reads.Count - 1;
             logits[next < answer.Length ? answer[next] : answer[^1]] = 10;
             return logits;
         });
@@ -56,99 +67,94 @@ internal sealed class ScriptedDecoder(int vocabularySize, Func<IReadOnlyList<int
     }
 }
 
-/// <summary>
-/// A sequence of a <see cref="ScriptedDecoder"/> that notes what is done with it. Like the native one it reads the token it took last only later, and has
-/// no logits after a rewind.
-/// </summary>
+/// <summary>A sequence of a <see cref="ScriptedDecoder"/> that notes what is done with it.</summary>
 internal sealed class ScriptedSequence(ScriptedDecoder decoder, SequenceOptions options) : IDecoderSequence
 {
     private readonly List<int> _tokens = [];
-    private bool _unread;
-    private bool _hasLogits;
-    private volatile bool _interrupted;
+    private float[]? _logits;
 
     public SequenceOptions Options => options;
 
     public IReadOnlyList<int> Tokens => _tokens;
 
-    public List<(int[] TokenIds, int Images)> Appends { get; } = [];
+    /// <summary>The pieces that were read: their tokens, and how many images.</summary>
+    public List<(int[] TokenIds, int Images)> Reads { get; } = [];
 
-    public int GeneratedCount { get; private set; }
+    /// <summary>Tokens that were copied from another sequence.</summary>
+    public int CopiedTokens { get; private set; }
 
     public bool IsDisposed { get; private set; }
 
+    public int MaxLength => decoder.CanFork ? decoder.ContextLength : options.MaxLength;
+
+    public int PatchCapacity => decoder.CanFork ? int.MaxValue : options.PatchCapacity;
+
     public int Length => _tokens.Count;
 
-    public int ReadLength => _unread ? Length - 1 : Length;
+    public long SizeBytes => decoder.CanFork ? Length : MaxLength;
 
-    public void Append(ReadOnlySpan<int> tokenIds, IReadOnlyList<PatchGrid> images)
-    {
-        decoder.OnAppend?.Invoke(this);
-        ThrowIfUnusable();
-        if (!decoder.CanAppend && Appends.Count > 0)
-            throw new VlmException("This device cannot append.");
-        if (_tokens.Count + tokenIds.Length > options.MaxLength || images.Sum(image => image.Count) > options.PatchCapacity)
-            throw new VlmException("The sequence is full.");
-        Appends.Add((tokenIds.ToArray(), images.Count));
-        _tokens.AddRange(tokenIds);
-        _unread = false;
-        _hasLogits = true;
-    }
+    public Span<float> Logits => _logits ?? throw new InvalidOperationException("There are no logits.");
 
-    public void CopyLogits(Span<float> logits)
+    public async Task ReadAsync(IReadOnlyList<PrefillChunk> chunks, Action? progress, CancellationToken cancellationToken)
     {
-        ThrowIfNoLogits();
-        _unread = false;
-        decoder.LogitsOf(_tokens).CopyTo(logits);
-    }
-
-    public int Advance()
-    {
-        ThrowIfNoLogits();
-        return Advance(decoder.LogitsOf(_tokens));
-    }
-
-    public int Advance(ReadOnlySpan<float> scores)
-    {
-        ThrowIfUnusable();
-        ThrowIfNoLogits();
-        int best = 0;
-        for (int id = 1; id < scores.Length; id++)
+        _logits = null;
+        for (int i = 0; i < chunks.Count; i++)
         {
-            if (scores[id] > scores[best])
-                best = id;
+            cancellationToken.ThrowIfCancellationRequested();
+            PrefillChunk chunk = chunks[i];
+            if (decoder.BeforeRead is { } before)
+                await before(this).WaitAsync(cancellationToken);
+            await Task.Factory.StartNew(() => Read(chunk), CancellationToken.None, TaskCreationOptions.PreferFairness, TaskScheduler.Default);
+            if (i < chunks.Count - 1)
+                progress?.Invoke();
         }
-        GeneratedCount++;
-        _unread = !decoder.EndTokenIds.Contains(best);
-        if (_unread)
-            _tokens.Add(best);
-        return best;
+        // The caller may change them.
+        _logits = [.. decoder.LogitsOf(_tokens)];
+    }
+
+    public void CopyFrom(IDecoderSequence source, int length)
+    {
+        ObjectDisposedException.ThrowIf(IsDisposed || ((ScriptedSequence)source).IsDisposed, this);
+        if (!decoder.CanFork || Length > 0)
+            throw new NotSupportedException();
+        _tokens.AddRange(((ScriptedSequence)source).Tokens.Take(length));
+        CopiedTokens = length;
     }
 
     public void RewindTo(int length)
     {
-        ThrowIfUnusable();
+        ObjectDisposedException.ThrowIf(IsDisposed, this);
         if (length == Length)
             return;
         _tokens.RemoveRange(length, _tokens.Count - length);
-        _unread = false;
-        _hasLogits = false;
+        _logits = null;
     }
 
-    public void Interrupt() => _interrupted = true;
+    public void Pause()
+    {
+    }
 
     public void Dispose() => IsDisposed = true;
 
-    private void ThrowIfNoLogits()
+    private void Read(PrefillChunk chunk)
     {
-        if (!_hasLogits)
-            throw new InvalidOperationException("There are no logits.");
-    }
-
-    private void ThrowIfUnusable()
-    {
+        decoder.OnRead?.Invoke(this);
         ObjectDisposedException.ThrowIf(IsDisposed, this);
-        if (_interrupted)
-            throw new VlmException("Interrupted.");
+        if (!decoder.CanAppend && Reads.Count > 0 && chunk.TokenIds.Length > 1)
+            throw new VlmException("This device cannot append.");
+        if (_tokens.Count + chunk.TokenIds.Length > MaxLength || chunk.PatchCount > PatchCapacity)
+            throw new VlmException("The sequence is full.");
+        Reads.Add((chunk.TokenIds.ToArray(), chunk.Images.Count));
+        _tokens.AddRange(chunk.TokenIds.Span);
+    }
+}
+
+/// <summary>A grammar that allows everything.</summary>
+internal sealed class FreeGrammar : IGrammar
+{
+    public int Choose(Span<float> scores) => TensorPrimitives.IndexOfMax<float>(scores);
+
+    public void Dispose()
+    {
     }
 }

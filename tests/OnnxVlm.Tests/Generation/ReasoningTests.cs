@@ -52,7 +52,7 @@ internal sealed class ReasoningTests
     public async Task GenerateAsync_SuppressedToken_IsNeverTaken(double temperature)
     {
         ScriptedDecoder decoder = new(VocabularySize, _ => [.. Enumerable.Range(0, VocabularySize).Select(id => id == 'x' ? 30f : id == 'y' ? 20f : 0)]);
-        using TokenGenerator generator = new(decoder, Vocabulary, [TestVocabulary.EndId], _ => [], cacheBytes: 0, suppressedTokenIds: ['x']);
+        using TokenGenerator generator = new(decoder, Vocabulary, [TestVocabulary.EndId], _ => [], (_, _) => new FreeGrammar(), cacheBytes: 0, suppressedTokenIds: ['x']);
         List<GenerationUpdate> updates = await generator.GenerateAsync(new Prompt([new PromptSegment(new[] { 5 })]), new GenerationOptions { MaxNewTokens = 4, Temperature = temperature, Seed = 1 }, CancellationToken.None).ToListAsync();
         Assert.That(string.Concat(updates.Select(update => update.Text)), Is.EqualTo("yyyy"));
     }
@@ -60,7 +60,7 @@ internal sealed class ReasoningTests
     private static async Task<List<GenerationUpdate>> RunAsync(string says, GenerationOptions options, int[] prompt)
     {
         ScriptedDecoder decoder = ScriptedDecoder.Answering(VocabularySize, [.. Encode(says), TestVocabulary.EndId]);
-        using TokenGenerator generator = new(decoder, Vocabulary, [TestVocabulary.EndId], _ => [], cacheBytes: 0, reasoning: Tokens);
+        using TokenGenerator generator = new(decoder, Vocabulary, [TestVocabulary.EndId], _ => [], (_, _) => new FreeGrammar(), cacheBytes: 0, reasoning: Tokens);
         return await generator.GenerateAsync(new Prompt([new PromptSegment(prompt)]), options, CancellationToken.None).ToListAsync();
     }
 

@@ -230,14 +230,14 @@ internal sealed class TokenGeneratorTests
     {
         using CancellationTokenSource source = new();
         ScriptedDecoder decoder = new(VocabularySize, _ => Peak('x')) { ContextLength = 5000 };
-        decoder.OnAppend = sequence =>
+        decoder.OnRead = sequence =>
         {
-            if (sequence.Appends.Count == 1)
+            if (sequence.Reads.Count == 1)
                 source.Cancel();
         };
 
         Assert.That(() => RunAsync(decoder, new GenerationOptions(), new OnnxVlm.Prompting.Prompt([new PromptSegment(new int[2000])]), source.Token), Throws.InstanceOf<OperationCanceledException>());
-        Assert.That(decoder.Sequences[0].Appends, Has.Count.EqualTo(1));
+        Assert.That(decoder.Sequences[0].Reads, Has.Count.EqualTo(2), "of four pieces");
         Assert.That(decoder.LiveSequences, Is.Zero);
     }
 
@@ -347,11 +347,11 @@ internal sealed class TokenGeneratorTests
         await RunAsync(appending, new GenerationOptions(), prompt: prompt);
         await RunAsync(whole, new GenerationOptions(), prompt: prompt);
 
-        Assert.That(appending.Sequences[0].Appends.Select(append => append.TokenIds.Length), Is.EqualTo(new[] { 512, 512, 276 }));
-        Assert.That(whole.Sequences[0].Appends.Select(append => append.TokenIds.Length), Is.EqualTo(new[] { 1300 }));
+        Assert.That(appending.Sequences[0].Reads.Select(read => read.TokenIds.Length), Is.EqualTo(new[] { 512, 512, 276 }));
+        Assert.That(whole.Sequences[0].Reads.Select(read => read.TokenIds.Length), Is.EqualTo(new[] { 1300 }));
     }
 
-    private static TokenGenerator Generator(ScriptedDecoder decoder) => new(decoder, Vocabulary, [TestVocabulary.EndId], Encode, cacheBytes: 0);
+    private static TokenGenerator Generator(ScriptedDecoder decoder) => new(decoder, Vocabulary, [TestVocabulary.EndId], Encode, (_, _) => new FreeGrammar(), cacheBytes: 0);
 
     // Content in the middle of an answer: the text's bytes as tokens.
     private static IReadOnlyList<PromptSegment> Encode(IReadOnlyList<AIContent> contents) => [new PromptSegment(contents.Cast<TextContent>().SelectMany(text => text.Text).Select(c => (int)c).ToArray())];

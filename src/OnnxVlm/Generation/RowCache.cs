@@ -1,0 +1,286 @@
+using OnnxVlm.Prompting;
+using OnnxVlm.Runtime;
+
+namespace OnnxVlm.Generation;
+
+/// <summary>
+/// The rows of a model: those of running answers, and idle ones that past answers left, so that a prompt that begins like one of them is not read again from the start. A prompt also goes
+/// on from a copy of a row that is in use, and waits for one that is just reading what both have in common. All rows together stay within a budget: a request
+/// reserves what it may need before it is read, waits until there is room, and never fails in the middle for want of it. Safe to use from several threads.
+/// </summary>
+/// <param name="decoder">Makes the sequences.</param>
+/// <param name="budgetBytes">Memory for all rows.</param>
+/// <param name="keepsIdle">Whether rows of past answers stay.</param>
+internal sealed class RowCache(IDecoder decoder, long budgetBytes, bool keepsIdle) : IDisposable
+{
+    // Copying less is not worth waiting for.
+    private const int LeastShared = 8;
+
+    private readonly Lock _lock = new();
+
+    // The least recently used first.
+    private readonly List<CachedRow> _rows = [];
+    private readonly LinkedList<Waiter> _waiters = new();
+    private bool _disposed;
+
+    /// <summary>The budget, in bytes.</summary>
+    public long BudgetBytes => budgetBytes;
+
+    /// <summary>Bytes that rows hold or have reserved, requests that wait for room, and rows in use and idle.</summary>
+    public (long Bytes, int Waiting, int Running, int Idle) Usage
+    {
+        get
+        {
+            lock (_lock)
+                return (UsedBytes, _waiters.Count, _rows.Count(row => row.IsRunning), _rows.Count(row => !row.IsRunning));
+        }
+    }
+
+    private long UsedBytes => _rows.Sum(BytesOf);
+
+    /// <summary>Takes the row that saves the most of a prompt, or a copy of it, or an empty one; waits until there is room.</summary>
+    /// <param name="request">What will be read and generated.</param>
+    /// <param name="cancellationToken">Ends the waiting with <see cref="OperationCanceledException"/>.</param>
+    /// <returns>The row; what its sequence holds is the beginning of the prompt. The caller returns it.</returns>
+    /// <exception cref="PromptTooLongException">The request does not fit into the budget, even alone.</exception>
+    public async Task<CachedRow> TakeAsync(RowRequest request, CancellationToken cancellationToken)
+    {
+        long needed = request.Tokens * decoder.CacheBytesPerToken;
+        if (needed > budgetBytes)
+        {
+            throw new PromptTooLongException($"The request needs {Megabytes(needed)} of key-value cache: {request.Prompt.Keys.Length} tokens of prompt and {request.Tokens - request.Prompt.Keys.Length} of answer, "
+                + $"{decoder.CacheBytesPerToken / 1024.0:F0} KiB each, and the model may take {Megabytes(budgetBytes)}. Shorten the prompt, ask for fewer tokens, or raise CacheBytes.");
+        }
+        Waiter waiter = new(request);
+        lock (_lock)
+        {
+            ObjectDisposedException.ThrowIf(_disposed, this);
+            _waiters.AddLast(waiter);
+            Admit();
+        }
+        using CancellationTokenRegistration registration = cancellationToken.UnsafeRegister(_ => GiveUp(waiter, cancellationToken), null);
+        (CachedRow row, CachedRow? source) = await waiter.Admission.Task.ConfigureAwait(false);
+        try
+        {
+            if (source is not null)
+                await FollowAsync(row, source, request.Prompt, cancellationToken).ConfigureAwait(false);
+            return row;
+        }
+        catch
+        {
+            Return(row);
+            throw;
+        }
+    }
+
+    /// <summary>Notes what a row is to read beside its prompt.</summary>
+    /// <param name="row">A row in use.</param>
+    /// <param name="segments">Text and images.</param>
+    /// <param name="tokens">Tokens that the row may hold at most from now on.</param>
+    public void Extend(CachedRow row, IEnumerable<PromptSegment> segments, int tokens)
+    {
+        lock (_lock)
+        {
+            row.Keys.AddRange(segments.SelectMany(PromptKeys.KeysOf));
+            row.ReservedTokens = Math.Max(row.ReservedTokens, tokens);
+        }
+    }
+
+    /// <summary>Notes that a row has read its prompt, or will not.</summary>
+    /// <param name="row">A row in use.</param>
+    public void EndPrompt(CachedRow row)
+    {
+        lock (_lock)
+            row.IsReading = false;
+        row.ReportProgress();
+    }
+
+    /// <summary>Gives a row back; it stays for later prompts or is disposed.</summary>
+    /// <param name="row">A row that reads nothing now.</param>
+    public void Return(CachedRow row)
+    {
+        lock (_lock)
+        {
+            row.ReservedTokens = 0;
+            int length = row.Sequence.Length;
+            row.Keys.RemoveRange(length, row.Keys.Count - length);
+            _rows.Remove(row);
+            if (_disposed || !keepsIdle || !decoder.CanAppend || length == 0)
+                row.Sequence.Dispose();
+            else
+                _rows.Add(row);
+            while (UsedBytes > budgetBytes && _rows.Find(other => !other.IsRunning) is { } oldest)
+                Drop(oldest);
+            Admit();
+        }
+        EndPrompt(row);
+    }
+
+    /// <summary>Frees the idle rows; those in use are freed when they are returned.</summary>
+    public void Dispose()
+    {
+        lock (_lock)
+        {
+            _disposed = true;
+            foreach (CachedRow row in _rows.Where(row => !row.IsRunning).ToArray())
+                Drop(row);
+            foreach (Waiter waiter in _waiters)
+                waiter.Admission.SetException(new ObjectDisposedException(nameof(RowCache)));
+            _waiters.Clear();
+        }
+    }
+
+    private static string Megabytes(long bytes) => $"{bytes / 1048576.0:N0} MiB";
+
+    private long BytesOf(CachedRow row) => Math.Max(row.Sequence.SizeBytes, row.ReservedTokens * decoder.CacheBytesPerToken);
+
+    private void GiveUp(Waiter waiter, CancellationToken cancellationToken)
+    {
+        lock (_lock)
+        {
+            // Else it is admitted already, and finds out by itself.
+            if (_waiters.Remove(waiter))
+                waiter.Admission.SetCanceled(cancellationToken);
+        }
+    }
+
+    // In the order in which they came: a large request would else wait for ever behind small ones.
+    private void Admit()
+    {
+        while (_waiters.First?.Value is { } waiter)
+        {
+            try
+            {
+                if (TryTake(waiter.Request) is not { } taken)
+                    return;
+                waiter.Admission.SetResult(taken);
+            }
+            catch (VlmException e)
+            {
+                waiter.Admission.SetException(e);
+            }
+            _waiters.RemoveFirst();
+        }
+    }
+
+    private (CachedRow Row, CachedRow? Source)? TryTake(RowRequest request)
+    {
+        (CachedRow? best, int shared) = MostShared(request);
+        // A short shared beginning, such as the same system message, is not worth losing another conversation's row. A next turn may differ from where the last answer began:
+        // some templates write an answer of the past in another way than they ask for one.
+        bool takesOver = best is { IsRunning: false } && (!decoder.CanFork || 2 * shared >= Math.Min(best.Keys.Count, request.Prompt.Keys.Length));
+        if (!takesOver && !TryMakeRoom(request, spared: best, isNew: true))
+        {
+            // Where there is no room for a copy, the row itself goes on, if nobody uses it.
+            if (best is not { IsRunning: false })
+                return TryMakeRoom(request, spared: null, isNew: true) ? (Start(request), null) : null;
+            takesOver = true;
+        }
+        if (takesOver)
+        {
+            if (!TryMakeRoom(request, spared: best, isNew: false))
+                return null;
+            best!.Sequence.RewindTo(shared);
+            Use(best, request);
+            return (best, null);
+        }
+        return (Start(request), best);
+    }
+
+    /// <summary>The row that shares the most with a prompt: one that can be taken over or, where the decoder copies rows, any.</summary>
+    private (CachedRow? Row, int Shared) MostShared(RowRequest request)
+    {
+        (CachedRow? Row, int Shared) best = (null, 0);
+        foreach (CachedRow row in _rows)
+        {
+            bool fits = row.Sequence.MaxLength >= request.Tokens && row.Sequence.PatchCapacity >= request.PatchCapacity;
+            if (row.Scope != request.Scope || !(decoder.CanFork || (fits && !row.IsRunning)))
+                continue;
+            int shared = request.Prompt.SharedWith(row.FirstKeys(int.MaxValue));
+            if (shared > best.Shared && (!decoder.CanFork || shared >= LeastShared))
+                best = (row, shared);
+        }
+        return best;
+    }
+
+    /// <summary>Drops idle rows until a request fits; none where it would not fit even so.</summary>
+    private bool TryMakeRoom(RowRequest request, CachedRow? spared, bool isNew)
+    {
+        long needed = (request.Tokens * decoder.CacheBytesPerToken) - (isNew ? 0 : BytesOf(spared!));
+        long free = budgetBytes - UsedBytes;
+        CachedRow[] idle = [.. _rows.Where(row => !row.IsRunning && row != spared)];
+        if (free + idle.Sum(BytesOf) < needed || (isNew && _rows.Count - idle.Length >= decoder.MaxSequences))
+            return false;
+        foreach (CachedRow row in idle)
+        {
+            if (free >= needed && !(isNew && _rows.Count >= decoder.MaxSequences))
+                break;
+            free += BytesOf(row);
+            Drop(row);
+        }
+        return true;
+    }
+
+    private CachedRow Start(RowRequest request)
+    {
+        // Where a sequence cannot grow: room for the next turn, and half as much again for later ones, so that a long conversation outgrows its sequence only a few times.
+        long more = keepsIdle && !decoder.CanFork ? Math.Min(Math.Max(256, request.Tokens / 2), (budgetBytes - UsedBytes) / decoder.CacheBytesPerToken - request.Tokens) : 0;
+        int length = (int)Math.Min(decoder.ContextLength, request.Tokens + Math.Max(0, more));
+        CachedRow row = new(decoder.CreateSequence(new SequenceOptions(length, request.PatchCapacity)), request.Scope);
+        _rows.Add(row);
+        Use(row, request);
+        return row;
+    }
+
+    private static void Use(CachedRow row, RowRequest request)
+    {
+        row.ReservedTokens = request.Tokens;
+        row.IsReading = true;
+        row.Keys.Clear();
+        row.Keys.AddRange(request.Prompt.Keys);
+    }
+
+    private void Drop(CachedRow row)
+    {
+        _rows.Remove(row);
+        row.Sequence.Dispose();
+    }
+
+    /// <summary>Copies what a row has in common with a prompt, as soon as it has read that.</summary>
+    private async Task FollowAsync(CachedRow row, CachedRow source, PromptKeys prompt, CancellationToken cancellationToken)
+    {
+        while (true)
+        {
+            Task progress;
+            lock (_lock)
+            {
+                if (!_rows.Contains(source))
+                    return;
+                progress = source.Progress;
+                int wanted = prompt.SharedWith(source.FirstKeys(int.MaxValue)), read = source.Sequence.Length;
+                if (read >= wanted || !source.IsReading)
+                {
+                    int shared = prompt.SharedWith(source.FirstKeys(Math.Min(wanted, read)));
+                    if (shared > 0)
+                        row.Sequence.CopyFrom(source.Sequence, shared);
+                    return;
+                }
+            }
+            await progress.WaitAsync(cancellationToken).ConfigureAwait(false);
+        }
+    }
+
+    private sealed class Waiter(RowRequest request)
+    {
+        public RowRequest Request => request;
+
+        public TaskCompletionSource<(CachedRow Row, CachedRow? Source)> Admission { get; } = new(TaskCreationOptions.RunContinuationsAsynchronously);
+    }
+}
+
+/// <summary>What an answer needs a row for.</summary>
+/// <param name="Prompt">The prompt.</param>
+/// <param name="Tokens">Tokens of prompt and answer together, at most.</param>
+/// <param name="PatchCapacity">The most patches of a piece of the prompt.</param>
+/// <param name="Scope">Only rows of the same scope serve.</param>
+internal sealed record RowRequest(PromptKeys Prompt, int Tokens, int PatchCapacity, string? Scope);

@@ -1,0 +1,359 @@
+using System.Diagnostics;
+using Microsoft.ML.OnnxRuntime;
+
+namespace OnnxVlm.Runtime;
+
+/// <summary>
+/// Runs the rows of a model together. One thread owns the session and takes turns: a turn is one run for all rows that have their next token, and then one piece of one prompt. So a new
+/// prompt waits for two runs at most, and an answer for one piece at most. Members may be called by any thread.
+/// </summary>
+internal sealed class BatchRunner : IDisposable
+{
+    /// <summary>A prompt that has waited for so many turns goes before shorter ones.</summary>
+    public const int MostTurnsWaited = 8;
+
+    // The longest that a run waits for rows that were in the one before.
+    private static readonly TimeSpan MostPatience = TimeSpan.FromMilliseconds(50);
+
+    private readonly object _lock = new();
+    private readonly ModelSession _session;
+    private readonly IReadOnlyList<KeyValueRows> _lanes;
+    private readonly bool _readsImagesWhole;
+    private readonly Thread _thread;
+    private readonly List<DecoderRow> _rows = [];
+    private readonly List<DecoderRow> _expected = [];
+    private DecoderRow? _reading;
+    private TimeSpan _patience = MostPatience;
+    private bool _isEnding;
+
+    /// <summary>Starts the thread.</summary>
+    /// <param name="session">The graph; disposed with this.</param>
+    /// <param name="lanes">Where rows can be, those with the least room first; disposed with this.</param>
+    /// <param name="readsImagesWhole">Whether the tokens of an image belong together.</param>
+    public BatchRunner(ModelSession session, IReadOnlyList<KeyValueRows> lanes, bool readsImagesWhole)
+    {
+        _session = session;
+        _lanes = lanes;
+        _readsImagesWhole = readsImagesWhole;
+        _thread = new Thread(Run) { IsBackground = true, Name = "OnnxVlm batch" };
+        _thread.Start();
+    }
+
+    /// <summary>Takes part from now on.</summary>
+    /// <param name="row">A new row.</param>
+    public void Open(DecoderRow row)
+    {
+        lock (_lock)
+        {
+            ObjectDisposedException.ThrowIf(_isEnding, this);
+            _rows.Add(row);
+        }
+        NativeOwner.Created();
+    }
+
+    /// <summary>Has a row begin as a copy of another one; the copy is made before either of them is run again.</summary>
+    /// <param name="source">The row to copy.</param>
+    /// <param name="row">A row that has read nothing.</param>
+    /// <param name="length">Tokens to copy.</param>
+    public void Fork(DecoderRow source, DecoderRow row, int length)
+    {
+        lock (_lock)
+        {
+            // A row that is itself a copy still to be made has nothing to copy yet.
+            row.Source = new RowCopy(source.Source?.From ?? source, row, length);
+            row.Length = length;
+            Monitor.Pulse(_lock);
+        }
+    }
+
+    /// <summary>Queues what a row reads next.</summary>
+    /// <param name="row">A row that reads nothing now.</param>
+    /// <param name="read">What it reads.</param>
+    public void Submit(DecoderRow row, RowRead read)
+    {
+        lock (_lock)
+        {
+            ObjectDisposedException.ThrowIf(_isEnding || row.IsClosed, row);
+            if (row.Read is not null)
+                throw new InvalidOperationException("A sequence is used by one thread at a time, and it is reading.");
+            row.Read = read;
+            row.IsPrompt = Stopwatch.GetElapsedTime(row.LastRun) <= _patience;
+            Monitor.Pulse(_lock);
+        }
+    }
+
+    /// <summary>Gives up what a row reads: at once, or after the run that it takes part in.</summary>
+    /// <param name="row">The row.</param>
+    /// <param name="read">What it was to read.</param>
+    /// <param name="cancellationToken">Who gives up.</param>
+    public void Cancel(DecoderRow row, RowRead read, CancellationToken cancellationToken)
+    {
+        lock (_lock)
+        {
+            if (row.Read != read)
+                return;
+            read.Cancelled = cancellationToken;
+            if (!read.IsRunning)
+                End(row, () => read.Completion.SetCanceled(cancellationToken));
+            else if (_reading == row)
+                _session.Interrupt();
+        }
+    }
+
+    /// <summary>Does not wait for a row.</summary>
+    /// <param name="row">A row that reads nothing now.</param>
+    public void Pause(DecoderRow row)
+    {
+        lock (_lock)
+        {
+            _expected.Remove(row);
+            Monitor.Pulse(_lock);
+        }
+    }
+
+    /// <summary>Gives the memory of a row back, after the run that it takes part in.</summary>
+    /// <param name="row">The row.</param>
+    public void Close(DecoderRow row)
+    {
+        lock (_lock)
+        {
+            if (row.IsClosed)
+                return;
+            row.IsClosed = true;
+            _expected.Remove(row);
+            if (row.Read is { } read)
+                Cancel(row, read, new CancellationToken(canceled: true));
+            Monitor.Pulse(_lock);
+        }
+        NativeOwner.Disposed();
+    }
+
+    /// <summary>Ends the thread after the run that is on, and frees the rows and the session.</summary>
+    public void Dispose()
+    {
+        lock (_lock)
+        {
+            _isEnding = true;
+            Monitor.Pulse(_lock);
+        }
+        _thread.Join();
+        foreach (DecoderRow row in _rows.Where(row => row.Read is not null).ToArray())
+            End(row, () => row.Read!.Completion.SetException(new ObjectDisposedException(nameof(OrtDecoder))));
+        foreach (KeyValueRows lane in _lanes)
+            lane.Dispose();
+        _session.Dispose();
+    }
+
+    private void Run()
+    {
+        while (NextTurn() is { } turn)
+        {
+            foreach (RowCopy copy in turn.Copies)
+                Make(copy);
+            foreach (DecoderRow row in turn.Closed.Where(row => row.Rows is not null))
+                row.Rows!.Remove(row);
+            foreach (IGrouping<KeyValueRows, DecoderRow> lane in turn.Decoding.Where(TryPlace).GroupBy(row => row.Rows!))
+                Decode(lane.Key, [.. lane]);
+            if (turn.Reading is { } reading && TryPlace(reading))
+                RunAlone(reading);
+        }
+    }
+
+    /// <summary>Waits for work.</summary>
+    /// <returns>What to do next; null at the end.</returns>
+    private Turn? NextTurn()
+    {
+        lock (_lock)
+        {
+            WaitForExpected();
+            while (!_isEnding)
+            {
+                RowCopy[] copies = [.. _rows.Where(row => row is { IsClosed: false, Source: not null }).Select(row => row.Source!)];
+                DecoderRow[] closed = [.. _rows.Where(row => row.IsClosed)];
+                DecoderRow[] decoding = [.. _rows.Where(row => row is { IsClosed: false, Read.IsOneToken: true, Length: > 0 })];
+                DecoderRow? reading = NextPrompt();
+                _rows.RemoveAll(row => row.IsClosed);
+                foreach (RowCopy copy in copies)
+                    copy.To.Source = null;
+                foreach (DecoderRow row in decoding.Concat(reading is null ? [] : [reading]))
+                    row.Read!.IsRunning = true;
+                if (copies.Length + closed.Length + decoding.Length > 0 || reading is not null)
+                    return new Turn(copies, closed, decoding, reading);
+                Monitor.Wait(_lock);
+            }
+            return null;
+        }
+    }
+
+    // Rows that ran together are sampled side by side and come back together: it pays to wait for all of them, but not for one that is slow.
+    private void WaitForExpected()
+    {
+        long start = Stopwatch.GetTimestamp();
+        while (!_isEnding && _expected.Exists(row => row.Read is null))
+        {
+            TimeSpan left = _patience - Stopwatch.GetElapsedTime(start);
+            if (left <= TimeSpan.Zero)
+                break;
+            Monitor.Wait(_lock, left);
+        }
+        _expected.Clear();
+    }
+
+    /// <summary>The prompt with the least left to read, unless another one has waited too long.</summary>
+    private DecoderRow? NextPrompt()
+    {
+        DecoderRow[] waiting = [.. _rows.Where(row => row is { IsClosed: false, Read: not null } && !(row.Read.IsOneToken && row.Length > 0))];
+        if (waiting.Length == 0)
+            return null;
+        DecoderRow longest = waiting.MaxBy(row => row.Read!.TurnsWaited)!;
+        DecoderRow next = longest.Read!.TurnsWaited >= MostTurnsWaited ? longest : waiting.MinBy(row => row.Read!.TokensLeft)!;
+        foreach (DecoderRow row in waiting.Where(row => row != next))
+            row.Read!.TurnsWaited++;
+        return next;
+    }
+
+    private void Decode(KeyValueRows lane, List<DecoderRow> rows)
+    {
+        long start = Stopwatch.GetTimestamp();
+        try
+        {
+            lane.BringTogether(rows);
+            _session.Run(rows);
+        }
+        catch (Exception e) when (e is OnnxRuntimeException or VlmException)
+        {
+            // One of them may be at fault: only that one fails.
+            foreach (DecoderRow row in rows)
+                RunAlone(row);
+            return;
+        }
+        lock (_lock)
+        {
+            // Half of a run is what waiting can save at most.
+            TimeSpan half = Stopwatch.GetElapsedTime(start) / 2;
+            _patience = half < MostPatience ? half : MostPatience;
+            _expected.AddRange(rows.Where(row => row.IsPrompt));
+            foreach (DecoderRow row in rows)
+                Done(row);
+        }
+    }
+
+    private void RunAlone(DecoderRow row)
+    {
+        lock (_lock)
+        {
+            RowRead read = row.Read!;
+            if (read.Cancelled.IsCancellationRequested)
+            {
+                End(row, () => read.Completion.SetCanceled(read.Cancelled));
+                return;
+            }
+            _reading = row;
+        }
+        try
+        {
+            _session.Run([row]);
+        }
+        catch (Exception e) when (e is OnnxRuntimeException or VlmException)
+        {
+            Fail(row, e);
+            return;
+        }
+        lock (_lock)
+        {
+            _reading = null;
+            _session.Resume();
+            Done(row);
+        }
+    }
+
+    private void Done(DecoderRow row)
+    {
+        RowRead read = row.Read!;
+        if (_readsImagesWhole)
+            row.Images.Add(row.Length, read.Chunk);
+        row.Length += read.Chunk.TokenIds.Length;
+        row.LastRun = Stopwatch.GetTimestamp();
+        read.IsRunning = false;
+        bool goesOn = read.Advance();
+        if (read.Cancelled.IsCancellationRequested)
+            End(row, () => read.Completion.SetCanceled(read.Cancelled));
+        else if (!goesOn)
+        {
+            row.HasLogits = true;
+            End(row, read.Completion.SetResult);
+        }
+    }
+
+    // A failed run has written only beyond the row's length, so that what was read before is as it was.
+    private void Fail(DecoderRow row, Exception exception)
+    {
+        lock (_lock)
+        {
+            _reading = null;
+            _session.Resume();
+            RowRead read = row.Read!;
+            if (read.Cancelled.IsCancellationRequested)
+                End(row, () => read.Completion.SetCanceled(read.Cancelled));
+            else
+                End(row, () => read.Completion.SetException(exception as VlmException ?? new VlmException($"The runtime failed: {exception.Message}", exception)));
+        }
+    }
+
+    private void End(DecoderRow row, Action complete)
+    {
+        complete();
+        _expected.Remove(row);
+        row.Read = null;
+    }
+
+    /// <summary>Gives a row a place with room for its next run.</summary>
+    private bool TryPlace(DecoderRow row)
+    {
+        try
+        {
+            if (row.Failure is { } failure)
+                throw failure;
+            Place(row, row.Length + row.Read!.Chunk.TokenIds.Length);
+            return true;
+        }
+        catch (VlmException e)
+        {
+            Fail(row, e);
+            return false;
+        }
+    }
+
+    private void Make(RowCopy copy)
+    {
+        try
+        {
+            Place(copy.To, copy.Length);
+            copy.To.Rows!.Copy(copy.From, copy.To, copy.Length);
+        }
+        catch (VlmException e)
+        {
+            copy.To.Failure = e;
+        }
+    }
+
+    private void Place(DecoderRow row, int length)
+    {
+        if (row.Rows is null || row.Rows.Capacity < length)
+        {
+            int usual = Math.Max(length, row.Options.MaxLength);
+            KeyValueRows lane = _lanes.FirstOrDefault(lane => lane.Capacity >= usual && lane.HasRoom) ?? _lanes.FirstOrDefault(lane => lane.Capacity >= length && lane.HasRoom)
+                ?? throw new VlmException($"There is no room for another sequence of {length} tokens; dispose one, or ask again later.");
+            lane.Add(row);
+        }
+        row.Rows!.Grow(row.Slot, length);
+    }
+
+    private sealed record Turn(RowCopy[] Copies, DecoderRow[] Closed, DecoderRow[] Decoding, DecoderRow? Reading);
+}
+
+/// <summary>A copy to be made.</summary>
+/// <param name="From">The row to read.</param>
+/// <param name="To">The row to write.</param>
+/// <param name="Length">Tokens.</param>
+internal sealed record RowCopy(DecoderRow From, DecoderRow To, int Length);

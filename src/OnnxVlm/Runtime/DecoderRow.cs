@@ -1,0 +1,139 @@
+namespace OnnxVlm.Runtime;
+
+/// <summary>One sequence of an <see cref="OrtDecoder"/>: a row of the batch. What it reads is queued, and <see cref="BatchRunner"/> runs it together with the others.</summary>
+internal sealed class DecoderRow : IDecoderSequence
+{
+    private readonly OrtDecoder _decoder;
+    private readonly BatchRunner _runner;
+
+    public DecoderRow(OrtDecoder decoder, BatchRunner runner, SequenceOptions options)
+    {
+        _decoder = decoder;
+        _runner = runner;
+        Options = options;
+        Images = new ImageSpans(decoder.PlaceholderTokenId);
+        runner.Open(this);
+    }
+
+    public SequenceOptions Options { get; }
+
+    public int MaxLength => _decoder.ContextLength;
+
+    public int PatchCapacity => int.MaxValue;
+
+    /// <summary>What the next run goes on from. Changed by the runner while it reads, and by the owner of the row while it does not.</summary>
+    public int Length { get; set; }
+
+    public long SizeBytes => Length * _decoder.CacheBytesPerToken;
+
+    public Span<float> Logits => HasLogits ? NextLogits : throw new InvalidOperationException("There are no logits before tokens are read, nor after a rewind until more are.");
+
+    /// <summary>float [vocabulary]: where the runner puts the logits.</summary>
+    public float[] NextLogits => field ??= new float[_decoder.VocabularySize];
+
+    /// <summary>Whether <see cref="NextLogits"/> are those of the next token.</summary>
+    public bool HasLogits { get; set; }
+
+    /// <summary>Where the images are; only for models whose images are read whole.</summary>
+    public ImageSpans Images { get; }
+
+    /// <summary>Where its state is; null before the first run.</summary>
+    public KeyValueRows? Rows { get; set; }
+
+    /// <summary>Its place there.</summary>
+    public int Slot { get; set; } = -1;
+
+    /// <summary>What it waits for, under the runner's lock; null while it rests.</summary>
+    public RowRead? Read { get; set; }
+
+    /// <summary>The row that it begins as, until the runner has copied it.</summary>
+    public RowCopy? Source { get; set; }
+
+    /// <summary>Why that copy could not be made; null where it was.</summary>
+    public Exception? Failure { get; set; }
+
+    /// <summary>Whether it usually comes back with its next token in time for the next run.</summary>
+    public bool IsPrompt { get; set; }
+
+    /// <summary>When its last run ended, in ticks of the stopwatch.</summary>
+    public long LastRun { get; set; }
+
+    /// <summary>Whether its memory may be given back.</summary>
+    public bool IsClosed { get; set; }
+
+    public async Task ReadAsync(IReadOnlyList<PrefillChunk> chunks, Action? progress, CancellationToken cancellationToken)
+    {
+        RowRead read = new(chunks, progress);
+        foreach (PrefillChunk chunk in chunks)
+            chunk.RefuseMissingPatches(_decoder.PlaceholderTokenId);
+        if (read.TokensLeft > MaxLength - Length)
+            throw new VlmException($"The sequence has {Length} tokens and was made for {MaxLength}, so it has no room for {read.TokensLeft} more.");
+        HasLogits = false;
+        _runner.Submit(this, read);
+        using CancellationTokenRegistration registration = cancellationToken.UnsafeRegister(_ => _runner.Cancel(this, read, cancellationToken), null);
+        await read.Completion.Task.ConfigureAwait(false);
+    }
+
+    public void CopyFrom(IDecoderSequence source, int length)
+    {
+        DecoderRow row = (DecoderRow)source;
+        ArgumentOutOfRangeException.ThrowIfGreaterThan(length, row.Length);
+        Images.CopyFrom(row.Images, length);
+        _runner.Fork(row, this, length);
+    }
+
+    public void RewindTo(int length)
+    {
+        if (length == Length)
+            return;
+        Images.RewindTo(length);
+        Length = length;
+        HasLogits = false;
+    }
+
+    public void Pause() => _runner.Pause(this);
+
+    public void Dispose() => _runner.Close(this);
+}
+
+/// <summary>Tokens that a row is to read. Guarded by the runner's lock.</summary>
+/// <param name="chunks">In pieces, each for one run.</param>
+/// <param name="progress">Called after each piece but the last.</param>
+internal sealed class RowRead(IReadOnlyList<PrefillChunk> chunks, Action? progress)
+{
+    private int _next;
+
+    /// <summary>Ends with the last piece, a failure or the cancellation. Who waits goes on in the thread pool, so that rows are sampled side by side.</summary>
+    public TaskCompletionSource Completion { get; } = new(TaskCreationOptions.RunContinuationsAsynchronously);
+
+    /// <summary>The piece for the next run.</summary>
+    public PrefillChunk Chunk => chunks[_next];
+
+    /// <summary>Tokens of all pieces that were not run yet.</summary>
+    public int TokensLeft { get; private set; } = chunks.Sum(chunk => chunk.TokenIds.Length);
+
+    /// <summary>Whether it is one token of text: such rows run together.</summary>
+    public bool IsOneToken => TokensLeft == 1 && Chunk.Images.Count == 0;
+
+    /// <summary>Turns in which another prompt was read.</summary>
+    public int TurnsWaited { get; set; }
+
+    /// <summary>Whether the piece is being run.</summary>
+    public bool IsRunning { get; set; }
+
+    /// <summary>Who cancelled it; none so far where it cannot be cancelled.</summary>
+    public CancellationToken Cancelled { get; set; }
+
+    /// <summary>Goes to the next piece.</summary>
+    /// <returns>Whether there is one.</returns>
+    public bool Advance()
+    {
+        TokensLeft -= Chunk.TokenIds.Length;
+        TurnsWaited = 0;
+        if (TokensLeft == 0)
+            return false;
+        _next++;
+        progress?.Invoke();
+        return true;
+    }
+}

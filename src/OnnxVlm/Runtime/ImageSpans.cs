@@ -1,0 +1,51 @@
+namespace OnnxVlm.Runtime;
+
+/// <summary>Where the images of a sequence are, for models in which the tokens of an image belong together. Used by one thread at a time.</summary>
+/// <param name="placeholder">The token that stands for a patch.</param>
+internal sealed class ImageSpans(int placeholder)
+{
+    // Of each image the first placeholder, and the token after the last.
+    private readonly List<(int Start, int End)> _spans = [];
+
+    /// <summary>By how much the index of the next token is ahead of its position, where the tokens of an image share one.</summary>
+    public int PositionOffset => _spans.Sum(span => span.End - span.Start - 1);
+
+    /// <summary>Notes the images of a piece that was read; each is whole.</summary>
+    /// <param name="start">Index of the piece's first token.</param>
+    /// <param name="chunk">The piece.</param>
+    public void Add(int start, PrefillChunk chunk)
+    {
+        ReadOnlySpan<int> tokens = chunk.TokenIds.Span;
+        int next = 0;
+        foreach (ImagePart image in chunk.Images)
+        {
+            int first = next + tokens[next..].IndexOf(placeholder);
+            next = first;
+            for (int patches = 0; patches < image.Count; next++)
+                patches += tokens[next] == placeholder ? 1 : 0;
+            _spans.Add((start + first, start + next));
+        }
+    }
+
+    /// <summary>Forgets the images from a position on.</summary>
+    /// <param name="length">Number of tokens that are kept.</param>
+    /// <exception cref="ArgumentException">The position is inside an image.</exception>
+    public void RewindTo(int length)
+    {
+        foreach ((int start, int end) in _spans)
+        {
+            if (length > start && length < end)
+                throw new ArgumentException($"Token {length} is inside an image, whose tokens may have seen each other; rewind to {start} or {end}.", nameof(length));
+        }
+        _spans.RemoveAll(span => span.End > length);
+    }
+
+    /// <summary>Takes over the images of another sequence up to a position.</summary>
+    /// <param name="source">The other sequence's.</param>
+    /// <param name="length">Number of tokens that are taken over.</param>
+    public void CopyFrom(ImageSpans source, int length)
+    {
+        _spans.Clear();
+        _spans.AddRange(source._spans.Where(span => span.End <= length));
+    }
+}

@@ -1,0 +1,98 @@
+using Microsoft.ML.OnnxRuntime;
+using OnnxVlm.ModelFolder;
+
+namespace OnnxVlm.Runtime;
+
+/// <summary>A model folder loaded by ONNX Runtime itself. Its sequences are rows of one batch: see <see cref="BatchRunner"/>.</summary>
+internal sealed class OrtDecoder : IDecoder
+{
+    // Rows for the cache of answers, and some more for sequences that callers hold themselves.
+    private const int CachedRows = 64, OtherRows = 16;
+
+    private readonly ModelManifest _manifest;
+    private readonly BatchRunner _runner;
+    private bool _disposed;
+
+    private OrtDecoder(ModelSession session, IReadOnlyList<KeyValueRows> lanes, ModelManifest manifest, Device device)
+    {
+        _manifest = manifest;
+        Device = device;
+        CacheBytesPerToken = session.Buffers.Sum(buffer => buffer.TokenBytes);
+        MaxSequences = Math.Min(CachedRows, lanes.Sum(lane => lane.Slots - 1));
+        _runner = new BatchRunner(session, lanes, manifest.Image.BidirectionalAttention);
+        NativeOwner.Created();
+    }
+
+    public int VocabularySize => _manifest.VocabularySize;
+
+    public int ContextLength => _manifest.ContextLength;
+
+    public bool CanAppend => true;
+
+    public bool CanFork => true;
+
+    public bool SplitsImages => !_manifest.Image.BidirectionalAttention;
+
+    // Measured on the CPU: smaller pieces cost more, and larger ones do not cost less but hold up the other rows for longer.
+    public int ChunkTokens => Device == Device.Cpu ? 32 : 512;
+
+    public int MaxSequences { get; }
+
+    public long CacheBytesPerToken { get; }
+
+    public int PlaceholderTokenId => _manifest.Image.Tokens.Placeholder;
+
+    public int MaxPatchesPerImage => _manifest.Image.MaxPatches;
+
+    public Device Device { get; }
+
+    /// <summary>Loads a model folder.</summary>
+    /// <param name="folder">The folder.</param>
+    /// <param name="manifest">Its manifest.</param>
+    /// <param name="device">The CPU or CUDA.</param>
+    /// <param name="threads">Threads of the CPU.</param>
+    /// <param name="allocator">Memory for packed matrices, which the decoder owns afterwards; null for none.</param>
+    /// <param name="cacheBytes">Memory for rows on a GPU.</param>
+    /// <returns>The loaded model.</returns>
+    /// <exception cref="ModelLoadException">There is no memory for rows, or the graph is none of this version.</exception>
+    /// <exception cref="OnnxRuntimeException">The runtime refuses the folder.</exception>
+    public static OrtDecoder Load(string folder, ModelManifest manifest, Device device, int threads, PackingAllocator? allocator, long cacheBytes)
+    {
+        using SessionOptions options = new() { IntraOpNumThreads = threads, EnableMemoryPattern = false };
+        if (device == Device.Cuda)
+            options.AppendExecutionProvider_CUDA();
+        if (allocator is not null)
+            options.AddSessionConfigEntry(PackingAllocator.SessionEntry, "1");
+        InferenceSession session;
+        using (allocator?.Register())
+            session = new InferenceSession(Path.Combine(folder, "model.onnx"), options);
+        try
+        {
+            ModelSession graph = new(session, allocator);
+            IReadOnlyList<KeyValueRows> lanes = device == Device.Cuda
+                ? DeviceRowMemory.CreateLanes(session, graph.Buffers, manifest.ContextLength, cacheBytes)
+                : [KeyValueRows.Reserve(graph.Buffers, CachedRows + OtherRows, manifest.ContextLength)];
+            return new OrtDecoder(graph, lanes, manifest, device);
+        }
+        catch
+        {
+            session.Dispose();
+            throw;
+        }
+    }
+
+    public IDecoderSequence CreateSequence(SequenceOptions options)
+    {
+        ObjectDisposedException.ThrowIf(_disposed, this);
+        return new DecoderRow(this, _runner, options);
+    }
+
+    public void Dispose()
+    {
+        if (_disposed)
+            return;
+        _disposed = true;
+        _runner.Dispose();
+        NativeOwner.Disposed();
+    }
+}

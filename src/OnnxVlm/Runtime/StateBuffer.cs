@@ -1,0 +1,61 @@
+using Microsoft.ML.OnnxRuntime;
+using Microsoft.ML.OnnxRuntime.Tensors;
+
+namespace OnnxVlm.Runtime;
+
+/// <summary>
+/// One tensor of a row's state, as the graph describes it: keys or values of a layer, <c>[row, heads, tokens, head size]</c>, which grow by a token at a time. The graph takes it as one
+/// input and gives it back as one output, and both are the same memory.
+/// </summary>
+/// <param name="Input">Name of the graph's input.</param>
+/// <param name="Output">Name of the graph's output.</param>
+/// <param name="Type">Type of an element.</param>
+/// <param name="Heads">Key/value heads.</param>
+/// <param name="HeadSize">Elements of a head.</param>
+internal sealed record StateBuffer(string Input, string Output, TensorElementType Type, int Heads, int HeadSize)
+{
+    private const string Past = "past_key_values.";
+
+    /// <summary>Bytes of one token in one head.</summary>
+    public int HeadBytes => HeadSize * ElementBytes;
+
+    /// <summary>Bytes of one token in all heads.</summary>
+    public long TokenBytes => (long)Heads * HeadBytes;
+
+    private int ElementBytes => Type switch
+    {
+        TensorElementType.Float => 4,
+        TensorElementType.Float16 or TensorElementType.BFloat16 => 2,
+        TensorElementType.Int8 or TensorElementType.UInt8 => 1,
+        _ => throw new UnsupportedModelException($"The key-value cache {Input} has elements of the type {Type}; expected 8, 16 or 32 bits. Export the model again."),
+    };
+
+    /// <summary>Reads the state that a graph has.</summary>
+    /// <param name="session">The graph.</param>
+    /// <returns>In the order of its inputs.</returns>
+    /// <exception cref="ModelLoadException">An input of the past is not one of keys or values.</exception>
+    public static IReadOnlyList<StateBuffer> ReadFrom(InferenceSession session)
+    {
+        List<StateBuffer> buffers = [];
+        foreach (string name in session.InputNames.Where(name => name.StartsWith(Past, StringComparison.Ordinal)))
+        {
+            NodeMetadata input = session.InputMetadata[name];
+            string output = $"present.{name[Past.Length..]}";
+            if (input.Dimensions.Length != 4 || input.Dimensions[1] < 1 || input.Dimensions[3] < 1 || !session.OutputMetadata.ContainsKey(output))
+                throw new ModelLoadException($"The graph's input {name}: expected [batch, heads, past, head size] and the output {output}. Export the model again.");
+            buffers.Add(new StateBuffer(name, output, input.ElementDataType, input.Dimensions[1], input.Dimensions[3]));
+        }
+        return buffers;
+    }
+
+    /// <summary>A tensor over neighbouring rows.</summary>
+    /// <param name="memory">The buffer's memory.</param>
+    /// <param name="first">The first row.</param>
+    /// <param name="count">How many.</param>
+    /// <param name="capacity">Tokens that a row has room for.</param>
+    public OrtValue View(IRowMemory memory, int first, int count, int capacity)
+    {
+        long rowBytes = capacity * TokenBytes;
+        return OrtValue.CreateTensorValueWithData(memory.Info, Type, [count, Heads, capacity, HeadSize], memory.Start + (nint)(first * rowBytes), count * rowBytes);
+    }
+}

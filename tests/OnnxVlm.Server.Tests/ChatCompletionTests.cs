@@ -144,6 +144,30 @@ internal sealed class ChatCompletionTests
     }
 
     [Test]
+    public async Task Chat_SeveralAnswers_ReadTheirPromptOnce()
+    {
+        Reply reply = await Service.ChatAsync($"Read this once: {Guid.NewGuid()}", new { n = 4, temperature = 1, seed = 1, max_tokens = 3 });
+
+        Assert.That(Contents(reply), Has.Length.EqualTo(4));
+        Assert.That(reply.Json.GetProperty("usage").GetProperty("completion_tokens").GetInt32(), Is.InRange(4, 12));
+    }
+
+    [Test]
+    public async Task Stream_ReturnProgress_TellsHowFarThePromptIsRead()
+    {
+        string question = string.Concat(Enumerable.Repeat($"{Guid.NewGuid()} ", 8));
+
+        Reply stream = await Service.ChatAsync(question, new { max_tokens = 2, stream = true, return_progress = true });
+
+        JsonElement[] progress = [.. stream.Chunks.Where(chunk => chunk.TryGetProperty("prompt_progress", out _)).Select(chunk => chunk.GetProperty("prompt_progress"))];
+        Assert.That(progress, Is.Not.Empty);
+        Assert.That(progress.Select(step => step.GetProperty("processed").GetInt32()), Is.Ordered);
+        Assert.That(progress.Select(step => step.GetProperty("total").GetInt32()), Is.All.GreaterThan(100));
+        Assert.That(progress[0].EnumerateObject().Select(property => property.Name), Is.EqualTo(new[] { "total", "cache", "processed", "time_ms" }));
+        Assert.That((await Service.ChatAsync("x", new { max_tokens = 2, return_progress = true })).Status, Is.EqualTo(HttpStatusCode.BadRequest));
+    }
+
+    [Test]
     public async Task Chat_Stop_IsNotPartOfTheText()
     {
         string whole = (await Service.ChatAsync("hello", new { max_tokens = 20, temperature = 2, seed = 3 })).Content!;

@@ -19,7 +19,7 @@ internal static class ServeCommand
         Option<string[]> models = new("--model") { Description = "A model folder, with the name that requests use or under its own; may be given several times.", HelpName = "[NAME=]DIR" };
         Option<string?> urls = new("--urls") { Description = "Where to listen, separated by semicolons. Default http://127.0.0.1:8080.", HelpName = "URLS" };
         Option<string[]> keys = new("--api-key") { Description = "A key that requests must bring; may be given several times. Others see it in the list of processes: better set OnnxVlmServer__ApiKeys__0 in the environment.", HelpName = "KEY" };
-        Option<int?> running = new("--parallel") { Description = "Answers generated at the same time. Default 4.", HelpName = "N" };
+        Option<int?> running = new("--parallel") { Description = "Requests answered at the same time. Default 16.", HelpName = "N" };
         Option<string> device = SharedOptions.Device();
         Option<string> runner = SharedOptions.Runner();
         Command command = new(Name, "Serve models over HTTP, compatible with OpenAI's API, with a web page.") { models, urls, keys, running, device, runner };

@@ -1,5 +1,8 @@
 using System.Runtime.CompilerServices;
+using System.Threading.Channels;
 using Microsoft.Extensions.AI;
+using OnnxVlm.Chat;
+using OnnxVlm.Generation;
 using OnnxVlm.Server.Admission;
 using OnnxVlm.Server.Hosting;
 using OnnxVlm.Server.Models;
@@ -26,7 +29,7 @@ internal sealed class AnswerService(AdmissionQueue queue, ModelPool models, Serv
         IDisposable turn = await queue.EnterAsync(ClientKey.ClientOf(context), cancellationToken).ConfigureAwait(false);
         try
         {
-            return new ModelTurn(turn, await models.RentAsync(entry, cancellationToken).ConfigureAwait(false));
+            return new ModelTurn(turn, await models.RentAsync(entry, cancellationToken).ConfigureAwait(false), ClientKey.ScopeOf(context));
         }
         catch
         {
@@ -35,29 +38,69 @@ internal sealed class AnswerService(AdmissionQueue queue, ModelPool models, Serv
         }
     }
 
-    /// <summary>Generates the answers of a request; a second one finds the prompt of the first in the cache.</summary>
+    /// <summary>Generates the answers of a request side by side; they share what the model reads of their prompt.</summary>
     /// <param name="turn">The turn, which the caller ends.</param>
     /// <param name="request">The request.</param>
     /// <param name="cancellationToken">Ends the answers with <see cref="OperationCanceledException"/>.</param>
-    /// <returns>Updates, each with the number of the answer it belongs to.</returns>
+    /// <returns>Updates, each with the number of the answer it belongs to; those of one answer in their order.</returns>
     /// <exception cref="ApiException">The request cannot be honoured, or it took too long.</exception>
     public async IAsyncEnumerable<AnswerUpdate> AnswerAsync(ModelTurn turn, AnswerRequest request, [EnumeratorCancellation] CancellationToken cancellationToken)
     {
         using CancellationTokenSource late = new(options.AnswerTimeout);
         using CancellationTokenSource either = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken, late.Token);
-        for (int choice = 0; choice < request.Choices; choice++)
+        // An answer waits for a client that is slower.
+        Channel<AnswerUpdate> updates = Channel.CreateBounded<AnswerUpdate>(request.Choices);
+        Task answers = Task.WhenAll(Enumerable.Range(0, request.Choices).Select(choice => Task.Run(() => ForwardAsync(choice), CancellationToken.None)));
+        Task completion = CompleteAsync();
+        try
         {
-            await using IAsyncEnumerator<ChatResponseUpdate> updates = Start(turn.Client, request, choice).GetAsyncEnumerator(either.Token);
-            while (await MoveNextAsync(updates, late.Token, cancellationToken).ConfigureAwait(false))
-                yield return new AnswerUpdate(choice, updates.Current);
+            await foreach (AnswerUpdate update in updates.Reader.ReadAllAsync(CancellationToken.None).ConfigureAwait(false))
+                yield return update;
+        }
+        finally
+        {
+            await either.CancelAsync().ConfigureAwait(false);
+            await completion.ConfigureAwait(false);
+        }
+
+        async Task ForwardAsync(int choice)
+        {
+            try
+            {
+                ChatOptions chosen = OptionsOf(turn, request, choice, progress => updates.Writer.TryWrite(new AnswerUpdate(choice, new ChatResponseUpdate(), progress)));
+                await using IAsyncEnumerator<ChatResponseUpdate> pieces = Start(turn.Client, request.ConversationOf(choice), chosen).GetAsyncEnumerator(either.Token);
+                while (await MoveNextAsync(pieces, late.Token, cancellationToken).ConfigureAwait(false))
+                    await updates.Writer.WriteAsync(new AnswerUpdate(choice, pieces.Current), either.Token).ConfigureAwait(false);
+            }
+            catch
+            {
+                // One failure is that of the request; the other answers end with it.
+                await either.CancelAsync().ConfigureAwait(false);
+                throw;
+            }
+        }
+
+        async Task CompleteAsync()
+        {
+            await answers.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+            updates.Writer.Complete(answers.Exception?.InnerException ?? (answers.IsCanceled ? new OperationCanceledException(cancellationToken) : null));
         }
     }
 
-    private static IAsyncEnumerable<ChatResponseUpdate> Start(IChatClient client, AnswerRequest request, int choice)
+    private static ChatOptions OptionsOf(ModelTurn turn, AnswerRequest request, int choice, Action<PrefillProgress> onPrefill)
+    {
+        ChatOptions options = request.OptionsOf(choice).Clone();
+        options.AdditionalProperties = new AdditionalPropertiesDictionary(options.AdditionalProperties ?? []) { [ChatProperties.CacheScope] = turn.Scope };
+        if (request.ReturnProgress)
+            options.AdditionalProperties[ChatProperties.OnPrefill] = onPrefill;
+        return options;
+    }
+
+    private static IAsyncEnumerable<ChatResponseUpdate> Start(IChatClient client, IReadOnlyList<ChatMessage> conversation, ChatOptions options)
     {
         try
         {
-            return client.GetStreamingResponseAsync(request.ConversationOf(choice), request.OptionsOf(choice));
+            return client.GetStreamingResponseAsync(conversation, options);
         }
         catch (ArgumentException e)
         {

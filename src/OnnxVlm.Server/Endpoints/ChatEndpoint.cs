@@ -23,16 +23,18 @@ internal sealed class ChatEndpoint(ChatRequestReader reader, AnswerService answe
             await AnswerWholeAsync(context, request, id, created).ConfigureAwait(false);
             return;
         }
-        int begun = 0;
+        HashSet<int> begun = [];
         await stream.SendAsync(context, request, WireJson.Relaxed.ChatCompletionChunk, ToChunks, usage => new ChatCompletionChunk(id, created, request.Model, []) { Usage = usage.ToJson() })
             .ConfigureAwait(false);
 
         IEnumerable<ChatCompletionChunk> ToChunks(AnswerUpdate update)
         {
-            if (update.Choice == begun)
-            {
-                begun++;
+            if (begun.Add(update.Choice))
                 yield return Chunk(new ChunkChoice(update.Choice, new Delta { IsFirst = true, Content = request.Options.Tools is null ? "" : null }));
+            if (update.Progress is { } progress)
+            {
+                yield return Chunk(new ChunkChoice(update.Choice, new Delta())) with { PromptProgress = PromptProgress.From(progress) };
+                yield break;
             }
             foreach (ChunkChoice choice in ToChoices(update))
                 yield return Chunk(choice);
@@ -72,7 +74,7 @@ internal sealed class ChatEndpoint(ChatRequestReader reader, AnswerService answe
 
     private static IEnumerable<ChunkChoice> ToChoices(AnswerUpdate answer)
     {
-        (int index, ChatResponseUpdate update) = answer;
+        (int index, ChatResponseUpdate update, _) = answer;
         ChatTokenLogprob[] logprobs = [.. LogprobWriter.ToChat(update)];
         string text = update.Text, reasoning = ReasoningOf(update);
         if (text.Length > 0 || reasoning.Length > 0 || logprobs.Length > 0)

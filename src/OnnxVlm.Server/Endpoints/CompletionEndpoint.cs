@@ -24,20 +24,22 @@ internal sealed class CompletionEndpoint(CompletionRequestReader reader, AnswerS
             await AnswerWholeAsync(context, request, echo, id, created).ConfigureAwait(false);
             return;
         }
-        int begun = 0, offset = 0;
+        Dictionary<int, int> offsets = [];
         await stream.SendAsync(context, request, WireJson.Relaxed.TextCompletion, ToChunks, usage => new TextCompletion(id, created, request.Model, []) { Usage = usage.ToJson() }).ConfigureAwait(false);
 
         IEnumerable<TextCompletion> ToChunks(AnswerUpdate answer)
         {
-            (int index, ChatResponseUpdate update) = answer;
-            if (index == begun)
+            (int index, ChatResponseUpdate update, _) = answer;
+            if (offsets.TryAdd(index, 0) && echo)
+                yield return Chunk(new TextChoice(index, PromptOf(request, index)));
+            if (answer.Progress is { } progress)
             {
-                begun++;
-                offset = 0;
-                if (echo)
-                    yield return Chunk(new TextChoice(index, PromptOf(request, index)));
+                yield return Chunk(new TextChoice(index, "")) with { PromptProgress = PromptProgress.From(progress) };
+                yield break;
             }
+            int offset = offsets[index];
             TextLogprobs? logprobs = LogprobWriter.ToText([update], ref offset);
+            offsets[index] = offset;
             string text = update.Text;
             if (text.Length > 0 || logprobs is not null || update.FinishReason is not null)
                 yield return Chunk(new TextChoice(index, text, logprobs, update.FinishReason?.Value));

@@ -6,8 +6,12 @@ namespace OnnxVlm.Server.Endpoints;
 /// <summary>A turn of the queue, and the use of a loaded model during it.</summary>
 /// <param name="turn">The turn.</param>
 /// <param name="lease">The use.</param>
-internal sealed class ModelTurn(IDisposable turn, ModelLease lease) : IDisposable
+/// <param name="scope">Whose answers share what the model has read.</param>
+internal sealed class ModelTurn(IDisposable turn, ModelLease lease, string scope) : IDisposable
 {
+    /// <summary>Whose answers share what the model has read: those of one API key.</summary>
+    public string Scope => scope;
+
     public IChatClient Client => lease.Client;
 
     /// <summary>The model behind the chat client.</summary>

@@ -24,9 +24,9 @@ public sealed class ServerOptions
     /// <summary>Origins whose pages may call the service from a browser, for example <c>https://example.org</c>. Default none.</summary>
     public List<string> AllowedOrigins { get; set; } = [];
 
-    /// <summary>Answers that are generated at the same time. Default 4.</summary>
+    /// <summary>Requests that are answered at the same time. Default 16: a model runs its answers as one batch.</summary>
     [Range(1, 1024)]
-    public int MaxRunning { get; set; } = 4;
+    public int MaxRunning { get; set; } = 16;
 
     /// <summary>Requests that wait for their turn; one more is refused with status 429. Default 64.</summary>
     [Range(0, 100_000)]

@@ -8,7 +8,8 @@ namespace OnnxVlm.Server.Reading;
 /// <param name="Options">How it answers.</param>
 /// <param name="Count">Answers for each conversation.</param>
 /// <param name="IncludeUsage">Whether a stream ends with the usage.</param>
-internal sealed record AnswerRequest(string Model, IReadOnlyList<IReadOnlyList<ChatMessage>> Conversations, ChatOptions Options, int Count, bool IncludeUsage)
+/// <param name="ReturnProgress">Whether a stream tells how far the prompt is read.</param>
+internal sealed record AnswerRequest(string Model, IReadOnlyList<IReadOnlyList<ChatMessage>> Conversations, ChatOptions Options, int Count, bool IncludeUsage, bool ReturnProgress)
 {
     /// <summary>Number of answers in all.</summary>
     public int Choices => Conversations.Count * Count;

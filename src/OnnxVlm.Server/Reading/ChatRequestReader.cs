@@ -32,7 +32,7 @@ internal sealed class ChatRequestReader(MessageReader messages, ServerOptions li
         options.Reasoning = ReadReasoning(request.ReasoningEffort);
         ToolReader.Read(request, options, schemas, limits);
         IReadOnlyList<ChatMessage> conversation = await messages.ReadAsync(request.Messages, cancellationToken).ConfigureAwait(false);
-        return new AnswerRequest(model, [conversation], options, count, request.StreamOptions?.IncludeUsage == true);
+        return new AnswerRequest(model, [conversation], options, count, request.StreamOptions?.IncludeUsage == true, request.ReturnProgress == true);
     }
 
     /// <summary>The model's name, which every request has.</summary>

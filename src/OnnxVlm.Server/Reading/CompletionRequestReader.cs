@@ -30,7 +30,7 @@ internal sealed class CompletionRequestReader(ServerOptions limits)
                 throw ApiException.Invalid("logprobs", "not together with echo; leave one of the two out.");
             options.AdditionalProperties[ChatProperties.TopLogprobs] = (int)logprobs;
         }
-        return new AnswerRequest(model, [.. prompts.Select(prompt => new[] { new ChatMessage(ChatRole.User, prompt) })], options, count, request.StreamOptions?.IncludeUsage == true);
+        return new AnswerRequest(model, [.. prompts.Select(prompt => new[] { new ChatMessage(ChatRole.User, prompt) })], options, count, request.StreamOptions?.IncludeUsage == true, request.ReturnProgress == true);
     }
 
     private static string[] ReadPrompts(JsonElement prompt)

@@ -20,6 +20,8 @@ internal static class SamplingReader
         RequestBody.RefuseUnknown(request.Unknown);
         if (request.StreamOptions is not null && request.Stream != true)
             throw ApiException.Invalid("stream_options", "only for a stream; set stream to true or leave it out.");
+        if (request.ReturnProgress == true && request.Stream != true)
+            throw ApiException.Invalid("return_progress", "only for a stream; set stream to true or leave it out.");
         AdditionalPropertiesDictionary more = [];
         ChatOptions options = new()
         {

@@ -6,6 +6,10 @@ namespace OnnxVlm.Server.Security;
 /// <param name="Number">Its place in the options.</param>
 internal sealed record ClientKey(int Number)
 {
+    /// <summary>Whose answers share what the model has read: those of one key, so that nobody can measure what others have asked.</summary>
+    /// <param name="context">The request.</param>
+    public static string ScopeOf(HttpContext context) => string.Create(CultureInfo.InvariantCulture, $"key {context.Features.Get<ClientKey>()?.Number ?? -1}");
+
     /// <summary>Who asks, for the fair order of the queue: the key and the address.</summary>
     /// <param name="context">The request.</param>
     public static string ClientOf(HttpContext context) =>

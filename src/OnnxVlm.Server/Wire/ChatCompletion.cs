@@ -35,6 +35,10 @@ internal sealed record ChatCompletionChunk(string Id, long Created, string Model
     /// <summary>The usage in the last chunk and null in the others where usage was asked for; else absent.</summary>
     [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingDefault)]
     public JsonElement Usage { get; init; }
+
+    /// <summary>How far the prompt is read, where that was asked for; else absent.</summary>
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public PromptProgress? PromptProgress { get; init; }
 }
 
 /// <summary>What a chunk adds to one of the answers.</summary>

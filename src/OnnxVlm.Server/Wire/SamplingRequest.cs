@@ -14,6 +14,9 @@ internal abstract record SamplingRequest
 
     public StreamOptions? StreamOptions { get; init; }
 
+    /// <summary>Whether a stream tells how far the prompt is read, as llama.cpp's server does. Default false; only for a stream.</summary>
+    public bool? ReturnProgress { get; init; }
+
     /// <summary>The most tokens of the answer, 1 or more; also <c>max_completion_tokens</c>.</summary>
     public int? MaxTokens { get; init; }
 

@@ -11,6 +11,10 @@ internal sealed record TextCompletion(string Id, long Created, string Model, IRe
     /// <summary>The usage; in a stream as in <see cref="ChatCompletionChunk.Usage"/>.</summary>
     [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingDefault)]
     public JsonElement Usage { get; init; }
+
+    /// <inheritdoc cref="ChatCompletionChunk.PromptProgress"/>
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public PromptProgress? PromptProgress { get; init; }
 }
 
 /// <summary>One of the continuations, or what an event adds to it.</summary>

@@ -14,7 +14,12 @@ internal static class AdditionalOptions
     /// <exception cref="ArgumentException">A name is unknown, two contradict each other, or a value has the wrong form or is out of range.</exception>
     public static GenerationOptions Apply(AdditionalPropertiesDictionary properties, GenerationOptions options)
     {
+        object? onPrefill = properties.GetValueOrDefault(ChatProperties.OnPrefill);
+        if (onPrefill is not (null or Action<PrefillProgress>))
+            throw new ArgumentException($"AdditionalProperties: {ChatProperties.OnPrefill}: expected an Action<PrefillProgress>, found a {onPrefill.GetType().Name}.", nameof(properties));
+        options = options with { OnPrefill = onPrefill as Action<PrefillProgress> ?? options.OnPrefill };
         Dictionary<string, JsonElement> given = properties
+            .Where(property => property.Key != ChatProperties.OnPrefill)
             .Select(property => KeyValuePair.Create(property.Key, ToJson(property.Key, property.Value)))
             .Where(property => property.Value.ValueKind != JsonValueKind.Null)
             .ToDictionary();
@@ -45,6 +50,7 @@ internal static class AdditionalOptions
         ChatProperties.TopLogprobs => options with { TopLogprobs = Integer(name, value) },
         ChatProperties.MinTokens => options with { MinNewTokens = Integer(name, value) },
         ChatProperties.StopTokenIds => options with { StopTokenIds = Integers(name, value) },
+        ChatProperties.CacheScope => options with { CacheScope = Text(name, value) },
         ChatProperties.Regex => options with { Guidance = Guidance.Regex(Text(name, value)) },
         ChatProperties.LarkGrammar => options with { Guidance = Guidance.Lark(Text(name, value)) },
         _ => throw new ArgumentException($"AdditionalProperties: \"{name}\" is not known; the names are those of {nameof(ChatProperties)}.", name),

@@ -34,6 +34,12 @@ public static class ChatProperties
     /// <summary>Option, array of integers: <see cref="GenerationOptions.StopTokenIds"/>.</summary>
     public const string StopTokenIds = "stop_token_ids";
 
+    /// <summary>Option, text: <see cref="GenerationOptions.CacheScope"/>.</summary>
+    public const string CacheScope = "cache_scope";
+
+    /// <summary>Option, <c>Action&lt;PrefillProgress&gt;</c>: <see cref="GenerationOptions.OnPrefill"/>.</summary>
+    public const string OnPrefill = "on_prefill";
+
     /// <summary>Option, text: <see cref="Guidance.Regex"/>.</summary>
     public const string Regex = "regex";
 

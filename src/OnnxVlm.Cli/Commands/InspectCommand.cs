@@ -57,6 +57,8 @@ internal static class InspectCommand
         Row("fused operators", string.Join(", ", summary.FusedOperators.Select(op => $"{op.Value} {op.Key}")) + $"; {summary.StandardNodes} standard nodes");
         Row("read for a token", Megabytes(summary.WeightBytesPerToken));
         Row($"memory, {tokens} tokens", $"{Megabytes(summary.SizeBytes)} of weights + {Megabytes(summary.CacheBytesPerToken * tokens)} of cache ({summary.CacheBytesPerToken} bytes a token)" + (summary.StateBytes > 0 ? $" + {Megabytes(summary.StateBytes)} of state" : ""));
+        long budget = new VlmOptions().CacheBytes;
+        Row("answers at once", $"{budget / Math.Max(1, summary.StateBytes + (summary.CacheBytesPerToken * tokens))} of {tokens} tokens within {Megabytes(budget)} of cache, the default of CacheBytes on this machine");
         PlainTable.Write(table);
 
         Console.Out.WriteLine();
@@ -85,6 +87,7 @@ internal static class InspectCommand
         ("size_bytes", summary.SizeBytes),
         ("weight_bytes_per_token", summary.WeightBytesPerToken),
         ("cache_bytes_per_token", summary.CacheBytesPerToken),
+        ("default_cache_bytes", new VlmOptions().CacheBytes),
         ("state_bytes", summary.StateBytes),
         ("memory", CliJson.Object(("tokens", tokens), ("bytes", summary.SizeBytes + summary.StateBytes + (summary.CacheBytesPerToken * tokens)))))));
 

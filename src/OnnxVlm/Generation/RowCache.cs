@@ -21,6 +21,7 @@ internal sealed class RowCache(IDecoder decoder, long budgetBytes, bool keepsIdl
     // The least recently used first.
     private readonly List<CachedRow> _rows = [];
     private readonly LinkedList<Waiter> _waiters = new();
+    private (long Bytes, int Waiting) _reported;
     private bool _disposed;
 
     /// <summary>The budget, in bytes.</summary>
@@ -127,6 +128,7 @@ internal sealed class RowCache(IDecoder decoder, long budgetBytes, bool keepsIdl
             foreach (Waiter waiter in _waiters)
                 waiter.Admission.SetException(new ObjectDisposedException(nameof(RowCache)));
             _waiters.Clear();
+            Report();
         }
     }
 
@@ -141,7 +143,15 @@ internal sealed class RowCache(IDecoder decoder, long budgetBytes, bool keepsIdl
             // Else it is admitted already, and finds out by itself.
             if (_waiters.Remove(waiter))
                 waiter.Admission.SetCanceled(cancellationToken);
+            Report();
         }
+    }
+
+    private void Report()
+    {
+        (long Bytes, int Waiting) now = (UsedBytes, _waiters.Count);
+        RowMetrics.CacheChanged(now.Bytes - _reported.Bytes, now.Waiting - _reported.Waiting);
+        _reported = now;
     }
 
     // In the order in which they came: a large request would else wait for ever behind small ones.
@@ -152,7 +162,7 @@ internal sealed class RowCache(IDecoder decoder, long budgetBytes, bool keepsIdl
             try
             {
                 if (TryTake(waiter.Request) is not { } taken)
-                    return;
+                    break;
                 waiter.Admission.SetResult(taken);
             }
             catch (VlmException e)
@@ -161,6 +171,7 @@ internal sealed class RowCache(IDecoder decoder, long budgetBytes, bool keepsIdl
             }
             _waiters.RemoveFirst();
         }
+        Report();
     }
 
     private (CachedRow Row, CachedRow? Source)? TryTake(RowRequest request)

@@ -13,7 +13,7 @@ internal sealed class BatchRunner : IDisposable
     public const int MostTurnsWaited = 8;
 
     // The longest that a run waits for rows that were in the one before.
-    private static readonly TimeSpan MostPatience = TimeSpan.FromMilliseconds(50);
+    private static readonly TimeSpan MostPatience = TimeSpan.FromSeconds(1);
 
     private readonly object _lock = new();
     private readonly ModelSession _session;
@@ -23,7 +23,7 @@ internal sealed class BatchRunner : IDisposable
     private readonly List<DecoderRow> _rows = [];
     private readonly List<DecoderRow> _expected = [];
     private DecoderRow? _reading;
-    private TimeSpan _patience = MostPatience;
+    private TimeSpan _patience = TimeSpan.FromMilliseconds(10);
     private bool _isEnding;
 
     /// <summary>Starts the thread.</summary>
@@ -227,6 +227,7 @@ internal sealed class BatchRunner : IDisposable
                 RunAlone(row);
             return;
         }
+        RowMetrics.Ran(rows.Count);
         lock (_lock)
         {
             // Half of a run is what waiting can save at most.
@@ -250,6 +251,7 @@ internal sealed class BatchRunner : IDisposable
             }
             _reading = row;
         }
+        long start = Stopwatch.GetTimestamp();
         try
         {
             _session.Run([row]);
@@ -259,6 +261,7 @@ internal sealed class BatchRunner : IDisposable
             Fail(row, e);
             return;
         }
+        RowMetrics.PieceRead(Stopwatch.GetElapsedTime(start));
         lock (_lock)
         {
             _reading = null;

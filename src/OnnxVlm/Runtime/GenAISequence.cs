@@ -60,7 +60,8 @@ internal sealed class GenAISequence : IDecoderSequence
 
     public int PatchCapacity { get; }
 
-    public int Length => checked((int)_generator.TokenCount());
+    // Also asked for while another thread reads, so that the runtime is not.
+    public int Length { get; private set; }
 
     public long SizeBytes => MaxLength * _bytesPerToken;
 
@@ -100,6 +101,7 @@ internal sealed class GenAISequence : IDecoderSequence
         _images.RewindTo(length);
         OffsetPositions();
         _generator.RewindTo((ulong)length);
+        Length = length;
         _hasLogits = false;
     }
 
@@ -149,6 +151,7 @@ internal sealed class GenAISequence : IDecoderSequence
                 _generator.AppendTokens(chunk.TokenIds.Span);
             else
                 Take(chunk.TokenIds.Span);
+            Length = start + chunk.TokenIds.Length;
             _images.Add(start, chunk);
             OffsetPositions();
             NativeGenerator.CopyLogits(_generator, _logits);
@@ -192,6 +195,7 @@ internal sealed class GenAISequence : IDecoderSequence
         _images.RewindTo(0);
         OffsetPositions();
         _generator.RewindTo(0);
+        Length = 0;
     }
 
     private void Terminate(string value) => _generator.SetRuntimeOption("terminate_session", value);

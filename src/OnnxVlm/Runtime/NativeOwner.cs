@@ -5,8 +5,10 @@ namespace OnnxVlm.Runtime;
 /// <summary>Counts the live owners of native memory, so that a test can show that none is left, and an operator see it: <c>onnxvlm.native.owners</c> of the meter <c>OnnxVlm</c>.</summary>
 internal static class NativeOwner
 {
-    private static readonly Meter Meter = CreateMeter();
     private static int _count;
+
+    /// <summary>The meter of the library.</summary>
+    public static Meter Meter { get; } = CreateMeter();
 
     /// <summary>Models, tokenizers, sequences and sessions that are not disposed yet.</summary>
     public static int Count => Volatile.Read(ref _count);

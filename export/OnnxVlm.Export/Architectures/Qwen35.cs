@@ -261,7 +261,8 @@ internal static class Qwen35
             // Never used: both sides are multiples of a token's.
             Padding = new PaddingRule { Mode = PaddingMode.Edge },
             HasPositions = true,
-            SharesTime = true,
+            SharesTextPosition = true,
+            BidirectionalAttention = true,
             AdvancesByLongerSide = true,
             Tokens = new ImageTokens { Placeholder = c.OptionalTokenId("image_token_id", vocabulary) ?? throw new ModelLoadException($"{c.Path}: image_token_id is missing") },
         };

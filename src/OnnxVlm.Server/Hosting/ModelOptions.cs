@@ -24,9 +24,11 @@ public sealed class ModelOptions
     [Range(1, 1024)]
     public int Threads { get; set; } = Environment.ProcessorCount;
 
-    /// <inheritdoc cref="VlmOptions.CacheBytes"/>
+    /// <summary><see cref="VlmOptions.CacheBytes"/>. Default null: the default there, or 512 MiB where the models share a <see cref="ServerOptions.MemoryBudgetBytes"/>.</summary>
     [Range(0, long.MaxValue)]
-    public long CacheBytes { get; set; } = new VlmOptions().CacheBytes;
+    public long? CacheBytes { get; set; }
+
+    internal long CacheBytesOf(ServerOptions server) => CacheBytes ?? (server.MemoryBudgetBytes > 0 ? 512L << 20 : new VlmOptions().CacheBytes);
 
     /// <inheritdoc cref="VlmOptions.BlendAlpha"/>
     public bool BlendAlpha { get; set; }

@@ -8,14 +8,15 @@ internal sealed class ModelEntry
 {
     /// <summary>Reads the manifest of a model folder; the model itself is loaded later.</summary>
     /// <param name="options">The model.</param>
+    /// <param name="server">The service's options.</param>
     /// <exception cref="ModelLoadException">The folder is missing or damaged.</exception>
-    public ModelEntry(ModelOptions options)
+    public ModelEntry(ModelOptions options, ServerOptions server)
     {
         Options = options;
         ModelManifest manifest = ModelManifest.Load(options.Folder);
         ContextLength = manifest.ContextLength;
         Created = new DateTimeOffset(File.GetLastWriteTimeUtc(Path.Combine(options.Folder, ModelManifest.FileName))).ToUnixTimeSeconds();
-        SizeBytes = options.CacheBytes + new DirectoryInfo(options.Folder).EnumerateFiles().Sum(file => file.Length);
+        SizeBytes = options.CacheBytesOf(server) + new DirectoryInfo(options.Folder).EnumerateFiles().Sum(file => file.Length);
     }
 
     public ModelOptions Options { get; }

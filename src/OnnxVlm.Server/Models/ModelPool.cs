@@ -25,7 +25,7 @@ internal sealed partial class ModelPool : IDisposable
     public ModelPool(ServerOptions options, IModelLoader loader, ILogger<ModelPool> logger)
     {
         (_options, _loader, _logger) = (options, loader, logger);
-        Entries = [.. options.Models.Select(model => new ModelEntry(model))];
+        Entries = [.. options.Models.Select(model => new ModelEntry(model, options))];
         if (options.MemoryBudgetBytes > 0 && Entries.FirstOrDefault(entry => entry.SizeBytes > options.MemoryBudgetBytes) is { } large)
             throw new ModelLoadException($"The model \"{large.Name}\" takes {large.SizeBytes} bytes with its cache, and the memory budget is {options.MemoryBudgetBytes}; raise MemoryBudgetBytes or lower its CacheBytes.");
     }

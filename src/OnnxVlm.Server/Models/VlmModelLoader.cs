@@ -8,7 +8,7 @@ namespace OnnxVlm.Server.Models;
 /// Loads model folders. Each chat client reports traces and metrics under OpenTelemetry's GenAI names. It gets no log: it would write exceptions there, and the
 /// message of a refused schema quotes the schema.
 /// </summary>
-/// <param name="server">Limits on images.</param>
+/// <param name="server">Limits on images, and on memory.</param>
 internal sealed class VlmModelLoader(ServerOptions server) : IModelLoader
 {
     public LoadedModel Load(ModelOptions options)
@@ -18,7 +18,7 @@ internal sealed class VlmModelLoader(ServerOptions server) : IModelLoader
             Device = options.Device,
             Runner = options.Runner,
             Threads = options.Threads,
-            CacheBytes = options.CacheBytes,
+            CacheBytes = options.CacheBytesOf(server),
             VerifyHashes = options.VerifyHashes,
             ImageLimits = server.Images,
             BlendAlpha = options.BlendAlpha,

@@ -56,7 +56,7 @@ internal sealed class GenerationRun : IAsyncDisposable
     /// <summary>Reads the prompt.</summary>
     public async Task PrefillAsync()
     {
-        await _sequence.OpenAsync(_ending.Token).ConfigureAwait(false);
+        await _sequence.OpenAsync(_ending.Token).ConfigureAwait(ConfigureAwaitOptions.ForceYielding);
         _reading = _sequence.ReadPromptAsync(_ending.Token);
         while (_options.OnPrefill is { } report)
         {

@@ -208,6 +208,8 @@ internal sealed class RowCache(IDecoder decoder, long budgetBytes, bool keepsIdl
             if (row.Scope != request.Scope || !(decoder.CanFork || (fits && !row.IsRunning)))
                 continue;
             int shared = request.Prompt.SharedWith(row.FirstKeys(int.MaxValue));
+            if (!decoder.CanRewind && shared < row.Keys.Count)
+                continue;
             if (shared > best.Shared && (!decoder.CanFork || shared >= LeastShared))
                 best = (row, shared);
         }

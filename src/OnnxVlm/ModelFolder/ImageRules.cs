@@ -35,7 +35,7 @@ public sealed record ImageRules
     public bool SharesTextPosition { get; init; }
 
     /// <summary>
-    /// Whether the tokens of an image see each other in both directions, so that an image is read whole. Default false: as text, and then an image may be read in pieces.
+    /// Whether the tokens of an image, or its patches, see each other in both directions, so that an image is read whole. Default false: as text, and then an image may be read in pieces.
     /// </summary>
     [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingDefault)]
     public bool BidirectionalAttention { get; init; }

@@ -11,7 +11,7 @@ internal sealed class DecoderRow : IDecoderSequence
         _decoder = decoder;
         _runner = runner;
         Options = options;
-        Images = new ImageSpans(decoder.PlaceholderTokenId);
+        Images = new ImageSpans(decoder.Rules);
         runner.Open(this);
     }
 

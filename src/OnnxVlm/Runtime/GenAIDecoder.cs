@@ -43,6 +43,9 @@ internal sealed class GenAIDecoder : IDecoder
 
     public int MaxSequences => int.MaxValue;
 
+    // The state of recurrent layers is that of the last token only.
+    public bool CanRewind => Manifest.StateElements is null;
+
     public int PlaceholderTokenId => Manifest.Image.Tokens.Placeholder;
 
     /// <summary>Loads a model folder.</summary>

@@ -31,7 +31,7 @@ internal sealed class GenAISequence : IDecoderSequence
         MaxLength = options.MaxLength;
         PatchCapacity = Math.Max(1, options.PatchCapacity);
         _placeholder = manifest.Image.Tokens.Placeholder;
-        _images = new ImageSpans(_placeholder);
+        _images = new ImageSpans(manifest.Image);
         _bytesPerToken = bytesPerToken;
         _canAppend = canAppend;
         _logits = new float[manifest.VocabularySize];

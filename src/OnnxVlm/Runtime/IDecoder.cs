@@ -15,6 +15,9 @@ internal interface IDecoder : IDisposable
     /// <summary>Whether a sequence takes several tokens more than once. DirectML does not: there a prompt is read in one piece and then one token at a time, and a next turn is read afresh.</summary>
     bool CanAppend { get; }
 
+    /// <summary>Whether a sequence can go back to any position; else to its beginning only.</summary>
+    bool CanRewind { get; }
+
     /// <summary>Whether a sequence can begin as a copy of another one: <see cref="IDecoderSequence.CopyFrom"/>.</summary>
     bool CanFork { get; }
 

@@ -1,14 +1,16 @@
+using OnnxVlm.ModelFolder;
+
 namespace OnnxVlm.Runtime;
 
 /// <summary>Where the images of a sequence are, for models in which the tokens of an image belong together. Used by one thread at a time.</summary>
-/// <param name="placeholder">The token that stands for a patch.</param>
-internal sealed class ImageSpans(int placeholder)
+/// <param name="rules">The model's.</param>
+internal sealed class ImageSpans(ImageRules rules)
 {
-    // Of each image the first placeholder, and the token after the last.
-    private readonly List<(int Start, int End)> _spans = [];
+    // Of each image the first placeholder, the token after the last, and how many positions they take where its tokens share one.
+    private readonly List<(int Start, int End, int Positions)> _spans = [];
 
     /// <summary>By how much the index of the next token is ahead of its position, where the tokens of an image share one.</summary>
-    public int PositionOffset => _spans.Sum(span => span.End - span.Start - 1);
+    public int PositionOffset => _spans.Sum(span => span.End - span.Start - span.Positions);
 
     /// <summary>Notes the images of a piece that was read; each is whole.</summary>
     /// <param name="start">Index of the piece's first token.</param>
@@ -19,11 +21,11 @@ internal sealed class ImageSpans(int placeholder)
         int next = 0;
         foreach (ImagePart image in chunk.Images)
         {
-            int first = next + tokens[next..].IndexOf(placeholder);
+            int first = next + tokens[next..].IndexOf(rules.Tokens.Placeholder);
             next = first;
             for (int patches = 0; patches < image.Count; next++)
-                patches += tokens[next] == placeholder ? 1 : 0;
-            _spans.Add((start + first, start + next));
+                patches += tokens[next] == rules.Tokens.Placeholder ? 1 : 0;
+            _spans.Add((start + first, start + next, rules.AdvancesByLongerSide ? Math.Max(image.Image.Rows, image.Image.Columns) : 1));
         }
     }
 
@@ -32,7 +34,7 @@ internal sealed class ImageSpans(int placeholder)
     /// <exception cref="ArgumentException">The position is inside an image.</exception>
     public void RewindTo(int length)
     {
-        foreach ((int start, int end) in _spans)
+        foreach ((int start, int end, _) in _spans)
         {
             if (length > start && length < end)
                 throw new ArgumentException($"Token {length} is inside an image, whose tokens may have seen each other; rewind to {start} or {end}.", nameof(length));

@@ -40,6 +40,11 @@ internal sealed class OrtDecoder : IDecoder
 
     public long CacheBytesPerToken { get; }
 
+    /// <summary>The rules of images.</summary>
+    public ImageRules Rules => _manifest.Image;
+
+    public bool CanRewind => true;
+
     public int PlaceholderTokenId => _manifest.Image.Tokens.Placeholder;
 
     public int MaxPatchesPerImage => _manifest.Image.MaxPatches;

@@ -13,6 +13,8 @@ internal sealed class ScriptedDecoder(int vocabularySize, Func<IReadOnlyList<int
 
     public bool CanAppend { get; init; } = true;
 
+    public bool CanRewind { get; init; } = true;
+
     public bool CanFork { get; init; }
 
     public bool SplitsImages { get; init; }
@@ -126,6 +128,8 @@ internal sealed class ScriptedSequence(ScriptedDecoder decoder, SequenceOptions 
         ObjectDisposedException.ThrowIf(IsDisposed, this);
         if (length == Length)
             return;
+        if (!decoder.CanRewind && length > 0)
+            throw new VlmException("This model cannot go back.");
         _tokens.RemoveRange(length, _tokens.Count - length);
         _logits = null;
     }

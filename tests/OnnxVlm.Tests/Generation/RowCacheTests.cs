@@ -262,6 +262,20 @@ internal sealed class RowCacheTests
     }
 
     [Test]
+    public async Task GenerateAsync_ModelThatCannotGoBack_GoesOnOnlyWhereThePromptDoes()
+    {
+        ScriptedDecoder decoder = Hashing(canRewind: false);
+        using TokenGenerator generator = Generator(decoder);
+        GenerationOptions options = new() { MaxNewTokens = 2 };
+
+        (int[] answer, _) = await RunAsync(generator, Text(1, 2, 3), options);
+        (_, int other) = await RunAsync(generator, Text(1, 2, 4), options);
+        (_, int next) = await RunAsync(generator, Text(1, 2, 3, answer[0], 9), options);
+
+        Assert.That((other, next), Is.EqualTo((0, 4)));
+    }
+
+    [Test]
     public async Task GenerateAsync_DeviceThatCannotAppend_ReadsEverythingAfresh()
     {
         ScriptedDecoder decoder = Hashing(canAppend: false);
@@ -302,7 +316,7 @@ internal sealed class RowCacheTests
     }
 
     // What comes next depends on every token so far.
-    private static ScriptedDecoder Hashing(bool canAppend = true, bool canFork = false, int chunkTokens = 512) => new(VocabularySize, tokens =>
+    private static ScriptedDecoder Hashing(bool canAppend = true, bool canFork = false, int chunkTokens = 512, bool canRewind = true) => new(VocabularySize, tokens =>
     {
         uint hash = 17;
         foreach (int token in tokens)
@@ -312,7 +326,7 @@ internal sealed class RowCacheTests
             logits[id] = ((hash ^ (uint)(id * 7919)) * 2654435761 >> 16) % 1000 / 100f;
         return logits;
     })
-    { CanAppend = canAppend, CanFork = canFork, ChunkTokens = chunkTokens };
+    { CanAppend = canAppend, CanFork = canFork, ChunkTokens = chunkTokens, CanRewind = canRewind };
 
     private static TokenGenerator Generator(ScriptedDecoder decoder, long cacheBytes = 100_000) => new(decoder, Vocabulary, [TestVocabulary.EndId], _ => [], (_, _) => new FreeGrammar(), cacheBytes);
 

@@ -63,7 +63,7 @@ internal sealed class Grammar : IGrammar
             int token = _generator.GetNextTokens()[0];
             return token == end ? bestEnd : token;
         }
-        catch (OnnxRuntimeGenAIException e)
+        catch (Exception e) when (e is OnnxRuntimeGenAIException or VlmException)
         {
             throw CannotGuide(e);
         }
@@ -92,7 +92,7 @@ internal sealed class Grammar : IGrammar
     }
 
     // What the parser says of its state goes on for many lines, and then comes the grammar.
-    private ArgumentException CannotGuide(OnnxRuntimeGenAIException e)
+    private ArgumentException CannotGuide(Exception e)
     {
         int state = e.Message.IndexOf("<state>", StringComparison.Ordinal);
         return new ArgumentException($"The {_guidance.Description} cannot be used to guide the answer: {(state < 0 ? e.Message : e.Message[..state]).ReplaceLineEndings(" ").Trim()}", e);

@@ -51,7 +51,7 @@ public sealed class HuggingFaceTokenizer : Tokenizer
         _bytes = new byte[]?[size];
         _texts = new string?[size];
         FillTokens(file.Decoder);
-        LongestTokenBytes = _bytes.Max(bytes => bytes?.Length ?? 0);
+        LongestToken = TokenLength.Longest(file);
     }
 
     /// <summary>One more than the largest id.</summary>
@@ -60,8 +60,11 @@ public sealed class HuggingFaceTokenizer : Tokenizer
     /// <summary>The added tokens, special ones among them, in the order of the file.</summary>
     public IReadOnlyList<AddedToken> AddedTokens { get; }
 
-    /// <summary>The most bytes that a token adds to a text.</summary>
-    public int LongestTokenBytes { get; }
+    /// <summary>
+    /// The most characters (UTF-16 code units) of a text that one token can stand for: a text of n characters has at least n / <see cref="LongestToken"/> tokens, so that one that cannot fit
+    /// can be refused before it is encoded. Null where a token can stand for a text of any length, for example of blanks that are dropped or of characters that the vocabulary lacks.
+    /// </summary>
+    public int? LongestToken { get; }
 
     /// <summary>Reads a file.</summary>
     /// <param name="path">A <c>tokenizer.json</c>.</param>

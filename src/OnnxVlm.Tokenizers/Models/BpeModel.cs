@@ -54,6 +54,8 @@ internal sealed class BpeModel : ITokenModel
 
     public bool SpellsReserved { get; }
 
+    public bool HasAllBytes => _bytes?.IsComplete ?? false;
+
     public int? Find(string token) => _vocabulary.TryGetValue(token, out int id) ? id : null;
 
     public void Encode(ReadOnlySpan<char> text, Trust trust, Scratch scratch, TokenSink sink)

@@ -13,6 +13,9 @@ internal sealed class ByteFallback
             _ids[value] = find(string.Create(CultureInfo.InvariantCulture, $"<0x{value:X2}>")) ?? -1;
     }
 
+    /// <summary>Whether every byte has one.</summary>
+    public bool IsComplete => Array.TrueForAll(_ids, id => id >= 0);
+
     /// <summary>The ids of all that exist.</summary>
     public IEnumerable<int> Ids => _ids.Where(id => id >= 0);
 

@@ -11,6 +11,9 @@ internal interface ITokenModel
     /// <summary>The id of a token as the file spells it; null where there is none.</summary>
     int? Find(string token);
 
+    /// <summary>Whether every byte has a token, so that no character is unknown.</summary>
+    bool HasAllBytes { get; }
+
     /// <summary>Whether ordinary text can spell a token that is kept for the template.</summary>
     bool SpellsReserved { get; }
 

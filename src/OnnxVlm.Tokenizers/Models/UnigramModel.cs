@@ -63,6 +63,8 @@ internal sealed class UnigramModel : ITokenModel
 
     public bool SpellsReserved => true;
 
+    public bool HasAllBytes => _bytes?.IsComplete ?? false;
+
     public int? Find(string token) => _ids.TryGetValue(token, out int id) ? id : null;
 
     /// <summary>Keeps a token for the template: text from outside that spells it stays text.</summary>

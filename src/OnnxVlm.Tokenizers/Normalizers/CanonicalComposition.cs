@@ -8,6 +8,9 @@ namespace OnnxVlm.Tokenizers.Normalizers;
 /// </summary>
 internal sealed class CanonicalComposition : INormalizer
 {
+    // A letter and three marks, as in U+1F82.
+    public int? MostCharactersToOne => 4;
+
     public AlignedText Normalize(AlignedText text)
     {
         string source = text.Text;

@@ -6,4 +6,7 @@ namespace OnnxVlm.Tokenizers.Normalizers;
 internal interface INormalizer
 {
     AlignedText Normalize(AlignedText text);
+
+    /// <summary>The most characters (UTF-16 code units) that can become one; null where there is no limit.</summary>
+    int? MostCharactersToOne { get; }
 }

@@ -6,6 +6,8 @@ namespace OnnxVlm.Tokenizers.Normalizers;
 /// <summary>Lowercase of each character by itself, as Rust's <c>char::to_lowercase</c>: only İ becomes two characters.</summary>
 internal sealed class Lowercase : INormalizer
 {
+    public int? MostCharactersToOne => 1;
+
     public AlignedText Normalize(AlignedText text)
     {
         string source = text.Text;

@@ -5,6 +5,8 @@ namespace OnnxVlm.Tokenizers.Normalizers;
 /// <summary>Puts a text before every text that is not empty.</summary>
 internal sealed class Prepend(string prefix) : INormalizer
 {
+    public int? MostCharactersToOne => 1;
+
     public AlignedText Normalize(AlignedText text)
     {
         if (text.Text.Length == 0)

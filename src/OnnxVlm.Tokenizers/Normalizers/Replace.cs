@@ -6,6 +6,8 @@ namespace OnnxVlm.Tokenizers.Normalizers;
 /// <summary>Puts one text in place of every match of a pattern.</summary>
 internal sealed class Replace(IPattern pattern, string content) : INormalizer
 {
+    public int? MostCharactersToOne => pattern is LiteralPattern text && content.Length > 0 ? (text.Text.Length + content.Length - 1) / content.Length : null;
+
     public AlignedText Normalize(AlignedText text)
     {
         if (pattern is LiteralPattern { Text.Length: 1 } literal && content.Length == 1)

@@ -5,6 +5,8 @@ namespace OnnxVlm.Tokenizers.Normalizers;
 /// <summary>Drops blanks at the ends.</summary>
 internal sealed class Strip(bool left, bool right) : INormalizer
 {
+    public int? MostCharactersToOne => null;
+
     public AlignedText Normalize(AlignedText text)
     {
         (int start, int end) = (0, text.Text.Length);

@@ -25,6 +25,9 @@ internal enum SplitBehavior
 /// <param name="inverted">Whether matches are what is between the pattern's.</param>
 internal sealed class Split(IPattern pattern, SplitBehavior behavior, bool inverted) : IPreTokenizer
 {
+    /// <summary>Whether a part of the text is dropped.</summary>
+    public bool Drops => behavior == SplitBehavior.Removed;
+
     public void Apply(Pieces pieces)
     {
         List<Piece> result = new(pieces.Ranges.Count), matches = [];

@@ -103,11 +103,7 @@ void Consume(Consumer consumer, string version)
 void ConsumeTool(string version)
 {
     string folder = Directory.CreateDirectory(Path.Combine(work.FullName, "tool")).FullName;
-    string nano = Path.Combine(work.FullName, "packages", "onnxvlm.models.nano", version, "onnx-models", "nano");
-    if (!Directory.Exists(nano))
-    {
-        nano = Path.Combine(root, "onnx-models", "nano");
-    }
+    string nano = Path.Combine(root, "onnx-models", "nano");
     Stopwatch watch = Stopwatch.StartNew();
     Run(folder, "dotnet", ["tool", "install", "OnnxVlm.Cli", "--version", version, "--tool-path", Path.Combine(folder, "bin")]);
     TimeSpan install = watch.Elapsed;

@@ -62,6 +62,11 @@ try
         Console.WriteLine($"| {row.Name} | {row.SizeBytes / 1e6:F0} | {row.FirstToken.TotalSeconds:F2} | {row.Build.TotalSeconds:F0} |");
     Console.WriteLine(mistakes == 0 ? $"consume: as it should be, in {watch.Elapsed.TotalSeconds:F0} s" : $"consume: {mistakes} failed");
 }
+catch (InvalidOperationException e)
+{
+    mistakes++;
+    Console.Error.WriteLine($"consume: {e.Message}");
+}
 finally
 {
     if (args.Contains("--keep"))

@@ -262,6 +262,8 @@ internal static class Qwen35
             Padding = new PaddingRule { Mode = PaddingMode.Edge },
             HasPositions = true,
             SharesTextPosition = true,
+
+            // In the vision transformer they do.
             BidirectionalAttention = true,
             AdvancesByLongerSide = true,
             Tokens = new ImageTokens { Placeholder = c.OptionalTokenId("image_token_id", vocabulary) ?? throw new ModelLoadException($"{c.Path}: image_token_id is missing") },

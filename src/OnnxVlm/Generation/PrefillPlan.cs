@@ -6,6 +6,9 @@ namespace OnnxVlm.Generation;
 /// <summary>A prompt cut into pieces that the model reads one after the other. Text may be cut anywhere, an image only where the model reads images as it reads text.</summary>
 internal static class PrefillPlan
 {
+    /// <summary>So many tokens without the end of a turn are worth saving a state after, where the model has recurrent layers.</summary>
+    private const int TokensBetweenStates = 1024;
+
     /// <summary>Cuts a prompt.</summary>
     /// <param name="decoder">The model on its device; it says how large a piece is, and whether images are cut.</param>
     /// <param name="segments">Text and images.</param>
@@ -35,6 +38,7 @@ internal static class PrefillPlan
         private readonly List<PrefillChunk> _chunks = [];
         private readonly List<int> _tokens = [];
         private readonly List<ImagePart> _images = [];
+        private int _sinceState;
 
         public void AddWhole(PromptSegment segment)
         {
@@ -55,12 +59,15 @@ internal static class PrefillPlan
                 if (_tokens.Count >= decoder.ChunkTokens)
                     Flush();
                 ReadOnlySpan<int> taken = rest[..Math.Min(rest.Length, decoder.ChunkTokens - _tokens.Count)];
+                bool endsTurn = CutAfterTurn(ref taken);
                 _tokens.AddRange(taken);
                 int count = segment.Image is null ? 0 : taken.Count(decoder.PlaceholderTokenId);
                 if (count > 0)
                     _images.Add(new ImagePart(segment.Image!, patches, count));
                 patches += count;
                 rest = rest[taken.Length..];
+                if (endsTurn)
+                    Flush(savesState: true);
             }
         }
 
@@ -70,11 +77,29 @@ internal static class PrefillPlan
             return _chunks;
         }
 
-        private void Flush()
+        /// <summary>Cuts a piece behind its first token that ends a turn.</summary>
+        /// <returns>Whether there is one.</returns>
+        private bool CutAfterTurn(ref ReadOnlySpan<int> tokens)
+        {
+            for (int i = 0; i < tokens.Length; i++)
+            {
+                if (!decoder.SavesStateAfter(tokens[i]))
+                    continue;
+                tokens = tokens[..(i + 1)];
+                return true;
+            }
+            return false;
+        }
+
+        private void Flush(bool savesState = false)
         {
             if (_tokens.Count == 0)
                 return;
-            _chunks.Add(new PrefillChunk(_tokens.ToArray(), _images.ToArray()));
+            _sinceState += _tokens.Count;
+            savesState |= _sinceState >= TokensBetweenStates;
+            if (savesState)
+                _sinceState = 0;
+            _chunks.Add(new PrefillChunk(_tokens.ToArray(), _images.ToArray()) { SavesState = savesState });
             _tokens.Clear();
             _images.Clear();
         }

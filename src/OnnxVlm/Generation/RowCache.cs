@@ -39,6 +39,9 @@ internal sealed class RowCache(IDecoder decoder, long budgetBytes, bool keepsIdl
 
     private long UsedBytes => _rows.Sum(BytesOf);
 
+    // The rest is for states that are saved on the way.
+    private long RowBytes => budgetBytes - decoder.SavedStateBytes;
+
     /// <summary>Takes the row that saves the most of a prompt, or a copy of it, or an empty one; waits until there is room.</summary>
     /// <param name="request">What will be read and generated.</param>
     /// <param name="cancellationToken">Ends the waiting with <see cref="OperationCanceledException"/>.</param>
@@ -46,11 +49,11 @@ internal sealed class RowCache(IDecoder decoder, long budgetBytes, bool keepsIdl
     /// <exception cref="PromptTooLongException">The request does not fit into the budget, even alone.</exception>
     public async Task<CachedRow> TakeAsync(RowRequest request, CancellationToken cancellationToken)
     {
-        long needed = request.Tokens * decoder.CacheBytesPerToken;
-        if (needed > budgetBytes)
+        long needed = BytesFor(request.Tokens);
+        if (needed > RowBytes)
         {
             throw new PromptTooLongException($"The request needs {Megabytes(needed)} of key-value cache: {request.Prompt.Keys.Length} tokens of prompt and {request.Tokens - request.Prompt.Keys.Length} of answer, "
-                + $"{decoder.CacheBytesPerToken / 1024.0:F0} KiB each, and the model may take {Megabytes(budgetBytes)}. Shorten the prompt, ask for fewer tokens, or raise CacheBytes.");
+                + $"{decoder.CacheBytesPerToken / 1024.0:F0} KiB each, and the model may take {Megabytes(RowBytes)}. Shorten the prompt, ask for fewer tokens, or raise CacheBytes.");
         }
         Waiter waiter = new(request);
         lock (_lock)
@@ -110,7 +113,7 @@ internal sealed class RowCache(IDecoder decoder, long budgetBytes, bool keepsIdl
                 row.Sequence.Dispose();
             else
                 _rows.Add(row);
-            while (UsedBytes > budgetBytes && _rows.Find(other => !other.IsRunning) is { } oldest)
+            while (UsedBytes > RowBytes && _rows.Find(other => !other.IsRunning) is { } oldest)
                 Drop(oldest);
             Admit();
         }
@@ -134,7 +137,12 @@ internal sealed class RowCache(IDecoder decoder, long budgetBytes, bool keepsIdl
 
     private static string Megabytes(long bytes) => $"{bytes / 1048576.0:N0} MiB";
 
-    private long BytesOf(CachedRow row) => Math.Max(row.Sequence.SizeBytes, row.ReservedTokens * decoder.CacheBytesPerToken);
+    private long BytesFor(int tokens) => (tokens * decoder.CacheBytesPerToken) + decoder.StateBytes;
+
+    private long BytesOf(CachedRow row) => Math.Max(row.Sequence.SizeBytes, row.IsRunning ? BytesFor(row.ReservedTokens) : 0);
+
+    // A row that reads its prompt will have states that it does not have yet.
+    private static int UsableOf(CachedRow row, int shared) => row.IsReading ? shared : row.Sequence.Restorable(shared);
 
     private void GiveUp(Waiter waiter, CancellationToken cancellationToken)
     {
@@ -207,7 +215,7 @@ internal sealed class RowCache(IDecoder decoder, long budgetBytes, bool keepsIdl
             bool fits = row.Sequence.MaxLength >= request.Tokens && row.Sequence.PatchCapacity >= request.PatchCapacity;
             if (row.Scope != request.Scope || !(decoder.CanFork || (fits && !row.IsRunning)))
                 continue;
-            int shared = request.Prompt.SharedWith(row.FirstKeys(int.MaxValue));
+            int shared = UsableOf(row, request.Prompt.SharedWith(row.FirstKeys(int.MaxValue)));
             if (!decoder.CanRewind && shared < row.Keys.Count)
                 continue;
             if (shared > best.Shared && (!decoder.CanFork || shared >= LeastShared))
@@ -219,8 +227,8 @@ internal sealed class RowCache(IDecoder decoder, long budgetBytes, bool keepsIdl
     /// <summary>Drops idle rows until a request fits; none where it would not fit even so.</summary>
     private bool TryMakeRoom(RowRequest request, CachedRow? spared, bool isNew)
     {
-        long needed = (request.Tokens * decoder.CacheBytesPerToken) - (isNew ? 0 : BytesOf(spared!));
-        long free = budgetBytes - UsedBytes;
+        long needed = BytesFor(request.Tokens) - (isNew ? 0 : BytesOf(spared!));
+        long free = RowBytes - UsedBytes;
         CachedRow[] idle = [.. _rows.Where(row => !row.IsRunning && row != spared)];
         if (free + idle.Sum(BytesOf) < needed || (isNew && _rows.Count - idle.Length >= decoder.MaxSequences))
             return false;
@@ -237,7 +245,7 @@ internal sealed class RowCache(IDecoder decoder, long budgetBytes, bool keepsIdl
     private CachedRow Start(RowRequest request)
     {
         // Where a sequence cannot grow: room for the next turn, and half as much again for later ones, so that a long conversation outgrows its sequence only a few times.
-        long more = keepsIdle && !decoder.CanFork ? Math.Min(Math.Max(256, request.Tokens / 2), (budgetBytes - UsedBytes) / decoder.CacheBytesPerToken - request.Tokens) : 0;
+        long more = keepsIdle && !decoder.CanFork ? Math.Min(Math.Max(256, request.Tokens / 2), (RowBytes - UsedBytes - decoder.StateBytes) / decoder.CacheBytesPerToken - request.Tokens) : 0;
         int length = (int)Math.Min(decoder.ContextLength, request.Tokens + Math.Max(0, more));
         CachedRow row = new(decoder.CreateSequence(new SequenceOptions(length, request.PatchCapacity)), request.Scope);
         _rows.Add(row);
@@ -273,7 +281,7 @@ internal sealed class RowCache(IDecoder decoder, long budgetBytes, bool keepsIdl
                 int wanted = prompt.SharedWith(source.FirstKeys(int.MaxValue)), read = source.Sequence.Length;
                 if (read >= wanted || !source.IsReading)
                 {
-                    int shared = prompt.SharedWith(source.FirstKeys(Math.Min(wanted, read)));
+                    int shared = source.Sequence.Restorable(prompt.SharedWith(source.FirstKeys(Math.Min(wanted, read))));
                     if (shared > 0)
                         row.Sequence.CopyFrom(source.Sequence, shared);
                     return;

@@ -14,6 +14,9 @@ public sealed class VlmSequence : IDisposable
     private readonly IDisposable _use;
     private readonly int _maxLength;
 
+    // For models that cannot go back to any place: what they read again then.
+    private readonly List<PromptSegment> _content = [];
+
     internal VlmSequence(IDecoder decoder, int maxLength, int maxPatches, IDisposable use)
     {
         _decoder = decoder;
@@ -47,8 +50,11 @@ public sealed class VlmSequence : IDisposable
         int count = chunks.Sum(chunk => chunk.TokenIds.Length);
         if (count > _maxLength - Length)
             throw new VlmException($"The sequence has {Length} tokens and was made for {_maxLength}, so it has no room for {count} more.");
-        if (count > 0)
-            _sequence.ReadAsync(chunks, null, CancellationToken.None).GetAwaiter().GetResult();
+        if (count == 0)
+            return;
+        _sequence.ReadAsync(chunks, null, CancellationToken.None).GetAwaiter().GetResult();
+        if (_decoder.StateBytes > 0)
+            _content.AddRange(segments);
     }
 
     /// <summary>The logits of the next token.</summary>
@@ -80,7 +86,27 @@ public sealed class VlmSequence : IDisposable
     {
         ArgumentOutOfRangeException.ThrowIfNegative(length);
         ArgumentOutOfRangeException.ThrowIfGreaterThan(length, Length);
-        _sequence.RewindTo(length);
+        if (_decoder.StateBytes > 0)
+            CutContent(length);
+        int kept = _sequence.Restorable(length);
+        _sequence.RewindTo(kept);
+        if (kept < length)
+            _sequence.ReadAsync(PrefillPlan.Create(_decoder, _content, kept), null, CancellationToken.None).GetAwaiter().GetResult();
+    }
+
+    private void CutContent(int length)
+    {
+        int start = 0;
+        for (int i = 0; i < _content.Count; i++)
+        {
+            int end = start + _content[i].TokenIds.Length;
+            if (end > length && _content[i].Image is not null && start < length)
+                throw new ArgumentException($"Token {length} is inside an image; rewind to {start} or {end}.", nameof(length));
+            if (end > length)
+                _content[i] = new PromptSegment(_content[i].TokenIds[..Math.Max(0, length - start)], start < length ? _content[i].Image : null);
+            start = end;
+        }
+        _content.RemoveAll(segment => segment.TokenIds.IsEmpty);
     }
 
     /// <summary>Frees the cache.</summary>

@@ -19,6 +19,7 @@ internal sealed class BatchRunner : IDisposable
     private readonly ModelSession _session;
     private readonly IReadOnlyList<KeyValueRows> _lanes;
     private readonly bool _readsImagesWhole;
+    private readonly bool _hasState;
     private readonly Thread _thread;
     private readonly List<DecoderRow> _rows = [];
     private readonly List<DecoderRow> _expected = [];
@@ -35,6 +36,7 @@ internal sealed class BatchRunner : IDisposable
         _session = session;
         _lanes = lanes;
         _readsImagesWhole = readsImagesWhole;
+        _hasState = session.Buffers.Any(buffer => buffer.IsConstant);
         _thread = new Thread(Run) { IsBackground = true, Name = "OnnxVlm batch" };
         _thread.Start();
     }
@@ -55,14 +57,45 @@ internal sealed class BatchRunner : IDisposable
     /// <param name="source">The row to copy.</param>
     /// <param name="row">A row that has read nothing.</param>
     /// <param name="length">Tokens to copy.</param>
-    public void Fork(DecoderRow source, DecoderRow row, int length)
+    /// <returns>Tokens that are copied: fewer where the model has recurrent layers, of which there is a state only at some places.</returns>
+    public int Fork(DecoderRow source, DecoderRow row, int length)
     {
         lock (_lock)
         {
             // A row that is itself a copy still to be made has nothing to copy yet.
-            row.Source = new RowCopy(source.Source?.From ?? source, row, length);
+            DecoderRow from = source.Source?.From ?? source;
+            if (_hasState)
+                length = Restorable(from, length);
+            SavedState? state = from.States.At(length);
+            state?.Use();
+            row.Source = new RowCopy(from, row, length, state);
             row.Length = length;
             Monitor.Pulse(_lock);
+            return length;
+        }
+    }
+
+    /// <summary>The longest beginning of a row that there is a state of its recurrent layers for.</summary>
+    /// <param name="row">The row.</param>
+    /// <param name="length">The most tokens.</param>
+    public int Restorable(DecoderRow row, int length)
+    {
+        lock (_lock)
+        {
+            // While a row reads, its state moves on.
+            return length >= row.Length && row.Read is null ? row.Length : row.States.Before(length);
+        }
+    }
+
+    /// <summary>Has a row end earlier.</summary>
+    /// <param name="row">A row that reads nothing now.</param>
+    /// <param name="length">Tokens to keep.</param>
+    public void Rewind(DecoderRow row, int length)
+    {
+        lock (_lock)
+        {
+            row.Length = length;
+            row.States.RewindTo(length);
         }
     }
 
@@ -151,7 +184,7 @@ internal sealed class BatchRunner : IDisposable
             foreach (RowCopy copy in turn.Copies)
                 Make(copy);
             foreach (DecoderRow row in turn.Closed.Where(row => row.Rows is not null))
-                row.Rows!.Remove(row);
+                Remove(row);
             foreach (IGrouping<KeyValueRows, DecoderRow> lane in turn.Decoding.Where(TryPlace).GroupBy(row => row.Rows!))
                 Decode(lane.Key, [.. lane]);
             if (turn.Reading is { } reading && TryPlace(reading))
@@ -222,9 +255,14 @@ internal sealed class BatchRunner : IDisposable
         }
         catch (Exception e) when (e is OnnxRuntimeException or VlmException)
         {
-            // One of them may be at fault: only that one fails.
+            // One of them may be at fault: only that one fails. But what recurrent layers remember has changed, so that the run cannot be made again.
             foreach (DecoderRow row in rows)
-                RunAlone(row);
+            {
+                if (_hasState)
+                    Fail(row, e, hasRun: true);
+                else
+                    RunAlone(row);
+            }
             return;
         }
         RowMetrics.Ran(rows.Count);
@@ -258,7 +296,7 @@ internal sealed class BatchRunner : IDisposable
         }
         catch (Exception e) when (e is OnnxRuntimeException or VlmException)
         {
-            Fail(row, e);
+            Fail(row, e, hasRun: true);
             return;
         }
         RowMetrics.PieceRead(Stopwatch.GetElapsedTime(start));
@@ -276,6 +314,9 @@ internal sealed class BatchRunner : IDisposable
         if (_readsImagesWhole)
             row.Images.Add(row.Length, read.Chunk);
         row.Length += read.Chunk.TokenIds.Length;
+        row.StateLength = row.Length;
+        if (_hasState && read.Chunk.SavesState)
+            SaveState(row);
         row.LastRun = Stopwatch.GetTimestamp();
         read.IsRunning = false;
         bool goesOn = read.Advance();
@@ -288,13 +329,19 @@ internal sealed class BatchRunner : IDisposable
         }
     }
 
-    // A failed run has written only beyond the row's length, so that what was read before is as it was.
-    private void Fail(DecoderRow row, Exception exception)
+    // A failed run has written only beyond the row's length, so that what was read before is as it was; but for recurrent layers, whose last saved state is gone on from.
+    private void Fail(DecoderRow row, Exception exception, bool hasRun = false)
     {
         lock (_lock)
         {
             _reading = null;
             _session.Resume();
+            if (hasRun && _hasState)
+            {
+                row.Length = row.States.Before(row.Length);
+                row.Images.RewindTo(row.Length);
+                row.StateLength = -1;
+            }
             RowRead read = row.Read!;
             if (read.Cancelled.IsCancellationRequested)
                 End(row, () => read.Completion.SetCanceled(read.Cancelled));
@@ -318,6 +365,7 @@ internal sealed class BatchRunner : IDisposable
             if (row.Failure is { } failure)
                 throw failure;
             Place(row, row.Length + row.Read!.Chunk.TokenIds.Length);
+            RestoreState(row);
             return true;
         }
         catch (VlmException e)
@@ -333,11 +381,58 @@ internal sealed class BatchRunner : IDisposable
         {
             Place(copy.To, copy.Length);
             copy.To.Rows!.Copy(copy.From, copy.To, copy.Length);
+            if (_hasState && copy.Length > 0)
+            {
+                copy.To.Rows.CopyState(copy.State?.Rows ?? copy.From.Rows!, copy.State?.Place ?? copy.From.Slot, copy.To.Slot);
+                copy.To.StateLength = copy.Length;
+            }
         }
         catch (VlmException e)
         {
             copy.To.Failure = e;
         }
+        finally
+        {
+            lock (_lock)
+                copy.State?.Dispose();
+        }
+    }
+
+    /// <summary>Has the recurrent layers of a row remember what they did at its length.</summary>
+    private void RestoreState(DecoderRow row)
+    {
+        if (!_hasState || row.StateLength == row.Length)
+            return;
+        lock (_lock)
+        {
+            if (row.Length == 0)
+                row.Rows!.ClearState(row.Slot);
+            else if (row.States.At(row.Length) is { } state)
+                row.Rows!.CopyState(state.Rows, state.Place, row.Slot);
+            else
+                throw new VlmException($"The state of the sequence after {row.Length} tokens is lost; read it again from the start.");
+            row.StateLength = row.Length;
+        }
+    }
+
+    // A state that cannot be saved costs time later, and nothing else.
+    private static void SaveState(DecoderRow row)
+    {
+        try
+        {
+            row.States.Save(row);
+        }
+        catch (VlmException)
+        {
+            row.States.RewindTo(0);
+        }
+    }
+
+    private void Remove(DecoderRow row)
+    {
+        lock (_lock)
+            row.States.RewindTo(0);
+        row.Rows!.Remove(row);
     }
 
     private void Place(DecoderRow row, int length)
@@ -359,4 +454,5 @@ internal sealed class BatchRunner : IDisposable
 /// <param name="From">The row to read.</param>
 /// <param name="To">The row to write.</param>
 /// <param name="Length">Tokens.</param>
-internal sealed record RowCopy(DecoderRow From, DecoderRow To, int Length);
+/// <param name="State">What recurrent layers remembered at that length; null for what they do when the copy is made.</param>
+internal sealed record RowCopy(DecoderRow From, DecoderRow To, int Length, SavedState? State);

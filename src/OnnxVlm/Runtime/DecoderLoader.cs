@@ -39,9 +39,9 @@ internal sealed class DecoderLoader(string folder, ModelManifest manifest, Runne
     private IDecoder LoadOn(Device device)
     {
         DeviceCatalog.EnsurePresent(device);
-        bool hasRows = device is Device.Cpu or Device.Cuda && manifest.StateElements is null;
+        bool hasRows = device is Device.Cpu or Device.Cuda;
         if (runner == Runner.Ort && !hasRows)
-            throw new ModelLoadException($"The runner ort does not run {manifest.Architecture} on {device}: it is for cpu and cuda, and for models without recurrent layers; choose the runner genai.");
+            throw new ModelLoadException($"The runner ort does not run on {device}, only on cpu and cuda; choose the runner genai or another device.");
         PackingAllocator? allocator = null;
         try
         {

@@ -12,6 +12,7 @@ internal sealed class DecoderRow : IDecoderSequence
         _runner = runner;
         Options = options;
         Images = new ImageSpans(decoder.Rules);
+        States = new SavedStates(decoder.StateBudget);
         runner.Open(this);
     }
 
@@ -24,7 +25,7 @@ internal sealed class DecoderRow : IDecoderSequence
     /// <summary>What the next run goes on from. Changed by the runner while it reads, and by the owner of the row while it does not.</summary>
     public int Length { get; set; }
 
-    public long SizeBytes => Length * _decoder.CacheBytesPerToken;
+    public long SizeBytes => (Length * _decoder.CacheBytesPerToken) + _decoder.StateBytes;
 
     public Span<float> Logits => HasLogits ? NextLogits : throw new InvalidOperationException("There are no logits before tokens are read, nor after a rewind until more are.");
 
@@ -36,6 +37,12 @@ internal sealed class DecoderRow : IDecoderSequence
 
     /// <summary>Where the images are; only for models whose images are read whole.</summary>
     public ImageSpans Images { get; }
+
+    /// <summary>What recurrent layers remembered before, where the model has such layers.</summary>
+    public SavedStates States { get; }
+
+    /// <summary>The length that what the recurrent layers remember belongs to; −1 where that is not known. Changed by the runner.</summary>
+    public int StateLength { get; set; } = -1;
 
     /// <summary>Where its state is; null before the first run.</summary>
     public KeyValueRows? Rows { get; set; }
@@ -78,18 +85,21 @@ internal sealed class DecoderRow : IDecoderSequence
     {
         DecoderRow row = (DecoderRow)source;
         ArgumentOutOfRangeException.ThrowIfGreaterThan(length, row.Length);
-        Images.CopyFrom(row.Images, length);
-        _runner.Fork(row, this, length);
+        Images.CopyFrom(row.Images, _runner.Fork(row, this, length));
     }
 
     public void RewindTo(int length)
     {
         if (length == Length)
             return;
+        if (Restorable(length) != length)
+            throw new ArgumentException($"There is no state of the sequence after {length} tokens; ask Restorable.", nameof(length));
         Images.RewindTo(length);
-        Length = length;
+        _runner.Rewind(this, length);
         HasLogits = false;
     }
+
+    public int Restorable(int length) => _decoder.StateBytes == 0 ? length : _runner.Restorable(this, length);
 
     public void Pause() => _runner.Pause(this);
 

@@ -12,7 +12,10 @@ internal sealed unsafe class DeviceRowMemory : IRowMemory
     private const int ShortestLane = 1024, LaneFactor = 4, MostSlots = 65;
     private const int DeviceToDevice = 3;
 
-    private static readonly Lazy<(nint MemcpyRows, nint Synchronize, nint MemoryInfo)> Functions = new(FindFunctions);
+    // For each row, of models with recurrent layers.
+    private const int SavedStates = 2;
+
+    private static readonly Lazy<(nint MemcpyRows, nint Synchronize, nint MemoryInfo, nint Fill)> Functions = new(FindFunctions);
 
     private readonly OrtMemoryAllocation _memory;
 
@@ -50,10 +53,13 @@ internal sealed unsafe class DeviceRowMemory : IRowMemory
         foreach (int capacity in capacities)
         {
             // The longest lane takes what it needs, also where that is more than its share: else the context could not be used.
-            long slots = Math.Min(MostSlots, share / (capacity * tokenBytes)), most = uint.MaxValue / (capacity * buffers.Max(buffer => buffer.TokenBytes));
+            long slots = Math.Min(MostSlots, share / ((capacity * tokenBytes) + ((1 + SavedStates) * buffers.Sum(buffer => buffer.RowBytes)))), most = uint.MaxValue / (capacity * buffers.Max(buffer => buffer.TokenBytes));
             slots = Math.Min(most, capacity == contextLength ? Math.Max(2, slots) : slots);
             if (slots >= 2)
-                lanes.Add(new KeyValueRows(buffers, [.. buffers.Select(buffer => new DeviceRowMemory(allocator, slots * capacity * buffer.TokenBytes))], (int)slots, capacity));
+            {
+                int saved = (int)slots * SavedStates;
+                lanes.Add(new KeyValueRows(buffers, [.. buffers.Select(buffer => new DeviceRowMemory(allocator, buffer.IsConstant ? (slots + saved) * buffer.RowBytes : slots * capacity * buffer.TokenBytes))], (int)slots, saved, capacity));
+            }
         }
         if (lanes.Count == 0 || lanes[^1].Capacity < contextLength)
             throw new ModelLoadException($"The GPU has no room for the key-value cache of two sequences of {contextLength} tokens.");
@@ -66,6 +72,15 @@ internal sealed unsafe class DeviceRowMemory : IRowMemory
 
     public void Release(long offset, long size)
     {
+    }
+
+    public void Clear(long offset, long size)
+    {
+        int error = ((delegate* unmanaged<nint, int, nuint, int>)Functions.Value.Fill)(Start + (nint)offset, 0, (nuint)size);
+        if (error == 0)
+            error = ((delegate* unmanaged<int>)Functions.Value.Synchronize)();
+        if (error != 0)
+            throw new VlmException($"The GPU could not clear the state of a sequence: CUDA error {error}.");
     }
 
     public void Copy(nint from, long fromStride, nint to, long toStride, long size, int count)
@@ -88,13 +103,13 @@ internal sealed unsafe class DeviceRowMemory : IRowMemory
         return error == 0 ? (long)free : throw new ModelLoadException($"The GPU does not tell how much memory is free: CUDA error {error}.");
     }
 
-    private static (nint MemcpyRows, nint Synchronize, nint MemoryInfo) FindFunctions()
+    private static (nint MemcpyRows, nint Synchronize, nint MemoryInfo, nint Fill) FindFunctions()
     {
         string[] names = OperatingSystem.IsWindows() ? ["cudart64_13.dll", "cudart64_12.dll"] : ["libcudart.so.13", "libcudart.so.12"];
         foreach (string name in names)
         {
             if (NativeLibrary.TryLoad(name, typeof(DeviceRowMemory).Assembly, null, out nint library))
-                return (NativeLibrary.GetExport(library, "cudaMemcpy2D"), NativeLibrary.GetExport(library, "cudaDeviceSynchronize"), NativeLibrary.GetExport(library, "cudaMemGetInfo"));
+                return (NativeLibrary.GetExport(library, "cudaMemcpy2D"), NativeLibrary.GetExport(library, "cudaDeviceSynchronize"), NativeLibrary.GetExport(library, "cudaMemGetInfo"), NativeLibrary.GetExport(library, "cudaMemset"));
         }
         throw new ModelLoadException($"The library {string.Join(" or ", names)} was not found or could not be loaded.");
     }

@@ -31,6 +31,8 @@ internal sealed class GenAIDecoder : IDecoder
 
     public long CacheBytesPerToken { get; }
 
+    public long StateBytes => sizeof(float) * (Manifest.StateElements ?? 0);
+
     public int MaxPatchesPerImage => Manifest.Image.MaxPatches;
 
     public bool CanAppend => Device != Device.DirectMl;

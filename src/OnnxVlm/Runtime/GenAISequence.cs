@@ -16,6 +16,7 @@ internal sealed class GenAISequence : IDecoderSequence
     private readonly long _bytesPerToken;
     private readonly float[] _logits;
     private readonly bool _canAppend;
+    private readonly long _stateBytes;
     private bool _hasLogits;
     private bool _disposed;
 
@@ -34,6 +35,7 @@ internal sealed class GenAISequence : IDecoderSequence
         _images = new ImageSpans(manifest.Image);
         _bytesPerToken = bytesPerToken;
         _canAppend = canAppend;
+        _stateBytes = sizeof(float) * (manifest.StateElements ?? 0);
         _logits = new float[manifest.VocabularySize];
         _patches = new PinnedTensor<byte>(ElementType.uint8, PatchCapacity, 3 * manifest.Image.PatchSize * manifest.Image.PatchSize);
         _places = manifest.Image.HasPositions ? new PinnedTensor<long>(ElementType.int64, PatchCapacity, 2) : null;
@@ -63,7 +65,7 @@ internal sealed class GenAISequence : IDecoderSequence
     // Also asked for while another thread reads, so that the runtime is not.
     public int Length { get; private set; }
 
-    public long SizeBytes => MaxLength * _bytesPerToken;
+    public long SizeBytes => (MaxLength * _bytesPerToken) + _stateBytes;
 
     public Span<float> Logits => _hasLogits ? _logits : throw new InvalidOperationException("There are no logits before tokens are read, nor after a rewind until more are.");
 
@@ -94,10 +96,15 @@ internal sealed class GenAISequence : IDecoderSequence
 
     public void CopyFrom(IDecoderSequence source, int length) => throw new NotSupportedException("A generator cannot begin as a copy.");
 
+    // The runtime keeps one state of recurrent layers, the newest.
+    public int Restorable(int length) => _stateBytes > 0 && length < Length ? 0 : length;
+
     public void RewindTo(int length)
     {
         if (length == Length)
             return;
+        if (Restorable(length) != length)
+            throw new ArgumentException("The model has recurrent layers, of whose state the runner genai keeps only the newest: rewind to the start, or use the runner ort.", nameof(length));
         _images.RewindTo(length);
         OffsetPositions();
         _generator.RewindTo((ulong)length);

@@ -33,6 +33,16 @@ internal interface IDecoder : IDisposable
     /// <summary>Memory of the key-value cache for one token.</summary>
     long CacheBytesPerToken { get; }
 
+    /// <summary>Memory of what recurrent layers remember of a sequence, however long it is; 0 for a model without such layers.</summary>
+    long StateBytes => 0;
+
+    /// <summary>Memory that is taken of the budget for states that are saved on the way.</summary>
+    long SavedStateBytes => 0;
+
+    /// <summary>Whether the state after a token is worth saving: it ends a turn, so that a later prompt may go on from there.</summary>
+    /// <param name="tokenId">The token.</param>
+    bool SavesStateAfter(int tokenId) => false;
+
     /// <summary>The token that stands for a patch of an image.</summary>
     int PlaceholderTokenId { get; }
 
@@ -81,14 +91,21 @@ internal interface IDecoderSequence : IDisposable
     /// <exception cref="VlmException">There is no room for the tokens, or the runtime failed.</exception>
     Task ReadAsync(IReadOnlyList<PrefillChunk> chunks, Action? progress, CancellationToken cancellationToken);
 
+    /// <summary>
+    /// The longest beginning that the sequence can go back to, or another one can begin as: any, but for models with recurrent layers, which have a state only at some places.
+    /// </summary>
+    /// <param name="length">The most tokens, at most its length.</param>
+    /// <returns>Number of tokens, at most as many.</returns>
+    int Restorable(int length) => length;
+
     /// <summary>Begins as another sequence does. Only where <see cref="IDecoder.CanFork"/>, and before anything is read.</summary>
     /// <param name="source">A sequence of the same decoder.</param>
-    /// <param name="length">Tokens to take over, at most its length.</param>
+    /// <param name="length">Tokens to take over, at most its length; as many as are <see cref="Restorable"/> are.</param>
     void CopyFrom(IDecoderSequence source, int length);
 
     /// <summary>Forgets the tokens from a position on. There are no logits then until more is read. Not while it reads.</summary>
     /// <param name="length">Number of tokens to keep.</param>
-    /// <exception cref="ArgumentException">The position is inside an image that is not read in pieces.</exception>
+    /// <exception cref="ArgumentException">The position is inside an image that is not read in pieces, or is not <see cref="Restorable"/>.</exception>
     void RewindTo(int length);
 
     /// <summary>Tells that nothing more is read for a while, so that nobody waits for it.</summary>

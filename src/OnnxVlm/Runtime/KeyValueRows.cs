@@ -13,20 +13,23 @@ internal sealed class KeyValueRows : IDisposable
     private readonly DecoderRow?[] _rows;
     private readonly int[] _committed;
     private readonly int _commitTokens;
+    private readonly Stack<int> _freeStates;
     private OrtValue[] _view = [];
     private (int First, int Count) _viewed;
 
     /// <summary>Takes memory for the rows.</summary>
     /// <param name="buffers">The state of a row.</param>
-    /// <param name="memory">Memory for each buffer, of slots · capacity tokens.</param>
+    /// <param name="memory">Memory for each buffer, of slots · capacity tokens; of slots and saved states where it does not grow.</param>
     /// <param name="slots">How many rows.</param>
+    /// <param name="states">How many states can be saved.</param>
     /// <param name="capacity">Tokens that a row has room for; a whole number of pages in each head.</param>
-    public KeyValueRows(IReadOnlyList<StateBuffer> buffers, IRowMemory[] memory, int slots, int capacity)
+    public KeyValueRows(IReadOnlyList<StateBuffer> buffers, IRowMemory[] memory, int slots, int states, int capacity)
     {
         _buffers = buffers;
         _memory = memory;
         _rows = new DecoderRow?[slots];
         _committed = new int[slots];
+        _freeStates = new Stack<int>(Enumerable.Range(slots, states).Reverse());
         _commitTokens = Math.Max(64, TokensOfAPage(buffers));
         Capacity = capacity;
     }
@@ -51,9 +54,10 @@ internal sealed class KeyValueRows : IDisposable
         int page = TokensOfAPage(buffers), capacity = ((tokens + page - 1) / page * page) + page;
         for (; slots >= 2; slots /= 2)
         {
-            HostRowMemory?[] memory = [.. buffers.Select(buffer => HostRowMemory.TryReserve(slots * capacity * buffer.TokenBytes))];
+            int states = buffers.Any(buffer => buffer.IsConstant) ? slots * SavedStates.Most : 0;
+            HostRowMemory?[] memory = [.. buffers.Select(buffer => HostRowMemory.TryReserve(buffer.IsConstant ? (slots + states) * buffer.RowBytes : slots * capacity * buffer.TokenBytes))];
             if (memory.All(part => part is not null))
-                return new KeyValueRows(buffers, memory!, slots, capacity);
+                return new KeyValueRows(buffers, memory!, slots, states, capacity);
             foreach (HostRowMemory? part in memory)
                 part?.Dispose();
         }
@@ -70,10 +74,62 @@ internal sealed class KeyValueRows : IDisposable
         {
             Grow(slot, row.Length);
             Copy(others, row.Slot, slot, row.Length);
-            others.Free(row.Slot);
         }
+        if (row.Rows is { } former)
+            CopyState(former, row.Slot, slot);
+        else
+            CommitState(slot);
+        if (row.Rows is { } left)
+            left.Free(row.Slot);
         _rows[slot] = row;
         (row.Rows, row.Slot) = (this, slot);
+    }
+
+    /// <summary>Saves what the recurrent layers remember of a row.</summary>
+    /// <param name="slot">The row's slot.</param>
+    /// <returns>Where it is; null where there is no place for it.</returns>
+    /// <exception cref="VlmException">The system has no more memory.</exception>
+    public int? SaveState(int slot)
+    {
+        if (!_freeStates.TryPop(out int place))
+            return null;
+        CopyState(this, slot, place);
+        return place;
+    }
+
+    /// <summary>Gives the place of a saved state back.</summary>
+    /// <param name="place">Where it was.</param>
+    public void FreeState(int place)
+    {
+        ReleaseState(place);
+        _freeStates.Push(place);
+    }
+
+    /// <summary>Copies what the recurrent layers remember, all of it.</summary>
+    /// <param name="source">Where it is, which may be these rows.</param>
+    /// <param name="from">A slot there, or a saved state's place.</param>
+    /// <param name="to">A slot here, or a saved state's place.</param>
+    /// <exception cref="VlmException">The system has no more memory, or the device failed.</exception>
+    public void CopyState(KeyValueRows source, int from, int to)
+    {
+        CommitState(to);
+        for (int i = 0; i < _buffers.Count; i++)
+        {
+            long size = _buffers[i].RowBytes;
+            if (size > 0)
+                _memory[i].Copy(source._memory[i].Start + (nint)(from * size), size, _memory[i].Start + (nint)(to * size), size, size, 1);
+        }
+    }
+
+    /// <summary>Has the recurrent layers of a row remember nothing.</summary>
+    /// <param name="slot">The row's slot.</param>
+    public void ClearState(int slot)
+    {
+        for (int i = 0; i < _buffers.Count; i++)
+        {
+            if (_buffers[i].IsConstant)
+                _memory[i].Clear(slot * _buffers[i].RowBytes, _buffers[i].RowBytes);
+        }
     }
 
     /// <summary>Takes a row out and gives its memory back.</summary>
@@ -97,7 +153,7 @@ internal sealed class KeyValueRows : IDisposable
         for (int i = 0; i < _buffers.Count && _memory[i].NeedsCommit; i++)
         {
             StateBuffer buffer = _buffers[i];
-            for (int head = 0; head < buffer.Heads; head++)
+            for (int head = 0; !buffer.IsConstant && head < buffer.Heads; head++)
                 _memory[i].Commit(OffsetOf(buffer, slot, head) + ((long)from * buffer.HeadBytes), (long)(to - from) * buffer.HeadBytes);
         }
         _committed[slot] = to;
@@ -149,7 +205,7 @@ internal sealed class KeyValueRows : IDisposable
             memory.Dispose();
     }
 
-    private static int TokensOfAPage(IReadOnlyList<StateBuffer> buffers) => Math.Max(1, Environment.SystemPageSize / buffers.Min(buffer => buffer.HeadBytes & -buffer.HeadBytes));
+    private static int TokensOfAPage(IReadOnlyList<StateBuffer> buffers) => Math.Max(1, Environment.SystemPageSize / buffers.Where(buffer => !buffer.IsConstant).Min(buffer => buffer.HeadBytes & -buffer.HeadBytes));
 
     private long OffsetOf(StateBuffer buffer, int slot, int head) => (((long)slot * buffer.Heads) + head) * Capacity * buffer.HeadBytes;
 
@@ -173,6 +229,7 @@ internal sealed class KeyValueRows : IDisposable
     {
         Grow(slot, row.Length);
         Copy(this, row.Slot, slot, row.Length);
+        CopyState(this, row.Slot, slot);
         Free(row.Slot);
         _rows[slot] = row;
         row.Slot = slot;
@@ -181,7 +238,11 @@ internal sealed class KeyValueRows : IDisposable
     private void Free(int slot)
     {
         for (int i = 0; i < _buffers.Count; i++)
-            _memory[i].Release(OffsetOf(_buffers[i], slot, 0), Capacity * _buffers[i].TokenBytes);
+        {
+            if (!_buffers[i].IsConstant)
+                _memory[i].Release(OffsetOf(_buffers[i], slot, 0), Capacity * _buffers[i].TokenBytes);
+        }
+        ReleaseState(slot);
         _rows[slot] = null;
         _committed[slot] = 0;
     }
@@ -191,8 +252,29 @@ internal sealed class KeyValueRows : IDisposable
         for (int i = 0; i < _buffers.Count && length > 0; i++)
         {
             StateBuffer buffer = _buffers[i];
+            if (buffer.IsConstant)
+                continue;
             nint origin = source._memory[i].Start + (nint)source.OffsetOf(buffer, from, 0), target = _memory[i].Start + (nint)OffsetOf(buffer, to, 0);
             _memory[i].Copy(origin, (long)source.Capacity * buffer.HeadBytes, target, (long)Capacity * buffer.HeadBytes, (long)length * buffer.HeadBytes, buffer.Heads);
+        }
+    }
+
+    private void CommitState(int place)
+    {
+        for (int i = 0; i < _buffers.Count; i++)
+        {
+            if (_buffers[i].IsConstant && _memory[i].NeedsCommit)
+                _memory[i].Commit(place * _buffers[i].RowBytes, _buffers[i].RowBytes);
+        }
+    }
+
+    // Whole pages only: on others there are neighbours.
+    private void ReleaseState(int place)
+    {
+        for (int i = 0; i < _buffers.Count; i++)
+        {
+            if (_buffers[i].IsConstant && _buffers[i].RowBytes % Environment.SystemPageSize == 0)
+                _memory[i].Release(place * _buffers[i].RowBytes, _buffers[i].RowBytes);
         }
     }
 

@@ -9,15 +9,21 @@ internal sealed class OrtDecoder : IDecoder
     // Rows for the cache of answers, and some more for sequences that callers hold themselves.
     private const int CachedRows = 64, OtherRows = 16;
 
+    // A quarter of the cache is for states that are saved on the way.
+    private const int SavedStateShare = 4;
+
     private readonly ModelManifest _manifest;
     private readonly BatchRunner _runner;
     private bool _disposed;
 
-    private OrtDecoder(ModelSession session, IReadOnlyList<KeyValueRows> lanes, ModelManifest manifest, Device device)
+    private OrtDecoder(ModelSession session, IReadOnlyList<KeyValueRows> lanes, ModelManifest manifest, Device device, long cacheBytes)
     {
         _manifest = manifest;
         Device = device;
         CacheBytesPerToken = session.Buffers.Sum(buffer => buffer.TokenBytes);
+        StateBytes = session.Buffers.Sum(buffer => buffer.RowBytes);
+        SavedStateBytes = StateBytes == 0 ? 0 : cacheBytes / SavedStateShare;
+        StateBudget = new StateBudget(StateBytes == 0 ? 0 : SavedStateBytes / StateBytes);
         MaxSequences = Math.Min(CachedRows, lanes.Sum(lane => lane.Slots - 1));
         _runner = new BatchRunner(session, lanes, manifest.Image.BidirectionalAttention);
         NativeOwner.Created();
@@ -45,6 +51,13 @@ internal sealed class OrtDecoder : IDecoder
 
     public bool CanRewind => true;
 
+    public long StateBytes { get; }
+
+    public long SavedStateBytes { get; }
+
+    /// <summary>How many states the rows may have saved.</summary>
+    public StateBudget StateBudget { get; }
+
     public int PlaceholderTokenId => _manifest.Image.Tokens.Placeholder;
 
     public int MaxPatchesPerImage => _manifest.Image.MaxPatches;
@@ -57,7 +70,7 @@ internal sealed class OrtDecoder : IDecoder
     /// <param name="device">The CPU or CUDA.</param>
     /// <param name="threads">Threads of the CPU.</param>
     /// <param name="allocator">Memory for packed matrices, which the decoder owns afterwards; null for none.</param>
-    /// <param name="cacheBytes">Memory for rows on a GPU.</param>
+    /// <param name="cacheBytes">Memory for rows; taken in advance on a GPU.</param>
     /// <returns>The loaded model.</returns>
     /// <exception cref="ModelLoadException">There is no memory for rows, or the graph is none of this version.</exception>
     /// <exception cref="OnnxRuntimeException">The runtime refuses the folder.</exception>
@@ -77,7 +90,7 @@ internal sealed class OrtDecoder : IDecoder
             IReadOnlyList<KeyValueRows> lanes = device == Device.Cuda
                 ? DeviceRowMemory.CreateLanes(session, graph.Buffers, manifest.ContextLength, cacheBytes)
                 : [KeyValueRows.Reserve(graph.Buffers, CachedRows + OtherRows, manifest.ContextLength)];
-            return new OrtDecoder(graph, lanes, manifest, device);
+            return new OrtDecoder(graph, lanes, manifest, device, cacheBytes);
         }
         catch
         {
@@ -85,6 +98,8 @@ internal sealed class OrtDecoder : IDecoder
             throw;
         }
     }
+
+    public bool SavesStateAfter(int tokenId) => StateBytes > 0 && _manifest.EndTokenIds.Contains(tokenId);
 
     public IDecoderSequence CreateSequence(SequenceOptions options)
     {

@@ -7,6 +7,9 @@ namespace OnnxVlm.Runtime;
 /// <param name="Images">What of images belongs to the placeholders among the tokens, in their order.</param>
 internal sealed record PrefillChunk(ReadOnlyMemory<int> TokenIds, IReadOnlyList<ImagePart> Images)
 {
+    /// <summary>Whether the state after it is saved, where the model has recurrent layers.</summary>
+    public bool SavesState { get; init; }
+
     /// <summary>Number of patches.</summary>
     public int PatchCount => Images.Sum(image => image.Count);
 

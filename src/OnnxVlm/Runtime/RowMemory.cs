@@ -26,6 +26,12 @@ internal interface IRowMemory : IDisposable
     /// <param name="size">Its size in bytes.</param>
     void Release(long offset, long size);
 
+    /// <summary>Fills a part with zeros.</summary>
+    /// <param name="offset">Its first byte.</param>
+    /// <param name="size">Its size in bytes.</param>
+    /// <exception cref="VlmException">The device failed.</exception>
+    void Clear(long offset, long size);
+
     /// <summary>Copies stretches of memory of this kind that lie at regular distances.</summary>
     /// <param name="from">The first byte to read.</param>
     /// <param name="fromStride">Bytes from a stretch to the next one there.</param>
@@ -89,6 +95,8 @@ internal sealed partial class HostRowMemory : IRowMemory
         else
             _ = MAdvise(Start + (nint)offset, (nuint)size, OperatingSystem.IsLinux() ? DontNeed : Free);
     }
+
+    public unsafe void Clear(long offset, long size) => NativeMemory.Clear((byte*)Start + offset, (nuint)size);
 
     public unsafe void Copy(nint from, long fromStride, nint to, long toStride, long size, int count)
     {

@@ -149,6 +149,8 @@ public static class Exporter
             EndTokenIds = export.Defaults.EndTokenIds,
             SuppressedTokenIds = export.Defaults.SuppressedTokenIds,
             Reasoning = export.Model.Reasoning,
+            ToolSyntax = export.Model.ToolSyntax,
+            Sampling = export.Defaults.Sampling,
             CacheNumbersPerToken = export.Model.CachedNumbers,
             StateElements = export.Model.StateElements > 0 ? export.Model.StateElements : null,
             Image = export.Model.Image,

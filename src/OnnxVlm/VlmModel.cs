@@ -1,6 +1,7 @@
 using System.Runtime.CompilerServices;
 using Microsoft.Extensions.AI;
 using OnnxVlm.Chat;
+using OnnxVlm.Chat.Tools;
 using OnnxVlm.Generation;
 using OnnxVlm.Imaging;
 using OnnxVlm.ModelFolder;
@@ -26,6 +27,7 @@ public sealed class VlmModel : IChatModel, IDisposable
     private readonly IChatTemplate? _template;
     private readonly PromptBuilder _prompts;
     private readonly TokenGenerator _generator;
+    private readonly IToolSyntax _toolSyntax;
     private readonly Lifetime _lifetime;
 
     private VlmModel(IDecoder decoder, ModelManifest manifest, ModelTokenizer? tokenizer, Vocabulary vocabulary, IChatTemplate? template, VlmOptions options)
@@ -39,7 +41,8 @@ public sealed class VlmModel : IChatModel, IDisposable
         MissingTokenizer missing = new();
         Tokenizer = tokenizer ?? (ITokenizer)missing;
         _prompts = new PromptBuilder(Tokenizer, template ?? (IChatTemplate)missing, Manifest.Image.Tokens, ImagePreprocessor);
-        _generator = new TokenGenerator(decoder, Vocabulary, Manifest.EndTokenIds, _prompts.Encode, _grammars.Create, options.CacheBytes, Manifest.SuppressedTokenIds, Manifest.Reasoning);
+        _generator = new TokenGenerator(decoder, Vocabulary, Manifest.EndTokenIds, _prompts.Encode, _grammars.Create, options.CacheBytes, Manifest.SuppressedTokenIds, Manifest.Reasoning, Manifest.Sampling);
+        _toolSyntax = ToolSyntaxes.Create(Manifest.ToolSyntax, Vocabulary);
         _lifetime = new Lifetime(Release);
     }
 
@@ -47,6 +50,8 @@ public sealed class VlmModel : IChatModel, IDisposable
     public ModelManifest Manifest { get; }
 
     string IChatModel.Id => Manifest.Source.Name;
+
+    IToolSyntax IChatModel.ToolSyntax => _toolSyntax;
 
     bool IChatModel.CanReason => Manifest.Reasoning is not null;
 

@@ -74,6 +74,7 @@ public sealed class ExporterTests
         File.WriteAllText(Path.Combine(_folder["hf"], "generation_config.json"), """{"eos_token_id": [1, 7], "do_sample": true, "temperature": 0.6, "top_p": 0.95, "top_k": 20}""");
         Exporter.Export(Options);
         Assert.That(ModelManifest.Load(_folder["out"]).EndTokenIds, Is.EqualTo(new[] { 1, 7 }));
+        Assert.That(ModelManifest.Load(_folder["out"]).Sampling, Is.EqualTo(new SamplingDefaults { Temperature = 0.6, TopP = 0.95, TopK = 20 }));
         using var json = JsonDocument.Parse(File.ReadAllBytes(Path.Combine(_folder["out"], "genai_config.json")));
         Assert.That(json.RootElement.GetProperty("model").GetProperty("eos_token_id").GetRawText().Where(char.IsAsciiDigit), Is.EqualTo("17"));
         Assert.That(json.RootElement.GetProperty("search").GetProperty("temperature").GetDouble(), Is.EqualTo(0.6));

@@ -88,6 +88,7 @@ internal static class Gemma4Unified
             EndTokenIds = ends.Length > 0 ? ends : c.OneOrMore("eos_token_id"),
             PaddingTokenId = c.OptionalTokenId("pad_token_id", vocabulary),
             Image = rules with { BidirectionalAttention = bidirectionalImageAttention is not null },
+            ToolSyntax = tokenizer?.Find("<|tool_call>") is not null && tokenizer.Find("<tool_call|>") is not null && tokenizer.Find("<|\"|>") is not null ? "gemma" : null,
             Reasoning = tokenizer?.Find("<|channel>") is int begin && tokenizer.Find("<channel|>") is int end ? new ReasoningTokens { Begin = begin, End = end, Header = "thought\n" } : null,
             Prompt = Prompt,
         };

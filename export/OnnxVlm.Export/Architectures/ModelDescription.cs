@@ -33,6 +33,9 @@ internal sealed record ModelDescription
     /// <summary>How reasoning is set apart; null where it is not.</summary>
     public ReasoningTokens? Reasoning { get; init; }
 
+    /// <summary>How the model writes function calls, as <see cref="ModelManifest.ToolSyntax"/>; null for the Hermes form.</summary>
+    public string? ToolSyntax { get; init; }
+
     /// <summary>The form of a prompt where the checkpoint has no chat template; null for architectures that must bring one.</summary>
     public PromptForm? Prompt { get; init; }
 }

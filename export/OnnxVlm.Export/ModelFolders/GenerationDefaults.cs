@@ -1,11 +1,17 @@
 using OnnxVlm.Export.Architectures;
 using OnnxVlm.Export.HuggingFace;
+using OnnxVlm.ModelFolder;
 
 namespace OnnxVlm.Export.ModelFolders;
 
 /// <summary>What a checkpoint says about generating: its end tokens, and <c>generation_config.json</c> where there is one; else greedy.</summary>
-internal sealed record GenerationDefaults(IReadOnlyList<int> EndTokenIds, bool Sample, double Temperature, int TopK, double TopP, double RepetitionPenalty, IReadOnlyList<int>? SuppressedTokenIds)
+internal sealed record GenerationDefaults(IReadOnlyList<int> EndTokenIds, bool Sample, double Temperature, int TopK, double TopP, double RepetitionPenalty, IReadOnlyList<int>? SuppressedTokenIds, double? MinP = null)
 {
+    /// <summary>The sampling as the model folder has it: nothing is said where it is greedy, as transformers does it without <c>do_sample</c>.</summary>
+    public SamplingDefaults? Sampling => Sample
+        ? new SamplingDefaults { Temperature = Temperature, TopK = TopK, TopP = TopP, MinP = MinP, RepetitionPenalty = RepetitionPenalty == 1 ? null : RepetitionPenalty }
+        : RepetitionPenalty == 1 ? null : new SamplingDefaults { RepetitionPenalty = RepetitionPenalty };
+
     private const string FileName = "generation_config.json";
 
     /// <exception cref="ModelLoadException">There is no end token, an end token is not in the vocabulary, or a value has the wrong type.</exception>
@@ -25,7 +31,8 @@ internal sealed record GenerationDefaults(IReadOnlyList<int> EndTokenIds, bool S
             config?.Optional<int>("top_k") ?? 50,
             config?.Optional<double>("top_p") ?? 1.0,
             config?.Optional<double>("repetition_penalty") ?? 1.0,
-            config?.OneOrMore("suppress_tokens") is { Length: > 0 } suppressed ? RefuseOutside(suppressed, "suppress_tokens") : null);
+            config?.OneOrMore("suppress_tokens") is { Length: > 0 } suppressed ? RefuseOutside(suppressed, "suppress_tokens") : null,
+            config?.Optional<double>("min_p"));
 
         int[] RefuseOutside(int[] ids, string key)
         {

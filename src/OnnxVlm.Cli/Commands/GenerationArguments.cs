@@ -11,14 +11,14 @@ internal sealed class GenerationArguments
 
     private readonly Option<int> _maxTokens = new("--max-tokens") { Description = "The most tokens of the answer.", DefaultValueFactory = _ => Defaults.MaxNewTokens, HelpName = "N" };
     private readonly Option<int> _minTokens = new("--min-tokens") { Description = "The answer does not end by itself before.", DefaultValueFactory = _ => Defaults.MinNewTokens, HelpName = "N" };
-    private readonly Option<double> _temperature = new("--temperature") { Description = "0 takes the most probable token; up to 2 samples ever more freely.", DefaultValueFactory = _ => Defaults.Temperature, HelpName = "T" };
-    private readonly Option<double> _topP = new("--top-p") { Description = "Sample from the tokens whose probabilities sum to this.", DefaultValueFactory = _ => Defaults.TopP, HelpName = "P" };
-    private readonly Option<int> _topK = new("--top-k") { Description = "Sample from this many tokens; 0 for all.", DefaultValueFactory = _ => Defaults.TopK, HelpName = "K" };
-    private readonly Option<double> _minP = new("--min-p") { Description = "Sample from tokens with this share of the best one's probability.", DefaultValueFactory = _ => Defaults.MinP, HelpName = "P" };
+    private readonly Option<double?> _temperature = StrictNumber.Option("--temperature", "0 takes the most probable token; up to 2 samples ever more freely. Default: the model's own, else 0.", "T");
+    private readonly Option<double?> _topP = StrictNumber.Option("--top-p", "Sample from the tokens whose probabilities sum to this. Default: the model's own, else 1.", "P");
+    private readonly Option<int?> _topK = new("--top-k") { Description = "Sample from this many tokens; 0 for all. Default: the model's own, else 0.", HelpName = "K" };
+    private readonly Option<double?> _minP = StrictNumber.Option("--min-p", "Sample from tokens with this share of the best one's probability. Default: the model's own, else 0.", "P");
     private readonly Option<long?> _seed = new("--seed") { Description = "Same seed, same answer.", HelpName = "N" };
-    private readonly Option<double> _repetitionPenalty = new("--repetition-penalty") { Description = "Divides the logits of tokens already there.", DefaultValueFactory = _ => Defaults.RepetitionPenalty, HelpName = "P" };
-    private readonly Option<double> _presencePenalty = new("--presence-penalty") { Description = "Subtracted once from tokens the answer has.", DefaultValueFactory = _ => Defaults.PresencePenalty, HelpName = "P" };
-    private readonly Option<double> _frequencyPenalty = new("--frequency-penalty") { Description = "Subtracted for each time the answer has a token.", DefaultValueFactory = _ => Defaults.FrequencyPenalty, HelpName = "P" };
+    private readonly Option<double?> _repetitionPenalty = StrictNumber.Option("--repetition-penalty", "Divides the logits of tokens already there. Default: the model's own, else 1.", "P");
+    private readonly Option<double?> _presencePenalty = StrictNumber.Option("--presence-penalty", "Subtracted once from tokens the answer has.", "P");
+    private readonly Option<double?> _frequencyPenalty = StrictNumber.Option("--frequency-penalty", "Subtracted for each time the answer has a token.", "P");
     private readonly Option<string[]> _logitBias = new("--logit-bias") { Description = "Added to a token's logit, -100 to 100; may be given several times.", HelpName = "ID=BIAS" };
     private readonly Option<string[]> _stop = new("--stop") { Description = "A text that ends the answer; may be given several times.", HelpName = "S" };
     private readonly Option<int[]> _stopToken = new("--stop-token") { Description = "A token id that ends the answer; may be given several times.", HelpName = "ID" };
@@ -51,8 +51,8 @@ internal sealed class GenerationArguments
         MinP = result.GetValue(_minP),
         Seed = result.GetValue(_seed),
         RepetitionPenalty = result.GetValue(_repetitionPenalty),
-        PresencePenalty = result.GetValue(_presencePenalty),
-        FrequencyPenalty = result.GetValue(_frequencyPenalty),
+        PresencePenalty = result.GetValue(_presencePenalty) ?? 0,
+        FrequencyPenalty = result.GetValue(_frequencyPenalty) ?? 0,
         LogitBias = (result.GetValue(_logitBias) ?? []).Select(ParseBias).ToDictionary(bias => bias.TokenId, bias => bias.Bias),
         StopTexts = result.GetValue(_stop) ?? [],
         StopTokenIds = result.GetValue(_stopToken) ?? [],
@@ -63,7 +63,7 @@ internal sealed class GenerationArguments
     private static (int TokenId, double Bias) ParseBias(string argument)
     {
         string[] parts = argument.Split('=');
-        return parts.Length == 2 && int.TryParse(parts[0], CultureInfo.InvariantCulture, out int id) && double.TryParse(parts[1], CultureInfo.InvariantCulture, out double bias)
+        return parts.Length == 2 && int.TryParse(parts[0], NumberStyles.None, CultureInfo.InvariantCulture, out int id) && StrictNumber.TryParse(parts[1], out double bias)
             ? (id, bias)
             : throw new ArgumentException($"--logit-bias: expected ID=BIAS, for example 42=-100, found {argument}.");
     }

@@ -12,7 +12,7 @@ internal static class VerifyCommand
     {
         Option<DirectoryInfo> model = SharedOptions.Model();
         Option<DirectoryInfo> goldens = new("--goldens") { Description = "A folder with cases/NAME/: input_ids.npy, image_k.png, logits.npy, tokens.npy, logits_gen.npy.", Required = true, HelpName = "DIR" };
-        Option<double> tolerance = new("--tolerance") { Description = "The largest absolute difference of a logit that passes.", DefaultValueFactory = _ => 2e-4, HelpName = "D" };
+        Option<double?> tolerance = StrictNumber.Option("--tolerance", "The largest absolute difference of a logit that passes. Default 0.0002.", "D");
         Option<string> device = SharedOptions.Device();
         Option<string> runner = SharedOptions.Runner();
         Command command = new("verify", "Compare the model with a reference implementation's logits and tokens.") { model, goldens, tolerance, device, runner };
@@ -24,7 +24,7 @@ internal static class VerifyCommand
             using VlmModel loaded = SharedOptions.LoadModel(result.GetValue(model)!, result.GetValue(device)!, limits, runner: result.GetValue(runner)!);
             IReadOnlyList<string> images = PreprocessingCase.FoldersOf(result.GetValue(goldens)!.FullName, loaded.Manifest.Image);
             IReadOnlyList<string> budgets = BudgetCase.FoldersOf(result.GetValue(goldens)!.FullName, loaded.Manifest.Image);
-            int passed = folders.Count(folder => Check(loaded, folder, result.GetValue(tolerance)))
+            int passed = folders.Count(folder => Check(loaded, folder, result.GetValue(tolerance) ?? 2e-4))
                 + images.Count(folder => CheckPreprocessing(folder, () => PreprocessingCase.Compare(folder, loaded.Manifest.Image, loaded.ImagePreprocessor)))
                 + budgets.Count(folder => CheckPreprocessing(folder, () => BudgetCase.Compare(folder, loaded.Manifest.Image, loaded.ImagePreprocessor.Decode(File.ReadAllBytes(Path.Combine(folder, "image.png"))))));
             int all = folders.Count + images.Count + budgets.Count;

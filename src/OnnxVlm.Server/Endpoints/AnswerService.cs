@@ -133,7 +133,7 @@ internal sealed class AnswerService(AdmissionQueue queue, ModelPool models, Serv
         int parameter = message.IndexOf(" (Parameter '", StringComparison.Ordinal);
         message = (parameter >= 0 ? message[..parameter] : message).ReplaceLineEndings(" ");
         bool isSchema = message.Contains("schema", StringComparison.OrdinalIgnoreCase);
-        string? param = isSchema ? "response_format" : message.StartsWith("Reasoning", StringComparison.Ordinal) ? "reasoning_effort" : null;
+        string? param = message.StartsWith("Tools: ", StringComparison.Ordinal) ? "tools" : isSchema ? "response_format" : message.StartsWith("Reasoning", StringComparison.Ordinal) ? "reasoning_effort" : null;
         return new ApiException(StatusCodes.Status400BadRequest, message.Length > 400 ? message[..400] + "…" : message, param, isSchema ? "invalid_schema" : null, exception);
     }
 }

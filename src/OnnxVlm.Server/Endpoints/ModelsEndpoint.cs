@@ -14,5 +14,5 @@ internal sealed class ModelsEndpoint(ModelPool models)
     /// <exception cref="ApiException">404: there is none of this name.</exception>
     public ModelCard Get(string name) => CardOf(models.Find(name));
 
-    private ModelCard CardOf(ModelEntry entry) => new(entry.Name, entry.Created, models.IsLoaded(entry), entry.ContextLength);
+    private ModelCard CardOf(ModelEntry entry) => new(entry.Name, entry.Created, models.IsLoaded(entry), entry.ContextLength, entry.Sampling);
 }

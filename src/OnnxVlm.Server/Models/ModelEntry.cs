@@ -1,5 +1,6 @@
 using OnnxVlm.ModelFolder;
 using OnnxVlm.Server.Hosting;
+using OnnxVlm.Server.Wire;
 
 namespace OnnxVlm.Server.Models;
 
@@ -15,6 +16,8 @@ internal sealed class ModelEntry
         Options = options;
         ModelManifest manifest = ModelManifest.Load(options.Folder);
         ContextLength = manifest.ContextLength;
+        SamplingDefaults? sampling = manifest.Sampling;
+        Sampling = new ModelSampling(sampling?.Temperature ?? 0, sampling?.TopK ?? 0, sampling?.TopP ?? 1, sampling?.MinP ?? 0, sampling?.RepetitionPenalty ?? 1);
         Created = new DateTimeOffset(File.GetLastWriteTimeUtc(Path.Combine(options.Folder, ModelManifest.FileName))).ToUnixTimeSeconds();
         SizeBytes = options.CacheBytesOf(server) + new DirectoryInfo(options.Folder).EnumerateFiles().Sum(file => file.Length);
     }
@@ -25,6 +28,9 @@ internal sealed class ModelEntry
 
     /// <summary>Tokens of its context.</summary>
     public int ContextLength { get; }
+
+    /// <summary>What holds where a request says nothing.</summary>
+    public ModelSampling Sampling { get; }
 
     /// <summary>When its folder was written, Unix seconds.</summary>
     public long Created { get; }

@@ -11,12 +11,11 @@ internal static class ChatOptionsReader
     /// <param name="defaults">What holds where the options say nothing.</param>
     /// <param name="tools">The tools of the request, or null.</param>
     /// <param name="client">The client, for the factory.</param>
-    /// <param name="modelId">The model's name.</param>
-    /// <param name="canReason">Whether the model can be asked to reason.</param>
+    /// <param name="model">The model.</param>
     /// <exception cref="ArgumentException">A field cannot be honoured.</exception>
-    public static GenerationOptions Read(ChatOptions options, GenerationOptions defaults, ToolSet? tools, IChatClient client, string modelId, bool canReason = false)
+    public static GenerationOptions Read(ChatOptions options, GenerationOptions defaults, ToolSet? tools, IChatClient client, IChatModel model)
     {
-        RefuseUnsupported(options, modelId, canReason);
+        RefuseUnsupported(options, model.Id, model.CanReason);
         GenerationOptions start = options.RawRepresentationFactory?.Invoke(client) switch
         {
             null => defaults,
@@ -36,7 +35,7 @@ internal static class ChatOptionsReader
         };
         if (options.AdditionalProperties is { Count: > 0 } more)
             result = AdditionalOptions.Apply(more, result);
-        return result with { Guidance = ChooseGuidance(options, result.Guidance, start.Guidance, tools) };
+        return result with { Guidance = ChooseGuidance(options, result.Guidance, start.Guidance, tools, model) };
     }
 
     private static void RefuseUnsupported(ChatOptions options, string modelId, bool canReason)
@@ -56,24 +55,24 @@ internal static class ChatOptionsReader
     }
 
     // At most one grammar: the answer's own, or the one of the function calls, which takes a JSON schema of the answer in.
-    private static Guidance? ChooseGuidance(ChatOptions options, Guidance? chosen, Guidance? native, ToolSet? tools)
+    private static Guidance? ChooseGuidance(ChatOptions options, Guidance? chosen, Guidance? native, ToolSet? tools, IChatModel model)
     {
-        string? schema = options.ResponseFormat switch
+        Guidance? schema = options.ResponseFormat switch
         {
             null or ChatResponseFormatText => null,
-            ChatResponseFormatJson { Schema: { } described } => GuidedSchema.Create(described).ToJsonString(),
-            ChatResponseFormatJson => """{"type":"object"}""",
+            ChatResponseFormatJson { Schema: { } described } => Guidance.JsonSchema(described, "ResponseFormat: schema"),
+            ChatResponseFormatJson => Guidance.JsonSchema("""{"type":"object"}"""),
             ChatResponseFormat other => throw Refused($"ResponseFormat: expected text, JSON or a JSON schema, found {other.GetType().Name}."),
         };
         bool ownGrammar = !ReferenceEquals(chosen, native);
         if (schema is not null && ownGrammar)
             throw Refused($"ResponseFormat is JSON and {ChatProperties.Regex} or {ChatProperties.LarkGrammar} is set; the answer can follow one of them only.");
-        Guidance? answer = schema is null ? chosen : Guidance.JsonSchema(schema);
+        Guidance? answer = schema ?? chosen;
         if (tools is null)
             return answer;
         if (schema is null && answer is not null)
             throw Refused("Tools do not go together with a regular expression or a grammar for the answer; leave one out, or set ResponseFormat.");
-        return ToolGrammar.Create(tools, answer);
+        return model.ToolSyntax.CreateGrammar(tools, answer);
     }
 
     private static ArgumentException Refused(string message) => new(message);

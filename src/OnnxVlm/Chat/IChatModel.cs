@@ -1,4 +1,5 @@
 using Microsoft.Extensions.AI;
+using OnnxVlm.Chat.Tools;
 using OnnxVlm.Generation;
 using OnnxVlm.Prompting;
 
@@ -9,6 +10,9 @@ internal interface IChatModel
 {
     /// <summary>Name of the model, as <see cref="ChatOptions.ModelId"/> gives it.</summary>
     string Id { get; }
+
+    /// <summary>How the model writes function calls.</summary>
+    IToolSyntax ToolSyntax => HermesSyntax.Instance;
 
     /// <summary>Whether the model can be asked to reason before it answers.</summary>
     bool CanReason => false;

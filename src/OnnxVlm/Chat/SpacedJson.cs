@@ -1,6 +1,7 @@
 using System.Globalization;
 using System.Text;
 using System.Text.Json;
+using System.Text.Json.Nodes;
 
 namespace OnnxVlm.Chat;
 
@@ -22,19 +23,25 @@ internal static class SpacedJson
     {
         StringBuilder quoted = new("\"");
         foreach (char c in text)
-        {
-            _ = c switch
-            {
-                '"' or '\\' => quoted.Append('\\').Append(c),
-                '\n' => quoted.Append("\\n"),
-                '\r' => quoted.Append("\\r"),
-                '\t' => quoted.Append("\\t"),
-                < ' ' => quoted.Append("\\u").Append(((int)c).ToString("x4", CultureInfo.InvariantCulture)),
-                _ => quoted.Append(c),
-            };
-        }
+            AppendEscaped(quoted, c);
         return quoted.Append('"').ToString();
     }
+
+    /// <summary>Writes one character of a text.</summary>
+    /// <param name="quoted">The text so far.</param>
+    /// <param name="c">The character.</param>
+    public static void AppendEscaped(StringBuilder quoted, char c) => _ = c switch
+    {
+        '"' or '\\' => quoted.Append('\\').Append(c),
+        '\n' => quoted.Append("\\n"),
+        '\r' => quoted.Append("\\r"),
+        '\t' => quoted.Append("\\t"),
+        < ' ' => quoted.Append("\\u").Append(((int)c).ToString("x4", CultureInfo.InvariantCulture)),
+        _ => quoted.Append(c),
+    };
+
+    /// <summary>What a grammar is told so that it spaces JSON as this class does.</summary>
+    public static JsonObject Spacing() => new() { ["whitespace_flexible"] = false, ["item_separator"] = ", ", ["key_separator"] = ": " };
 
     private static void Append(StringBuilder text, JsonElement value)
     {

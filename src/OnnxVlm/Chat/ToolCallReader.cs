@@ -1,6 +1,7 @@
 using System.Text;
 using System.Text.Json;
 using Microsoft.Extensions.AI;
+using OnnxVlm.Chat.Tools;
 
 namespace OnnxVlm.Chat;
 
@@ -8,7 +9,7 @@ namespace OnnxVlm.Chat;
 /// Takes an answer apart, as it comes, into text and function calls. Text that may begin a call is held back. A call comes when it is whole, and before that what is
 /// certain of it as deltas; one that the end of the answer cuts off has deltas only.
 /// </summary>
-internal sealed class ToolCallReader
+internal sealed class ToolCallReader : IToolCallReader
 {
     private const string StartAfterText = "\n" + ToolCallText.Start;
     private const string End = "\n" + ToolCallText.End;
@@ -26,13 +27,7 @@ internal sealed class ToolCallReader
     // Characters of the call up to which its deltas have come; 0 before the name is known.
     private int _told;
 
-    /// <summary>Takes the next text.</summary>
-    /// <param name="text">What the model said; may be empty.</param>
-    /// <param name="isLast">Whether the answer ends with it.</param>
-    /// <param name="deltas">Gets what is new of calls, in order.</param>
-    /// <returns>What is certain now, in order.</returns>
-    /// <exception cref="VlmException">A call is not what the grammar allows.</exception>
-    public List<AIContent> Read(string text, bool isLast, List<ToolCallDelta> deltas)
+    public List<AIContent> Read(string text, int? tokenId, bool isLast, List<ToolCallDelta> deltas)
     {
         List<AIContent> contents = [];
         string rest = _held.Append(text).ToString();

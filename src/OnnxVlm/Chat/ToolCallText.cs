@@ -6,7 +6,7 @@ namespace OnnxVlm.Chat;
 
 /// <summary>
 /// How tools and calls look in a prompt: the Hermes form (NousResearch/Hermes-Function-Calling), in the words of the chat template of Qwen2.5 and Qwen3.
-/// What <see cref="Write"/> gives is what <see cref="ToolGrammar"/> allows and <see cref="ToolCallReader"/> reads: a call in a conversation is the text that
+/// What <see cref="Write"/> gives is what <see cref="Tools.HermesSyntax"/> allows and <see cref="ToolCallReader"/> reads: a call in a conversation is the text that
 /// the model wrote, but for escapes it had no need of.
 /// </summary>
 internal static class ToolCallText

@@ -1,5 +1,7 @@
 using System.Runtime.CompilerServices;
+using System.Text.Json;
 using Microsoft.Extensions.AI;
+using OnnxVlm.Chat.Tools;
 using OnnxVlm.Generation;
 using OnnxVlm.Prompting;
 
@@ -63,7 +65,7 @@ public sealed class VlmChatClient : IChatClient
         IEnumerable<ChatMessage> messages, ChatOptions? options = null, CancellationToken cancellationToken = default)
     {
         ArgumentNullException.ThrowIfNull(messages);
-        return FoldAsync(StreamAsync(ChatRequest.Create(messages, options, _defaults, this, _model.Id, _model.CanReason), cancellationToken));
+        return FoldAsync(StreamAsync(ChatRequest.Create(messages, options, _defaults, this, _model), cancellationToken));
     }
 
     /// <summary>Answers a conversation as it is generated.</summary>
@@ -78,7 +80,62 @@ public sealed class VlmChatClient : IChatClient
         IEnumerable<ChatMessage> messages, ChatOptions? options = null, CancellationToken cancellationToken = default)
     {
         ArgumentNullException.ThrowIfNull(messages);
-        return StreamAsync(ChatRequest.Create(messages, options, _defaults, this, _model.Id, _model.CanReason), cancellationToken);
+        return StreamAsync(ChatRequest.Create(messages, options, _defaults, this, _model), cancellationToken);
+    }
+
+    /// <summary>
+    /// Answers a conversation with a value of a type. It is what Microsoft.Extensions.AI's method of the name does for any client, with a grammar as narrow as the type: of a <see cref="byte"/> or
+    /// a byte array, of an enum of flags and of a dictionary's keys its schema says less than System.Text.Json asks for.
+    /// </summary>
+    /// <typeparam name="T">The type.</typeparam>
+    /// <param name="messages">The conversation.</param>
+    /// <param name="options">How to answer; never changed. Null for the defaults.</param>
+    /// <param name="useJsonSchemaResponseFormat">Null or true: the answer follows the type's schema. False: the schema stands in the prompt only.</param>
+    /// <param name="cancellationToken">Ends the answer with <see cref="OperationCanceledException"/>.</param>
+    /// <returns>The answer, with <see cref="ChatResponse{T}.Result"/>; reading that fails where the answer was cut off.</returns>
+    /// <exception cref="ArgumentException">The type, or one in it, has no JSON form; or as above.</exception>
+    public Task<ChatResponse<T>> GetResponseAsync<T>(
+        IEnumerable<ChatMessage> messages, ChatOptions? options = null, bool? useJsonSchemaResponseFormat = null, CancellationToken cancellationToken = default) =>
+        GetResponseAsync<T>(messages, AIJsonUtilities.DefaultOptions, options, useJsonSchemaResponseFormat, cancellationToken);
+
+    /// <summary>The same, for a single message of text.</summary>
+    /// <typeparam name="T">The type.</typeparam>
+    /// <param name="chatMessage">The text.</param>
+    /// <param name="options">How to answer; never changed. Null for the defaults.</param>
+    /// <param name="useJsonSchemaResponseFormat">Null or true: the answer follows the type's schema. False: the schema stands in the prompt only.</param>
+    /// <param name="cancellationToken">Ends the answer with <see cref="OperationCanceledException"/>.</param>
+    /// <returns>The answer, with <see cref="ChatResponse{T}.Result"/>; reading that fails where the answer was cut off.</returns>
+    /// <exception cref="ArgumentException">The type, or one in it, has no JSON form; or as above.</exception>
+    public Task<ChatResponse<T>> GetResponseAsync<T>(string chatMessage, ChatOptions? options = null, bool? useJsonSchemaResponseFormat = null, CancellationToken cancellationToken = default) =>
+        GetResponseAsync<T>([new ChatMessage(ChatRole.User, chatMessage)], AIJsonUtilities.DefaultOptions, options, useJsonSchemaResponseFormat, cancellationToken);
+
+    /// <summary>The same, for a single message.</summary>
+    /// <typeparam name="T">The type.</typeparam>
+    /// <param name="chatMessage">The message.</param>
+    /// <param name="options">How to answer; never changed. Null for the defaults.</param>
+    /// <param name="useJsonSchemaResponseFormat">Null or true: the answer follows the type's schema. False: the schema stands in the prompt only.</param>
+    /// <param name="cancellationToken">Ends the answer with <see cref="OperationCanceledException"/>.</param>
+    /// <returns>The answer, with <see cref="ChatResponse{T}.Result"/>; reading that fails where the answer was cut off.</returns>
+    /// <exception cref="ArgumentException">The type, or one in it, has no JSON form; or as above.</exception>
+    public Task<ChatResponse<T>> GetResponseAsync<T>(ChatMessage chatMessage, ChatOptions? options = null, bool? useJsonSchemaResponseFormat = null, CancellationToken cancellationToken = default) =>
+        GetResponseAsync<T>([chatMessage], AIJsonUtilities.DefaultOptions, options, useJsonSchemaResponseFormat, cancellationToken);
+
+    /// <summary>The same, for a type that is read in the caller's way.</summary>
+    /// <typeparam name="T">The type.</typeparam>
+    /// <param name="messages">The conversation.</param>
+    /// <param name="serializerOptions">How the type is described and read.</param>
+    /// <param name="options">How to answer; never changed. Null for the defaults.</param>
+    /// <param name="useJsonSchemaResponseFormat">Null or true: the answer follows the type's schema. False: the schema stands in the prompt only.</param>
+    /// <param name="cancellationToken">Ends the answer with <see cref="OperationCanceledException"/>.</param>
+    /// <returns>The answer, with <see cref="ChatResponse{T}.Result"/>; reading that fails where the answer was cut off.</returns>
+    /// <exception cref="ArgumentException">The type, or one in it, has no JSON form; or as above.</exception>
+    public Task<ChatResponse<T>> GetResponseAsync<T>(
+        IEnumerable<ChatMessage> messages, JsonSerializerOptions serializerOptions, ChatOptions? options = null, bool? useJsonSchemaResponseFormat = null, CancellationToken cancellationToken = default)
+    {
+        ArgumentNullException.ThrowIfNull(messages);
+        ArgumentNullException.ThrowIfNull(serializerOptions);
+        TypedClient typed = new(this, typeof(T), serializerOptions);
+        return typed.GetResponseAsync<T>(messages, serializerOptions, options, useJsonSchemaResponseFormat, cancellationToken);
     }
 
     /// <summary>Gives <see cref="ChatClientMetadata"/>, this client, or the <see cref="VlmModel"/>.</summary>
@@ -104,7 +161,8 @@ public sealed class VlmChatClient : IChatClient
     {
         string responseId = $"resp_{Guid.NewGuid():N}", messageId = $"msg_{Guid.NewGuid():N}";
         DateTimeOffset createdAt = DateTimeOffset.UtcNow;
-        ToolCallReader? calls = request.HasTools ? new ToolCallReader() : null;
+        IToolCallReader? calls = request.Tools is { } tools ? _model.ToolSyntax.CreateReader(tools) : null;
+        bool isAfterReasoning = false;
         bool called = false;
 
         // Images are decoded here, which is too much work for the caller's thread.
@@ -113,8 +171,15 @@ public sealed class VlmChatClient : IChatClient
         {
             bool isLast = update.FinishReason is not null;
             string text = update.IsReasoning ? "" : update.Text;
+            // Templates put line breaks between reasoning and answer.
+            isAfterReasoning |= update.IsReasoning;
+            if (isAfterReasoning && !update.IsReasoning)
+            {
+                text = text.TrimStart('\n');
+                isAfterReasoning = text.Length == 0;
+            }
             List<ToolCallDelta> deltas = [];
-            List<AIContent> contents = calls is not null ? calls.Read(text, isLast, deltas) : text.Length > 0 ? [new TextContent(text)] : [];
+            List<AIContent> contents = calls is not null ? calls.Read(text, update.TokenId, isLast, deltas) : text.Length > 0 ? [new TextContent(text)] : [];
             if (update.IsReasoning && request.ShowsReasoning && update.Text.Length > 0)
                 contents.Insert(0, new TextReasoningContent(update.Text));
             called |= contents.Exists(content => content is FunctionCallContent);

@@ -1,9 +1,10 @@
 using System.Globalization;
 using System.Runtime.CompilerServices;
+using OnnxVlm.ModelFolder;
 
 namespace OnnxVlm.Generation;
 
-/// <summary>How an answer is generated. Immutable; each value is checked when it is set. The defaults give the model's most probable answer.</summary>
+/// <summary>How an answer is generated. Immutable; each value is checked when it is set. What is null is as the model's authors have it, <see cref="ModelManifest.Sampling"/>.</summary>
 public sealed record GenerationOptions
 {
     /// <summary>The most tokens of the answer. Default 512; at least 1. Less where the context ends before.</summary>
@@ -14,28 +15,28 @@ public sealed record GenerationOptions
     /// <exception cref="ArgumentOutOfRangeException">The value is negative.</exception>
     public int MinNewTokens { get; init => field = AtLeast(value, 0); }
 
-    /// <summary>0 takes the most probable token each time; 1 samples from the model's own distribution; at most 2. Default 0.</summary>
+    /// <summary>0 takes the most probable token each time; 1 samples from the model's own distribution; at most 2. Default null: the model's own, else 0.</summary>
     /// <exception cref="ArgumentOutOfRangeException">The value is not between 0 and 2.</exception>
-    public double Temperature { get; init => field = Within(value, 0, 2); }
+    public double? Temperature { get; init => field = value is { } given ? Within(given, 0, 2) : null; }
 
-    /// <summary>Samples from this many most probable tokens; 0 for all. Default 0.</summary>
+    /// <summary>Samples from this many most probable tokens; 0 for all. Default null: the model's own, else 0.</summary>
     /// <exception cref="ArgumentOutOfRangeException">The value is negative.</exception>
-    public int TopK { get; init => field = AtLeast(value, 0); }
+    public int? TopK { get; init => field = value is { } given ? AtLeast(given, 0) : null; }
 
-    /// <summary>Samples from the smallest set of tokens whose probabilities sum to this. Default 1, which is all; above 0.</summary>
+    /// <summary>Samples from the smallest set of tokens whose probabilities sum to this; 1 for all; above 0. Default null: the model's own, else 1.</summary>
     /// <exception cref="ArgumentOutOfRangeException">The value is not in (0, 1].</exception>
-    public double TopP { get; init => field = Within(value, double.Epsilon, 1); } = 1;
+    public double? TopP { get; init => field = value is { } given ? Within(given, double.Epsilon, 1) : null; }
 
-    /// <summary>Samples from tokens whose probability is at least this share of the most probable one's. Default 0, which is all.</summary>
+    /// <summary>Samples from tokens whose probability is at least this share of the most probable one's; 0 for all. Default null: the model's own, else 0.</summary>
     /// <exception cref="ArgumentOutOfRangeException">The value is not between 0 and 1.</exception>
-    public double MinP { get; init => field = Within(value, 0, 1); }
+    public double? MinP { get; init => field = value is { } given ? Within(given, 0, 1) : null; }
 
     /// <summary>Same seed, same options, same prompt and same device: same answer. Default null: another answer each time.</summary>
     public long? Seed { get; init; }
 
-    /// <summary>Divides the logits of tokens already in prompt or answer (multiplies negative ones), as in the CTRL paper (arXiv:1909.05858). Default 1, which is off; above 0, at most 10.</summary>
+    /// <summary>Divides the logits of tokens already in prompt or answer (multiplies negative ones), as in the CTRL paper (arXiv:1909.05858); 1 is off; above 0, at most 10. Default null: the model's own, else 1.</summary>
     /// <exception cref="ArgumentOutOfRangeException">The value is not in (0, 10].</exception>
-    public double RepetitionPenalty { get; init => field = Within(value, double.Epsilon, 10); } = 1;
+    public double? RepetitionPenalty { get; init => field = value is { } given ? Within(given, double.Epsilon, 10) : null; }
 
     /// <summary>Subtracted once from the logit of a token that the answer already has, as OpenAI defines it. Default 0; −2 to 2.</summary>
     /// <exception cref="ArgumentOutOfRangeException">The value is not between −2 and 2.</exception>
@@ -91,6 +92,9 @@ public sealed record GenerationOptions
     /// <summary>A grammar that the answer follows. Default null.</summary>
     public Guidance? Guidance { get; init; }
 
+    /// <summary>Whether the model is asked to reason first, so that a grammar begins behind the reasoning.</summary>
+    internal bool Reasons { get; init; }
+
     /// <summary>
     /// Called for each token before it is said, on a thread of the thread pool; it can end the answer, say another token, or have the model read text and images in between.
     /// Default null. An exception it throws ends the answer. With <see cref="Guidance"/> it can only continue and stop.
@@ -108,6 +112,17 @@ public sealed record GenerationOptions
     /// null, which is a scope too.
     /// </summary>
     public string? CacheScope { get; init; }
+
+    /// <summary>The same with no value left open.</summary>
+    /// <param name="defaults">What the model's authors say; null for nothing.</param>
+    internal GenerationOptions Over(SamplingDefaults? defaults) => this with
+    {
+        Temperature = Temperature ?? defaults?.Temperature ?? 0,
+        TopK = TopK ?? defaults?.TopK ?? 0,
+        TopP = TopP ?? defaults?.TopP ?? 1,
+        MinP = MinP ?? defaults?.MinP ?? 0,
+        RepetitionPenalty = RepetitionPenalty ?? defaults?.RepetitionPenalty ?? 1,
+    };
 
     private static int AtLeast(int value, int minimum, [CallerMemberName] string name = "") =>
         value >= minimum ? value : throw new ArgumentOutOfRangeException(name, $"{name}: expected {minimum} or more, found {value}.");

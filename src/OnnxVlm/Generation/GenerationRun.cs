@@ -46,9 +46,13 @@ internal sealed class GenerationRun : IAsyncDisposable
         _reasoning = new ReasoningText(generator.Reasoning);
         _reasoning.Begin(promptTokens);
         _sequence = new ActiveSequence(generator.Decoder, generator.Cache, prompt, _maxNewTokens, options.CacheScope);
-        _grammar = options.Guidance is { } guidance ? generator.CreateGrammar(guidance, _maxNewTokens) : null;
+        _grammar = GuidanceOf(options) is { } guidance ? generator.CreateGrammar(guidance, _maxNewTokens) : null;
         _ending = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
     }
+
+    // Behind the reasoning, where the model is asked for it.
+    private Guidance? GuidanceOf(GenerationOptions options) =>
+        options is { Guidance: { } guidance, Reasons: true } && _generator.Reasoning is { } tokens ? guidance.After(tokens, _reasoning.IsOpen, _generator.Vocabulary) : options.Guidance;
 
     /// <summary>Why the answer ended; null while it goes on.</summary>
     public FinishReason? FinishReason { get; private set; }
@@ -174,7 +178,8 @@ internal sealed class GenerationRun : IAsyncDisposable
         _sampler.Taken(token);
         ReadOnlySpan<byte> bytes = _generator.Vocabulary.BytesOf(token).Span;
         string? reasoning = _reasoning.Add(token, bytes);
-        string text = reasoning ?? _text.Add(bytes);
+        // No stop text goes on across a special token, so what may have begun one is certain before it.
+        string text = reasoning ?? (bytes.IsEmpty ? _text.Finish() : _text.Add(bytes));
         if (reasoning is null)
             _emitted.Append(text);
         if (_text.IsStopped)

@@ -1,14 +1,21 @@
 using System.Text;
 using System.Text.Json;
 using System.Text.Json.Nodes;
+using System.Text.RegularExpressions;
+using OnnxVlm.Chat;
+using OnnxVlm.ModelFolder;
+using OnnxVlm.Prompting;
+using OnnxVlm.Schemas;
 
 namespace OnnxVlm.Generation;
 
 /// <summary>A grammar that the whole answer follows: every token that would leave it is excluded. Immutable.</summary>
-public sealed record Guidance
+public sealed partial record Guidance
 {
     // Without it the grammar's forced text would be tokenized by a callback that takes whole characters only, so that literals other than ASCII would break.
-    private const string NothingForced = "%llguidance {\"no_forcing\": true}\n";
+    private const string NothingForced = "\n%llguidance {\"no_forcing\": true}\n";
+
+    private const string AnswerRule = "answer_behind_thoughts";
 
     private readonly Language _language;
 
@@ -32,28 +39,46 @@ public sealed record Guidance
 
     internal string Description { get; }
 
+    /// <summary>Whether the grammar is as somebody has written it, so that its lines mean something to him.</summary>
+    internal bool IsWritten => _language != Language.JsonSchema && !IsCalls;
+
+    private bool IsCalls { get; init; }
+
+    // The rules of what stands before the answer; null for nothing.
+    private string? Before { get; init; }
+
     /// <summary>Whether everything in the answer that has digits is JSON.</summary>
     internal bool IsJson { get; init; }
 
-    /// <summary>The answer is a JSON value that the schema accepts.</summary>
+    /// <summary>
+    /// The answer is a JSON value that the schema accepts. Where the schema names an object's keys and does not say whether there are others, there are none; a format is a pattern, and one that
+    /// is not known says nothing.
+    /// </summary>
     /// <param name="schema">A JSON Schema as text.</param>
     /// <returns>The guidance.</returns>
-    /// <exception cref="ArgumentException">The text is not a JSON object.</exception>
+    /// <exception cref="ArgumentException">The text is not a JSON object, or says what a grammar cannot hold an answer to; the message has the path.</exception>
     public static Guidance JsonSchema(string schema)
     {
         ArgumentException.ThrowIfNullOrWhiteSpace(schema);
         try
         {
-            if (JsonNode.Parse(schema) is not JsonObject root)
-                throw new ArgumentException("A JSON schema is a JSON object; found another JSON value.", nameof(schema));
-            // Without this an answer may be white space without end.
-            root.TryAdd("x-guidance", new JsonObject { ["whitespace_flexible"] = false });
-            return new Guidance(Language.JsonSchema, root.ToJsonString(), "JSON schema") { IsJson = true };
+            return JsonSchema(JsonElement.Parse(schema), "schema");
         }
         catch (JsonException e)
         {
             throw new ArgumentException($"The JSON schema is not valid JSON: {e.Message}", nameof(schema), e);
         }
+    }
+
+    /// <summary>The same, of a schema that is already read.</summary>
+    /// <param name="schema">The schema.</param>
+    /// <param name="path">What an error calls it.</param>
+    internal static Guidance JsonSchema(JsonElement schema, string path)
+    {
+        JsonObject root = GuidedSchema.Create(schema, path);
+        // Without this an answer may be white space without end.
+        root.TryAdd("x-guidance", new JsonObject { ["whitespace_flexible"] = false });
+        return new Guidance(Language.JsonSchema, root.ToJsonString(), "JSON schema") { IsJson = true };
     }
 
     /// <summary>The answer matches a regular expression as a whole.</summary>
@@ -72,15 +97,34 @@ public sealed record Guidance
     /// <param name="grammar">A grammar in the Lark syntax of llguidance.</param>
     /// <param name="isJson">Whether the answer has no other text.</param>
     internal static Guidance FunctionCalls(string grammar, bool isJson) =>
-        new(Language.Lark, grammar, "JSON schema of the functions or of the answer") { IsJson = isJson };
+        new(Language.Lark, grammar, "JSON schema of the functions or of the answer") { IsJson = isJson, IsCalls = true };
 
     /// <summary>The grammar in llguidance's Lark.</summary>
-    internal string ToLark() => NothingForced + _language switch
+    internal string ToLark()
     {
-        Language.JsonSchema => $"start: %json {Grammar}",
-        Language.Regex => RegexToLark(Grammar),
-        _ => Grammar,
-    };
+        string lark = _language switch
+        {
+            Language.JsonSchema => $"start: %json {Grammar}",
+            Language.Regex => RegexToLark(Grammar),
+            _ => Grammar,
+        };
+        return (Before is null ? lark : StartRule().Replace(lark, "$1" + AnswerRule) + Before) + NothingForced;
+    }
+
+    /// <summary>The same for an answer that may reason first.</summary>
+    /// <param name="tokens">The tokens around reasoning.</param>
+    /// <param name="isOpen">Whether the prompt ends in the middle of it.</param>
+    /// <param name="vocabulary">Tells whether these tokens are special.</param>
+    internal Guidance After(ReasoningTokens tokens, bool isOpen, Vocabulary vocabulary)
+    {
+        // A token that is not special is text to the grammar.
+        string begin = vocabulary.IsSpecial(tokens.Begin) ? $"<[{tokens.Begin}]>" : SpacedJson.Quote(TextOf(tokens.Begin));
+        string thought = vocabulary.IsSpecial(tokens.End) ? $"thoughts: THOUGHTS? <[{tokens.End}]>\nTHOUGHTS: /(?s:.)+/\n" : $"thoughts[suffix={SpacedJson.Quote(TextOf(tokens.End))}]: /(?s:.)*/\n";
+        string start = isOpen ? "start: thoughts BREAKS? " : $"start: ({begin} thoughts BREAKS?)? ";
+        return this with { Before = $"\n{start}{AnswerRule}\n{thought}BREAKS: /\\n{{1,2}}/\n" };
+
+        string TextOf(int id) => Encoding.UTF8.GetString(vocabulary.BytesOf(id).Span);
+    }
 
     // A slash ends a regular expression in Lark, unless it is escaped already.
     private static string RegexToLark(string expression)
@@ -100,4 +144,7 @@ public sealed record Guidance
         }
         return lark.Append('/').ToString();
     }
+
+    [GeneratedRegex(@"^(\s*\??)start(?=\s*[:\[.{])", RegexOptions.Multiline)]
+    private static partial System.Text.RegularExpressions.Regex StartRule();
 }

@@ -11,6 +11,7 @@ internal sealed class ReasoningText(ReasoningTokens? tokens)
     private readonly TextAssembler _text = new([]);
     private readonly StringBuilder _start = new();
     private bool _isPastHeader;
+    private bool _holdsBreak;
 
     /// <summary>Whether reasoning has begun and not ended.</summary>
     public bool IsOpen { get; private set; }
@@ -40,12 +41,26 @@ internal sealed class ReasoningText(ReasoningTokens? tokens)
         if (!IsOpen)
             return null;
         IsOpen = tokenId != tokens!.End;
-        return IsOpen ? WithoutHeader(_text.Add(bytes), isLast: false) : Finish();
+        return IsOpen ? WithoutBreak(WithoutHeader(_text.Add(bytes), isLast: false), isLast: false) : Finish();
     }
 
     /// <summary>Ends the reasoning.</summary>
     /// <returns>What was held back.</returns>
-    public string Finish() => WithoutHeader(_text.Finish(), isLast: true);
+    public string Finish() => WithoutBreak(WithoutHeader(_text.Finish(), isLast: true), isLast: true);
+
+    // The line break before the closing token belongs to it.
+    private string WithoutBreak(string text, bool isLast)
+    {
+        if (_holdsBreak && (text.Length > 0 || isLast))
+            text = "\n" + text;
+        else if (text.Length == 0)
+            return text;
+        _holdsBreak = text.EndsWith('\n');
+        if (!_holdsBreak)
+            return text;
+        _holdsBreak = !isLast;
+        return text[..^1];
+    }
 
     // Text is held back as long as it may be the header.
     private string WithoutHeader(string text, bool isLast)

@@ -36,7 +36,7 @@ internal sealed class Sampler
     {
         _suppressedTokenIds = suppressedTokenIds ?? [];
         _digitTokenIds = [.. digitTokenIds ?? []];
-        _options = options;
+        _options = options = options.Over(null);
         _endTokenIds = endTokenIds;
         _promptTokens = options.RepetitionPenalty == 1 ? [] : [.. promptTokenIds];
         _random = (ulong)(options.Seed ?? Random.Shared.NextInt64());
@@ -73,7 +73,7 @@ internal sealed class Sampler
 
     private void ApplyPenalties(Span<float> logits)
     {
-        float repetition = (float)_options.RepetitionPenalty;
+        float repetition = (float)_options.RepetitionPenalty!;
         if (repetition != 1)
         {
             foreach (int id in _promptTokens)
@@ -110,7 +110,7 @@ internal sealed class Sampler
 
     private void Sample(Span<float> logits)
     {
-        TensorPrimitives.Divide(logits, (float)_options.Temperature, logits);
+        TensorPrimitives.Divide(logits, (float)_options.Temperature!, logits);
         float threshold = Threshold(logits);
 
         // The noise is above −4, so that with 4 added every candidate stays above every other token. Those keep the model's order,
@@ -127,11 +127,11 @@ internal sealed class Sampler
     {
         float threshold = float.NegativeInfinity;
         if (_options.TopK > 0 && _options.TopK < logits.Length)
-            threshold = TopKThreshold(logits, _options.TopK);
+            threshold = TopKThreshold(logits, _options.TopK.Value);
         if (_options.TopP < 1)
-            threshold = TopPThreshold(logits, threshold, _options.TopP);
+            threshold = TopPThreshold(logits, threshold, _options.TopP.Value);
         if (_options.MinP > 0)
-            threshold = Math.Max(threshold, TensorPrimitives.Max(logits) + (float)Math.Log(_options.MinP));
+            threshold = Math.Max(threshold, TensorPrimitives.Max(logits) + (float)Math.Log(_options.MinP.Value));
         return threshold;
     }
 

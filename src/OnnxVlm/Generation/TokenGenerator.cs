@@ -10,6 +10,7 @@ namespace OnnxVlm.Generation;
 internal sealed class TokenGenerator : IDisposable
 {
     private readonly Func<IReadOnlyList<AIContent>, IReadOnlyList<PromptSegment>> _encode;
+    private readonly SamplingDefaults? _sampling;
 
     /// <summary>Creates the loop for one model.</summary>
     /// <param name="decoder">The model.</param>
@@ -20,12 +21,14 @@ internal sealed class TokenGenerator : IDisposable
     /// <param name="cacheBytes">Memory for the rows of all answers; 0 for the default, and no rows of past ones.</param>
     /// <param name="suppressedTokenIds">Tokens that an answer never has; null for none.</param>
     /// <param name="reasoning">How reasoning is set apart; null where it is not.</param>
+    /// <param name="sampling">What holds where the options say nothing; null for nothing.</param>
     public TokenGenerator(
         IDecoder decoder, Vocabulary vocabulary, IReadOnlyList<int> endTokenIds, Func<IReadOnlyList<AIContent>, IReadOnlyList<PromptSegment>> encode,
-        Func<Guidance, int, IGrammar> createGrammar, long cacheBytes, IReadOnlyList<int>? suppressedTokenIds = null, ReasoningTokens? reasoning = null)
+        Func<Guidance, int, IGrammar> createGrammar, long cacheBytes, IReadOnlyList<int>? suppressedTokenIds = null, ReasoningTokens? reasoning = null, SamplingDefaults? sampling = null)
     {
         SuppressedTokenIds = suppressedTokenIds ?? [];
         Reasoning = reasoning;
+        _sampling = sampling;
         Decoder = decoder;
         Vocabulary = vocabulary;
         EndTokenIds = endTokenIds;
@@ -68,7 +71,7 @@ internal sealed class TokenGenerator : IDisposable
             if ((uint)id >= (uint)Decoder.VocabularySize)
                 throw new ArgumentException($"The token id {id} is outside the vocabulary of {Decoder.VocabularySize} tokens.", nameof(options));
         }
-        return StreamAsync(prompt, options, cancellationToken);
+        return StreamAsync(prompt, options.Over(_sampling), cancellationToken);
     }
 
     public void Dispose() => Cache.Dispose();

@@ -1,6 +1,7 @@
 using System.Security.Cryptography;
 using System.Text.Json;
 using System.Text.Json.Serialization;
+using OnnxVlm.Chat.Tools;
 
 namespace OnnxVlm.ModelFolder;
 
@@ -60,6 +61,12 @@ public sealed record ModelManifest
 
     /// <summary>How reasoning is set apart from the answer; null for a model that does not.</summary>
     public ReasoningTokens? Reasoning { get; init; }
+
+    /// <summary>How the model writes function calls: <c>hermes</c>, <c>gemma</c> or <c>qwen_xml</c>; null for <c>hermes</c>.</summary>
+    public string? ToolSyntax { get; init; }
+
+    /// <summary>How the model's authors have it sampled; null where they say nothing, and the most probable token is taken.</summary>
+    public SamplingDefaults? Sampling { get; init; }
 
     /// <summary>Numbers of the key-value cache for one token; null where the layers are alike, and <c>genai_config.json</c> tells it.</summary>
     public long? CacheNumbersPerToken { get; init; }
@@ -240,6 +247,9 @@ public sealed record ModelManifest
             ManifestCheck.Range(id, 0, VocabularySize - 1, "suppressed_token_ids");
         ManifestCheck.Range(Reasoning?.Begin, 0, VocabularySize - 1, "reasoning.begin");
         ManifestCheck.Range(Reasoning?.End, 0, VocabularySize - 1, "reasoning.end");
+        if (ToolSyntax is not null && !ToolSyntaxes.Names.Contains(ToolSyntax))
+            throw new ArgumentException($"tool_syntax: expected {string.Join(", ", ToolSyntaxes.Names)}, found \"{ToolSyntax}\"; update OnnxVlm, or export the model again");
+        Sampling?.Validate();
         if (CacheNumbersPerToken is <= 0)
             throw new ArgumentException($"cache_numbers_per_token: expected 1 or more, found {CacheNumbersPerToken}; export the model again");
         if (StateElements is <= 0)

@@ -94,7 +94,15 @@ internal sealed class Grammar : IGrammar
     // What the parser says of its state goes on for many lines, and then comes the grammar.
     private ArgumentException CannotGuide(Exception e)
     {
-        int state = e.Message.IndexOf("<state>", StringComparison.Ordinal);
-        return new ArgumentException($"The {_guidance.Description} cannot be used to guide the answer: {(state < 0 ? e.Message : e.Message[..state]).ReplaceLineEndings(" ").Trim()}", e);
+        string message = e.Message.ReplaceLineEndings("\n");
+        if (_guidance.IsWritten)
+            message = message.Split("<state>")[0].ReplaceLineEndings(" ").Trim();
+        else
+        {
+            // Of a grammar that nobody has written the source says nothing to anybody.
+            message = message.Split('\n')[0];
+            message = message[(message.LastIndexOf("JSON schema: ", StringComparison.Ordinal) is var at and >= 0 ? at + "JSON schema: ".Length : 0)..].Split(" (And ")[0].Trim();
+        }
+        return new ArgumentException($"The {_guidance.Description} cannot be used to guide the answer: {(message.Length > 300 ? message[..300] + "…" : message)}", e);
     }
 }

@@ -117,6 +117,30 @@ internal sealed class RequestAttackTests
         Assert.That((await Service.ChatAsync("x", new { max_tokens = 1 }, cancellationToken)).Status, Is.EqualTo(HttpStatusCode.OK));
     }
 
+    // Each took seconds to minutes and up to gigabytes, or ended in 500.
+    [TestCase(199)]
+    [TestCase(40)]
+    [TestCase(5)]
+    public async Task SchemaAttack_PatternsThatMultiply_AreRefusedBeforeTheyAreCompiled(int count)
+    {
+        JsonObject schema = new() { ["type"] = "string", ["allOf"] = new JsonArray([.. Enumerable.Range(1, count).Select(i => (JsonNode)new JsonObject { ["pattern"] = $"^.*a.{{{i}}}b.*$" })]) };
+
+        Reply format = await Service.ChatAsync("x", Format(schema));
+        Reply tool = await Service.ChatAsync("x", new { tools = new[] { new { type = "function", function = new { name = "f", parameters = new JsonObject { ["type"] = "object", ["properties"] = new JsonObject { ["a"] = schema.DeepClone() } } } } } });
+
+        Assert.That((format.Status, format.ErrorCode), Is.EqualTo((HttpStatusCode.BadRequest, "invalid_schema")), format.Text);
+        Assert.That((tool.Status, tool.ErrorCode), Is.EqualTo((HttpStatusCode.BadRequest, "invalid_schema")), tool.Text);
+        Assert.That(tool.Text, Does.Contain("properties.a"));
+    }
+
+    [Test]
+    public async Task SchemaAttack_PatternThatCountsToAMillion_Is400()
+    {
+        Reply reply = await Service.ChatAsync("x", Format(new JsonObject { ["type"] = "string", ["pattern"] = "^(abc){1000000}$" }));
+
+        Assert.That((reply.Status, reply.ErrorCode), Is.EqualTo((HttpStatusCode.BadRequest, "invalid_schema")), reply.Text);
+    }
+
     [Test]
     public async Task SchemaAttack_TooManyChoicesForTheParser_Is400()
     {

@@ -39,12 +39,15 @@ internal sealed class ReasoningChatTests
     }
 
     [Test]
-    public void GetResponseAsync_ReasoningAndJson_Refused()
+    public async Task GetResponseAsync_ReasoningAndJson_GrammarHoldsBehindTheReasoning()
     {
-        using VlmChatClient client = new(new ScriptedChatModel(["{}"]) { CanReason = true });
-        Assert.That(
-            () => client.GetResponseAsync("Well?", new ChatOptions { Reasoning = new ReasoningOptions { Effort = ReasoningEffort.Low }, ResponseFormat = ChatResponseFormat.Json }),
-            Throws.ArgumentException.With.Message.Contains("does not go together"));
+        ScriptedChatModel model = new(["hm", "\n\n", "{}"]) { CanReason = true, ReasoningPieces = 1 };
+        using VlmChatClient client = new(model);
+
+        ChatResponse response = await client.GetResponseAsync("Well?", new ChatOptions { Reasoning = new ReasoningOptions { Effort = ReasoningEffort.Low }, ResponseFormat = ChatResponseFormat.Json });
+
+        Assert.That(response.Text, Is.EqualTo("{}"));
+        Assert.That((model.Options[0].Reasons, model.Options[0].Guidance is null), Is.EqualTo((true, false)));
     }
 
     [Test]

@@ -2,6 +2,7 @@ using System.Text.Json;
 using Json.Schema;
 using Microsoft.Extensions.AI;
 using OnnxVlm.Chat;
+using OnnxVlm.Chat.Tools;
 using OnnxVlm.Generation;
 using OnnxVlm.Prompting;
 using OnnxVlm.Runtime;
@@ -122,13 +123,13 @@ internal sealed class ToolGrammarTests
         {
             string[] schemas = [.. Enumerable.Range(0, 1 + random.Next(3)).Select(_ => RandomSchema.Object(random).ToJsonString())];
             AIFunctionDeclaration[] functions = [.. schemas.Select((schema, k) => AIFunctionFactory.CreateDeclaration($"f{k}", null, Json(schema)))];
-            Guidance guidance = ToolGrammar.Create(new ToolSet(functions, functions, MustCall: true, AllowMany: false), null);
+            Guidance guidance = HermesSyntax.Instance.CreateGrammar(new ToolSet(functions, functions, MustCall: true, AllowMany: false), null);
             GenerationOptions options = new() { Guidance = guidance, Temperature = 1.5, Seed = i, MaxNewTokens = 1500 };
 
             List<GenerationUpdate> updates = await Nano.Model.GenerateAsync(prompt, options).ToListAsync();
             string answer = string.Concat(updates.Select(update => update.Text));
 
-            FunctionCallContent call = (FunctionCallContent)new ToolCallReader().Read(answer, isLast: true, []).Single();
+            FunctionCallContent call = (FunctionCallContent)new ToolCallReader().Read(answer, null, isLast: true, []).Single();
             JsonElement arguments = JsonSerializer.SerializeToElement(call.Arguments, AIJsonUtilities.DefaultOptions);
             Assert.That(JsonSchema.FromText(schemas[call.Name[1] - '0']).Evaluate(arguments).IsValid, Is.True, $"{guidance.Grammar}\n{answer}");
         }
@@ -157,7 +158,7 @@ internal sealed class ToolGrammarTests
 
         Assert.That(
             async () => await client.GetResponseAsync("hello", new ChatOptions { Tools = [function] }),
-            Throws.ArgumentException.With.Message.Contains("schema of the functions").And.Message.Contains("no such type"));
+            Throws.ArgumentException.With.Message.Contains("function \"f\": parameters.properties.a.type").And.Message.Contains("no such type"));
     }
 
     private static ChatOptions Options(string mode, int seed) => new()
@@ -180,7 +181,7 @@ internal sealed class ToolGrammarTests
     {
         ChatOptions options = Options(mode, seed: 0);
         options.AllowMultipleToolCalls = mode != "auto one";
-        return ToolGrammar.Create(ToolSet.Create(options)!, mode == "json" ? Guidance.JsonSchema(AnswerSchema) : null);
+        return HermesSyntax.Instance.CreateGrammar(ToolSet.Create(options)!, mode == "json" ? Guidance.JsonSchema(AnswerSchema) : null);
     }
 
     private static JsonElement Json(string json) => JsonDocument.Parse(json).RootElement;

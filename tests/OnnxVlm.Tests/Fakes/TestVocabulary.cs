@@ -9,7 +9,8 @@ internal static class TestVocabulary
     public const int ImageId = 257;
 
     /// <summary>One token for each byte (the id is the byte), then <c>&lt;|end|&gt;</c> and <c>&lt;|image|&gt;</c>.</summary>
-    public static Vocabulary Bytes()
+    /// <param name="special">More special tokens, which follow.</param>
+    public static Vocabulary Bytes(params string[] special)
     {
         Dictionary<string, int> tokens = [];
         int next = 256;
@@ -23,7 +24,7 @@ internal static class TestVocabulary
             pre_tokenizer = new { type = "ByteLevel", add_prefix_space = false, use_regex = false },
             decoder = new { type = "ByteLevel" },
             model = new { type = "BPE", vocab = tokens, merges = Array.Empty<string>() },
-            added_tokens = new[] { new { id = EndId, content = "<|end|>", special = true }, new { id = ImageId, content = "<|image|>", special = true } },
+            added_tokens = special.Prepend("<|image|>").Prepend("<|end|>").Select((content, i) => new { id = EndId + i, content, special = true }).ToArray(),
         });
     }
 

@@ -30,7 +30,7 @@ internal sealed class SamplerTests
             {
                 double x = logits[id];
                 if (prompt.Contains(id) || answer.Contains(id))
-                    x = x > 0 ? x / options.RepetitionPenalty : x * options.RepetitionPenalty;
+                    x = x > 0 ? x / options.RepetitionPenalty!.Value : x * options.RepetitionPenalty!.Value;
                 int count = answer.Count(token => token == id);
                 x -= count > 0 ? options.PresencePenalty + (options.FrequencyPenalty * count) : 0;
                 expected[id] = x + options.LogitBias.GetValueOrDefault(id);
@@ -143,9 +143,10 @@ internal sealed class SamplerTests
     // Sorting and cumulative sums as Hugging Face's warpers do it: temperature, top-k, top-p, min-p.
     private static HashSet<int> ReferenceSet(float[] logits, GenerationOptions options)
     {
+        options = options.Over(null);
         int[] ranked = [.. Enumerable.Range(0, logits.Length).OrderByDescending(id => logits[id])];
-        double[] weights = [.. logits.Select(x => Math.Exp((float)(x / (float)options.Temperature)))];
-        int kept = options.TopK > 0 ? Math.Min(options.TopK, ranked.Length) : ranked.Length;
+        double[] weights = [.. logits.Select(x => Math.Exp((float)(x / (float)options.Temperature!)))];
+        int kept = options.TopK > 0 ? Math.Min(options.TopK!.Value, ranked.Length) : ranked.Length;
         double total = ranked.Take(kept).Sum(id => weights[id]);
         int nucleus = 0;
         for (double sum = 0; nucleus < kept && sum < options.TopP * total && options.TopP < 1; nucleus++)

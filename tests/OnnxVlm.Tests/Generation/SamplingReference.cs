@@ -10,6 +10,7 @@ internal static class SamplingReference
 {
     public static List<int> Choose(float[][] rows, int[] prompt, GenerationOptions options)
     {
+        options = options.Over(null);
         List<int> answer = [];
         ulong state = (ulong)options.Seed!.Value;
         foreach (float[] row in rows)
@@ -20,7 +21,7 @@ internal static class SamplingReference
                 answer.Add(Array.IndexOf(logits, logits.Max()));
                 continue;
             }
-            logits = [.. logits.Select(x => x / options.Temperature)];
+            logits = [.. logits.Select(x => x / options.Temperature!.Value)];
             int best = -1;
             double bestScore = double.NegativeInfinity;
             foreach (int id in Candidates(logits, options).Order())
@@ -37,7 +38,7 @@ internal static class SamplingReference
     private static double Shape(double x, int id, int[] prompt, List<int> answer, GenerationOptions options)
     {
         if (prompt.Contains(id) || answer.Contains(id))
-            x = x > 0 ? x / options.RepetitionPenalty : x * options.RepetitionPenalty;
+            x = x > 0 ? x / options.RepetitionPenalty!.Value : x * options.RepetitionPenalty!.Value;
         int count = answer.Count(token => token == id);
         if (count > 0)
             x -= options.PresencePenalty + (options.FrequencyPenalty * count);
@@ -48,7 +49,7 @@ internal static class SamplingReference
     {
         List<int> kept = [.. Enumerable.Range(0, logits.Length).OrderByDescending(id => logits[id])];
         if (options.TopK > 0)
-            kept = [.. kept.Take(options.TopK)];
+            kept = [.. kept.Take(options.TopK!.Value)];
         if (options.TopP < 1)
         {
             double total = kept.Sum(id => Math.Exp(logits[id])), sum = 0;

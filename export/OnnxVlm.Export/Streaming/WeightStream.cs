@@ -235,7 +235,10 @@ internal sealed class WeightStream
         {
             // What was made of it, and still is, is written over by the next run.
             _hasFailed = true;
+            (Piece Piece, StrongBox<bool> IsDone)[] others = [.. _underWay.Where(entry => entry.Piece.File != file)];
             _underWay.Clear();
+            foreach ((Piece Piece, StrongBox<bool> IsDone) entry in others)
+                _underWay.Enqueue(entry);
             _bytesDone[file] = 0;
             foreach (WeightSource weights in _weights.Where(weights => weights.Tensors.Any(_files[file].Header.Tensors.Contains)))
                 _finished.Remove(weights.Name);

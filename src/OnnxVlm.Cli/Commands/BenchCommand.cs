@@ -2,6 +2,7 @@ using System.CommandLine;
 using System.Globalization;
 using System.Text.Json;
 using OnnxVlm.Cli.Benchmarking;
+using OnnxVlm.Cli.Models;
 using OnnxVlm.Imaging;
 using Spectre.Console;
 
@@ -12,7 +13,8 @@ internal static class BenchCommand
 {
     public static Command Create()
     {
-        Option<DirectoryInfo> model = SharedOptions.Model();
+        Option<DirectoryInfo> model = SharedOptions.NamedModel();
+        Option<bool> yes = SharedOptions.Yes();
         Option<int> prompt = new("-p", "--prompt-tokens") { Description = "Tokens of text that are read at once.", DefaultValueFactory = _ => 512, HelpName = "N" };
         Option<int> generated = new("-n", "--generated-tokens") { Description = "Tokens that are generated one by one.", DefaultValueFactory = _ => 64, HelpName = "N" };
         Option<FileInfo?> image = new("--image") { Description = "An image, for preprocessing and the time to the first token.", HelpName = "FILE" };
@@ -23,10 +25,10 @@ internal static class BenchCommand
         Option<string> runner = SharedOptions.Runner();
         Option<int?> imageTokens = SharedOptions.ImageTokens();
         Option<bool> json = SharedOptions.Json();
-        Command command = new("bench", "Measure prefill, decoding, loading, preprocessing and memory.") { model, prompt, generated, image, repetitions, parallel, requests, imageTokens, device, runner, json };
+        Command command = new("bench", "Measure prefill, decoding, loading, preprocessing and memory.") { model, prompt, generated, image, repetitions, parallel, requests, imageTokens, device, runner, yes, json };
         command.SetWork(async (result, cancellationToken) =>
         {
-            DirectoryInfo folder = result.GetValue(model)!;
+            DirectoryInfo folder = await ModelLocator.LocateAsync(result.GetValue(model)!, result.GetValue(device)!, result.GetValue(yes), cancellationToken).ConfigureAwait(false);
             FileInfo? file = result.GetValue(image);
             byte[]? encoded = file is null ? null : InputFile.ReadBytes(file.FullName, "image", new ImageLimits().MaxBytes);
             if (result.GetValue(parallel) is { } streams)

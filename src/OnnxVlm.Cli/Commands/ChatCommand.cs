@@ -1,6 +1,7 @@
 using System.CommandLine;
 using Microsoft.Extensions.AI;
 using OnnxVlm.Cli.Chat;
+using OnnxVlm.Cli.Models;
 using OnnxVlm.Generation;
 using Spectre.Console;
 
@@ -15,7 +16,8 @@ internal static class ChatCommand
 
     public static Command Create()
     {
-        Option<DirectoryInfo> model = SharedOptions.Model();
+        Option<DirectoryInfo> model = SharedOptions.NamedModel();
+        Option<bool> yes = SharedOptions.Yes();
         Option<FileInfo[]> images = new("--image") { Description = "An image for the first message; may be given several times.", HelpName = "FILE" };
         Option<string?> system = new("--system") { Description = "The system message, or @FILE.", HelpName = "TEXT" };
         Option<string> device = SharedOptions.Device();
@@ -23,7 +25,7 @@ internal static class ChatCommand
         Option<int?> imageTokens = SharedOptions.ImageTokens();
         Option<bool> blendAlpha = SharedOptions.BlendAlpha();
         GenerationArguments generation = new();
-        Command command = new(Name, "Talk with the model in the terminal, about images or not.") { model, images, system, imageTokens, blendAlpha, device, runner };
+        Command command = new(Name, "Talk with the model in the terminal, about images or not.") { model, images, system, imageTokens, blendAlpha, device, runner, yes };
         generation.AddTo(command);
 
         command.SetWork(async (result, cancellationToken) =>
@@ -31,7 +33,7 @@ internal static class ChatCommand
             GenerationOptions options = generation.Read(result);
             if (options.TopLogprobs is not null)
                 throw new WrongArgumentException("chat shows no log probabilities; use run --logprobs for them.");
-            DirectoryInfo folder = result.GetValue(model)!;
+            DirectoryInfo folder = await ModelLocator.LocateAsync(result.GetValue(model)!, result.GetValue(device)!, result.GetValue(yes), cancellationToken).ConfigureAwait(false);
             using VlmModel loaded = SharedOptions.LoadModel(folder, result.GetValue(device)!, imageTokens: result.GetValue(imageTokens), blendAlpha: result.GetValue(blendAlpha), runner: result.GetValue(runner)!);
             bool isInteractive = !Console.IsInputRedirected && !Console.IsOutputRedirected;
             TerminalAbilities abilities = TerminalAbilities.Detect(Environment.GetEnvironmentVariable, OperatingSystem.IsWindows());

@@ -4,6 +4,7 @@ using System.Text;
 using System.Text.Json.Nodes;
 using Microsoft.Extensions.AI;
 using OnnxVlm.Cli.Chat;
+using OnnxVlm.Cli.Models;
 using OnnxVlm.Generation;
 using OnnxVlm.Imaging;
 using OnnxVlm.Prompting;
@@ -15,7 +16,8 @@ internal static class RunCommand
 {
     public static Command Create()
     {
-        Option<DirectoryInfo> model = SharedOptions.Model();
+        Option<DirectoryInfo> model = SharedOptions.NamedModel();
+        Option<bool> yes = SharedOptions.Yes();
         Option<string> prompt = new("--prompt") { Description = "The question; - reads it from standard input, @FILE from a file, and @@ at the start is an @.", Required = true, HelpName = "TEXT" };
         Option<FileInfo[]> images = new("--image") { Description = "An image for the question; may be given several times.", HelpName = "FILE" };
         Option<string?> system = new("--system") { Description = "The system message, or @FILE.", HelpName = "TEXT" };
@@ -26,7 +28,7 @@ internal static class RunCommand
         Option<bool> blendAlpha = SharedOptions.BlendAlpha();
         Option<bool> json = SharedOptions.Json();
         GenerationArguments generation = new();
-        Command command = new("run", "Ask one question, about images or not, and stream the answer.") { model, prompt, images, system, reason, imageTokens, blendAlpha, device, runner, json };
+        Command command = new("run", "Ask one question, about images or not, and stream the answer.") { model, prompt, images, system, reason, imageTokens, blendAlpha, device, runner, yes, json };
         generation.AddTo(command);
 
         command.SetWork(async (result, cancellationToken) =>
@@ -38,7 +40,8 @@ internal static class RunCommand
                 throw new WrongArgumentException("--reason does not go together with --json-schema, --regex or --lark, which the whole answer follows; leave one out.");
             ChatMessage[] messages = CreateMessages(
                 result.GetValue(system) is { } text ? InputFile.TextOf(text, "system message") : null, InputFile.TextOrInputOf(result.GetValue(prompt)!, "prompt"), result.GetValue(images) ?? []);
-            using VlmModel loaded = SharedOptions.LoadModel(result.GetValue(model)!, result.GetValue(device)!, imageTokens: result.GetValue(imageTokens), blendAlpha: result.GetValue(blendAlpha), runner: result.GetValue(runner)!);
+            DirectoryInfo folder = await ModelLocator.LocateAsync(result.GetValue(model)!, result.GetValue(device)!, result.GetValue(yes), cancellationToken).ConfigureAwait(false);
+            using VlmModel loaded = SharedOptions.LoadModel(folder, result.GetValue(device)!, imageTokens: result.GetValue(imageTokens), blendAlpha: result.GetValue(blendAlpha), runner: result.GetValue(runner)!);
             Prompt built = loaded.CreatePrompt(messages, result.GetValue(reason), cancellationToken);
             IAsyncEnumerable<GenerationUpdate> updates = loaded.GenerateAsync(built, options, cancellationToken);
             if (result.GetValue(json))

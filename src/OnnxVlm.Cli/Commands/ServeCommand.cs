@@ -3,6 +3,8 @@ using System.Globalization;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Options;
+using OnnxVlm.Cli.Models;
+using OnnxVlm.Hub;
 using OnnxVlm.Server;
 
 namespace OnnxVlm.Cli.Commands;
@@ -16,17 +18,24 @@ internal static class ServeCommand
 
     public static Command Create()
     {
-        Option<string[]> models = new("--model") { Description = "A model folder, with the name that requests use or under its own; may be given several times.", HelpName = "[NAME=]DIR" };
+        Option<string[]> models = new("--model") { Description = "A model, with the name that requests use or under its own: a folder, a name of onnxvlm list, or OWNER/NAME as on the hub, which is offered for download. May be given several times.", HelpName = "[NAME=]DIR|NAME" };
+        Option<bool> all = new("--all-models") { Description = "Serve every model of onnxvlm list." };
+        Option<bool> yes = SharedOptions.Yes();
         Option<string?> urls = new("--urls") { Description = "Where to listen, separated by semicolons. Default http://127.0.0.1:8080.", HelpName = "URLS" };
         Option<string[]> keys = new("--api-key") { Description = "A key that requests must bring; may be given several times. Others see it in the list of processes: better set OnnxVlmServer__ApiKeys__0 in the environment.", HelpName = "KEY" };
         Option<int?> running = new("--parallel") { Description = "Requests answered at the same time. Default 16.", HelpName = "N" };
         Option<string> device = SharedOptions.Device();
         Option<string> runner = SharedOptions.Runner();
-        Command command = new(Name, "Serve models over HTTP, compatible with OpenAI's API, with a web page.") { models, urls, keys, running, device, runner };
+        Command command = new(Name, "Serve models over HTTP, compatible with OpenAI's API, with a web page.") { models, all, urls, keys, running, device, runner, yes };
         command.SetWork(async (result, cancellationToken) =>
         {
             Dictionary<string, string?> settings = [];
-            foreach ((int i, (string name, string folder)) in (result.GetValue(models) ?? []).Select(ReadModel).Index())
+            List<(string Name, string Folder)> served = [];
+            foreach ((string name, string model) in (result.GetValue(models) ?? []).Select(ReadModel))
+                served.Add((name, Path.GetFullPath(await ModelLocator.LocateAsync(model, result.GetValue(device)!, result.GetValue(yes), cancellationToken).ConfigureAwait(false))));
+            if (result.GetValue(all))
+                served.AddRange(LocalModels().Where(local => served.All(model => model.Folder != local.Folder)));
+            foreach ((int i, (string name, string folder)) in served.Index())
             {
                 settings[string.Create(CultureInfo.InvariantCulture, $"{Prefix}Models:{i}:Name")] = name;
                 settings[string.Create(CultureInfo.InvariantCulture, $"{Prefix}Models:{i}:Folder")] = folder;
@@ -65,13 +74,19 @@ internal static class ServeCommand
         }
     }
 
-    // Folders may have a = in their name: what stands before it is a name only if it is no path.
-    private static (string Name, string Folder) ReadModel(string argument)
+    private static IEnumerable<(string Name, string Folder)> LocalModels()
+    {
+        using ModelHub hub = new();
+        return [.. hub.List().Where(model => model.State == LocalModelState.Ready).Select(model => (model.Reference.ToString(), model.Folder))];
+    }
+
+    // Folders may have a = in their name: what stands before it is a name only if it is no path. A folder has its own name, and a model that is named keeps that.
+    private static (string Name, string Model) ReadModel(string argument)
     {
         int equals = argument.IndexOf('=', StringComparison.Ordinal);
         string name = equals > 0 ? argument[..equals] : "";
-        return name.Length > 0 && name.IndexOfAny(['/', '\\']) < 0
-            ? (name, Path.GetFullPath(argument[(equals + 1)..]))
-            : (new DirectoryInfo(argument).Name, Path.GetFullPath(argument));
+        return name.Length > 0 && name.IndexOfAny(['/', '\\']) < 0 ? (name, argument[(equals + 1)..])
+            : Directory.Exists(argument) || !ModelReference.TryParse(argument, out _) ? (new DirectoryInfo(argument).Name, argument)
+            : (argument, argument);
     }
 }

@@ -9,6 +9,11 @@ internal static class SharedOptions
 {
     public static Option<DirectoryInfo> Model() => new("--model") { Description = "The model folder.", Required = true, HelpName = "DIR" };
 
+    /// <summary>A model that may also be given by name; <see cref="Models.ModelLocator"/> finds its folder.</summary>
+    public static Option<DirectoryInfo> NamedModel() => new("--model") { Description = "The model: a folder, a name of onnxvlm list, or OWNER/NAME as on the hub, which is offered for download.", Required = true, HelpName = "DIR|NAME" };
+
+    public static Option<bool> Yes() => new("--yes", "-y") { Description = "Download without asking." };
+
     public static Option<string> Device()
     {
         Option<string> option = new("--device") { Description = "Where the model runs.", DefaultValueFactory = _ => "auto" };

@@ -8,9 +8,14 @@ namespace OnnxVlm.Chat;
 /// <summary>Options of <c>AddOnnxVlm</c>; can be bound to configuration. Checked when the host starts, and again when the model is loaded.</summary>
 public sealed class OnnxVlmOptions
 {
-    /// <summary>The model folder, as <c>onnxvlm export</c> writes it. Required.</summary>
-    [Required(ErrorMessage = "ModelFolder is not set; give the folder that `onnxvlm export` wrote.")]
+    /// <summary>The model folder, as <c>onnxvlm export</c> and <c>onnxvlm pull</c> write it. Required, unless <see cref="Model"/> is set.</summary>
     public string ModelFolder { get; set; } = "";
+
+    /// <summary>
+    /// The name of a model, for example <c>gemma-4-12b</c>, whose folder the registered <see cref="IModelResolver"/> finds when the model is loaded: <c>services.AddModelHub()</c> of the package
+    /// <c>OnnxVlm.Hub</c> registers one. Default null: <see cref="ModelFolder"/> is the model.
+    /// </summary>
+    public string? Model { get; set; }
 
     /// <summary>Where the model runs. Default <see cref="Device.Auto"/>.</summary>
     public Device Device { get; set; } = Device.Auto;

@@ -48,6 +48,13 @@ public static class OnnxVlmServiceCollectionExtensions
             builder.Configure(configure);
         services.TryAddEnumerable(ServiceDescriptor.Singleton<IValidateOptions<OnnxVlmOptions>, OnnxVlmOptionsValidator>());
         builder.Validate(
+            options => !string.IsNullOrEmpty(options.Model) || !string.IsNullOrEmpty(options.ModelFolder),
+            "ModelFolder is not set; give the folder that `onnxvlm export` wrote, or set Model to the name of a model.");
+        builder.Validate(options => string.IsNullOrEmpty(options.Model) || string.IsNullOrEmpty(options.ModelFolder), "Model and ModelFolder are both set; leave one out.");
+        builder.Validate<IServiceProvider>(
+            (options, provider) => string.IsNullOrEmpty(options.Model) || provider.GetService<IModelResolver>() is not null,
+            "Model names a model, and nothing is registered that finds models by name; add the package OnnxVlm.Hub and services.AddModelHub().");
+        builder.Validate(
             options => string.IsNullOrEmpty(options.ModelFolder) || File.Exists(Path.Combine(options.ModelFolder, ModelManifest.FileName)),
             $"ModelFolder has no {ModelManifest.FileName}; give the folder that `onnxvlm export` wrote.");
         builder.ValidateOnStart();
@@ -58,8 +65,12 @@ public static class OnnxVlmServiceCollectionExtensions
     private static VlmModel Load(IServiceProvider provider, string name)
     {
         OnnxVlmOptions options = OptionsOf(provider, name);
-        return VlmModel.Load(options.ModelFolder, options.ToVlmOptions());
+        return VlmModel.Load(FolderOf(provider, options), options.ToVlmOptions());
     }
+
+    /// <summary>Services are created synchronously: whoever asks for the first one waits, also for a model that is pulled.</summary>
+    private static string FolderOf(IServiceProvider provider, OnnxVlmOptions options) =>
+        string.IsNullOrEmpty(options.Model) ? options.ModelFolder : provider.GetRequiredService<IModelResolver>().ResolveAsync(options.Model).AsTask().GetAwaiter().GetResult();
 
     private static VlmChatClient CreateClient(IServiceProvider provider, VlmModel model, string name) => new(model, OptionsOf(provider, name).Generation);
 }

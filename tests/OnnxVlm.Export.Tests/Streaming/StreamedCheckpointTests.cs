@@ -36,6 +36,7 @@ public sealed class StreamedCheckpointTests
         yield return ("fuyu, 2 shards", folder => new TinyFuyu { Shards = 2 }.Write(folder));
         yield return ("gemma4_unified, BF16", folder => new TinyGemma { DType = "BF16", Shards = 3 }.Write(folder));
         yield return ("neo_chat, F16", folder => new TinyNeo { DType = "F16", Shards = 4 }.Write(folder));
+        yield return ("qwen3_5, 2 shards", folder => new TinyQwen { Shards = 2 }.Write(folder));
         yield return ("SenseNova-U1, tied", folder => new TinyNeo { Form = TinyNeo.Style.SenseNovaU1, Tied = true }.Write(folder));
     }
 

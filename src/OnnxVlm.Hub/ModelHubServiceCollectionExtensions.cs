@@ -1,0 +1,20 @@
+using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.DependencyInjection.Extensions;
+
+namespace OnnxVlm.Hub;
+
+/// <summary>Registers the hub, so that <c>AddOnnxVlm(options => options.Model = "gemma-4-12b")</c> finds models by name.</summary>
+public static class ModelHubServiceCollectionExtensions
+{
+    /// <summary>Adds <see cref="ModelHub"/>, also as <see cref="IModelResolver"/>. It is a singleton that the container disposes.</summary>
+    /// <param name="services">The services.</param>
+    /// <param name="options">Where models come from and go to, and whether a missing one is pulled; null for what the environment says, and no.</param>
+    /// <returns>The services.</returns>
+    public static IServiceCollection AddModelHub(this IServiceCollection services, ModelHubOptions? options = null)
+    {
+        ArgumentNullException.ThrowIfNull(services);
+        services.TryAddSingleton(_ => new ModelHub(options));
+        services.TryAddSingleton<IModelResolver>(provider => provider.GetRequiredService<ModelHub>());
+        return services;
+    }
+}

@@ -21,6 +21,9 @@ public sealed record ExportReport
     /// <summary>Whether the checkpoint had a tokenizer; without one the folder can be verified, and cannot be prompted.</summary>
     public required bool HasTokenizer { get; init; }
 
+    /// <summary>Where its chat template comes from.</summary>
+    public required TemplateOrigin ChatTemplate { get; init; }
+
     /// <summary>One entry for each quantized weight; empty for fp32 and fp16.</summary>
     public required IReadOnlyList<TensorReport> Quantized { get; init; }
 

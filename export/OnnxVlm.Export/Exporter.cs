@@ -7,6 +7,7 @@ using OnnxVlm.Export.ModelFolders;
 using OnnxVlm.Export.Onnx;
 using OnnxVlm.Export.Quantization;
 using OnnxVlm.Export.Safetensors;
+using OnnxVlm.Export.Trials;
 using OnnxVlm.ModelFolder;
 using OnnxVlm.Runtime;
 
@@ -133,7 +134,7 @@ public static class Exporter
     {
         export.Graph.Save(Path.Combine(folder, GraphBuilder.ModelFile), Version);
         GenAIConfig.Write(Path.Combine(folder, GenAIConfig.FileName), export.Model, export.Defaults);
-        export.Tokenizer?.Write(folder, export.Model.Prompt);
+        export.Tokenizer?.Write(folder, export.Model.Template);
 
         // Hidden files are the transaction's own.
         IEnumerable<string> names = Directory.EnumerateFiles(folder).Select(path => Path.GetFileName(path)).Where(name => !name.StartsWith('.'));
@@ -157,6 +158,8 @@ public static class Exporter
             Files = names.Order(StringComparer.Ordinal)
                 .ToDictionary(name => name, name => FileHash.Compute(Path.Combine(folder, name), progress, cancellationToken), StringComparer.Ordinal),
         }.Save(Path.Combine(folder, ModelManifest.FileName));
+        if (export.Tokenizer is not null)
+            PromptTrial.Run(folder, export.Options.CheckpointFolder);
     }
 
     /// <summary>The exporter's version, as <c>model.onnx</c> names it.</summary>

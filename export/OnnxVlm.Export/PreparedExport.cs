@@ -29,6 +29,7 @@ internal sealed record PreparedExport(
         SizeBytes = new DirectoryInfo(folder).EnumerateFiles().Where(file => !file.Name.StartsWith('.')).Sum(file => file.Length),
         Elapsed = elapsed,
         HasTokenizer = Tokenizer is not null,
+        ChatTemplate = Tokenizer?.OriginOfTemplate(Model.Template) ?? TemplateOrigin.None,
         Quantized = [.. Graph.Sources.OfType<QuantizedWeights>().Select(weights => weights.Report())],
     };
 

@@ -33,6 +33,7 @@ internal static class Program
             BenchCommand.Create(),
             InspectCommand.Create(),
             TokenizeCommand.Create(),
+            PromptCommand.Create(),
             DoctorCommand.Create(),
         };
         // An @ begins the name of a file with an option's text, not of one with more arguments.

@@ -36,6 +36,7 @@ internal sealed class ApiException(int status, string message, string? param = n
     {
         ApiException api => api,
         PromptTooLongException => new(StatusCodes.Status400BadRequest, exception.Message, "messages", "context_length_exceeded", exception),
+        Prompting.ChatTemplateException => new(StatusCodes.Status400BadRequest, $"The model's chat template refuses the conversation: {exception.Message}", "messages", "template_error", exception),
         // The header has passed the service's own checks, so what is left to say is in the file's data: the detail goes to the log only.
         InvalidImageException => new(StatusCodes.Status400BadRequest, "An image could not be decoded; send it again as a plain PNG or JPEG file.", "messages", "invalid_image", exception),
         BadHttpRequestException bad => FromKestrel(bad),

@@ -24,13 +24,13 @@ public sealed class VlmModel : IChatModel, IDisposable
 {
     private readonly IDecoder _decoder;
     private readonly GrammarModel _grammars;
-    private readonly IChatTemplate? _template;
+    private readonly Lazy<ChatTemplate> _template;
     private readonly PromptBuilder _prompts;
     private readonly TokenGenerator _generator;
     private readonly IToolSyntax _toolSyntax;
     private readonly Lifetime _lifetime;
 
-    private VlmModel(IDecoder decoder, ModelManifest manifest, ModelTokenizer? tokenizer, Vocabulary vocabulary, IChatTemplate? template, VlmOptions options)
+    private VlmModel(IDecoder decoder, ModelManifest manifest, ModelTokenizer? tokenizer, Vocabulary vocabulary, Lazy<ChatTemplate> template, VlmOptions options)
     {
         _decoder = decoder;
         _template = template;
@@ -38,9 +38,8 @@ public sealed class VlmModel : IChatModel, IDisposable
         Vocabulary = vocabulary;
         _grammars = new GrammarModel(vocabulary, decoder.VocabularySize, manifest.EndTokenIds);
         ImagePreprocessor = new ImagePreprocessor(Manifest.Image, options.ImageLimits, options.ImageDecoder, options.BlendAlpha);
-        MissingTokenizer missing = new();
-        Tokenizer = tokenizer ?? (ITokenizer)missing;
-        _prompts = new PromptBuilder(Tokenizer, template ?? (IChatTemplate)missing, Manifest.Image.Tokens, ImagePreprocessor);
+        Tokenizer = tokenizer ?? (ITokenizer)new MissingTokenizer();
+        _prompts = new PromptBuilder(Tokenizer, () => template.Value, Manifest.Image.Tokens, (PromptBuilder.ImageReader)ImagePreprocessor.Process);
         _generator = new TokenGenerator(decoder, Vocabulary, Manifest.EndTokenIds, _prompts.Encode, _grammars.Create, options.CacheBytes, Manifest.SuppressedTokenIds, Manifest.Reasoning, Manifest.Sampling);
         _toolSyntax = ToolSyntaxes.Create(Manifest.ToolSyntax, Vocabulary);
         _lifetime = new Lifetime(Release);
@@ -55,6 +54,8 @@ public sealed class VlmModel : IChatModel, IDisposable
 
     bool IChatModel.CanReason => Manifest.Reasoning is not null;
 
+    bool IChatModel.UsesTools => Manifest.HasTokenizer && ChatTemplate.UsesTools;
+
     /// <summary>Where the model runs; never <see cref="Device.Auto"/>.</summary>
     public Device Device => _decoder.Device;
 
@@ -66,6 +67,10 @@ public sealed class VlmModel : IChatModel, IDisposable
 
     /// <summary>Turns encoded images into patches by the model's rules.</summary>
     public ImagePreprocessor ImagePreprocessor { get; }
+
+    /// <summary>The chat template that the checkpoint brought.</summary>
+    /// <exception cref="ModelLoadException">The folder has none, or one that cannot be read.</exception>
+    public ChatTemplate ChatTemplate => _template.Value;
 
     /// <summary>Text to token ids; a special token's text becomes that token. In a folder without a tokenizer it throws <see cref="ModelLoadException"/> when it is used.</summary>
     public ITokenizer Tokenizer { get; }
@@ -88,44 +93,59 @@ public sealed class VlmModel : IChatModel, IDisposable
         using CancellationTokenSource failed = new();
         Task verification = options.VerifyHashes ? manifest.VerifyFilesWhileLoadingAsync(folder, VerifiedFiles.OfUser, failed.Token) : Task.CompletedTask;
         IDecoder? decoder = null;
-        IChatTemplate? template = null;
         try
         {
             ModelTokenizer? tokenizer = manifest.HasTokenizer ? ModelTokenizer.Load(Path.Combine(folder, "tokenizer.json")) : null;
             Vocabulary vocabulary = tokenizer is null ? Vocabulary.None : Vocabulary.Of(tokenizer.Inner);
             decoder = LoadDecoder(folder, manifest, options, verification);
             verification.GetAwaiter().GetResult();
-            string settings = Path.Combine(folder, "tokenizer_config.json");
-            template = tokenizer is null ? null : (IChatTemplate?)GemmaChatTemplate.TryLoad(settings) ?? (IChatTemplate?)UniformChatTemplate.TryLoad(settings) ?? new GenAIChatTemplate(folder);
+            // A model without a template still continues plain prompts.
+            Lazy<ChatTemplate> template = new(() => tokenizer is null ? throw MissingTokenizer.Missing() : Prompting.ChatTemplate.Load(folder));
             return new VlmModel(decoder, manifest, tokenizer, vocabulary, template, options);
         }
         catch
         {
             failed.Cancel();
-            (template as IDisposable)?.Dispose();
             decoder?.Dispose();
             throw;
         }
     }
 
     /// <summary>Turns a conversation into a prompt: images to patches, template and texts to tokens.</summary>
-    /// <param name="messages">The conversation. Content is <see cref="TextContent"/>, and <see cref="DataContent"/> with an image.</param>
+    /// <param name="messages">
+    /// The conversation. Content is <see cref="TextContent"/>, <see cref="DataContent"/> with an image, and in their roles <see cref="FunctionCallContent"/>,
+    /// <see cref="FunctionResultContent"/> and <see cref="TextReasoningContent"/>.
+    /// </param>
     /// <returns>The prompt.</returns>
     /// <exception cref="ArgumentException">There is no message, a message has nothing in it, or content of a kind that the model cannot read.</exception>
+    /// <exception cref="ChatTemplateException">The model's chat template refuses the conversation.</exception>
     /// <exception cref="InvalidImageException">An image cannot be read or is outside the limits.</exception>
-    public Prompt CreatePrompt(IEnumerable<ChatMessage> messages) => CreatePrompt(messages, reasons: false);
+    public Prompt CreatePrompt(IEnumerable<ChatMessage> messages) => CreatePrompt(messages, new PromptOptions());
 
     /// <summary>The same, for an answer with or without reasoning before it.</summary>
-    /// <param name="messages">The conversation. Content is <see cref="TextContent"/>, and <see cref="DataContent"/> with an image.</param>
+    /// <param name="messages">The conversation, as above.</param>
     /// <param name="reasons">Whether the model is to reason first; <see cref="GenerationUpdate.IsReasoning"/> tells its reasoning from its answer.</param>
     /// <param name="cancellationToken">Ends the building between images, and while one waits to be decoded, with <see cref="OperationCanceledException"/>.</param>
     /// <returns>The prompt.</returns>
     /// <exception cref="ArgumentException">As above; or the model cannot be asked to reason.</exception>
+    /// <exception cref="ChatTemplateException">The model's chat template refuses the conversation.</exception>
     /// <exception cref="InvalidImageException">An image cannot be read or is outside the limits.</exception>
-    public Prompt CreatePrompt(IEnumerable<ChatMessage> messages, bool reasons, CancellationToken cancellationToken = default)
+    public Prompt CreatePrompt(IEnumerable<ChatMessage> messages, bool reasons, CancellationToken cancellationToken = default) =>
+        CreatePrompt(messages, new PromptOptions { Reasons = reasons }, cancellationToken);
+
+    /// <summary>The same, with tools, and with a last message that the model goes on with.</summary>
+    /// <param name="messages">The conversation, as above.</param>
+    /// <param name="options">How.</param>
+    /// <param name="cancellationToken">As above.</param>
+    /// <returns>The prompt.</returns>
+    /// <exception cref="ArgumentException">As above.</exception>
+    /// <exception cref="ChatTemplateException">The model's chat template refuses the conversation.</exception>
+    /// <exception cref="InvalidImageException">An image cannot be read or is outside the limits.</exception>
+    public Prompt CreatePrompt(IEnumerable<ChatMessage> messages, PromptOptions options, CancellationToken cancellationToken = default)
     {
+        ArgumentNullException.ThrowIfNull(options);
         using IDisposable use = _lifetime.Use(this);
-        return _prompts.Build(messages, reasons, cancellationToken);
+        return _prompts.Build(messages, options, cancellationToken);
     }
 
     /// <summary>Turns text and images into a prompt as they are, without a chat template: the model continues them.</summary>
@@ -184,7 +204,6 @@ public sealed class VlmModel : IChatModel, IDisposable
     {
         _generator.Dispose();
         _grammars.Dispose();
-        (_template as IDisposable)?.Dispose();
         _decoder.Dispose();
     }
 

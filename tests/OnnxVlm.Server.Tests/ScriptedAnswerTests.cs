@@ -62,7 +62,7 @@ internal sealed class ScriptedAnswerTests
         JsonElement[] deltas = [.. stream.Chunks.Select(chunk => chunk.GetProperty("choices")[0].GetProperty("delta"))];
         Assert.That(string.Concat(deltas.Select(delta => delta.TryGetProperty("reasoning_content", out JsonElement text) ? text.GetString() : "")), Is.EqualTo("Two and two."));
         Assert.That(stream.StreamedText(), Is.EqualTo("4"));
-        Assert.That(loader.Model.Reasons, Is.EqualTo(new[] { true, true }));
+        Assert.That(loader.Model.Prompting.Select(prompting => prompting.Reasons), Is.EqualTo(new bool?[] { true, true }));
     }
 
     [Test]

@@ -18,9 +18,7 @@ internal static class Fuyu
     /// <summary>The ids of adept/fuyu-8b's |SPEAKER| and |NEWLINE|, which older configurations leave to the tokenizer.</summary>
     private const int Speaker = 71011, NewLine = 71019;
 
-    // An image's rows, <s>, the text, and the mark after which the answer begins; <s> is the image's end token.
-    private static readonly PromptForm Prompt = new(
-        "{% for message in messages %}{{ message['content'] }}{% if message['role'] == 'user' %}{{ '<0x04>' }}{% endif %}{% endfor %}", "<s>", "<0x04>", "|SPEAKER|", "|NEWLINE|");
+    private static readonly DefaultChatTemplate Template = new("Fuyu", "<s>", "<0x04>", "|SPEAKER|", "|NEWLINE|");
 
     public static ModelDescription Build(ModelGraph m, HfConfig c, HfConfig images, TokenizerFile? tokenizer)
     {
@@ -77,7 +75,7 @@ internal static class Fuyu
             EndTokenIds = c.OneOrMore("eos_token_id"),
             PaddingTokenId = c.OptionalTokenId("pad_token_id", vocabulary),
             Image = rules,
-            Prompt = Prompt,
+            Template = Template,
         };
     }
 

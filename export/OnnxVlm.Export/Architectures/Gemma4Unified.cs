@@ -22,11 +22,6 @@ internal static class Gemma4Unified
     private const double LayerNormEpsilon = 1e-5;
 
     /// <summary>For checkpoints without a template; the library reads of it that turns are Gemma's.</summary>
-    private static readonly PromptForm Prompt = new(
-        "{{ bos_token }}{% for message in messages %}{{ '<|turn>' + ('model' if message['role'] == 'assistant' else message['role']) + '\n' + message['content'] | trim + '<turn|>\n' }}{% endfor %}"
-        + "{% if add_generation_prompt %}{{ '<|turn>model\n' }}{% endif %}",
-        "<|turn>", "<turn|>");
-
     /// <summary>Patches of an image that the model was trained with.</summary>
     private static readonly int[] Budgets = [70, 140, 280, 560, 1120];
 
@@ -90,7 +85,6 @@ internal static class Gemma4Unified
             Image = rules with { BidirectionalAttention = bidirectionalImageAttention is not null },
             ToolSyntax = tokenizer?.Find("<|tool_call>") is not null && tokenizer.Find("<tool_call|>") is not null && tokenizer.Find("<|\"|>") is not null ? "gemma" : null,
             Reasoning = tokenizer?.Find("<|channel>") is int begin && tokenizer.Find("<channel|>") is int end ? new ReasoningTokens { Begin = begin, End = end, Header = "thought\n" } : null,
-            Prompt = Prompt,
         };
     }
 

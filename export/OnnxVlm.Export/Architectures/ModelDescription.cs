@@ -36,6 +36,6 @@ internal sealed record ModelDescription
     /// <summary>How the model writes function calls, as <see cref="ModelManifest.ToolSyntax"/>; null for the Hermes form.</summary>
     public string? ToolSyntax { get; init; }
 
-    /// <summary>The form of a prompt where the checkpoint has no chat template; null for architectures that must bring one.</summary>
-    public PromptForm? Prompt { get; init; }
+    /// <summary>The chat template where the checkpoint has none; null for architectures that bring one.</summary>
+    public DefaultChatTemplate? Template { get; init; }
 }

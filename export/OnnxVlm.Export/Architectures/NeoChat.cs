@@ -22,9 +22,7 @@ internal static class NeoChat
     private static readonly double[] Mean = [0.485, 0.456, 0.406], Std = [0.229, 0.224, 0.225];
 
     // The conversation template neo1_0, the only one; Qwen's own, which some checkpoints bring, is another.
-    private static readonly PromptForm Prompt = new(
-        "{% for message in messages %}{{ '<|im_start|>' + message['role'] + '\n' + message['content'] + '<|im_end|>' + '\n' }}{% endfor %}{% if add_generation_prompt %}{{ '<|im_start|>assistant\n' }}{% endif %}",
-        "<|im_start|>", TurnEnd, ImageBegin, ImageEnd, ImageContext) { ReplacesTemplate = true };
+    private static readonly DefaultChatTemplate Template = new("NeoChat", "<|im_start|>", TurnEnd, ImageBegin, ImageEnd, ImageContext) { ReplacesTemplate = true };
 
     public static ModelDescription Build(ModelGraph m, HfConfig c, HfConfig images, TokenizerFile? tokenizer)
     {
@@ -73,7 +71,7 @@ internal static class NeoChat
             EndTokenIds = ReadEndTokens(c, llm, tokenizer, rules.Tokens.Placeholder),
             PaddingTokenId = innerPadding ?? outerPadding,
             Image = rules,
-            Prompt = Prompt,
+            Template = Template,
         };
     }
 

@@ -14,9 +14,10 @@ internal sealed class TokenizerFile
     private const string Tokenizer = "tokenizer.json";
     private const string Settings = "tokenizer_config.json";
     private const string Template = "chat_template.jinja";
+    private const string ProcessorTemplate = "chat_template.json";
     private const long MaxBytes = 256 << 20;
     private const int MaxDepth = 64;
-    private static readonly string[] Optional = ["special_tokens_map.json", AddedTokens.FileName];
+    private static readonly string[] Optional = ["special_tokens_map.json", AddedTokens.FileName, Template, ProcessorTemplate];
 
     private static readonly JsonSerializerOptions Json = new() { Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping, WriteIndented = true, NewLine = "\n" };
 
@@ -25,7 +26,6 @@ internal sealed class TokenizerFile
     private readonly HuggingFaceTokenizer _reader;
     private readonly JsonObject _settings;
     private readonly bool _isGenerated;
-    private bool _hasTemplateFile;
 
     private TokenizerFile(string folder, JsonObject tokenizer, JsonObject settings, bool isGenerated = false)
     {
@@ -47,14 +47,9 @@ internal sealed class TokenizerFile
             return null;
         JsonObject settings = Read(folder, Settings);
 
-        // Newer checkpoints have the template in a file of its own; a model folder has one place for it.
-        string template = Path.Combine(folder, Template);
-        bool hasFile = settings["chat_template"] is null && File.Exists(template);
-        if (hasFile)
-            settings["chat_template"] = File.ReadAllText(template);
         return !File.Exists(Path.Combine(folder, Tokenizer)) && BpeFiles.In(folder)
-            ? new TokenizerFile(folder, BpeFiles.Read(folder, settings), settings, isGenerated: true) { _hasTemplateFile = hasFile }
-            : new TokenizerFile(folder, Read(folder, Tokenizer), settings) { _hasTemplateFile = hasFile };
+            ? new TokenizerFile(folder, BpeFiles.Read(folder, settings), settings, isGenerated: true)
+            : new TokenizerFile(folder, Read(folder, Tokenizer), settings);
     }
 
     /// <summary>
@@ -82,33 +77,37 @@ internal sealed class TokenizerFile
     /// <returns>The id, or null where there is no such token.</returns>
     public int? Find(string text) => _reader.IdOf(text) ?? AddedTokens.Find(_folder, text);
 
-    /// <summary>Writes the files of the tokenizer into a model folder, byte for byte; only where there is no chat template, or one that is not this model's, the architecture's form of a prompt is put in.</summary>
-    public void Write(string folder, PromptForm? form)
+    /// <summary>Where the chat template of the model folder comes from.</summary>
+    /// <param name="standard">The architecture's own; null where it has none.</param>
+    /// <exception cref="ModelLoadException">The checkpoint's template cannot be read, or of several none is the default; the message says what to do.</exception>
+    public TemplateOrigin OriginOfTemplate(DefaultChatTemplate? standard)
     {
-        foreach (string name in Optional.Where(name => File.Exists(Path.Combine(_folder, name))))
+        if (standard is { ReplacesTemplate: true })
+            return TemplateOrigin.Architecture;
+        return ChatTemplate.TryLoad(_folder) is not null ? TemplateOrigin.Checkpoint : standard is not null ? TemplateOrigin.Architecture : TemplateOrigin.None;
+    }
+
+    /// <summary>Writes the files of the tokenizer into a model folder, byte for byte; where the checkpoint has no chat template, or one that is not this model's, the architecture's own is added.</summary>
+    /// <param name="folder">The model folder.</param>
+    /// <param name="standard">The architecture's own template; null where it has none.</param>
+    public void Write(string folder, DefaultChatTemplate? standard)
+    {
+        bool addsTemplate = OriginOfTemplate(standard) == TemplateOrigin.Architecture;
+        foreach (string name in Optional.Where(name => File.Exists(Path.Combine(_folder, name)) && !(addsTemplate && name == Template)))
             File.Copy(Path.Combine(_folder, name), Path.Combine(folder, name));
-        if (form is null || (_settings["chat_template"] is not null && !form.ReplacesTemplate))
+        File.Copy(Path.Combine(_folder, Settings), Path.Combine(folder, Settings));
+        if (addsTemplate)
+            File.WriteAllText(Path.Combine(folder, Template), standard!.Text);
+        string[] missing = addsTemplate ? [.. standard!.Tokens.Where(token => Find(token) is not null && !IsAdded(token))] : [];
+        if (missing.Length == 0 && !_isGenerated)
         {
-            if (_isGenerated)
-                File.WriteAllText(Path.Combine(folder, Tokenizer), _tokenizer.ToJsonString(Json) + "\n");
-            else
-                File.Copy(Path.Combine(_folder, Tokenizer), Path.Combine(folder, Tokenizer));
-            if (_hasTemplateFile)
-                File.WriteAllText(Path.Combine(folder, Settings), _settings.ToJsonString(Json) + "\n");
-            else
-                File.Copy(Path.Combine(_folder, Settings), Path.Combine(folder, Settings));
+            File.Copy(Path.Combine(_folder, Tokenizer), Path.Combine(folder, Tokenizer));
             return;
         }
-
-        JsonObject settings = _settings.DeepClone().AsObject(), tokenizer = _tokenizer.DeepClone().AsObject();
-        settings["chat_template"] = form.ChatTemplate;
-
-        // The template says where a sequence begins and ends.
-        settings["add_bos_token"] = false;
-        settings["add_eos_token"] = false;
+        JsonObject tokenizer = _tokenizer.DeepClone().AsObject();
         JsonArray added = tokenizer["added_tokens"]?.AsArray() ?? [];
         tokenizer["added_tokens"] = added;
-        foreach (string token in form.Tokens.Where(token => Find(token) is not null && added.All(known => (string?)known?["content"] != token)))
+        foreach (string token in missing)
         {
             JsonNode entry = new JsonObject
             {
@@ -116,10 +115,10 @@ internal sealed class TokenizerFile
             };
             added.Add(entry);
         }
-
-        File.WriteAllText(Path.Combine(folder, Settings), settings.ToJsonString(Json) + "\n");
         File.WriteAllText(Path.Combine(folder, Tokenizer), tokenizer.ToJsonString(Json) + "\n");
     }
+
+    private bool IsAdded(string token) => _tokenizer["added_tokens"] is JsonArray added && added.Any(known => (string?)known?["content"] == token);
 
     private static JsonObject Read(string folder, string name)
     {

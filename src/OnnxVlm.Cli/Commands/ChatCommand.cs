@@ -3,6 +3,7 @@ using Microsoft.Extensions.AI;
 using OnnxVlm.Cli.Chat;
 using OnnxVlm.Cli.Models;
 using OnnxVlm.Generation;
+using OnnxVlm.Prompting;
 using Spectre.Console;
 
 namespace OnnxVlm.Cli.Commands;
@@ -42,7 +43,8 @@ internal static class ChatCommand
             using TerminalChatConsole? terminal = isInteractive && movesCursor ? new TerminalChatConsole(abilities) : null;
             IChatConsole console = terminal ?? (IChatConsole)new PlainChatConsole(Console.In, Console.Out, Console.Error, isInteractive ? "> " : null);
 
-            IAsyncEnumerable<GenerationUpdate> Answer(IReadOnlyList<ChatMessage> messages, CancellationToken stop) => loaded.GenerateAsync(loaded.CreatePrompt(messages, reasons: false, stop), movesCursor && isInteractive ? options with { OnPrefill = new PrefillLine(Console.Error).Report } : options, stop);
+            GenerationOptions watched = movesCursor && isInteractive ? options with { OnPrefill = new PrefillLine(Console.Error).Report } : options;
+            IAsyncEnumerable<GenerationUpdate> Answer(IReadOnlyList<ChatMessage> messages, CancellationToken stop) => loaded.GenerateAsync(loaded.CreatePrompt(messages, new PromptOptions(), stop), watched, stop);
             ChatSession session = new(console, loaded.ImagePreprocessor, Answer, options, folder.Name);
             session.Conversation.System = result.GetValue(system) is { } text ? InputFile.TextOf(text, "system message") : null;
             if (isInteractive)

@@ -7,6 +7,7 @@ using Microsoft.Extensions.AI;
 using OnnxVlm.Cli.Evaluation;
 using OnnxVlm.Cli.Evaluation.Programs;
 using OnnxVlm.Generation;
+using OnnxVlm.Prompting;
 using Spectre.Console;
 
 namespace OnnxVlm.Cli.Commands;
@@ -97,7 +98,7 @@ internal static class EvalCommand
     private static async Task<string> GenerateAsync(VlmModel model, IReadOnlyList<ChatMessage> messages, GenerationOptions options, CancellationToken cancellationToken)
     {
         StringBuilder text = new();
-        await foreach (GenerationUpdate update in model.GenerateAsync(model.CreatePrompt(messages, reasons: false, cancellationToken), options, cancellationToken).ConfigureAwait(false))
+        await foreach (GenerationUpdate update in model.GenerateAsync(model.CreatePrompt(messages, new PromptOptions(), cancellationToken), options, cancellationToken).ConfigureAwait(false))
             text.Append(update.IsReasoning ? "" : update.Text);
         return text.ToString();
     }

@@ -90,6 +90,10 @@ internal static class ExportCommand
         }
         if (!report.HasTokenizer)
             Console.Error.WriteLine("note: the checkpoint has no tokenizer.json; the folder can be verified, and cannot be prompted");
+        else if (report.ChatTemplate == TemplateOrigin.None)
+            Console.Error.WriteLine("note: the checkpoint has no chat template, so that the model continues plain prompts only; put the one it was trained with into chat_template.jinja beside the checkpoint, and export again");
+        else if (report.ChatTemplate == TemplateOrigin.Architecture)
+            Console.Error.WriteLine($"note: the chat template is OnnxVlm's own, because checkpoints of {report.Architecture} come without one of theirs: chat_template.jinja in the folder");
         Console.Out.WriteLine(string.Create(CultureInfo.InvariantCulture,
             $"{report.Architecture}, {report.Parameters / 1e6:F1} million parameters, {report.SizeBytes / 1e6:F1} MB in {report.Elapsed.TotalSeconds:F1} s, peak memory {PeakWorkingSet() / 1e6:F0} MB: {report.OutputFolder}"));
     }

@@ -42,7 +42,7 @@ internal static class RunCommand
                 result.GetValue(system) is { } text ? InputFile.TextOf(text, "system message") : null, InputFile.TextOrInputOf(result.GetValue(prompt)!, "prompt"), result.GetValue(images) ?? []);
             DirectoryInfo folder = await ModelLocator.LocateAsync(result.GetValue(model)!, result.GetValue(device)!, result.GetValue(yes), cancellationToken).ConfigureAwait(false);
             using VlmModel loaded = SharedOptions.LoadModel(folder, result.GetValue(device)!, imageTokens: result.GetValue(imageTokens), blendAlpha: result.GetValue(blendAlpha), runner: result.GetValue(runner)!);
-            Prompt built = loaded.CreatePrompt(messages, result.GetValue(reason), cancellationToken);
+            Prompt built = loaded.CreatePrompt(messages, new PromptOptions { Reasons = result.GetValue(reason) ? true : null }, cancellationToken);
             IAsyncEnumerable<GenerationUpdate> updates = loaded.GenerateAsync(built, options, cancellationToken);
             if (result.GetValue(json))
                 await PrintJsonAsync(updates).ConfigureAwait(false);

@@ -1,5 +1,6 @@
 using System.Text;
 using Microsoft.Extensions.AI;
+using OnnxVlm.Chat;
 using OnnxVlm.Prompting;
 using OnnxVlm.Server.Reading;
 using OnnxVlm.Server.Wire;
@@ -8,8 +9,9 @@ namespace OnnxVlm.Server.Endpoints;
 
 /// <summary>POST /tokenize and /detokenize, in the form that vLLM has.</summary>
 /// <param name="messages">Reads conversations.</param>
+/// <param name="reader">Reads tools.</param>
 /// <param name="answers">Gives turns: a conversation's images are decoded to count them.</param>
-internal sealed class TokensEndpoint(MessageReader messages, AnswerService answers)
+internal sealed class TokensEndpoint(MessageReader messages, ChatRequestReader reader, AnswerService answers)
 {
     public async Task<TokenizeResponse> TokenizeAsync(HttpContext context)
     {
@@ -17,10 +19,13 @@ internal sealed class TokensEndpoint(MessageReader messages, AnswerService answe
         RequestBody.RefuseUnknown(request.Unknown);
         if (request.Prompt is null == request.Messages is null)
             throw ApiException.Invalid("prompt", "give a prompt or messages.");
+        if (request.Prompt is not null && (request.Tools is not null || request.ReasoningEffort is not null))
+            throw ApiException.Invalid(request.Tools is not null ? "tools" : "reasoning_effort", "goes with messages; leave it out.");
+        ChatOptions options = reader.ReadTemplateOptions(request.Tools, request.ReasoningEffort);
         IReadOnlyList<ChatMessage>? conversation = request.Messages is null ? null : await messages.ReadAsync(request.Messages, context.RequestAborted).ConfigureAwait(false);
         using ModelTurn turn = await answers.EnterAsync(ChatRequestReader.RequiredModel(request.Model), context, context.RequestAborted).ConfigureAwait(false);
         VlmModel model = turn.Model;
-        int[] tokens = await Task.Run(() => conversation is null ? model.Tokenizer.EncodeAsText(request.Prompt!) : TokensOf(model, conversation), context.RequestAborted).ConfigureAwait(false);
+        int[] tokens = await Task.Run(() => conversation is null ? model.Tokenizer.EncodeAsText(request.Prompt!) : TokensOf(model, conversation, options, context.RequestAborted), context.RequestAborted).ConfigureAwait(false);
         return new TokenizeResponse(tokens.Length, model.Manifest.ContextLength, tokens);
     }
 
@@ -43,11 +48,11 @@ internal sealed class TokensEndpoint(MessageReader messages, AnswerService answe
         return new DetokenizeResponse(Encoding.UTF8.GetString([.. bytes]));
     }
 
-    private static int[] TokensOf(VlmModel model, IReadOnlyList<ChatMessage> conversation)
+    private static int[] TokensOf(VlmModel model, IReadOnlyList<ChatMessage> conversation, ChatOptions options, CancellationToken cancellationToken)
     {
         try
         {
-            return model.CreatePrompt(conversation).ToTokenIds();
+            return new VlmChatClient(model).CreatePrompt(conversation, options, cancellationToken).ToTokenIds();
         }
         catch (ArgumentException e)
         {

@@ -35,6 +35,17 @@ internal sealed class ChatRequestReader(MessageReader messages, ServerOptions li
         return new AnswerRequest(model, [conversation], options, count, request.StreamOptions?.IncludeUsage == true, request.ReturnProgress == true);
     }
 
+    /// <summary>Reads what of a request the chat template is told beside the messages.</summary>
+    /// <param name="tools">The field <c>tools</c>.</param>
+    /// <param name="reasoningEffort">The field <c>reasoning_effort</c>.</param>
+    /// <exception cref="ApiException">Something cannot be honoured.</exception>
+    public ChatOptions ReadTemplateOptions(IReadOnlyList<RequestTool?>? tools, string? reasoningEffort)
+    {
+        ChatOptions options = new() { Reasoning = ReadReasoning(reasoningEffort) };
+        ToolReader.Read(tools, options, new SchemaBudget(limits), limits);
+        return options;
+    }
+
     /// <summary>The model's name, which every request has.</summary>
     /// <param name="model">The field.</param>
     /// <exception cref="ApiException">It is missing.</exception>

@@ -1,5 +1,6 @@
 using System.Text.Json;
 using Microsoft.Extensions.AI;
+using OnnxVlm.Prompting;
 using OnnxVlm.Server.Hosting;
 using OnnxVlm.Server.Wire;
 
@@ -55,6 +56,8 @@ internal sealed class MessageReader(ImageReader images, ServerOptions limits)
     {
         if (message.ToolCallId is not null)
             throw ApiException.Invalid($"{param}.tool_call_id", "only in a tool message.");
+        if (message.ReasoningContent is { Length: > 0 } reasoning && role == ChatRole.Assistant)
+            contents.Insert(0, new TextReasoningContent(reasoning));
         if (message.ToolCalls is { Count: > 0 } calls)
         {
             if (role != ChatRole.Assistant)
@@ -79,17 +82,7 @@ internal sealed class MessageReader(ImageReader images, ServerOptions limits)
     {
         if (call is not { Id.Length: > 0, Type: null or "function", Function: { Name.Length: > 0, Arguments: { } arguments } function })
             throw ApiException.Invalid(param, "expected {\"id\": …, \"type\": \"function\", \"function\": {\"name\": …, \"arguments\": …}}.");
-        try
-        {
-            JsonElement parsed = JsonElement.Parse(arguments.Length == 0 ? "{}" : arguments);
-            if (parsed.ValueKind == JsonValueKind.Object)
-                return new FunctionCallContent(call.Id, function.Name, parsed.EnumerateObject().ToDictionary(argument => argument.Name, argument => (object?)argument.Value));
-        }
-        catch (Exception e) when (e is JsonException or ArgumentException)
-        {
-            throw new ApiException(StatusCodes.Status400BadRequest, $"{param}.function.arguments: expected a JSON object as text.", $"{param}.function.arguments", null, e);
-        }
-        throw ApiException.Invalid($"{param}.function.arguments", "expected a JSON object as text.");
+        return FunctionArguments.Parse(call.Id, function.Name, arguments);
     }
 
     // A text, or an array of parts; absent is nothing.

@@ -19,16 +19,26 @@ internal static partial class ToolReader
     /// <exception cref="ApiException">A tool or the choice cannot be honoured.</exception>
     public static void Read(ChatCompletionRequest request, ChatOptions options, SchemaBudget schemas, ServerOptions limits)
     {
-        if (request.Tools is { Count: > 0 } tools)
-        {
-            if (tools.Count > limits.MaxTools)
-                throw ApiException.Invalid("tools", $"at most {limits.MaxTools} tools, found {tools.Count}.");
-            options.Tools = [.. tools.Select((tool, i) => ReadTool($"tools[{i}]", tool, schemas))];
-        }
+        Read(request.Tools, options, schemas, limits);
         options.AllowMultipleToolCalls = request.ParallelToolCalls;
         options.ToolMode = ReadChoice(request.ToolChoice);
         if (options.ToolMode is RequiredChatToolMode && options.Tools is null)
             throw ApiException.Invalid("tool_choice", "asks for a call, but there are no tools; add them or leave it out.");
+    }
+
+    /// <summary>Sets the tools of the options, without a choice.</summary>
+    /// <param name="tools">The field <c>tools</c>.</param>
+    /// <param name="options">What is set.</param>
+    /// <param name="schemas">Counts the schemas.</param>
+    /// <param name="limits">The service's limits.</param>
+    /// <exception cref="ApiException">A tool cannot be honoured.</exception>
+    public static void Read(IReadOnlyList<RequestTool?>? tools, ChatOptions options, SchemaBudget schemas, ServerOptions limits)
+    {
+        if (tools is not { Count: > 0 })
+            return;
+        if (tools.Count > limits.MaxTools)
+            throw ApiException.Invalid("tools", $"at most {limits.MaxTools} tools, found {tools.Count}.");
+        options.Tools = [.. tools.Select((tool, i) => ReadTool($"tools[{i}]", tool, schemas))];
     }
 
     private static AIFunctionDeclaration ReadTool(string param, RequestTool? tool, SchemaBudget schemas)

@@ -70,7 +70,7 @@ internal sealed record RequestMessage
     /// <summary>In an assistant message: what it said instead of an answer.</summary>
     public string? Refusal { get; init; }
 
-    /// <summary>What the model had said to itself. Accepted, because clients send back what they got; the model does not read it again.</summary>
+    /// <summary>In an assistant message: what the model had said to itself. What of it is read again, the model's chat template decides.</summary>
     public string? ReasoningContent { get; init; }
 }
 

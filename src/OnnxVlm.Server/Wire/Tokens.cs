@@ -15,6 +15,12 @@ internal sealed record TokenizeRequest
     /// <summary>A conversation; its tokens are those of the prompt for the next answer.</summary>
     public IReadOnlyList<RequestMessage?>? Messages { get; init; }
 
+    /// <summary>With messages: tools that the answer may call, as in a chat completion.</summary>
+    public IReadOnlyList<RequestTool?>? Tools { get; init; }
+
+    /// <summary>With messages: whether the model is to reason, as in a chat completion.</summary>
+    public string? ReasoningEffort { get; init; }
+
     /// <summary>Every other field; they are refused by name.</summary>
     [JsonExtensionData]
     public Dictionary<string, JsonElement>? Unknown { get; set; }

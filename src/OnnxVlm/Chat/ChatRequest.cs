@@ -11,8 +11,8 @@ namespace OnnxVlm.Chat;
 /// <param name="IsPlain">Whether the model continues the contents without the chat template.</param>
 internal sealed record ChatRequest(IReadOnlyList<ChatMessage> Messages, GenerationOptions Options, ToolSet? Tools, bool IsPlain)
 {
-    /// <summary>Whether the model is to reason before it answers.</summary>
-    public bool Reasons { get; init; }
+    /// <summary>How the prompt is built.</summary>
+    public PromptOptions Prompting { get; init; } = new();
 
     /// <summary>Whether the caller wants to see the reasoning.</summary>
     public bool ShowsReasoning { get; init; } = true;
@@ -31,12 +31,12 @@ internal sealed record ChatRequest(IReadOnlyList<ChatMessage> Messages, Generati
         bool isPlain = AdditionalOptions.IsPlainPrompt(options?.AdditionalProperties);
         if (isPlain && tools is not null)
             throw new ArgumentException($"AdditionalProperties: {ChatProperties.PlainPrompt} does not go together with Tools, which the chat template presents; leave one out.", nameof(options));
-        bool reasons = options?.Reasoning?.Effort is not (null or ReasoningEffort.None);
-        if (reasons && isPlain)
+        bool? reasons = options?.Reasoning?.Effort is { } effort ? effort != ReasoningEffort.None : null;
+        if (reasons == true && isPlain)
             throw new ArgumentException($"AdditionalProperties: {ChatProperties.PlainPrompt} does not go together with Reasoning, which the chat template asks for; leave one out.", nameof(options));
-        return new ChatRequest(Conversation.Create(messages, options?.Instructions, tools), reasons ? generation with { Reasons = true } : generation, tools, isPlain)
+        return new ChatRequest(Conversation.Create(messages, options?.Instructions, tools, model.UsesTools && !isPlain), reasons == true ? generation with { Reasons = true } : generation, tools, isPlain)
         {
-            Reasons = reasons,
+            Prompting = new PromptOptions { Reasons = reasons, Tools = model.UsesTools ? tools?.Functions ?? [] : [] },
             ShowsReasoning = options?.Reasoning?.Output is not ReasoningOutput.None,
         };
     }
@@ -46,5 +46,5 @@ internal sealed record ChatRequest(IReadOnlyList<ChatMessage> Messages, Generati
     /// <param name="cancellationToken">Ends the building with <see cref="OperationCanceledException"/>.</param>
     public Prompt CreatePrompt(IChatModel model, CancellationToken cancellationToken = default) => IsPlain
         ? model.CreatePlainPrompt([.. Messages.SelectMany(message => message.Contents)], cancellationToken)
-        : model.CreatePrompt(Messages, Reasons, cancellationToken);
+        : model.CreatePrompt(Messages, Prompting, cancellationToken);
 }

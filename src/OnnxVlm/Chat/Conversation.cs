@@ -1,33 +1,45 @@
-using System.Text.Json;
 using Microsoft.Extensions.AI;
+using OnnxVlm.Prompting;
 
 namespace OnnxVlm.Chat;
 
 /// <summary>
-/// Messages as callers write them to messages of text and images only, which is what a prompt is built of: instructions and tools go into the system message,
-/// function calls and their results become text, a <c>data:</c> URI becomes its bytes. Content that cannot be shown to the model is refused, never dropped.
+/// Messages as callers write them to what a prompt is built of: instructions go into the system message, a <c>data:</c> URI becomes its bytes. Where the model's chat template knows no tools,
+/// these go into the system message too, and function calls and their results become text. Content that cannot be shown to the model is refused, never dropped.
 /// </summary>
 internal static class Conversation
 {
-    private static readonly TextContent Separator = new("\n\n");
-
     /// <summary>Converts a conversation. The caller's messages are not changed.</summary>
     /// <param name="messages">The messages.</param>
     /// <param name="instructions">Put before the system messages the conversation starts with; null for none.</param>
-    /// <param name="tools">Described at the end of the system message; null for none.</param>
+    /// <param name="tools">The tools; null for none.</param>
+    /// <param name="usesTools">Whether the chat template declares the tools and writes calls and results.</param>
     /// <exception cref="ArgumentException">There is no message, or content that the model cannot read.</exception>
-    public static IReadOnlyList<ChatMessage> Create(IEnumerable<ChatMessage> messages, string? instructions, ToolSet? tools)
+    public static IReadOnlyList<ChatMessage> Create(IEnumerable<ChatMessage> messages, string? instructions, ToolSet? tools, bool usesTools = false)
     {
         List<ChatMessage> conversation = [];
         foreach (ChatMessage message in messages)
-            Add(conversation, message);
+        {
+            if (usesTools)
+                conversation.Add(new ChatMessage(message.Role, [.. message.Contents.Where(content => content is not UsageContent).Select(content => ToTemplate(content, message.Role))]));
+            else
+                AddAsText(conversation, message);
+        }
         if (conversation.Count == 0)
             throw new ArgumentException("There is no message; give the model at least one.", nameof(messages));
-        AddToSystem(conversation, instructions, tools is null ? null : ToolCallText.Describe(tools.Functions));
+        AddToSystem(conversation, instructions, tools is null || usesTools ? null : ToolCallText.Describe(tools.Functions));
         return conversation;
     }
 
-    private static void Add(List<ChatMessage> conversation, ChatMessage message)
+    private static AIContent ToTemplate(AIContent content, ChatRole role) => content switch
+    {
+        FunctionCallContent when role == ChatRole.Assistant => content,
+        TextReasoningContent when role == ChatRole.Assistant => content,
+        FunctionResultContent result => new FunctionResultContent(result.CallId, FunctionResults.ContentsOf(result).Select(part => ToReadable(part, ChatRole.Tool)).ToList()),
+        _ => ToReadable(content, role),
+    };
+
+    private static void AddAsText(List<ChatMessage> conversation, ChatMessage message)
     {
         List<AIContent> contents = [];
         bool hasResults = false;
@@ -36,18 +48,19 @@ internal static class Conversation
             switch (content)
             {
                 case FunctionCallContent call when message.Role == ChatRole.Assistant:
-                    contents.Add(new TextContent((contents.Count > 0 ? "\n" : "") + ToolCallText.Write(call)));
+                    contents.Add(new TextContent((contents.Exists(earlier => earlier is not TextReasoningContent) ? "\n" : "") + ToolCallText.Write(call)));
                     break;
                 case FunctionResultContent result:
                     // Each result is a message of its own, whatever message it came in.
-                    conversation.Add(new ChatMessage(ChatRole.Tool, [.. ContentsOf(result).Select(part => ToReadable(part, ChatRole.Tool))]));
+                    conversation.Add(new ChatMessage(ChatRole.Tool, [.. FunctionResults.ContentsOf(result).Select(part => ToReadable(part, ChatRole.Tool))]));
                     hasResults = true;
                     break;
                 case TextContent { Text.Length: 0 } or UsageContent:
                     // The one says nothing, the other nothing to the model.
                     break;
                 case TextReasoningContent when message.Role == ChatRole.Assistant:
-                    // A model does not read again what it thought before it answered.
+                    // Whether the model reads it again, its template decides.
+                    contents.Add(content);
                     break;
                 default:
                     contents.Add(ToReadable(content, message.Role));
@@ -73,37 +86,31 @@ internal static class Conversation
     private static ArgumentException Unreadable(string kind) =>
         new($"The model reads text, images and function calls with their results, and cannot read {kind}.");
 
-    private static IEnumerable<AIContent> ContentsOf(FunctionResultContent result) => result.Result switch
-    {
-        AIContent content => [content],
-        IEnumerable<AIContent> contents => contents,
-        string text => [new TextContent(text)],
-        JsonElement { ValueKind: JsonValueKind.String } text => [new TextContent(text.GetString())],
-        null => [new TextContent(result.Exception is null ? "null" : "Error: the function failed.")],
-        object value => [new TextContent(SpacedJson.Write(ChatJson.ToElement(value)))],
-    };
-
-    // Templates have one place for a system message, so what is added joins the ones that are there.
+    // Templates have one place for a system message, so what is added joins the ones that are there, as one text.
     private static void AddToSystem(List<ChatMessage> conversation, string? instructions, string? tools)
     {
         if (string.IsNullOrEmpty(instructions) && tools is null)
             return;
         List<AIContent> contents = [];
         int count = conversation.TakeWhile(message => message.Role == ChatRole.System).Count();
-        if (!string.IsNullOrEmpty(instructions))
-            Append([new TextContent(instructions)]);
+        Append(string.IsNullOrEmpty(instructions) ? [] : [new TextContent(instructions)]);
         foreach (ChatMessage message in conversation.Take(count))
             Append(message.Contents);
-        if (tools is not null)
-            Append([new TextContent(tools)]);
+        Append(tools is null ? [] : [new TextContent(tools)]);
         conversation.RemoveRange(0, count);
         conversation.Insert(0, new ChatMessage(ChatRole.System, contents));
 
         void Append(IList<AIContent> more)
         {
-            if (contents.Count > 0 && more.Count > 0)
-                contents.Add(Separator);
-            contents.AddRange(more);
+            string separator = contents.Count > 0 ? "\n\n" : "";
+            foreach (AIContent content in more)
+            {
+                if (content is TextContent text && contents.Count > 0 && contents[^1] is TextContent last)
+                    contents[^1] = new TextContent(last.Text + separator + text.Text);
+                else
+                    contents.Add(content is TextContent words ? new TextContent(separator + words.Text) : content);
+                separator = "";
+            }
         }
     }
 

@@ -20,8 +20,11 @@ internal interface IChatModel
     /// <inheritdoc cref="VlmModel.CreatePrompt(IEnumerable{ChatMessage})"/>
     Prompt CreatePrompt(IEnumerable<ChatMessage> messages);
 
-    /// <inheritdoc cref="VlmModel.CreatePrompt(IEnumerable{ChatMessage}, bool, CancellationToken)"/>
-    Prompt CreatePrompt(IEnumerable<ChatMessage> messages, bool reasons, CancellationToken cancellationToken) => CreatePrompt(messages);
+    /// <summary>Whether the model's chat template declares tools, and writes calls and their results.</summary>
+    bool UsesTools => false;
+
+    /// <inheritdoc cref="VlmModel.CreatePrompt(IEnumerable{ChatMessage}, PromptOptions, CancellationToken)"/>
+    Prompt CreatePrompt(IEnumerable<ChatMessage> messages, PromptOptions options, CancellationToken cancellationToken) => CreatePrompt(messages);
 
     /// <inheritdoc cref="VlmModel.CreatePlainPrompt"/>
     Prompt CreatePlainPrompt(IReadOnlyList<AIContent> contents, CancellationToken cancellationToken = default);

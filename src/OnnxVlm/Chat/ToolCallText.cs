@@ -1,6 +1,7 @@
 using System.Text;
 using System.Text.Json;
 using Microsoft.Extensions.AI;
+using OnnxVlm.Prompting;
 
 namespace OnnxVlm.Chat;
 
@@ -42,8 +43,8 @@ internal static class ToolCallText
     /// <param name="call">The call.</param>
     public static string Write(FunctionCallContent call)
     {
-        JsonElement arguments = ChatJson.ToElement(call.Arguments ?? new Dictionary<string, object?>());
-        return $"{Start}\n{BeforeArguments(call.Name)}{SpacedJson.Write(arguments)}}}\n{End}";
+        string arguments = FunctionArguments.TextOf(call) ?? SpacedJson.Write(ChatJson.ToElement(call.Arguments ?? new Dictionary<string, object?>()));
+        return $"{Start}\n{BeforeArguments(call.Name)}{arguments}}}\n{End}";
     }
 
     /// <summary>The beginning of a call's JSON object, up to the arguments.</summary>

@@ -20,8 +20,8 @@ namespace OnnxVlm.Chat;
 /// <item>Images are <see cref="DataContent"/>, or a <see cref="UriContent"/> with a <c>data:</c> URI. Nothing is fetched from the network.</item>
 /// <item>Tools are functions. A call comes whole, with a new call id and arguments that its JSON schema accepts; the caller or middleware invokes it. What is written of
 /// it before stands under <see cref="ChatProperties.ToolCallDeltas"/>.</item>
-/// <item><see cref="ChatOptions.Reasoning"/> is for models that reason: any effort but none asks for it, and it comes as <see cref="TextReasoningContent"/> before the answer. In a
-/// conversation it is not read again.</item>
+/// <item><see cref="ChatOptions.Reasoning"/> is for models that reason: any effort but none asks for it, and it comes as <see cref="TextReasoningContent"/> before the answer. What of it
+/// the model reads again in a conversation, its chat template decides.</item>
 /// <item>There is no state between calls: <see cref="ChatOptions.ConversationId"/> is refused. What the model has read before it still does not read again, see
 /// <see cref="VlmOptions.CacheBytes"/>.</item>
 /// <item>What <see cref="ChatOptions"/> has no field for stands in <see cref="ChatOptions.AdditionalProperties"/> under the names of
@@ -136,6 +136,20 @@ public sealed class VlmChatClient : IChatClient
         ArgumentNullException.ThrowIfNull(serializerOptions);
         TypedClient typed = new(this, typeof(T), serializerOptions);
         return typed.GetResponseAsync<T>(messages, serializerOptions, options, useJsonSchemaResponseFormat, cancellationToken);
+    }
+
+    /// <summary>The prompt that the model would read, for counting its tokens and for looking at it.</summary>
+    /// <param name="messages">The conversation.</param>
+    /// <param name="options">How it would be answered; never changed. Null for the defaults.</param>
+    /// <param name="cancellationToken">Ends the building with <see cref="OperationCanceledException"/>.</param>
+    /// <returns>The prompt.</returns>
+    /// <exception cref="ArgumentException">An option or a content cannot be honoured; the message says which and what to do.</exception>
+    /// <exception cref="ChatTemplateException">The model's chat template refuses the conversation.</exception>
+    /// <exception cref="InvalidImageException">An image cannot be read or is outside the limits.</exception>
+    public Prompt CreatePrompt(IEnumerable<ChatMessage> messages, ChatOptions? options = null, CancellationToken cancellationToken = default)
+    {
+        ArgumentNullException.ThrowIfNull(messages);
+        return ChatRequest.Create(messages, options, _defaults, this, _model).CreatePrompt(_model, cancellationToken);
     }
 
     /// <summary>Gives <see cref="ChatClientMetadata"/>, this client, or the <see cref="VlmModel"/>.</summary>

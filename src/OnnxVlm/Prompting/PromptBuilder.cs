@@ -1,38 +1,36 @@
 using System.Diagnostics;
-using System.Globalization;
 using System.Text;
+using System.Text.Json;
 using Microsoft.Extensions.AI;
 using OnnxVlm.Imaging;
 using OnnxVlm.ModelFolder;
+using OnnxVlm.Prompting.Jinja;
 
 namespace OnnxVlm.Prompting;
 
 /// <summary>
-/// Chat messages to a prompt. The template is rendered with a mark in place of every content, and template and contents are tokenized
-/// apart: nothing in a message can end a turn or stand for an image. Safe to use from several threads at once.
+/// Conversations to prompts: the chat template is rendered, and the whole text is tokenized in one pass. Each character carries its origin, and a special token is made only of characters
+/// that the template wrote: nothing in a message can end a turn or stand for an image. Safe to use from several threads at once.
 /// </summary>
 public sealed class PromptBuilder
 {
-    // Private-use characters that no template holds; what is between them is the number of the message.
-    private const char MarkStart = '\uE0A0';
-    private const char MarkEnd = '\uE0A1';
-
     private readonly ITokenizer _tokenizer;
-    private readonly IChatTemplate _template;
+    private readonly Func<ChatTemplate> _template;
     private readonly ImageTokens _imageTokens;
     private readonly ImageReader _readImage;
 
     /// <summary>Creates a builder.</summary>
-    /// <param name="tokenizer">Encodes the template's own text, special tokens included, and text from outside, without them.</param>
+    /// <param name="tokenizer">Encodes the prompts.</param>
     /// <param name="template">The checkpoint's chat template.</param>
     /// <param name="imageTokens">Tokens that stand for an image.</param>
     /// <param name="preprocessor">Turns an encoded image into patches.</param>
-    public PromptBuilder(ITokenizer tokenizer, IChatTemplate template, ImageTokens imageTokens, ImagePreprocessor preprocessor)
-        : this(tokenizer, template, imageTokens, (ImageReader)preprocessor.Process)
+    public PromptBuilder(ITokenizer tokenizer, ChatTemplate template, ImageTokens imageTokens, ImagePreprocessor preprocessor)
+        : this(tokenizer, () => template, imageTokens, (ImageReader)preprocessor.Process)
     {
+        ArgumentNullException.ThrowIfNull(template);
     }
 
-    internal PromptBuilder(ITokenizer tokenizer, IChatTemplate template, ImageTokens imageTokens, ImageReader readImage)
+    internal PromptBuilder(ITokenizer tokenizer, Func<ChatTemplate> template, ImageTokens imageTokens, ImageReader readImage)
     {
         _tokenizer = tokenizer;
         _template = template;
@@ -44,53 +42,56 @@ public sealed class PromptBuilder
     internal delegate PatchGrid ImageReader(ReadOnlySpan<byte> encoded, CancellationToken cancellationToken);
 
     /// <summary>Builds the prompt for the model's next answer.</summary>
-    /// <param name="messages">The conversation. Content is <see cref="TextContent"/>, and <see cref="DataContent"/> with an image.</param>
-    /// <returns>The prompt.</returns>
-    /// <exception cref="ArgumentException">There is no message, a message has nothing in it, or content of a kind that the model cannot read.</exception>
-    /// <exception cref="InvalidImageException">An image cannot be read or is outside the limits.</exception>
-    public Prompt Build(IEnumerable<ChatMessage> messages) => Build(messages, reasons: false);
-
-    /// <summary>Builds the prompt for the model's next answer, with or without reasoning before it.</summary>
-    /// <param name="messages">The conversation. Content is <see cref="TextContent"/>, and <see cref="DataContent"/> with an image.</param>
-    /// <param name="reasons">Whether the model is to reason first.</param>
+    /// <param name="messages">
+    /// The conversation. Content is <see cref="TextContent"/>, <see cref="DataContent"/> with an image, and in their roles <see cref="FunctionCallContent"/>,
+    /// <see cref="FunctionResultContent"/> and <see cref="TextReasoningContent"/>.
+    /// </param>
+    /// <param name="options">How; null for the defaults.</param>
     /// <param name="cancellationToken">Ends the building between images, and while one waits to be decoded, with <see cref="OperationCanceledException"/>.</param>
     /// <returns>The prompt.</returns>
-    /// <exception cref="ArgumentException">As above; or the model's chat template cannot ask for reasoning.</exception>
+    /// <exception cref="ArgumentException">There is no message, one of the user's is empty, the model cannot read a content, or its chat template has no place for an image or cannot ask for reasoning.</exception>
+    /// <exception cref="ChatTemplateException">The chat template refuses the conversation.</exception>
     /// <exception cref="InvalidImageException">An image cannot be read or is outside the limits.</exception>
-    public Prompt Build(IEnumerable<ChatMessage> messages, bool reasons, CancellationToken cancellationToken = default)
+    public Prompt Build(IEnumerable<ChatMessage> messages, PromptOptions? options = null, CancellationToken cancellationToken = default)
     {
         ArgumentNullException.ThrowIfNull(messages);
-        ChatMessage[] conversation = [.. messages];
-        if (conversation.Length == 0)
-            throw new ArgumentException("There is no message; give the model at least one.", nameof(messages));
-
-        string rendered = _template.Render([.. conversation.Select((message, i) => new TemplateMessage(message.Role.Value, $"{MarkStart}{i}{MarkEnd}"))], reasons);
-
-        SegmentList segments = new();
-        HashSet<int> used = [];
-        TimeSpan preprocessing = TimeSpan.Zero;
-        int next = 0;
-        while (next < rendered.Length)
+        options ??= new PromptOptions();
+        ChatTemplate template = _template();
+        return ChatTemplate.Guarded(() =>
         {
-            int mark = rendered.IndexOf(MarkStart, next);
-            if (mark < 0)
-                mark = rendered.Length;
-            if (mark > next)
-                segments.AddText(_tokenizer.Encode(rendered[next..mark]));
-            if (mark == rendered.Length)
-                break;
-            int end = rendered.IndexOf(MarkEnd, mark);
-            int index = int.Parse(rendered.AsSpan(mark + 1, end - mark - 1), CultureInfo.InvariantCulture);
-            preprocessing += AddContent(segments, conversation[index], cancellationToken);
-            used.Add(index);
-            next = end + 1;
-        }
-        if (used.Count != conversation.Length)
+            TemplateConversation conversation = TemplateConversation.From(messages, template.Form);
+            RenderedPrompt rendered = template.Render(conversation.Messages, FunctionDeclarations.ToTemplate(options.Tools), new ChatTemplateOptions
+            {
+                AddGenerationPrompt = !options.ContinuesLastMessage,
+                ContinueFinalMessage = options.ContinuesLastMessage,
+                Reasons = options.Reasons,
+            });
+            return Assemble(rendered, conversation.Images, text: null, refusedImages: null, cancellationToken);
+        });
+    }
+
+    /// <summary>Builds the prompt of a conversation in JSON.</summary>
+    /// <param name="messages">An array of messages in the form of OpenAI or Hugging Face; images are data: URIs. All else reaches the template unchanged.</param>
+    /// <param name="tools">An array of OpenAI's function objects; null for none.</param>
+    /// <param name="options">How.</param>
+    /// <param name="text">The prompt as text, with the placeholders of its images, is appended here.</param>
+    /// <param name="refusedImages">Takes what is wrong with an image, for which one placeholder stands then; null has it thrown.</param>
+    /// <exception cref="ArgumentException">The JSON has another form, or as above.</exception>
+    /// <exception cref="ChatTemplateException">The chat template refuses the conversation.</exception>
+    /// <exception cref="InvalidImageException">An image cannot be read or is outside the limits.</exception>
+    internal Prompt Build(JsonElement messages, JsonElement? tools, ChatTemplateOptions options, StringBuilder text, ICollection<string>? refusedImages)
+    {
+        if (messages.ValueKind != JsonValueKind.Array)
+            throw new ArgumentException("Expected an array of messages.", nameof(messages));
+        if (tools is { ValueKind: not (JsonValueKind.Array or JsonValueKind.Null) })
+            throw new ArgumentException("Expected an array of tools.", nameof(tools));
+        ChatTemplate template = _template();
+        return ChatTemplate.Guarded(() =>
         {
-            ChatMessage dropped = conversation[Enumerable.Range(0, conversation.Length).First(i => !used.Contains(i))];
-            throw new ArgumentException($"The model's chat template has no place for a {dropped.Role} message here; leave it out.", nameof(messages));
-        }
-        return new Prompt(segments.ToArray(), preprocessing);
+            TemplateConversation conversation = TemplateConversation.From(messages, template.Form);
+            RenderedPrompt rendered = template.Render(conversation.Messages, TemplateValues.From(tools ?? default), options);
+            return Assemble(rendered, conversation.Images, text, refusedImages, CancellationToken.None);
+        });
     }
 
     /// <summary>Turns text and images into segments without the template around them, for content in the middle of an answer.</summary>
@@ -102,96 +103,87 @@ public sealed class PromptBuilder
 
     internal IReadOnlyList<PromptSegment> Encode(IReadOnlyList<AIContent> contents, CancellationToken cancellationToken)
     {
-        SegmentList segments = new();
-        AddContents(segments, contents, cancellationToken);
-        return segments.ToArray();
-    }
-
-    private TimeSpan AddContent(SegmentList segments, ChatMessage message, CancellationToken cancellationToken)
-    {
-        (bool empty, TimeSpan preprocessing) = AddContents(segments, message.Contents, cancellationToken);
-        return empty && message.Role == ChatRole.User
-            ? throw new ArgumentException("The prompt is empty; give the model some text or an image.", nameof(message))
-            : preprocessing;
-    }
-
-    private (bool Empty, TimeSpan Preprocessing) AddContents(SegmentList segments, IEnumerable<AIContent> contents, CancellationToken cancellationToken)
-    {
-        bool empty = true;
-        long preprocessing = 0;
+        PromptAssembler prompt = new(_imageTokens, _tokenizer, null);
         // Neighbouring texts are one text to the model, and are encoded as one.
         StringBuilder text = new();
         bool afterImage = false;
         foreach (AIContent content in contents)
         {
+            if (content is TextContent { Text: null or "" })
+                continue;
+            if (afterImage)
+                text.Append(_imageTokens.TextAfter);
+            afterImage = false;
             switch (content)
             {
                 case TextContent part:
-                    string words = _template.TrimsTexts ? part.Text.Trim() : part.Text;
-                    if (words.Length == 0)
-                        break;
-                    SetApart();
-                    text.Append(words);
+                    text.Append(part.Text);
                     break;
                 case DataContent image when image.HasTopLevelMediaType("image"):
-                    SetApart();
-                    FlushText();
-                    long start = Stopwatch.GetTimestamp();
-                    segments.Add(ImageRun.Create(_imageTokens, _readImage(image.Data.Span, cancellationToken)));
-                    preprocessing += Stopwatch.GetTimestamp() - start;
-                    (empty, afterImage) = (false, true);
+                    prompt.AddText(_tokenizer.EncodeAsText(text.ToString()));
+                    text.Clear();
+                    prompt.AddImage(_readImage(image.Data.Span, cancellationToken));
+                    afterImage = true;
                     break;
                 default:
                     throw new ArgumentException($"The model reads text and images, and cannot read {content.GetType().Name}.", nameof(contents));
             }
         }
-        FlushText();
-        return (empty, Stopwatch.GetElapsedTime(0, preprocessing));
+        prompt.AddText(_tokenizer.EncodeAsText(text.ToString()));
+        return prompt.ToSegments();
+    }
 
-        // What the model expects between an image and what follows.
-        void SetApart()
+    // Tokenizes the text, and puts an image where the template wrote its placeholder, or where the mark of one stands.
+    private Prompt Assemble(RenderedPrompt rendered, IReadOnlyList<ReadOnlyMemory<byte>?> images, StringBuilder? text, ICollection<string>? refusedImages, CancellationToken cancellationToken)
+    {
+        PromptAssembler prompt = new(_imageTokens, _tokenizer, text);
+        int used = 0;
+        long preprocessing = 0;
+        for (int start = 0; start <= rendered.Text.Length;)
         {
-            if (afterImage)
-                text.Append(_imageTokens.TextAfter);
-            afterImage = false;
+            int end = FindMark(rendered, start);
+            foreach (bool isPlaceholder in prompt.AddPiece(rendered, start, end))
+            {
+                if (isPlaceholder)
+                    AddImage();
+            }
+            if (end == rendered.Text.Length)
+                break;
+            AddImage();
+            start = end + 1;
         }
+        if (used < images.Count)
+            throw new ArgumentException($"The model's chat template has a place for {used} of the {images.Count} images; leave the others out, or put them into messages of the user.");
+        return new Prompt(prompt.ToSegments(), Stopwatch.GetElapsedTime(0, preprocessing));
 
-        void FlushText()
+        void AddImage()
         {
-            if (text.Length == 0)
+            if (used == images.Count)
+                throw new ArgumentException($"The model's chat template wrote more places for images than the {images.Count} that there are.");
+            if (images[used++] is not { } image)
+            {
+                prompt.AddUnknownImage();
                 return;
-            segments.AddText(_tokenizer.EncodeAsText(text.ToString()));
-            empty = false;
-            text.Clear();
+            }
+            long start = Stopwatch.GetTimestamp();
+            try
+            {
+                prompt.AddImage(_readImage(image.Span, cancellationToken));
+            }
+            catch (InvalidImageException e) when (refusedImages is not null)
+            {
+                refusedImages.Add(e.Message);
+                prompt.AddUnknownImage();
+            }
+            preprocessing += Stopwatch.GetTimestamp() - start;
         }
     }
 
-    // Joins neighbouring texts, so that a prompt is text, image, text, image, …
-    private sealed class SegmentList
+    private static int FindMark(RenderedPrompt rendered, int start)
     {
-        private readonly List<PromptSegment> _segments = [];
-        private readonly List<int> _text = [];
-
-        public void AddText(ReadOnlySpan<int> ids) => _text.AddRange(ids);
-
-        public void Add(PromptSegment image)
-        {
-            Flush();
-            _segments.Add(image);
-        }
-
-        public PromptSegment[] ToArray()
-        {
-            Flush();
-            return [.. _segments];
-        }
-
-        private void Flush()
-        {
-            if (_text.Count == 0)
-                return;
-            _segments.Add(new PromptSegment(_text.ToArray()));
-            _text.Clear();
-        }
+        int mark = rendered.Text.IndexOf(TemplateConversation.ImageMark, start);
+        while (mark >= 0 && !rendered.FromTemplate.Span[mark])
+            mark = rendered.Text.IndexOf(TemplateConversation.ImageMark, mark + 1);
+        return mark < 0 ? rendered.Text.Length : mark;
     }
 }

@@ -1,3 +1,5 @@
+using System.Text;
+using System.Text.Json;
 using Microsoft.Extensions.AI;
 using OnnxVlm.Imaging;
 using OnnxVlm.ModelFolder;
@@ -5,8 +7,8 @@ using OnnxVlm.ModelFolder;
 namespace OnnxVlm.Prompting;
 
 /// <summary>
-/// Counts and trims what a model would read, without loading the model: of its folder only <c>onnxvlm.json</c>, <c>tokenizer.json</c>
-/// and <c>tokenizer_config.json</c> are needed.
+/// Counts and trims what a model would read, without loading the model: of its folder only <c>onnxvlm.json</c>, <c>tokenizer.json</c>, <c>tokenizer_config.json</c>
+/// and, where there is one, <c>chat_template.jinja</c> are needed.
 /// Conversations take the way of <see cref="PromptBuilder"/>, but an image is only measured: its header is read and nothing is decoded.
 /// Safe to use from several threads at once.
 /// <code>
@@ -26,28 +28,35 @@ public sealed class TokenCounter
     /// <param name="tokenizer">The model's tokenizer.</param>
     /// <param name="template">The model's chat template.</param>
     /// <param name="limits">What an image may demand; null for the defaults.</param>
-    public TokenCounter(ImageRules rules, ITokenizer tokenizer, IChatTemplate template, ImageLimits? limits = null)
+    public TokenCounter(ImageRules rules, ITokenizer tokenizer, ChatTemplate template, ImageLimits? limits = null)
+        : this(rules, tokenizer, () => template, limits)
+    {
+        ArgumentNullException.ThrowIfNull(template);
+    }
+
+    private TokenCounter(ImageRules rules, ITokenizer tokenizer, Func<ChatTemplate> template, ImageLimits? limits)
     {
         ArgumentNullException.ThrowIfNull(rules);
         ArgumentNullException.ThrowIfNull(tokenizer);
-        ArgumentNullException.ThrowIfNull(template);
         _rules = rules;
         _limits = limits ?? new ImageLimits();
         _tokenizer = tokenizer;
         _prompts = new PromptBuilder(tokenizer, template, rules.Tokens, (encoded, _) => Measure(encoded));
     }
 
-    /// <summary>Creates a counter for a model folder whose chat template wraps every message the same way, as ChatML does, or is Gemma's.</summary>
+    /// <summary>Creates a counter for a model folder.</summary>
     /// <param name="folder">The model folder.</param>
     /// <param name="limits">What an image may demand; null for the defaults.</param>
-    /// <exception cref="ModelLoadException">A file is missing or damaged.</exception>
-    /// <exception cref="UnsupportedModelException">The tokenizer has a setting that cannot be followed exactly; or the template is of another kind: give the constructor an <see cref="IChatTemplate"/> that renders it.</exception>
+    /// <exception cref="ModelLoadException">A file is missing or damaged. A missing chat template is an error when a conversation is counted.</exception>
+    /// <exception cref="UnsupportedModelException">The tokenizer has a setting that cannot be followed exactly.</exception>
     public static TokenCounter Load(string folder, ImageLimits? limits = null)
     {
         ModelManifest manifest = ModelManifest.Load(folder);
-        string settings = Path.Combine(folder, "tokenizer_config.json");
+        if (!manifest.HasTokenizer)
+            throw MissingTokenizer.Missing();
         ModelTokenizer tokenizer = ModelTokenizer.Load(Path.Combine(folder, "tokenizer.json"));
-        return new TokenCounter(manifest.Image, tokenizer, GemmaChatTemplate.TryLoad(settings) ?? (IChatTemplate)UniformChatTemplate.Load(settings), limits);
+        Lazy<ChatTemplate> template = new(() => ChatTemplate.Load(folder));
+        return new TokenCounter(manifest.Image, tokenizer, () => template.Value, limits);
     }
 
     /// <summary>Tokens of a text as the content of a message; a special token's text counts as ordinary text.</summary>
@@ -64,10 +73,27 @@ public sealed class TokenCounter
     }
 
     /// <summary>Tokens of the prompt for the next answer: texts, images, and the template around them.</summary>
-    /// <param name="messages">The conversation. Content is <see cref="TextContent"/>, and <see cref="DataContent"/> with an image.</param>
+    /// <param name="messages">The conversation, as <see cref="PromptBuilder"/> takes it.</param>
     /// <exception cref="ArgumentException">There is no message, a message has nothing in it, or content of a kind that the model cannot read.</exception>
+    /// <exception cref="ChatTemplateException">The model's chat template refuses the conversation.</exception>
     /// <exception cref="InvalidImageException">An image is outside the limits, or is none.</exception>
     public int Count(IEnumerable<ChatMessage> messages) => _prompts.Build(messages).TokenCount;
+
+    /// <summary>The prompt of a conversation in JSON, as text and as tokens.</summary>
+    /// <param name="messages">An array of messages in the form of OpenAI or Hugging Face; images are data: URIs. All else reaches the template unchanged.</param>
+    /// <param name="tools">An array of OpenAI's function objects; null for none.</param>
+    /// <param name="options">How; null for the defaults.</param>
+    /// <param name="refusedImages">Takes what the model's rules say against an image, for which one placeholder stands then; null has it thrown.</param>
+    /// <returns>The text with the placeholders of images, and the token ids.</returns>
+    /// <exception cref="ArgumentException">The JSON has another form, or the options contradict each other.</exception>
+    /// <exception cref="ChatTemplateException">The model's chat template refuses the conversation.</exception>
+    /// <exception cref="InvalidImageException">An image is outside the limits, or is none.</exception>
+    public (string Text, int[] TokenIds) Render(JsonElement messages, JsonElement? tools = null, ChatTemplateOptions? options = null, ICollection<string>? refusedImages = null)
+    {
+        StringBuilder text = new();
+        Prompt prompt = _prompts.Build(messages, tools, options ?? new ChatTemplateOptions(), text, refusedImages);
+        return (text.ToString(), prompt.ToTokenIds());
+    }
 
     /// <summary>Drops the oldest turns of a conversation until its prompt fits: see <see cref="ConversationTrimmer"/>.</summary>
     /// <param name="messages">The conversation.</param>

@@ -7,7 +7,7 @@ namespace OnnxVlm.Tests.Chat;
 internal sealed class ReasoningChatTests
 {
     [Test]
-    public async Task GetStreamingResponseAsync_EffortAskedFor_GivesReasoningApartAndDoesNotReadItAgain()
+    public async Task GetStreamingResponseAsync_EffortAskedFor_GivesReasoningApartAndLeavesToTheTemplateWhatIsReadAgain()
     {
         ScriptedChatModel model = new(["hm, ", "yes", "Yes", "."]) { CanReason = true, ReasoningPieces = 2 };
         using VlmChatClient client = new(model);
@@ -21,8 +21,8 @@ internal sealed class ReasoningChatTests
 
         Assert.That(response.Text, Is.EqualTo("Yes."));
         Assert.That(string.Concat(response.Messages[0].Contents.OfType<TextReasoningContent>().Select(content => content.Text)), Is.EqualTo("hm, yes"));
-        Assert.That(model.Reasons, Is.EqualTo(new[] { true, false }));
-        Assert.That(model.Seen, Is.EqualTo(new[] { "user: Well?", "assistant: Yes.", "user: Sure?" }));
+        Assert.That(model.Prompting.Select(options => options.Reasons), Is.EqualTo(new bool?[] { true, null }));
+        Assert.That(model.Seen, Is.EqualTo(new[] { "user: Well?", "assistant: hm, yesYes.", "user: Sure?" }));
     }
 
     [Test]
@@ -35,7 +35,7 @@ internal sealed class ReasoningChatTests
 
         Assert.That(response.Messages[0].Contents.OfType<TextReasoningContent>(), Is.Empty);
         Assert.That(response.Text, Is.EqualTo("Yes"));
-        Assert.That(model.Reasons, Is.EqualTo(new[] { true }));
+        Assert.That(model.Prompting.Single().Reasons, Is.True);
     }
 
     [Test]

@@ -206,6 +206,27 @@ internal sealed class ToolTests
         Assert.That(response.Usage!.InputTokenCount, Is.EqualTo(10));
     }
 
+    [Test]
+    public async Task Tools_OfATemplateThatKnowsThem_AreLeftToIt()
+    {
+        ScriptedChatModel model = new([NowCall], ["done"]) { UsesTools = true };
+        using VlmChatClient client = new(model);
+        List<ChatMessage> messages = [new(ChatRole.System, "s"), .. Question];
+        ChatOptions options = new() { Tools = [Weather, Now], Instructions = "Be brief." };
+
+        messages.AddMessages(await client.GetResponseAsync(messages, options));
+        string id = messages[^1].Contents.OfType<FunctionCallContent>().Single().CallId;
+        messages.Add(new(ChatRole.Tool, [new FunctionResultContent(id, new { Hour = 12 })]));
+        await client.GetResponseAsync(messages, options);
+
+        Assert.That(model.Prompting.Select(prompting => prompting.Tools.Select(tool => tool.Name)), Is.All.EqualTo(new[] { "weather", "now" }));
+        ChatMessage[] seen = model.Conversations[^1];
+        Assert.That(seen[0].Contents.Single().ToString(), Is.EqualTo("Be brief.\n\ns"));
+        Assert.That(seen[2].Contents.Single(), Is.InstanceOf<FunctionCallContent>().With.Property("Name").EqualTo("now"));
+        FunctionResultContent result = (FunctionResultContent)seen[3].Contents.Single();
+        Assert.That((result.CallId, string.Concat((IEnumerable<AIContent>)result.Result!)), Is.EqualTo((id, "{\"hour\": 12}")));
+    }
+
     private static string[] Cut(string text, Random random)
     {
         List<string> pieces = [];

@@ -19,8 +19,10 @@ internal sealed class ScriptedChatModel(params string[][] answers) : IChatModel
     /// <summary>How many pieces at the beginning of each answer are reasoning.</summary>
     public int ReasoningPieces { get; init; }
 
-    /// <summary>For each prompt, whether reasoning was asked for.</summary>
-    public List<bool> Reasons { get; } = [];
+    public bool UsesTools { get; init; }
+
+    /// <summary>For each prompt, how it was to be built.</summary>
+    public List<PromptOptions> Prompting { get; } = [];
 
     public FinishReason FinishReason { get; init; } = FinishReason.Stop;
 
@@ -47,9 +49,9 @@ internal sealed class ScriptedChatModel(params string[][] answers) : IChatModel
 
     public Prompt CreatePlainPrompt(IReadOnlyList<AIContent> contents, CancellationToken cancellationToken) => CreatePrompt([new ChatMessage(new ChatRole("plain"), [.. contents])]);
 
-    public Prompt CreatePrompt(IEnumerable<ChatMessage> messages, bool reasons, CancellationToken cancellationToken)
+    public Prompt CreatePrompt(IEnumerable<ChatMessage> messages, PromptOptions options, CancellationToken cancellationToken)
     {
-        Reasons.Add(reasons);
+        Prompting.Add(options);
         return CreatePrompt(messages);
     }
 

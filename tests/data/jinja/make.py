@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""make.py: writes expected.json, what jinja2 3.1 makes of expressions.txt and templates.txt under Hugging Face's settings. Needs python3-jinja2; run it after changing either file."""
+"""make.py: writes expected.json and families.json, what jinja2 3.1 makes of the templates here under Hugging Face's settings. Needs python3-jinja2; run it after changing a template or a conversation."""
 import datetime, json, os, jinja2, jinja2.ext
 from jinja2 import nodes
 from jinja2.sandbox import ImmutableSandboxedEnvironment
@@ -28,7 +28,7 @@ variables = json.load(open(f'{here}/variables.json'))
 def unescape(line):
     return line.replace('↵', '\n').replace('⇥', '\t').replace('␍', '\r')
 
-def render(template):
+def render(template, variables=variables):
     try:
         return {'output': env.from_string(template).render(**variables)}
     except RecursionError:
@@ -40,3 +40,12 @@ lines = lambda name: [line for line in open(f'{here}/{name}', encoding='utf-8').
 cases = [{'template': '{{ ' + e + ' }}'} for e in lines('expressions.txt')] + [{'template': unescape(t)} for t in lines('templates.txt')]
 with open(f'{here}/expected.json', 'w', encoding='utf-8') as file:
     file.write('[\n' + ',\n'.join(json.dumps({**case, **render(case['template'])}, ensure_ascii=True) for case in cases) + '\n]\n')
+
+# Each template of families/ on each conversation, with the variables that apply_chat_template gives.
+conversations = json.load(open(f'{here}/conversations.json', encoding='utf-8'))
+families = {}
+for file in sorted(os.listdir(f'{here}/families')):
+    template = open(f'{here}/families/{file}', encoding='utf-8').read()
+    families[file[:-6]] = {name: render(template, {'tools': None, 'documents': None, 'add_generation_prompt': True, 'bos_token': '<s>', 'eos_token': '</s>', 'date_string': '1 Jan 2026', **c}) for name, c in conversations.items()}
+with open(f'{here}/families.json', 'w', encoding='utf-8') as file:
+    file.write(json.dumps(families, ensure_ascii=True, indent=1) + '\n')

@@ -35,12 +35,17 @@ internal sealed class JinjaTemplate
     /// <param name="variables">Its variables.</param>
     /// <param name="now">The time for strftime_now.</param>
     /// <exception cref="JinjaException">The template refuses, fails, or takes more than it may.</exception>
-    public TemplateText Render(IReadOnlyDictionary<string, object> variables, DateTimeOffset now) => Render(variables, now, out _);
+    public TemplateText Render(IReadOnlyDictionary<string, object> variables, DateTimeOffset now) => Render(variables, _limits, now, out _);
 
-    /// <summary>The same, and what it used.</summary>
-    internal TemplateText Render(IReadOnlyDictionary<string, object> variables, DateTimeOffset now, out TemplateBudget used)
+    /// <summary>The same with other limits.</summary>
+    /// <param name="variables">Its variables.</param>
+    /// <param name="limits">What the rendering may use.</param>
+    /// <param name="now">The time for strftime_now.</param>
+    /// <param name="used">What it used.</param>
+    /// <exception cref="JinjaException">As above.</exception>
+    public TemplateText Render(IReadOnlyDictionary<string, object> variables, TemplateLimits limits, DateTimeOffset now, out TemplateBudget used)
     {
-        TemplateRun run = new(variables, _limits, now);
+        TemplateRun run = new(variables, limits, now);
         used = run.Budget;
         Frame frame = new(new Scope(null, _names), new TemplateTextBuilder(run.Budget), run);
         _body.Execute(frame);

@@ -124,7 +124,7 @@ internal sealed class TemplateLimitTests
         string messages = string.Join(",", Enumerable.Range(0, 100).Select(i => $$"""{"role": "{{(i % 2 == 0 ? "user" : "assistant")}}", "content": "{{new string('x', 1000)}}"}"""));
 
         JinjaTemplate.Parse("{% for m in messages %}<|im_start|>{{ m['role'] + '\\n' + m['content'] | trim + '<|im_end|>' }}\n{% endfor %}")
-            .Render(JinjaValues.Read($"{{\"messages\": [{messages}]}}"), default, out TemplateBudget used);
+            .Render(JinjaValues.Read($"{{\"messages\": [{messages}]}}"), TemplateLimits.Default, default, out TemplateBudget used);
 
         Assert.That(used.Steps, Is.LessThan(30_000));
         Assert.That(used.Characters, Is.LessThan(600_000));

@@ -1,0 +1,14 @@
+namespace OnnxVlm.Export;
+
+/// <summary>Where the chat template of a model folder comes from.</summary>
+public enum TemplateOrigin
+{
+    /// <summary>There is none: the model continues plain prompts only.</summary>
+    None,
+
+    /// <summary>The checkpoint brought it.</summary>
+    Checkpoint,
+
+    /// <summary>It is OnnxVlm's own, for an architecture whose checkpoints come without one.</summary>
+    Architecture,
+}

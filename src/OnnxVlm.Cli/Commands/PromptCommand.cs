@@ -1,0 +1,88 @@
+using System.CommandLine;
+using System.Text.Json;
+using System.Text.Json.Nodes;
+using OnnxVlm.Prompting;
+
+namespace OnnxVlm.Cli.Commands;
+
+/// <summary><c>onnxvlm prompt</c>: the prompt that a model's own chat template makes of a conversation. Only the tokenizer and the template are loaded.</summary>
+internal static class PromptCommand
+{
+    public static Command Create()
+    {
+        Option<DirectoryInfo> model = SharedOptions.Model();
+        Option<FileInfo> messages = new("--messages") { Description = "A JSON array of messages, in the form of OpenAI or Hugging Face.", Required = true, HelpName = "FILE" };
+        Option<FileInfo?> tools = new("--tools") { Description = "A JSON array of tools, in the form of OpenAI.", HelpName = "FILE" };
+        Option<bool> reason = new("--reason") { Description = "Tell the template that the model is to reason." };
+        Option<bool> noReason = new("--no-reason") { Description = "Tell the template that the model is not to reason." };
+        Option<bool> continues = new("--continue") { Description = "Let the model go on with the last message instead of answering it." };
+        Option<bool> json = SharedOptions.Json();
+        Command command = new("prompt", "Show the prompt that the chat template makes of a conversation.") { model, messages, tools, reason, noReason, continues, json };
+        command.SetWork((result, _) =>
+        {
+            if (result.GetValue(reason) && result.GetValue(noReason))
+                throw new WrongArgumentException("--reason and --no-reason contradict each other; leave one out.");
+            ChatTemplateOptions options = new()
+            {
+                AddGenerationPrompt = !result.GetValue(continues),
+                ContinueFinalMessage = result.GetValue(continues),
+                Reasons = result.GetValue(reason) ? true : result.GetValue(noReason) ? false : null,
+            };
+            FileInfo file = result.GetValue(messages)!;
+            JsonElement conversation = WithImages(ReadArray(file), file.DirectoryName!);
+            JsonElement? declared = result.GetValue(tools) is { } toolFile ? ReadArray(toolFile) : null;
+            List<string> refused = [];
+            (string text, int[] ids) = TokenCounter.Load(result.GetValue(model)!.FullName).Render(conversation, declared, options, refused);
+            foreach (string why in refused)
+                Console.Error.WriteLine($"note: an image stands as one placeholder: {why}");
+            if (result.GetValue(json))
+                Console.Out.WriteLine(CliJson.Object(("prompt", text), ("token_count", ids.Length)).ToJsonString(CliJson.Compact.Options));
+            else
+            {
+                Console.Out.WriteLine(text);
+                Console.Error.WriteLine($"{ids.Length} tokens");
+            }
+            return Task.FromResult(ExitCode.Done);
+        });
+        return command;
+    }
+
+    private static JsonElement ReadArray(FileInfo file)
+    {
+        if (!file.Exists)
+            throw new FileNotFoundException($"{file.FullName} does not exist; check the path.");
+        try
+        {
+            JsonElement array = JsonElement.Parse(File.ReadAllBytes(file.FullName));
+            return array.ValueKind == JsonValueKind.Array ? array : throw new ArgumentException($"{file.FullName}: expected a JSON array, found {array.ValueKind}.");
+        }
+        catch (JsonException e)
+        {
+            throw new ArgumentException($"{file.FullName}: not valid JSON: {e.Message}", e);
+        }
+    }
+
+    // Images that are given as files, beside the file of messages, become data: URIs.
+    private static JsonElement WithImages(JsonElement messages, string folder)
+    {
+        JsonNode root = JsonNode.Parse(messages.GetRawText())!;
+        bool changed = false;
+        foreach (JsonObject part in root.AsArray().OfType<JsonObject>().Select(message => message["content"]).OfType<JsonArray>().SelectMany(parts => parts.OfType<JsonObject>()))
+        {
+            if (part["type"] is not JsonValue type || !type.TryGetValue(out string? kind) || kind is not ("image" or "image_url"))
+                continue;
+            foreach (string key in new[] { "image_url", "url", "image", "path" })
+            {
+                JsonNode? value = part[key] is JsonObject inner ? inner["url"] : part[key];
+                if (value is not JsonValue given || !given.TryGetValue(out string? text) || text.Contains(':', StringComparison.Ordinal))
+                    continue;
+                string path = Path.Combine(folder, text);
+                if (!File.Exists(path))
+                    throw new FileNotFoundException($"The image {path} does not exist; check the path.");
+                part[key] = $"data:image/*;base64,{Convert.ToBase64String(File.ReadAllBytes(path))}";
+                changed = true;
+            }
+        }
+        return changed ? JsonElement.Parse(root.ToJsonString()) : messages;
+    }
+}

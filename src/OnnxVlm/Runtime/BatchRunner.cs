@@ -161,20 +161,21 @@ internal sealed class BatchRunner : IDisposable
         NativeOwner.Disposed();
     }
 
-    /// <summary>Ends the thread after the run that is on, and frees the rows and the session.</summary>
-    public void Dispose()
+    /// <summary>Has the thread end after the run that is on; it frees the rows and the session then.</summary>
+    public void BeginDispose()
     {
         lock (_lock)
         {
             _isEnding = true;
             Monitor.Pulse(_lock);
         }
+    }
+
+    /// <summary>Ends the thread after the run that is on, and frees the rows and the session.</summary>
+    public void Dispose()
+    {
+        BeginDispose();
         _thread.Join();
-        foreach (DecoderRow row in _rows.Where(row => row.Read is not null).ToArray())
-            End(row, () => row.Read!.Completion.SetException(new ObjectDisposedException(nameof(OrtDecoder))));
-        foreach (KeyValueRows lane in _lanes)
-            lane.Dispose();
-        _session.Dispose();
     }
 
     private void Run()
@@ -190,6 +191,19 @@ internal sealed class BatchRunner : IDisposable
             if (turn.Reading is { } reading && TryPlace(reading))
                 RunAlone(reading);
         }
+        Free();
+    }
+
+    private void Free()
+    {
+        lock (_lock)
+        {
+            foreach (DecoderRow row in _rows.Where(row => row.Read is not null).ToArray())
+                End(row, () => row.Read!.Completion.SetException(new ObjectDisposedException(nameof(OrtDecoder))));
+        }
+        foreach (KeyValueRows lane in _lanes)
+            lane.Dispose();
+        _session.Dispose();
     }
 
     /// <summary>Waits for work.</summary>

@@ -1,36 +1,45 @@
+using OnnxVlm.ModelFolder;
+
 namespace OnnxVlm.Runtime;
 
 /// <summary>One sequence of an <see cref="OrtDecoder"/>: a row of the batch. What it reads is queued, and <see cref="BatchRunner"/> runs it together with the others.</summary>
 internal sealed class DecoderRow : IDecoderSequence
 {
-    private readonly OrtDecoder _decoder;
+    private readonly ModelManifest _manifest;
     private readonly BatchRunner _runner;
+    private readonly RowSize _memory;
 
-    public DecoderRow(OrtDecoder decoder, BatchRunner runner, SequenceOptions options)
+    /// <summary>Creates an empty row. It must not know the decoder: the runner's thread knows the row, and a decoder that nobody else knows is to be freed.</summary>
+    /// <param name="manifest">The model.</param>
+    /// <param name="runner">Runs it.</param>
+    /// <param name="options">Its size.</param>
+    /// <param name="memory">What a row takes.</param>
+    public DecoderRow(ModelManifest manifest, BatchRunner runner, SequenceOptions options, RowSize memory)
     {
-        _decoder = decoder;
+        _manifest = manifest;
         _runner = runner;
+        _memory = memory;
         Options = options;
-        Images = new ImageSpans(decoder.Rules);
-        States = new SavedStates(decoder.StateBudget);
+        Images = new ImageSpans(manifest.Image);
+        States = new SavedStates(memory.States);
         runner.Open(this);
     }
 
     public SequenceOptions Options { get; }
 
-    public int MaxLength => _decoder.ContextLength;
+    public int MaxLength => _manifest.ContextLength;
 
     public int PatchCapacity => int.MaxValue;
 
     /// <summary>What the next run goes on from. Changed by the runner while it reads, and by the owner of the row while it does not.</summary>
     public int Length { get; set; }
 
-    public long SizeBytes => (Length * _decoder.CacheBytesPerToken) + _decoder.StateBytes;
+    public long SizeBytes => (Length * _memory.TokenBytes) + _memory.StateBytes;
 
     public Span<float> Logits => HasLogits ? NextLogits : throw new InvalidOperationException("There are no logits before tokens are read, nor after a rewind until more are.");
 
     /// <summary>float [vocabulary]: where the runner puts the logits.</summary>
-    public float[] NextLogits => field ??= new float[_decoder.VocabularySize];
+    public float[] NextLogits => field ??= new float[_manifest.VocabularySize];
 
     /// <summary>Whether <see cref="NextLogits"/> are those of the next token.</summary>
     public bool HasLogits { get; set; }
@@ -72,7 +81,7 @@ internal sealed class DecoderRow : IDecoderSequence
     {
         RowRead read = new(chunks, progress);
         foreach (PrefillChunk chunk in chunks)
-            chunk.RefuseMissingPatches(_decoder.PlaceholderTokenId);
+            chunk.RefuseMissingPatches(_manifest.Image.Tokens.Placeholder);
         if (read.TokensLeft > MaxLength - Length)
             throw new VlmException($"The sequence has {Length} tokens and was made for {MaxLength}, so it has no room for {read.TokensLeft} more.");
         HasLogits = false;
@@ -99,7 +108,7 @@ internal sealed class DecoderRow : IDecoderSequence
         HasLogits = false;
     }
 
-    public int Restorable(int length) => _decoder.StateBytes == 0 ? length : _runner.Restorable(this, length);
+    public int Restorable(int length) => _memory.StateBytes == 0 ? length : _runner.Restorable(this, length);
 
     public void Pause() => _runner.Pause(this);
 
@@ -147,3 +156,9 @@ internal sealed class RowRead(IReadOnlyList<PrefillChunk> chunks, Action? progre
         return true;
     }
 }
+
+/// <summary>What a row takes.</summary>
+/// <param name="TokenBytes">Memory for a token.</param>
+/// <param name="StateBytes">Memory for the state of recurrent layers.</param>
+/// <param name="States">How many states the rows may have saved.</param>
+internal sealed record RowSize(long TokenBytes, long StateBytes, StateBudget States);

@@ -29,6 +29,9 @@ internal sealed class OrtDecoder : IDecoder
         NativeOwner.Created();
     }
 
+    // The runner's thread would else keep the memory of a model that nobody has disposed.
+    ~OrtDecoder() => _runner?.BeginDispose();
+
     public int VocabularySize => _manifest.VocabularySize;
 
     public int ContextLength => _manifest.ContextLength;
@@ -45,9 +48,6 @@ internal sealed class OrtDecoder : IDecoder
     public int MaxSequences { get; }
 
     public long CacheBytesPerToken { get; }
-
-    /// <summary>The rules of images.</summary>
-    public ImageRules Rules => _manifest.Image;
 
     public bool CanRewind => true;
 
@@ -104,7 +104,7 @@ internal sealed class OrtDecoder : IDecoder
     public IDecoderSequence CreateSequence(SequenceOptions options)
     {
         ObjectDisposedException.ThrowIf(_disposed, this);
-        return new DecoderRow(this, _runner, options);
+        return new DecoderRow(_manifest, _runner, options, new RowSize(CacheBytesPerToken, StateBytes, StateBudget));
     }
 
     public void Dispose()
@@ -114,5 +114,6 @@ internal sealed class OrtDecoder : IDecoder
         _disposed = true;
         _runner.Dispose();
         NativeOwner.Disposed();
+        GC.SuppressFinalize(this);
     }
 }

@@ -3,15 +3,20 @@
 // Puts the service under load and checks what comes back. Starts `onnxvlm serve` as a process of its own, asks a dozen questions one after the other, and then has many
 // clients ask them at once, of which some hang up at random:
 //
-//   dotnet run scripts/load.cs [-- --clients 64] [--seconds 120] [--model onnx-models/nano] [--cache-bytes 67108864]
+//   dotnet run scripts/load.cs [-- --clients 64] [--seconds 120] [--model onnx-models/nano] [--cache-bytes 67108864] [--hostile 6] [--memory-limit-mb 2000]
 //
-// Exit code 1 where a request ended with anything but an answer or status 429, where a finished answer is not the one of the quiet service, where
+// With --hostile so many more clients attack it, with a key of their own: costly schemas, texts of special tokens, answers that they do not read, bodies that trickle, texts of 30 MB. The others are then
+// counted for the same time without them first, and must get at least half as many answers with them.
+//
+// Exit code 1 where a request of a client that is not hostile ended with anything but an answer or status 429, where a finished answer is not the one of the quiet service, where
 // sequences are left over, or where memory has grown by more than a tenth between the first half and the end. On Linux the service gets MALLOC_ARENA_MAX=2: with an arena for
 // each thread, glibc takes minutes until it holds as much freed memory as it ever will, which looks like a leak and is none.
 
 using System.Diagnostics;
 using System.Globalization;
 using System.Net;
+using System.Net.Http.Headers;
+using System.Net.Sockets;
 using System.Runtime.CompilerServices;
 using System.Text;
 using System.Text.Json;
@@ -22,10 +27,14 @@ int clients = int.Parse(Argument("--clients", "64"), CultureInfo.InvariantCultur
 TimeSpan duration = TimeSpan.FromSeconds(int.Parse(Argument("--seconds", "120"), CultureInfo.InvariantCulture));
 string model = Path.GetFullPath(Argument("--model", Path.Combine(root, "onnx-models", "nano")));
 string cacheBytes = Argument("--cache-bytes", "67108864");
+int hostile = int.Parse(Argument("--hostile", "0"), CultureInfo.InvariantCulture);
+double memoryLimit = 1e6 * double.Parse(Argument("--memory-limit-mb", "2000"), CultureInfo.InvariantCulture);
+const string FriendKey = "friend", HostileKey = "hostile";
 
 Build();
 (Process server, Uri address) = StartServer();
 using HttpClient http = new(new SocketsHttpHandler { PooledConnectionLifetime = TimeSpan.FromSeconds(30) }) { BaseAddress = address, Timeout = TimeSpan.FromMinutes(5) };
+http.DefaultRequestHeaders.Authorization = new AuthenticationHeaderValue("Bearer", FriendKey);
 try
 {
     string[] questions = CreateQuestions();
@@ -34,11 +43,20 @@ try
         expected[i] = (await AskAsync(questions[i], maxEvents: int.MaxValue, CancellationToken.None)).Text ?? throw new InvalidOperationException($"question {i} was not answered by the quiet service");
     Console.WriteLine($"{questions.Length} questions answered one after the other, {expected.Sum(text => text.Length)} characters");
 
+    Tally alone = new();
+    if (hostile > 0)
+    {
+        Stopwatch before = Stopwatch.StartNew();
+        await Task.WhenAll(Enumerable.Range(0, clients).Select(seed => Task.Run(() => ClientAsync(seed, questions, expected, alone, before))));
+        Console.WriteLine($"without hostile clients: {alone}");
+    }
+
     Tally tally = new();
     Dictionary<string, double> quiet = await MetricsAsync();
     List<(double MemoryBytes, double Owners)> samples = [];
     Stopwatch watch = Stopwatch.StartNew();
     Task[] running = [.. Enumerable.Range(0, clients).Select(seed => Task.Run(() => ClientAsync(seed, questions, expected, tally, watch)))];
+    Task[] attacking = [.. Enumerable.Range(0, hostile).Select(number => Task.Run(() => AttackAsync(number, watch)))];
     while (watch.Elapsed < duration)
     {
         await Task.Delay(TimeSpan.FromSeconds(5));
@@ -47,6 +65,7 @@ try
         Console.WriteLine(string.Create(CultureInfo.InvariantCulture, $"{watch.Elapsed.TotalSeconds,5:F0} s  {tally}  {samples[^1].MemoryBytes / 1e6:F0} MB, {now["dotnet_gc_last_collection_memory_committed_size_bytes"] / 1e6:F0} of them managed  {samples[^1].Owners} owners  {now["onnxvlm_server_requests_running"]} running  {now["onnxvlm_server_requests_waiting"]} waiting"));
     }
     await Task.WhenAll(running);
+    await Task.WhenAll(attacking);
     Dictionary<string, double> end = await QuietAsync();
 
     double early = samples.Take(Math.Max(1, samples.Count / 2)).Max(sample => sample.MemoryBytes);
@@ -56,9 +75,13 @@ try
 
     // With a cache, idle sequences stay on purpose; without one nothing may.
     bool leaks = cacheBytes == "0" && end["onnxvlm_native_owners"] > quiet["onnxvlm_native_owners"];
-    bool grows = late > 1.1 * early;
-    bool good = tally is { Wrong: 0, Errors: 0, Finished: > 0, HungUp: > 0 } && !leaks && !grows && end["onnxvlm_server_requests_running"] == 0 && end["onnxvlm_server_requests_waiting"] == 0;
-    Console.WriteLine(good ? "all checks passed" : $"FAILED:{(leaks ? " sequences are left over" : "")}{(grows ? " memory grows" : "")}{(tally.Wrong + tally.Errors > 0 ? " wrong answers or errors" : "")}");
+    bool grows = hostile == 0 && late > 1.1 * early;
+    bool large = hostile > 0 && samples.Max(sample => sample.MemoryBytes) > memoryLimit;
+    bool slow = 2 * tally.Finished < alone.Finished;
+    if (hostile > 0)
+        Console.WriteLine(string.Create(CultureInfo.InvariantCulture, $"with {hostile} hostile clients: {(double)tally.Finished / alone.Finished:P0} of the answers, at most {samples.Max(sample => sample.MemoryBytes) / 1e6:F0} MB of {memoryLimit / 1e6:F0}"));
+    bool good = tally is { Wrong: 0, Errors: 0, Finished: > 0, HungUp: > 0 } && !leaks && !grows && !large && !slow && end["onnxvlm_server_requests_running"] == 0 && end["onnxvlm_server_requests_waiting"] == 0;
+    Console.WriteLine(good ? "all checks passed" : $"FAILED:{(leaks ? " sequences are left over" : "")}{(grows ? " memory grows" : "")}{(large ? " too much memory" : "")}{(slow ? " too slow beside hostile clients" : "")}{(tally.Wrong + tally.Errors > 0 ? " wrong answers or errors" : "")}");
     return good ? 0 : 1;
 }
 finally
@@ -105,6 +128,51 @@ async Task ClientAsync(int seed, string[] questions, string[] expected, Tally ta
             Console.WriteLine($"question {i}: {e.Message}");
         }
     }
+}
+
+// One kind of attack after the other, each client beginning with another; what the service says to it does not matter.
+async Task AttackAsync(int number, Stopwatch watch)
+{
+    string patterns = string.Join(',', Enumerable.Range(1, 199).Select(i => $$"""{"pattern":"^.*a.{{{i}}}b.*$"}"""));
+    string schema = $$"""{"model":"load","max_tokens":200,"messages":[{"role":"user","content":"x"}],"response_format":{"type":"json_schema","json_schema":{"name":"x","schema":{"type":"string","allOf":[{{patterns}}]}}}}""";
+    string special = $$"""{"model":"load","messages":[{"role":"user","content":"{{string.Concat(Enumerable.Repeat("<|image|>", 80_000))}}"}]}""";
+    string large = $$"""{"model":"load","messages":[{"role":"user","content":"{{new string('x', 30_000_000)}}"}]}""";
+    const string Unread = """{"model":"load","stream":true,"n":8,"max_tokens":1000,"temperature":2,"logprobs":true,"top_logprobs":20,"messages":[{"role":"user","content":"Tell me everything."}]}""";
+    for (int round = number; watch.Elapsed < duration; round++)
+    {
+        try
+        {
+            using CancellationTokenSource end = new(duration);
+            switch (round % 5)
+            {
+                case 0: await PostAsync("/v1/chat/completions", schema, end.Token); break;
+                case 1: await PostAsync("/tokenize", special, end.Token); break;
+                case 2: await Task.WhenAll(Enumerable.Range(0, 4).Select(_ => HoldAsync(Unread, Unread.Length, TimeSpan.FromSeconds(10)))); break;
+                case 3: await Task.WhenAll(Enumerable.Range(0, 100).Select(_ => HoldAsync("{", 1_000_000, TimeSpan.FromSeconds(10)))); break;
+                default: await PostAsync("/v1/chat/completions", large, end.Token); break;
+            }
+        }
+        catch (Exception e) when (e is HttpRequestException or IOException or SocketException or OperationCanceledException)
+        {
+            await Task.Delay(20);
+        }
+    }
+}
+
+async Task PostAsync(string path, string body, CancellationToken cancellationToken)
+{
+    using HttpRequestMessage request = new(HttpMethod.Post, path) { Content = new StringContent(body, Encoding.UTF8, "application/json") };
+    request.Headers.Authorization = new AuthenticationHeaderValue("Bearer", HostileKey);
+    using HttpResponseMessage response = await http.SendAsync(request, cancellationToken);
+}
+
+// Sends the beginning of a request, reads nothing, and hangs up later.
+async Task HoldAsync(string body, int declaredLength, TimeSpan time)
+{
+    using Socket socket = new(SocketType.Stream, ProtocolType.Tcp) { ReceiveBufferSize = 4096 };
+    await socket.ConnectAsync(address.Host, address.Port);
+    await socket.SendAsync(Encoding.UTF8.GetBytes($"POST /v1/chat/completions HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {HostileKey}\r\nContent-Type: application/json\r\nContent-Length: {declaredLength}\r\n\r\n{body}"));
+    await Task.Delay(time);
 }
 
 // The text of a streamed answer; null where this side hung up first.
@@ -203,6 +271,8 @@ void Build()
     start.Environment["OnnxVlmServer__Models__0__CacheBytes"] = cacheBytes;
     start.Environment["Logging__LogLevel__Default"] = "Warning";
     start.Environment["MALLOC_ARENA_MAX"] = "2";
+    start.Environment["OnnxVlmServer__ApiKeys__0"] = FriendKey;
+    start.Environment["OnnxVlmServer__ApiKeys__1"] = HostileKey;
     Process process = Process.Start(start)!;
     while (process.StandardError.ReadLine() is { } line)
     {

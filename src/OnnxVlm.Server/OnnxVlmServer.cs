@@ -1,5 +1,4 @@
 using Microsoft.AspNetCore.Authorization;
-using Microsoft.AspNetCore.HostFiltering;
 using Microsoft.AspNetCore.Hosting;
 using Microsoft.AspNetCore.Server.Kestrel.Core;
 using Microsoft.Extensions.Configuration;
@@ -62,14 +61,14 @@ public static class OnnxVlmServer
         services.AddSingleton<IValidateOptions<ServerOptions>, ServerOptionsValidator>();
         services.AddSingleton<IValidateOptions<ServerOptions>, ServerOptionsRules>();
         services.AddSingleton(provider => provider.GetRequiredService<IOptions<ServerOptions>>().Value);
-        services.AddOptions<KestrelServerOptions>().Configure<ServerOptions>((kestrel, options) => kestrel.Limits.MaxRequestBodySize = options.MaxBodyBytes);
-        services.AddOptions<HostOptions>().Configure<ServerOptions>((host, options) => host.ShutdownTimeout = options.ShutdownTimeout);
-        services.AddOptions<HostFilteringOptions>().Configure<ServerOptions>((filter, options) =>
+        services.AddOptions<KestrelServerOptions>().Configure<ServerOptions>((kestrel, options) =>
         {
-            // Without a key only this machine is served, and then a page that has its own name point to this machine must not get through either.
-            if (options.ApiKeys.Count == 0)
-                filter.AllowedHosts = ["localhost", "127.0.0.1", "[::1]"];
+            kestrel.Limits.MaxRequestBodySize = options.MaxBodyBytes;
+            kestrel.Limits.MaxConcurrentConnections = options.MaxConnections;
+            // A body that trickles is given up before its deadline; an answer that nobody takes is given up by SendTimeout.
+            kestrel.Limits.MinRequestBodyDataRate = new MinDataRate(bytesPerSecond: 4096, gracePeriod: TimeSpan.FromSeconds(10));
         });
+        services.AddOptions<HostOptions>().Configure<ServerOptions>((host, options) => host.ShutdownTimeout = options.ShutdownTimeout);
         services.AddCors();
         services.ConfigureHttpJsonOptions(json =>
         {
@@ -79,7 +78,7 @@ public static class OnnxVlmServer
         services.AddOpenApi("v1");
         OpenTelemetryExport.Add(services, configuration);
 
-        services.AddSingleton<InFlightLimit>();
+        services.AddSingleton<BodyGate>();
         services.AddSingleton<AdmissionQueue>();
         services.TryAddSingleton<IModelLoader, VlmModelLoader>();
         services.AddSingleton<ModelPool>();
@@ -104,16 +103,12 @@ public static class OnnxVlmServer
     private static void UseMiddleware(WebApplication app, ServerOptions options)
     {
         app.UseMiddleware<RequestErrors>();
-        app.Use((context, next) =>
-        {
-            context.Response.Headers.XContentTypeOptions = "nosniff";
-            return next(context);
-        });
+        app.UseMiddleware<HostGate>();
         app.UseRouting();
         if (options.AllowedOrigins.Count > 0)
             app.UseCors(policy => policy.WithOrigins([.. options.AllowedOrigins]).WithMethods("GET", "POST").WithHeaders("authorization", "content-type", "x-request-id").WithExposedHeaders("x-request-id", "retry-after"));
         app.UseMiddleware<ApiKeyGate>();
-        app.UseMiddleware<InFlightLimit>();
+        app.UseMiddleware<BodyGate>();
     }
 
     private static void MapEndpoints(WebApplication app)

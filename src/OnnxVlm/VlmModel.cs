@@ -26,6 +26,7 @@ public sealed class VlmModel : IChatModel, IDisposable
     private readonly GrammarModel _grammars;
     private readonly Lazy<ChatTemplate> _template;
     private readonly PromptBuilder _prompts;
+    private readonly PromptBuilder _measuredPrompts;
     private readonly TokenGenerator _generator;
     private readonly IToolSyntax _toolSyntax;
     private readonly Lifetime _lifetime;
@@ -40,6 +41,7 @@ public sealed class VlmModel : IChatModel, IDisposable
         ImagePreprocessor = new ImagePreprocessor(Manifest.Image, options.ImageLimits, options.ImageDecoder, options.BlendAlpha);
         Tokenizer = tokenizer ?? (ITokenizer)new MissingTokenizer();
         _prompts = new PromptBuilder(Tokenizer, () => template.Value, Manifest.Image.Tokens, (PromptBuilder.ImageReader)ImagePreprocessor.Process);
+        _measuredPrompts = new PromptBuilder(Tokenizer, () => template.Value, Manifest.Image.Tokens, (encoded, _) => ImagePreprocessor.Measure(encoded));
         _generator = new TokenGenerator(decoder, Vocabulary, Manifest.EndTokenIds, _prompts.Encode, _grammars.Create, options.CacheBytes, Manifest.SuppressedTokenIds, Manifest.Reasoning, Manifest.Sampling);
         _toolSyntax = ToolSyntaxes.Create(Manifest.ToolSyntax, Vocabulary);
         _lifetime = new Lifetime(Release);
@@ -120,6 +122,7 @@ public sealed class VlmModel : IChatModel, IDisposable
     /// <exception cref="ArgumentException">There is no message, a message has nothing in it, or content of a kind that the model cannot read.</exception>
     /// <exception cref="ChatTemplateException">The model's chat template refuses the conversation.</exception>
     /// <exception cref="InvalidImageException">An image cannot be read or is outside the limits.</exception>
+    /// <exception cref="PromptTooLongException">The bytes of the text, or the tokens with those of the images, do not fit into the context; told before an image is decoded.</exception>
     public Prompt CreatePrompt(IEnumerable<ChatMessage> messages) => CreatePrompt(messages, new PromptOptions());
 
     /// <summary>The same, for an answer with or without reasoning before it.</summary>
@@ -130,6 +133,7 @@ public sealed class VlmModel : IChatModel, IDisposable
     /// <exception cref="ArgumentException">As above; or the model cannot be asked to reason.</exception>
     /// <exception cref="ChatTemplateException">The model's chat template refuses the conversation.</exception>
     /// <exception cref="InvalidImageException">An image cannot be read or is outside the limits.</exception>
+    /// <exception cref="PromptTooLongException">As above.</exception>
     public Prompt CreatePrompt(IEnumerable<ChatMessage> messages, bool reasons, CancellationToken cancellationToken = default) =>
         CreatePrompt(messages, new PromptOptions { Reasons = reasons }, cancellationToken);
 
@@ -141,11 +145,18 @@ public sealed class VlmModel : IChatModel, IDisposable
     /// <exception cref="ArgumentException">As above.</exception>
     /// <exception cref="ChatTemplateException">The model's chat template refuses the conversation.</exception>
     /// <exception cref="InvalidImageException">An image cannot be read or is outside the limits.</exception>
+    /// <exception cref="PromptTooLongException">As above.</exception>
     public Prompt CreatePrompt(IEnumerable<ChatMessage> messages, PromptOptions options, CancellationToken cancellationToken = default)
     {
+        ArgumentNullException.ThrowIfNull(messages);
         ArgumentNullException.ThrowIfNull(options);
         using IDisposable use = _lifetime.Use(this);
-        return _prompts.Build(messages, options, cancellationToken);
+        ChatMessage[] conversation = [.. messages];
+        AIContent[] contents = [.. conversation.SelectMany(message => message.Contents)];
+        PromptSize.CheckText(contents, Manifest.ContextLength, Vocabulary.LongestToken);
+        if (contents.Any(content => content is DataContent))
+            CheckMeasured(_measuredPrompts.Build(conversation, options, cancellationToken).Segments);
+        return _prompts.Build(conversation, options, cancellationToken);
     }
 
     /// <summary>Turns text and images into a prompt as they are, without a chat template: the model continues them.</summary>
@@ -154,10 +165,14 @@ public sealed class VlmModel : IChatModel, IDisposable
     /// <returns>The prompt.</returns>
     /// <exception cref="ArgumentException">There is nothing in the contents, or content of a kind that the model cannot read.</exception>
     /// <exception cref="InvalidImageException">An image cannot be read or is outside the limits.</exception>
+    /// <exception cref="PromptTooLongException">The bytes of the text, or the tokens with those of the images, do not fit into the context; told before an image is decoded.</exception>
     public Prompt CreatePlainPrompt(IReadOnlyList<AIContent> contents, CancellationToken cancellationToken = default)
     {
         ArgumentNullException.ThrowIfNull(contents);
         using IDisposable use = _lifetime.Use(this);
+        PromptSize.CheckText(contents, Manifest.ContextLength, Vocabulary.LongestToken);
+        if (contents.Any(content => content is DataContent))
+            CheckMeasured(_measuredPrompts.Encode(contents, cancellationToken));
         return new Prompt(_prompts.Encode(contents, cancellationToken));
     }
 
@@ -185,6 +200,10 @@ public sealed class VlmModel : IChatModel, IDisposable
 
     /// <summary>Ends the running answers and frees the model. Returns at once; the memory is free when the last answer has ended.</summary>
     public void Dispose() => _lifetime.Dispose();
+
+    // Before the images are decoded: their headers say how many tokens they become.
+    private void CheckMeasured(IReadOnlyList<PromptSegment> segments) => PromptSize.CheckTokens(
+        segments.Sum(segment => segment.TokenIds.Length), segments.Where(segment => segment.Image is not null).Sum(segment => segment.TokenIds.Length), Manifest.ContextLength);
 
     private static IDecoder LoadDecoder(string folder, ModelManifest manifest, VlmOptions options, Task verification)
     {

@@ -16,7 +16,7 @@ internal sealed class EventStreamTests
         int[] given = await Task.WhenAll(Enumerable.Range(0, 2000).Select(number =>
         {
             TaskCompletionSource<int> next = new();
-            Task<int> waiting = new EventStream(new DefaultHttpContext().Response, keepAlive).WaitAsync(next.Task);
+            Task<int> waiting = new EventStream(new DefaultHttpContext().Response, keepAlive, TimeSpan.FromSeconds(20), CancellationToken.None).WaitAsync(next.Task);
             _ = Task.Delay(keepAlive).ContinueWith(_ => next.SetResult(number), TaskScheduler.Default);
             return waiting;
         }));

@@ -70,8 +70,10 @@ internal sealed class LoadTests
     {
         await using TestService service = await TestService.StartAsync(new ScriptedLoader(["x"]), "MaxRunning=1", "MaxWaiting=1");
         TaskCompletionSource release = new(TaskCreationOptions.RunContinuationsAsynchronously);
-        Task<HttpResponseMessage>[] slow = [.. Enumerable.Range(0, 34).Select(_ => service.Client.PostAsync(new Uri("/v1/chat/completions", UriKind.Relative), new SlowContent(release.Task)))];
-        Assert.That(() => service.Get<InFlightLimit>().InFlight, Is.EqualTo(slow.Length).After(10_000, 10));
+        Task<HttpResponseMessage>[] slow = [.. Enumerable.Range(0, 18).Select(_ => service.Client.PostAsync(new Uri("/v1/chat/completions", UriKind.Relative), new SlowContent(release.Task)))];
+        // 16 bodies of one client are read at the same time, and as many requests as may run and wait stand behind them.
+        Assert.That(() => service.Get<BodyGate>().UnderWay, Is.EqualTo(16).After(10_000, 10));
+        Assert.That(() => service.Get<BodyGate>().Waiting, Is.EqualTo(2).After(10_000, 10));
 
         Reply refused = await service.ChatAsync("hello");
         release.SetResult();

@@ -3,8 +3,8 @@ using OnnxVlm.Server.Hosting;
 namespace OnnxVlm.Server.Admission;
 
 /// <summary>
-/// Lets a bounded number of answers run and a bounded number wait. Fair: clients take turns, and the requests of one client come in their order, so that
-/// a client with many requests delays mostly itself. Safe to use from several threads.
+/// Lets a bounded number of answers run and a bounded number wait. Fair: clients take turns, the requests of one client come in their order, and where
+/// all places are taken the client with the most of them loses one to another, so that a client with many requests delays mostly itself. Safe to use from several threads.
 /// </summary>
 /// <param name="options">How many run and wait, and how long.</param>
 internal sealed class AdmissionQueue(ServerOptions options)
@@ -41,7 +41,7 @@ internal sealed class AdmissionQueue(ServerOptions options)
                 _running++;
                 return new Turn(this);
             }
-            if (_waiting >= options.MaxWaiting)
+            if (_waiting >= options.MaxWaiting && !MakeRoomFor(client))
                 throw Full("Too many requests are waiting; try again later.");
             Add(client, waiter);
         }
@@ -88,6 +88,21 @@ internal sealed class AdmissionQueue(ServerOptions options)
         }
         waiters.AddLast(waiter);
         _waiting++;
+    }
+
+    // Whoever has the most requests waiting gives up its last one to a client with fewer, so that no client can take all the places.
+    private bool MakeRoomFor(string client)
+    {
+        if (_waitersOfClient.Count == 0)
+            return false;
+        (string heaviest, LinkedList<TaskCompletionSource> waiters) = _waitersOfClient.MaxBy(entry => entry.Value.Count);
+        if (waiters.Count <= 1 + (_waitersOfClient.GetValueOrDefault(client)?.Count ?? 0))
+            return false;
+        TaskCompletionSource last = waiters.Last!.Value;
+        waiters.RemoveLast();
+        _waiting--;
+        last.SetException(Full("Too many requests of this client are waiting; try again later."));
+        return true;
     }
 
     private bool Remove(string client, TaskCompletionSource waiter)

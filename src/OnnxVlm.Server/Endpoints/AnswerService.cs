@@ -29,7 +29,8 @@ internal sealed class AnswerService(AdmissionQueue queue, ModelPool models, Serv
         IDisposable turn = await queue.EnterAsync(ClientKey.ClientOf(context), cancellationToken).ConfigureAwait(false);
         try
         {
-            return new ModelTurn(turn, await models.RentAsync(entry, cancellationToken).ConfigureAwait(false), ClientKey.ScopeOf(context));
+            string scope = options.ShareCache ? ClientKey.SharedScope : ClientKey.ScopeOf(context);
+            return new ModelTurn(turn, await models.RentAsync(entry, cancellationToken).ConfigureAwait(false), scope, options.AnswerTimeout);
         }
         catch
         {
@@ -46,8 +47,7 @@ internal sealed class AnswerService(AdmissionQueue queue, ModelPool models, Serv
     /// <exception cref="ApiException">The request cannot be honoured, or it took too long.</exception>
     public async IAsyncEnumerable<AnswerUpdate> AnswerAsync(ModelTurn turn, AnswerRequest request, [EnumeratorCancellation] CancellationToken cancellationToken)
     {
-        using CancellationTokenSource late = new(options.AnswerTimeout);
-        using CancellationTokenSource either = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken, late.Token);
+        using CancellationTokenSource either = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken, turn.Late);
         // An answer waits for a client that is slower.
         Channel<AnswerUpdate> updates = Channel.CreateBounded<AnswerUpdate>(request.Choices);
         Task answers = Task.WhenAll(Enumerable.Range(0, request.Choices).Select(choice => Task.Run(() => ForwardAsync(choice), CancellationToken.None)));
@@ -69,7 +69,7 @@ internal sealed class AnswerService(AdmissionQueue queue, ModelPool models, Serv
             {
                 ChatOptions chosen = OptionsOf(turn, request, choice, progress => updates.Writer.TryWrite(new AnswerUpdate(choice, new ChatResponseUpdate(), progress)));
                 await using IAsyncEnumerator<ChatResponseUpdate> pieces = Start(turn.Client, request.ConversationOf(choice), chosen).GetAsyncEnumerator(either.Token);
-                while (await MoveNextAsync(pieces, late.Token, cancellationToken).ConfigureAwait(false))
+                while (await MoveNextAsync(pieces, turn.Late, cancellationToken).ConfigureAwait(false))
                     await updates.Writer.WriteAsync(new AnswerUpdate(choice, pieces.Current), either.Token).ConfigureAwait(false);
             }
             catch
@@ -121,9 +121,14 @@ internal sealed class AnswerService(AdmissionQueue queue, ModelPool models, Serv
         }
         catch (OperationCanceledException e) when (late.IsCancellationRequested && !ending.IsCancellationRequested)
         {
-            throw new ApiException(StatusCodes.Status504GatewayTimeout, $"The answer took longer than {options.AnswerTimeout.TotalSeconds:F0} s; ask for less.", null, "answer_timeout", e);
+            throw TooLate(e);
         }
     }
+
+    /// <summary>The error for a turn whose time is over.</summary>
+    /// <param name="exception">What ended with it.</param>
+    public ApiException TooLate(OperationCanceledException exception) =>
+        new(StatusCodes.Status504GatewayTimeout, $"The answer took longer than {options.AnswerTimeout.TotalSeconds:F0} s; ask for less.", null, "answer_timeout", exception);
 
     /// <summary>What the library refuses, as the client is told: its messages say what is wrong with the request.</summary>
     /// <param name="exception">The refusal.</param>

@@ -23,7 +23,7 @@ internal sealed class AnswerStream(AnswerService answers, ServerOptions options,
     public async Task SendAsync<TChunk>(HttpContext context, AnswerRequest request, JsonTypeInfo<TChunk> form, Func<AnswerUpdate, IEnumerable<TChunk>> toChunks, Func<UsageCounter, TChunk> toUsage)
     {
         using ModelTurn turn = await answers.EnterAsync(request.Model, context, context.RequestAborted).ConfigureAwait(false);
-        EventStream events = new(context.Response, options.KeepAlive);
+        EventStream events = new(context.Response, options.KeepAlive, options.SendTimeout, turn.Late);
         UsageCounter usage = new(request.Count);
         try
         {

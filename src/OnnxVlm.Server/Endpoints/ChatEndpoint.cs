@@ -1,5 +1,8 @@
+using System.Text.Json;
 using Microsoft.Extensions.AI;
+using OnnxVlm.Server.Hosting;
 using OnnxVlm.Server.Reading;
+using OnnxVlm.Server.Security;
 using OnnxVlm.Server.Telemetry;
 using OnnxVlm.Server.Wire;
 
@@ -10,12 +13,13 @@ namespace OnnxVlm.Server.Endpoints;
 /// <param name="answers">Generates answers.</param>
 /// <param name="stream">Sends them as they come.</param>
 /// <param name="log">Writes a line for each request.</param>
-internal sealed class ChatEndpoint(ChatRequestReader reader, AnswerService answers, AnswerStream stream, RequestLog log)
+/// <param name="options">The service's options.</param>
+internal sealed class ChatEndpoint(ChatRequestReader reader, AnswerService answers, AnswerStream stream, RequestLog log, ServerOptions options)
 {
     public async Task HandleAsync(HttpContext context)
     {
         ChatCompletionRequest body = await RequestBody.ReadAsync(context, WireJson.Relaxed.ChatCompletionRequest).ConfigureAwait(false);
-        AnswerRequest request = await reader.ReadAsync(body, context.RequestAborted).ConfigureAwait(false);
+        AnswerRequest request = await reader.ReadAsync(body, ClientKey.ClientOf(context), context.RequestAborted).ConfigureAwait(false);
         string id = $"chatcmpl-{Guid.NewGuid():N}";
         long created = DateTimeOffset.UtcNow.ToUnixTimeSeconds();
         if (body.Stream != true)
@@ -47,15 +51,19 @@ internal sealed class ChatEndpoint(ChatRequestReader reader, AnswerService answe
     {
         List<ChatResponseUpdate>[] updates = [.. Enumerable.Range(0, request.Choices).Select(_ => new List<ChatResponseUpdate>())];
         UsageCounter usage = new(request.Count);
-        using ModelTurn turn = await answers.EnterAsync(request.Model, context, context.RequestAborted).ConfigureAwait(false);
-        await foreach (AnswerUpdate update in answers.AnswerAsync(turn, request, context.RequestAborted).ConfigureAwait(false))
+        // The turn ends before the answer is sent, so that a client that does not take it holds up nobody.
+        using (ModelTurn turn = await answers.EnterAsync(request.Model, context, context.RequestAborted).ConfigureAwait(false))
         {
-            updates[update.Choice].Add(update.Update);
-            usage.Add(update);
+            await foreach (AnswerUpdate update in answers.AnswerAsync(turn, request, context.RequestAborted).ConfigureAwait(false))
+            {
+                updates[update.Choice].Add(update.Update);
+                usage.Add(update);
+            }
         }
         log.Answered(context, request, usage);
         ChatCompletion completion = new(id, created, request.Model, [.. updates.Select((all, index) => ToChoice(index, all))], usage.ToUsage());
-        await context.Response.WriteAsJsonAsync(completion, WireJson.Relaxed.ChatCompletion, null, context.RequestAborted).ConfigureAwait(false);
+        context.Response.ContentType = "application/json; charset=utf-8";
+        await PatientWriter.WriteAsync(context, JsonSerializer.SerializeToUtf8Bytes(completion, WireJson.Relaxed.ChatCompletion), options.SendTimeout).ConfigureAwait(false);
     }
 
     private static ChatChoice ToChoice(int index, List<ChatResponseUpdate> updates)

@@ -1,4 +1,6 @@
+using System.Text.Json;
 using Microsoft.Extensions.AI;
+using OnnxVlm.Server.Hosting;
 using OnnxVlm.Server.Reading;
 using OnnxVlm.Server.Telemetry;
 using OnnxVlm.Server.Wire;
@@ -10,7 +12,8 @@ namespace OnnxVlm.Server.Endpoints;
 /// <param name="answers">Generates answers.</param>
 /// <param name="stream">Sends them as they come.</param>
 /// <param name="log">Writes a line for each request.</param>
-internal sealed class CompletionEndpoint(CompletionRequestReader reader, AnswerService answers, AnswerStream stream, RequestLog log)
+/// <param name="options">The service's options.</param>
+internal sealed class CompletionEndpoint(CompletionRequestReader reader, AnswerService answers, AnswerStream stream, RequestLog log, ServerOptions options)
 {
     public async Task HandleAsync(HttpContext context)
     {
@@ -52,15 +55,19 @@ internal sealed class CompletionEndpoint(CompletionRequestReader reader, AnswerS
     {
         List<ChatResponseUpdate>[] updates = [.. Enumerable.Range(0, request.Choices).Select(_ => new List<ChatResponseUpdate>())];
         UsageCounter usage = new(request.Count);
-        using ModelTurn turn = await answers.EnterAsync(request.Model, context, context.RequestAborted).ConfigureAwait(false);
-        await foreach (AnswerUpdate update in answers.AnswerAsync(turn, request, context.RequestAborted).ConfigureAwait(false))
+        // The turn ends before the answer is sent, so that a client that does not take it holds up nobody.
+        using (ModelTurn turn = await answers.EnterAsync(request.Model, context, context.RequestAborted).ConfigureAwait(false))
         {
-            updates[update.Choice].Add(update.Update);
-            usage.Add(update);
+            await foreach (AnswerUpdate update in answers.AnswerAsync(turn, request, context.RequestAborted).ConfigureAwait(false))
+            {
+                updates[update.Choice].Add(update.Update);
+                usage.Add(update);
+            }
         }
         log.Answered(context, request, usage);
         TextCompletion completion = new(id, created, request.Model, [.. updates.Select(ToChoice)]) { Usage = usage.ToJson() };
-        await context.Response.WriteAsJsonAsync(completion, WireJson.Relaxed.TextCompletion, null, context.RequestAborted).ConfigureAwait(false);
+        context.Response.ContentType = "application/json; charset=utf-8";
+        await PatientWriter.WriteAsync(context, JsonSerializer.SerializeToUtf8Bytes(completion, WireJson.Relaxed.TextCompletion), options.SendTimeout).ConfigureAwait(false);
 
         TextChoice ToChoice(List<ChatResponseUpdate> all, int index)
         {

@@ -7,7 +7,9 @@ namespace OnnxVlm.Server.Endpoints;
 /// <summary>A response of server-sent events: <c>data: {json}</c>, comment lines while nothing comes, and <c>data: [DONE]</c> at the end. Headers go out with the first line.</summary>
 /// <param name="response">The response.</param>
 /// <param name="keepAlive">How long it is silent before a comment comes.</param>
-internal sealed class EventStream(HttpResponse response, TimeSpan keepAlive)
+/// <param name="sendTimeout">The longest that a line takes to be taken; then the connection is closed.</param>
+/// <param name="late">The time of the request is over.</param>
+internal sealed class EventStream(HttpResponse response, TimeSpan keepAlive, TimeSpan sendTimeout, CancellationToken late)
 {
     private static readonly byte[] Data = "data: "u8.ToArray();
     private static readonly byte[] End = "\n\n"u8.ToArray();
@@ -24,7 +26,7 @@ internal sealed class EventStream(HttpResponse response, TimeSpan keepAlive)
             await ((Task)next).WaitAsync(keepAlive).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
             if (next.IsCompleted)
                 return await next.ConfigureAwait(false);
-            await SendAsync(": keep-alive\n\n"u8.ToArray()).ConfigureAwait(false);
+            await SendAsync(": keep-alive\n\n"u8.ToArray(), late).ConfigureAwait(false);
         }
     }
 
@@ -32,25 +34,25 @@ internal sealed class EventStream(HttpResponse response, TimeSpan keepAlive)
     /// <typeparam name="T">Its form.</typeparam>
     /// <param name="value">What it says.</param>
     /// <param name="form">How it is written.</param>
-    public Task SendAsync<T>(T value, JsonTypeInfo<T> form) => SendAsync([.. Data, .. JsonSerializer.SerializeToUtf8Bytes(value, form), .. End]);
+    public Task SendAsync<T>(T value, JsonTypeInfo<T> form) => SendAsync(Line(value, form), late);
 
     /// <summary>Ends a stream that went well.</summary>
-    public Task SendDoneAsync() => SendAsync("data: [DONE]\n\n"u8.ToArray());
+    public Task SendDoneAsync() => SendAsync("data: [DONE]\n\n"u8.ToArray(), late);
 
     /// <summary>Ends a stream that did not.</summary>
     /// <param name="error">What went wrong.</param>
-    public Task SendErrorAsync(ApiException error) => SendAsync(error.Body, WireJson.Relaxed.ErrorBody);
+    public Task SendErrorAsync(ApiException error) => SendAsync(Line(error.Body, WireJson.Relaxed.ErrorBody), CancellationToken.None);
 
-    private async Task SendAsync(byte[] line)
+    private static byte[] Line<T>(T value, JsonTypeInfo<T> form) => [.. Data, .. JsonSerializer.SerializeToUtf8Bytes(value, form), .. End];
+
+    private async Task SendAsync(byte[] line, CancellationToken end)
     {
         if (!response.HasStarted)
         {
             response.ContentType = "text/event-stream";
-            response.Headers.CacheControl = "no-cache";
             // nginx would else gather events.
             response.Headers["X-Accel-Buffering"] = "no";
         }
-        await response.Body.WriteAsync(line).ConfigureAwait(false);
-        await response.Body.FlushAsync().ConfigureAwait(false);
+        await PatientWriter.WriteAsync(response.HttpContext, line, sendTimeout, end).ConfigureAwait(false);
     }
 }

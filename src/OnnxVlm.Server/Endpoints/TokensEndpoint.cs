@@ -3,6 +3,7 @@ using Microsoft.Extensions.AI;
 using OnnxVlm.Chat;
 using OnnxVlm.Prompting;
 using OnnxVlm.Server.Reading;
+using OnnxVlm.Server.Security;
 using OnnxVlm.Server.Wire;
 
 namespace OnnxVlm.Server.Endpoints;
@@ -22,10 +23,12 @@ internal sealed class TokensEndpoint(MessageReader messages, ChatRequestReader r
         if (request.Prompt is not null && (request.Tools is not null || request.ReasoningEffort is not null))
             throw ApiException.Invalid(request.Tools is not null ? "tools" : "reasoning_effort", "goes with messages; leave it out.");
         ChatOptions options = reader.ReadTemplateOptions(request.Tools, request.ReasoningEffort);
-        IReadOnlyList<ChatMessage>? conversation = request.Messages is null ? null : await messages.ReadAsync(request.Messages, context.RequestAborted).ConfigureAwait(false);
+        IReadOnlyList<ChatMessage>? conversation = request.Messages is null ? null : await messages.ReadAsync(request.Messages, ClientKey.ClientOf(context), context.RequestAborted).ConfigureAwait(false);
         using ModelTurn turn = await answers.EnterAsync(ChatRequestReader.RequiredModel(request.Model), context, context.RequestAborted).ConfigureAwait(false);
         VlmModel model = turn.Model;
-        int[] tokens = await Task.Run(() => conversation is null ? model.Tokenizer.EncodeAsText(request.Prompt!) : TokensOf(model, conversation, options, context.RequestAborted), context.RequestAborted).ConfigureAwait(false);
+        int[] tokens = await WithinAsync(turn, context, cancellationToken => conversation is null
+            ? TokensOf(model, request.Prompt!, cancellationToken)
+            : new VlmChatClient(model).CreatePrompt(conversation, options, cancellationToken).ToTokenIds()).ConfigureAwait(false);
         return new TokenizeResponse(tokens.Length, model.Manifest.ContextLength, tokens);
     }
 
@@ -37,6 +40,9 @@ internal sealed class TokensEndpoint(MessageReader messages, ChatRequestReader r
             throw ApiException.Invalid("tokens", "expected an array of token ids.");
         using ModelTurn turn = await answers.EnterAsync(ChatRequestReader.RequiredModel(request.Model), context, context.RequestAborted).ConfigureAwait(false);
         Vocabulary vocabulary = turn.Model.Vocabulary;
+        int most = turn.Model.Manifest.ContextLength;
+        if (request.Tokens.Count > most)
+            throw ApiException.Invalid("tokens", $"at most {most} tokens, as many as the model's context holds, found {request.Tokens.Count}.");
         Dictionary<int, string> special = vocabulary.SpecialTokens.ToDictionary(text => vocabulary.FindSpecial(text)!.Value);
         List<byte> bytes = [];
         foreach (int token in request.Tokens)
@@ -48,15 +54,27 @@ internal sealed class TokensEndpoint(MessageReader messages, ChatRequestReader r
         return new DetokenizeResponse(Encoding.UTF8.GetString([.. bytes]));
     }
 
-    private static int[] TokensOf(VlmModel model, IReadOnlyList<ChatMessage> conversation, ChatOptions options, CancellationToken cancellationToken)
+    // Ends with the client and with the time of the turn.
+    private async Task<T> WithinAsync<T>(ModelTurn turn, HttpContext context, Func<CancellationToken, T> work)
     {
+        using CancellationTokenSource either = CancellationTokenSource.CreateLinkedTokenSource(context.RequestAborted, turn.Late);
         try
         {
-            return new VlmChatClient(model).CreatePrompt(conversation, options, cancellationToken).ToTokenIds();
+            return await Task.Run(() => work(either.Token), either.Token).ConfigureAwait(false);
         }
         catch (ArgumentException e)
         {
             throw AnswerService.Refused(e);
         }
+        catch (OperationCanceledException e) when (turn.Late.IsCancellationRequested && !context.RequestAborted.IsCancellationRequested)
+        {
+            throw answers.TooLate(e);
+        }
     }
+
+    private static int[] TokensOf(VlmModel model, string text, CancellationToken cancellationToken) =>
+        text.Length == 0 ? [] : model.CreatePlainPrompt([new TextContent(text)], cancellationToken).ToTokenIds();
+
+    private static int[] TokensOf(VlmModel model, IReadOnlyList<ChatMessage> conversation, CancellationToken cancellationToken) =>
+        model.CreatePrompt(conversation, reasons: false, cancellationToken).ToTokenIds();
 }

@@ -15,6 +15,9 @@ internal sealed class RequestErrors(RequestDelegate next, RequestLog log)
     {
         context.TraceIdentifier = IdOf(context.Request.Headers[IdHeader]);
         context.Response.Headers[IdHeader] = context.TraceIdentifier;
+        context.Response.Headers.XContentTypeOptions = "nosniff";
+        // The page's files say otherwise of themselves.
+        context.Response.Headers.CacheControl = "no-store";
         try
         {
             await next(context).ConfigureAwait(false);
@@ -51,6 +54,7 @@ internal sealed class RequestErrors(RequestDelegate next, RequestLog log)
     {
         StatusCodes.Status404NotFound => new(status, "There is nothing at this address; /openapi/v1.json lists what there is.", null, "not_found"),
         StatusCodes.Status405MethodNotAllowed => new(status, "This address does not take this HTTP method.", null, "method_not_allowed"),
+        StatusCodes.Status415UnsupportedMediaType => new(status, "The body must be JSON; send it with Content-Type: application/json."),
         _ => new(status, "The request was refused."),
     };
 }

@@ -40,6 +40,14 @@ public sealed class ServerOptions
     [Range(typeof(TimeSpan), "00:00:00.001", "1.00:00:00")]
     public TimeSpan AnswerTimeout { get; set; } = TimeSpan.FromMinutes(10);
 
+    /// <summary>The longest that the body of a request takes to come. Default 60 s.</summary>
+    [Range(typeof(TimeSpan), "00:00:00.001", "1.00:00:00")]
+    public TimeSpan BodyTimeout { get; set; } = TimeSpan.FromSeconds(60);
+
+    /// <summary>The longest that a client takes no byte of an answer; then its connection is closed. Default 20 s.</summary>
+    [Range(typeof(TimeSpan), "00:00:00.001", "1.00:00:00")]
+    public TimeSpan SendTimeout { get; set; } = TimeSpan.FromSeconds(20);
+
     /// <summary>How long a stream is silent before a comment line keeps it open. Default 10 s.</summary>
     [Range(typeof(TimeSpan), "00:00:00.001", "1.00:00:00")]
     public TimeSpan KeepAlive { get; set; } = TimeSpan.FromSeconds(10);
@@ -59,6 +67,17 @@ public sealed class ServerOptions
     /// <summary>Size of a request's body in bytes. Default 32 MiB.</summary>
     [Range(1024, 1L << 30)]
     public long MaxBodyBytes { get; set; } = 32L << 20;
+
+    /// <summary>Bytes of the bodies of all requests under way; who comes when it is used up waits, and one client gets half of it. Default 96 MiB; at least one body of <see cref="MaxBodyBytes"/> always fits.</summary>
+    [Range(1024, 1L << 40)]
+    public long MaxBodyBytesUnderWay { get; set; } = 96L << 20;
+
+    /// <summary>Connections that are open at the same time; one more is closed at once. Default 4096.</summary>
+    [Range(1, 1_000_000)]
+    public int MaxConnections { get; set; } = 4096;
+
+    /// <summary>Whether requests with different API keys share the cache of past prompts. Default no: the number of cached tokens and the time would tell one what another has asked.</summary>
+    public bool ShareCache { get; set; }
 
     /// <summary>Messages of a request. Default 1024.</summary>
     [Range(1, 100_000)]

@@ -13,9 +13,10 @@ internal sealed class ChatRequestReader(MessageReader messages, ServerOptions li
 {
     /// <summary>Reads a request.</summary>
     /// <param name="request">The body.</param>
+    /// <param name="client">Who asks.</param>
     /// <param name="cancellationToken">Ends the fetching of images, where that is allowed.</param>
     /// <exception cref="ApiException">Something cannot be honoured.</exception>
-    public async Task<AnswerRequest> ReadAsync(ChatCompletionRequest request, CancellationToken cancellationToken)
+    public async Task<AnswerRequest> ReadAsync(ChatCompletionRequest request, string client, CancellationToken cancellationToken)
     {
         string model = RequiredModel(request.Model);
         if (request.MaxTokens is not null && request.MaxCompletionTokens is not null && request.MaxTokens != request.MaxCompletionTokens)
@@ -31,7 +32,7 @@ internal sealed class ChatRequestReader(MessageReader messages, ServerOptions li
         options.ResponseFormat = ReadFormat(request.ResponseFormat, schemas);
         options.Reasoning = ReadReasoning(request.ReasoningEffort);
         ToolReader.Read(request, options, schemas, limits);
-        IReadOnlyList<ChatMessage> conversation = await messages.ReadAsync(request.Messages, cancellationToken).ConfigureAwait(false);
+        IReadOnlyList<ChatMessage> conversation = await messages.ReadAsync(request.Messages, client, cancellationToken).ConfigureAwait(false);
         return new AnswerRequest(model, [conversation], options, count, request.StreamOptions?.IncludeUsage == true, request.ReturnProgress == true);
     }
 

@@ -16,13 +16,14 @@ internal sealed class ImageReader(RemoteImages remote, ServerOptions limits)
     /// <summary>Reads an image.</summary>
     /// <param name="param">The part of the request.</param>
     /// <param name="url">What it gives as URL.</param>
+    /// <param name="client">Who asks.</param>
     /// <param name="cancellationToken">Ends the fetching, where that is allowed.</param>
     /// <exception cref="ApiException">The URL is not one of an image, or the image is outside the limits.</exception>
-    public async Task<DataContent> ReadAsync(string param, string url, CancellationToken cancellationToken)
+    public async Task<DataContent> ReadAsync(string param, string url, string client, CancellationToken cancellationToken)
     {
         byte[] bytes = url.StartsWith("data:", StringComparison.OrdinalIgnoreCase)
             ? ReadDataUri(param, url)
-            : await remote.FetchAsync(param, url, cancellationToken).ConfigureAwait(false);
+            : await remote.FetchAsync(param, url, client, cancellationToken).ConfigureAwait(false);
         return Check(param, bytes);
     }
 

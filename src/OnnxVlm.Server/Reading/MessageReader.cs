@@ -13,9 +13,10 @@ internal sealed class MessageReader(ImageReader images, ServerOptions limits)
 {
     /// <summary>Reads a conversation.</summary>
     /// <param name="messages">The field <c>messages</c>.</param>
+    /// <param name="client">Who asks.</param>
     /// <param name="cancellationToken">Ends the fetching of images, where that is allowed.</param>
     /// <exception cref="ApiException">A message cannot be honoured.</exception>
-    public async Task<IReadOnlyList<ChatMessage>> ReadAsync(IReadOnlyList<RequestMessage?>? messages, CancellationToken cancellationToken)
+    public async Task<IReadOnlyList<ChatMessage>> ReadAsync(IReadOnlyList<RequestMessage?>? messages, string client, CancellationToken cancellationToken)
     {
         if (messages is not { Count: > 0 })
             throw ApiException.Invalid("messages", "expected an array of one message or more.");
@@ -36,7 +37,7 @@ internal sealed class MessageReader(ImageReader images, ServerOptions limits)
                 else if (++imageCount > limits.MaxImages)
                     throw ApiException.Invalid(where, $"at most {limits.MaxImages} images in a request.", "too_many_images");
                 else
-                    contents.Add(await images.ReadAsync(where, url, cancellationToken).ConfigureAwait(false));
+                    contents.Add(await images.ReadAsync(where, url, client, cancellationToken).ConfigureAwait(false));
             }
             conversation.Add(role == ChatRole.Tool ? ToToolMessage(param, message, contents) : ToMessage(param, message, role, contents));
         }
@@ -82,7 +83,7 @@ internal sealed class MessageReader(ImageReader images, ServerOptions limits)
     {
         if (call is not { Id.Length: > 0, Type: null or "function", Function: { Name.Length: > 0, Arguments: { } arguments } function })
             throw ApiException.Invalid(param, "expected {\"id\": …, \"type\": \"function\", \"function\": {\"name\": …, \"arguments\": …}}.");
-        return FunctionArguments.Parse(call.Id, function.Name, arguments);
+        return FunctionArguments.Parse(call.Id, function.Name, JsonText.Mend(arguments));
     }
 
     // A text, or an array of parts; absent is nothing.

@@ -1,9 +1,11 @@
+using System.Text;
 using System.Text.Json;
 using System.Text.Json.Serialization.Metadata;
+using OnnxVlm.Server.Admission;
 
 namespace OnnxVlm.Server.Reading;
 
-/// <summary>The JSON body of a request. Its size is limited by Kestrel, its depth by <see cref="Wire.WireJson"/>.</summary>
+/// <summary>The JSON body of a request. Its size is limited by Kestrel, its time and place in memory by <see cref="BodyGate"/>, its depth by <see cref="Wire.WireJson"/>.</summary>
 internal static class RequestBody
 {
     /// <summary>Reads the body.</summary>
@@ -17,9 +19,10 @@ internal static class RequestBody
         // A page of another origin can send text/plain without asking first, but not JSON.
         if (!context.Request.HasJsonContentType())
             throw new ApiException(StatusCodes.Status415UnsupportedMediaType, "The body must be JSON; send it with Content-Type: application/json.");
+        byte[] body = await context.Features.Get<BodyReader>()!.ReadAsync().ConfigureAwait(false);
         try
         {
-            return await JsonSerializer.DeserializeAsync(context.Request.Body, form, context.RequestAborted).ConfigureAwait(false)
+            return JsonSerializer.Deserialize(Readable(body), form)
                 ?? throw ApiException.Invalid(null, "The body is null; send a JSON object.");
         }
         catch (JsonException e)
@@ -28,6 +31,13 @@ internal static class RequestBody
             string where = e.LineNumber is { } line ? $" (line {line + 1}, byte {e.BytePositionInLine + 1})" : "";
             throw new ApiException(StatusCodes.Status400BadRequest, $"{param ?? "The body"}: not JSON of the expected form{where}.", param, null, e);
         }
+    }
+
+    // The byte order mark that some programs write is not JSON.
+    private static ReadOnlySpan<byte> Readable(byte[] body)
+    {
+        ReadOnlySpan<byte> json = JsonText.Mend(body);
+        return json.StartsWith(Encoding.UTF8.Preamble) ? json[Encoding.UTF8.Preamble.Length..] : json;
     }
 
     /// <summary>Refuses fields that the service does not know, since it could not honour them.</summary>

@@ -78,6 +78,6 @@ internal static partial class ToolReader
         static ApiException Unexpected() => ApiException.Invalid("tool_choice", "expected none, auto, required, or {\"type\": \"function\", \"function\": {\"name\": …}}.");
     }
 
-    [GeneratedRegex("^[A-Za-z0-9_-]{1,64}$")]
+    [GeneratedRegex("^[A-Za-z0-9_-]{1,64}\\z")]
     private static partial Regex FunctionName();
 }

@@ -15,6 +15,9 @@ namespace OnnxVlm.Server.Security;
 /// <param name="options">The keys.</param>
 internal sealed class ApiKeyGate(RequestDelegate next, IOptions<ServerOptions> options)
 {
+    /// <summary>The longest API key, in characters.</summary>
+    public const int MaxKeyLength = 512;
+
     // Digests have one length, so that comparing them tells nothing about the length of a key either.
     private readonly byte[][] _digests = [.. options.Value.ApiKeys.Select(Digest)];
 
@@ -30,7 +33,7 @@ internal sealed class ApiKeyGate(RequestDelegate next, IOptions<ServerOptions> o
         }
         string header = context.Request.Headers.Authorization.ToString();
         string given = header.StartsWith("Bearer ", StringComparison.OrdinalIgnoreCase) ? header[7..].Trim() : "";
-        int number = Find(Digest(given));
+        int number = given.Length > MaxKeyLength ? -1 : Find(Digest(given));
         if (number < 0)
             throw new ApiException(StatusCodes.Status401Unauthorized, given.Length == 0 ? "An API key is needed; send it as Authorization: Bearer KEY." : "The API key is not known here.", null, "invalid_api_key");
         context.Features.Set(new ClientKey(number));

@@ -6,6 +6,9 @@ namespace OnnxVlm.Server.Security;
 /// <param name="Number">Its place in the options.</param>
 internal sealed record ClientKey(int Number)
 {
+    /// <summary>The scope of all keys together.</summary>
+    public const string SharedScope = "all";
+
     /// <summary>Whose answers share what the model has read: those of one key, so that nobody can measure what others have asked.</summary>
     /// <param name="context">The request.</param>
     public static string ScopeOf(HttpContext context) => string.Create(CultureInfo.InvariantCulture, $"key {context.Features.Get<ClientKey>()?.Number ?? -1}");

@@ -1,4 +1,5 @@
 using System.Net;
+using OnnxVlm.Server.Admission;
 using OnnxVlm.Server.Hosting;
 
 namespace OnnxVlm.Server.Security;
@@ -10,10 +11,12 @@ namespace OnnxVlm.Server.Security;
 internal sealed class RemoteImages : IDisposable
 {
     private const int MaxConcurrent = 8;
+    private const int MaxConcurrentOfClient = 2;
+    private const int MaxUrlLength = 2048;
 
     private readonly ServerOptions _options;
     private readonly HttpMessageInvoker _http;
-    private readonly SemaphoreSlim _slots = new(MaxConcurrent, MaxConcurrent);
+    private readonly ClientGate _slots;
 
     /// <summary>Fetches from the real network.</summary>
     /// <param name="options">The service's options.</param>
@@ -33,32 +36,29 @@ internal sealed class RemoteImages : IDisposable
     internal RemoteImages(ServerOptions options, HttpMessageHandler handler)
     {
         _options = options;
+        _slots = new ClientGate(MaxConcurrent, MaxConcurrentOfClient, options.MaxRunning + options.MaxWaiting);
         _http = new HttpMessageInvoker(handler);
     }
 
     /// <summary>Fetches an image.</summary>
     /// <param name="param">The part of the request.</param>
     /// <param name="url">The URL.</param>
+    /// <param name="client">Who asks: slow hosts of one client hold up that client only.</param>
     /// <param name="cancellationToken">Ends the attempt with <see cref="OperationCanceledException"/>.</param>
     /// <returns>The bytes, whatever they are.</returns>
     /// <exception cref="ApiException">Fetching is off, or the image could not be fetched.</exception>
-    public async Task<byte[]> FetchAsync(string param, string url, CancellationToken cancellationToken)
+    public async Task<byte[]> FetchAsync(string param, string url, string client, CancellationToken cancellationToken)
     {
         if (!_options.RemoteImages.Enabled)
             throw ApiException.Invalid(param, "images are sent as data URIs (data:image/png;base64,…); this service fetches nothing.", "invalid_image_url");
+        if (url.Length > MaxUrlLength)
+            throw ApiException.Invalid(param, $"a URL may have {MaxUrlLength} characters, found {url.Length}; send the image as a data URI.", "invalid_image_url");
         using CancellationTokenSource deadline = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
         deadline.CancelAfter(_options.RemoteImages.Timeout);
         try
         {
-            await _slots.WaitAsync(deadline.Token).ConfigureAwait(false);
-            try
-            {
-                return await FollowAsync(url, deadline.Token).ConfigureAwait(false);
-            }
-            finally
-            {
-                _slots.Release();
-            }
+            using ClientGate.Pass slot = await _slots.EnterAsync(client, 1, Timeout.InfiniteTimeSpan, deadline.Token).ConfigureAwait(false);
+            return await FollowAsync(url, deadline.Token).ConfigureAwait(false);
         }
         catch (Exception e) when (e is HttpRequestException or IOException or UriFormatException or System.Net.Sockets.SocketException || (e is OperationCanceledException && !cancellationToken.IsCancellationRequested))
         {
@@ -66,11 +66,7 @@ internal sealed class RemoteImages : IDisposable
         }
     }
 
-    public void Dispose()
-    {
-        _http.Dispose();
-        _slots.Dispose();
-    }
+    public void Dispose() => _http.Dispose();
 
     private async Task<byte[]> FollowAsync(string url, CancellationToken cancellationToken)
     {

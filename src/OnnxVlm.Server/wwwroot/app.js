@@ -5,6 +5,7 @@ import { Composer } from "./composer.js";
 import { Answer, Conversation } from "./conversation.js";
 import { drawPreview } from "./pictures.js";
 import { Settings, SettingsError } from "./settings.js";
+import { keep } from "./storage.js";
 import { Transcript } from "./transcript.js";
 
 const $ = (id) => document.getElementById(id);
@@ -173,7 +174,7 @@ $("theme").addEventListener("click", () => {
     const root = document.documentElement;
     const isDark = (root.dataset.theme ?? (matchMedia("(prefers-color-scheme: dark)").matches ? "dark" : "light")) === "dark";
     root.dataset.theme = isDark ? "light" : "dark";
-    localStorage.setItem("theme", root.dataset.theme);
+    keep("localStorage", "theme", root.dataset.theme);
 });
 
 document.addEventListener("keydown", (event) => {

@@ -2,7 +2,8 @@
 
 /**
  * Makes an element: h("button", { class: "plain", onclick: send }, icon("send"), "Send").
- * An attribute that is true is set empty, one that is false or null is left out; `on…` is a listener. Children that are null or false are left out.
+ * An attribute that is true is set empty, one that is false or null is left out; `on…` is a listener. Children that are null or false are left out; an array stands for what is
+ * in it, since an argument each is too many for a long text.
  */
 export function h(tag, attributes = {}, ...children) {
     const node = document.createElement(tag);
@@ -10,7 +11,7 @@ export function h(tag, attributes = {}, ...children) {
         if (name.startsWith("on")) node.addEventListener(name.slice(2), value);
         else if (value !== false && value != null) node.setAttribute(name, value === true ? "" : value);
     }
-    node.append(...children.filter((child) => child != null && child !== false));
+    for (const child of children.flat()) if (child != null && child !== false) node.append(child);
     return node;
 }
 

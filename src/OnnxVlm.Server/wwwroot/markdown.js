@@ -8,7 +8,7 @@ const shown = new WeakMap(); // the source of each block that is shown, so that 
 
 /** Makes the container show the text; blocks that it shows already stay as they are. */
 export function showMarkdown(container, text) {
-    const blocks = readBlocks(text.split("\n"));
+    const blocks = readBlocks(text.split(/\r\n|\r|\n/));
     blocks.forEach((block, i) => {
         const old = container.children[i];
         if (old && shown.get(old) === block.source) return;
@@ -20,14 +20,14 @@ export function showMarkdown(container, text) {
     while (container.children.length > blocks.length) container.lastElementChild.remove();
 }
 
-// ---- blocks: { source, show() } each
+// ---- blocks: { source, show() } each. Each line is looked at a bounded number of times, and no pattern can go back over what another part of it has taken: the time is linear in the text.
 
 const fence = /^ {0,3}(`{3,}|~{3,})\s*([^\s`]*)/;
-const heading = /^ {0,3}(#{1,6})\s+(.*?)\s*#*$/;
+const heading = /^ {0,3}(#{1,6})\s(.*)$/;
 const rule = /^ {0,3}([-*_])(?:\s*\1){2,}\s*$/;
 const quote = /^ {0,3}>\s?/;
 const marker = /^( {0,3})([-*+]|\d{1,9}[.)])(\s+|$)/;
-const tableRule = /^\s*\|?\s*:?-+:?\s*(?:\|\s*:?-+:?\s*)*\|?\s*$/;
+const ruleCell = /^:?-+:?$/;
 
 const deepest = 12; // quotes and lists inside each other; what is deeper stays text
 
@@ -53,26 +53,33 @@ function readBlock(lines, start, depth) {
     if ((match = fence.exec(line))) return readFence(lines, start, match);
     if ((match = heading.exec(line))) {
         const [, marks, text] = match;
-        return [1, () => h(`h${Math.min(6, marks.length + 2)}`, {}, ...inline(text))];
+        return [1, () => h(`h${Math.min(6, marks.length + 2)}`, {}, inline(withoutMarks(text.trim())))];
     }
     if (rule.test(line)) return [1, () => h("hr")];
     if (depth < deepest && quote.test(line)) {
         const length = countWhile(lines, start, (l) => quote.test(l));
         const inner = lines.slice(start, start + length).map((l) => l.replace(quote, ""));
-        return [length, () => h("blockquote", {}, ...nodes(inner, depth + 1))];
+        return [length, () => h("blockquote", {}, nodes(inner, depth + 1))];
     }
     if (depth < deepest && marker.test(line)) return readList(lines, start, depth);
     if (isTable(lines, start)) return readTable(lines, start);
     const length = Math.max(1, countWhile(lines, start, (l, i) => l.trim() !== "" && (i === start || !interrupts(lines, i))));
     const text = lines.slice(start, start + length).map((l) => l.trim()).join("\n");
-    return [length, () => h("p", {}, ...inline(text))];
+    return [length, () => h("p", {}, inline(text))];
+}
+
+// A heading may end with the marks that it begins with.
+function withoutMarks(text) {
+    let end = text.length;
+    while (end > 0 && text[end - 1] === "#") end--;
+    return text.slice(0, end).trimEnd();
 }
 
 function readFence(lines, start, [, marks, language]) {
     const closing = new RegExp(`^ {0,3}${marks[0]}{${marks.length},}\\s*$`);
-    const end = lines.findIndex((l, i) => i > start && closing.test(l));
-    const code = lines.slice(start + 1, end < 0 ? lines.length : end).join("\n");
-    return [(end < 0 ? lines.length : end + 1) - start, () => codeBlock(code, language)];
+    const length = countWhile(lines, start + 1, (l) => !closing.test(l));
+    const code = lines.slice(start + 1, start + 1 + length).join("\n");
+    return [Math.min(length + 2, lines.length - start), () => codeBlock(code, language)];
 }
 
 function readList(lines, start, depth) {
@@ -84,10 +91,12 @@ function readList(lines, start, depth) {
         const match = marker.exec(lines[i]);
         const indentation = lines[i].search(/\S|$/);
         if (lines[i].trim() === "") {
-            const next = lines.slice(i).find((l) => l.trim() !== "");
+            const blanks = countWhile(lines, i, (l) => l.trim() === "");
+            const next = lines[i + blanks];
             const goesOn = next !== undefined && (next.search(/\S/) >= width || (marker.test(next) && isOrdered(next) === ordered));
             if (!goesOn) break;
-            items.at(-1).push("");
+            for (let blank = 0; blank < blanks; blank++) items.at(-1).push("");
+            i += blanks - 1;
         } else if (match && indentation < Math.max(width, 1) && isOrdered(lines[i]) === ordered && !rule.test(lines[i])) {
             width = Math.min(match[0].length, match[1].length + match[2].length + 4);
             items.push([lines[i].slice(match[0].length)]);
@@ -96,15 +105,16 @@ function readList(lines, start, depth) {
         else break;
     }
     const attributes = ordered ? { start: parseInt(lines[start].trim(), 10) } : {};
-    return [i - start, () => h(ordered ? "ol" : "ul", attributes, ...items.map((item) => h("li", {}, ...unwrapped(nodes(item, depth + 1)))))];
+    return [i - start, () => h(ordered ? "ol" : "ul", attributes, items.map((item) => h("li", {}, unwrapped(nodes(item, depth + 1)))))];
 }
 
 function readTable(lines, start) {
     const length = countWhile(lines, start, (l) => l.includes("|"));
     const [head, , ...rows] = lines.slice(start, start + length).map(cells);
-    const row = (tag, texts) => h("tr", {}, ...head.map((_, i) => h(tag, {}, ...inline(texts[i] ?? ""))));
+    // A row has the cells that are written, and no more than the head.
+    const row = (tag, texts) => h("tr", {}, texts.slice(0, head.length).map((text) => h(tag, {}, inline(text))));
     return [length, () => h("div", { class: "table", tabindex: 0, role: "region", "aria-label": "Table" },
-        h("table", {}, h("thead", {}, row("th", head)), h("tbody", {}, ...rows.map((r) => row("td", r)))))];
+        h("table", {}, h("thead", {}, row("th", head)), h("tbody", {}, rows.map((r) => row("td", r)))))];
 }
 
 function cells(line) {
@@ -112,7 +122,7 @@ function cells(line) {
 }
 
 function isTable(lines, i) {
-    return lines[i].includes("|") && i + 1 < lines.length && lines[i + 1].includes("|") && tableRule.test(lines[i + 1]);
+    return lines[i].includes("|") && i + 1 < lines.length && lines[i + 1].includes("|") && cells(lines[i + 1]).every((cell) => ruleCell.test(cell));
 }
 
 function isOrdered(line) {
@@ -142,7 +152,7 @@ function unwrapped([first, ...others]) {
 
 const spans = new RegExp([
     String.raw`\\(?<escaped>[!-/:-@[-${"`"}{-~])`,
-    "(?<ticks>`+)(?<code>[^`](?:.{0,1998}?[^`])?)\\k<ticks>(?!`)",
+    "(?<!`)(?<ticks>`+)(?<code>[^`](?:.{0,1998}?[^`])?)\\k<ticks>(?!`)",
     String.raw`!?\[(?<label>[^\[\]]{0,500})\]\((?<target>[^()\s]{1,2000})(?:\s+"[^"]{0,500}")?\)`,
     String.raw`(?<address>https?:\/\/[^\s<>"'${"`"}]{1,2000}[^\s<>"'${"`"}.,;:!?)\]*_])`,
     String.raw`\*\*\*(?<both>[^\s*](?:.{0,998}?[^\s*])?)\*\*\*`,
@@ -171,10 +181,10 @@ function span({ 0: source, groups: g }) {
     if (g.code) return h("code", {}, g.code.trim());
     if (g.target) return link(g.target, inline(g.label || g.target), source);
     if (g.address) return link(g.address, [g.address], source);
-    if (g.both) return h("strong", {}, h("em", {}, ...inline(g.both)));
-    if (g.strong ?? g.strong2) return h("strong", {}, ...inline(g.strong ?? g.strong2));
-    if (g.em ?? g.em2) return h("em", {}, ...inline(g.em ?? g.em2));
-    if (g.del) return h("del", {}, ...inline(g.del));
+    if (g.both) return h("strong", {}, h("em", {}, inline(g.both)));
+    if (g.strong ?? g.strong2) return h("strong", {}, inline(g.strong ?? g.strong2));
+    if (g.em ?? g.em2) return h("em", {}, inline(g.em ?? g.em2));
+    if (g.del) return h("del", {}, inline(g.del));
     return h("br");
 }
 

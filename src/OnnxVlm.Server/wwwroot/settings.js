@@ -1,5 +1,7 @@
 // The settings form: what it holds is kept in this browser (the API key only until the tab is closed) and becomes fields of a request.
 
+import { keep, recall, recallObject } from "./storage.js";
+
 const storageKey = "onnxvlm-settings";
 
 const exampleSchema = {
@@ -68,8 +70,8 @@ export class Settings {
     }
 
     reset() {
-        localStorage.removeItem(storageKey);
-        sessionStorage.removeItem(storageKey);
+        keep("localStorage", storageKey, null);
+        keep("sessionStorage", storageKey, null);
         const model = this.#fields.model.value;
         this.form.reset();
         this.#fields.model.value = model;
@@ -78,14 +80,14 @@ export class Settings {
     }
 
     #restore() {
-        const saved = JSON.parse(localStorage.getItem(storageKey) ?? "{}");
+        const saved = recallObject("localStorage", storageKey);
         this.#fields.schema.value = JSON.stringify(exampleSchema, null, 2);
         for (const [name, value] of Object.entries(saved)) {
             if (name === "model") this.#wantedModel = value;
             else if (name === "json") this.#fields.json.checked = value;
             else if (this.#fields[name]) this.#fields[name].value = value;
         }
-        this.#fields.api_key.value = sessionStorage.getItem(storageKey) ?? "";
+        this.#fields.api_key.value = recall("sessionStorage", storageKey) ?? "";
     }
 
     #changed(field) {
@@ -93,8 +95,8 @@ export class Settings {
         for (const { name, type, checked, value } of this.#fields) {
             if (name && name !== "api_key") values[name] = type === "checkbox" ? checked : value;
         }
-        localStorage.setItem(storageKey, JSON.stringify(values));
-        sessionStorage.setItem(storageKey, this.apiKey);
+        keep("localStorage", storageKey, JSON.stringify(values));
+        keep("sessionStorage", storageKey, this.apiKey);
         showProblem(field, problem(field));
     }
 }

@@ -4,6 +4,7 @@ import { codeBlock, copyButton } from "./code-block.js";
 import { button, h, icon } from "./dom.js";
 import { showMarkdown } from "./markdown.js";
 import { drawPreview } from "./pictures.js";
+import { keep, recall } from "./storage.js";
 import { TokenView } from "./token-view.js";
 
 const tokensShown = "onnxvlm-tokens"; // whether answers start in the token view
@@ -75,7 +76,7 @@ class AnswerView {
     #toggle;
     #actions;
     #answer;
-    #showsTokens = localStorage.getItem(tokensShown) === "true";
+    #showsTokens = recall("localStorage", tokensShown) === "true";
 
     constructor(onRetry) {
         this.onRetry = onRetry;
@@ -121,7 +122,7 @@ class AnswerView {
 
     #toggleTokens() {
         this.#showsTokens = !this.#showsTokens;
-        localStorage.setItem(tokensShown, this.#showsTokens);
+        keep("localStorage", tokensShown, this.#showsTokens);
         this.update(this.#answer);
     }
 

@@ -61,11 +61,7 @@ internal sealed class TokenGenerator : IDisposable
     /// <exception cref="PromptTooLongException">The prompt leaves no room for an answer.</exception>
     public IAsyncEnumerable<GenerationUpdate> GenerateAsync(Prompt prompt, GenerationOptions options, CancellationToken cancellationToken)
     {
-        if (prompt.TokenCount >= Decoder.ContextLength)
-        {
-            throw new PromptTooLongException($"The prompt has {prompt.TokenCount} tokens ({prompt.ImageTokenCount} of them for images), and the model's context has room for {Decoder.ContextLength} with the answer. "
-                + "Shorten the text, or use fewer or smaller images.");
-        }
+        PromptSize.CheckTokens(prompt.TokenCount, prompt.ImageTokenCount, Decoder.ContextLength);
         foreach (int id in options.LogitBias.Keys.Concat(options.StopTokenIds))
         {
             if ((uint)id >= (uint)Decoder.VocabularySize)

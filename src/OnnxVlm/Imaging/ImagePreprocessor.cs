@@ -78,12 +78,13 @@ public sealed class ImagePreprocessor
 
     /// <summary>Reads no more than the header of an image file.</summary>
     /// <param name="encoded">The whole file.</param>
-    /// <returns>The number of patches that <see cref="Process(ReadOnlySpan{byte}, CancellationToken)"/> makes of it.</returns>
+    /// <returns>As many patches as <see cref="Process(ReadOnlySpan{byte}, CancellationToken)"/> makes of it, without pixels.</returns>
     /// <exception cref="InvalidImageException">The file is not an image, is in a format the decoder does not take, or is outside the limits.</exception>
-    internal PatchShape Measure(ReadOnlySpan<byte> encoded)
+    internal PatchGrid Measure(ReadOnlySpan<byte> encoded)
     {
         (int widthPx, int heightPx) = CheckHeader(encoded).UprightSize;
-        return PatchShape.Of(_rules, widthPx, heightPx);
+        PatchShape shape = PatchShape.Of(_rules, widthPx, heightPx);
+        return new PatchGrid(shape.Rows, shape.Columns, []);
     }
 
     private ImageHeader Check(ReadOnlySpan<byte> encoded, out FileStructure structure)

@@ -26,6 +26,9 @@ public sealed class Vocabulary
     /// <summary>The text of every special token, longest first.</summary>
     public IReadOnlyList<string> SpecialTokens { get; }
 
+    /// <inheritdoc cref="HuggingFaceTokenizer.LongestToken"/>
+    internal int? LongestToken => _tokenizer?.LongestToken;
+
     /// <summary>The tokens that are ASCII digits only.</summary>
     internal IReadOnlyList<int> DigitTokens => _digitTokens.Value;
 

@@ -140,13 +140,41 @@ internal sealed class RemoteImageTests
         Refuses(new() { ["https://a.example/"] = () => new HttpResponseMessage { Content = new StreamContent(new SilentStream()) } }, options);
     }
 
+    [Test]
+    [CancelAfter(30_000)]
+    public async Task Attack15_SlowHostsOfOneClient_DoNotHoldUpAnother(CancellationToken cancellationToken)
+    {
+        using RemoteImages images = new(Options(), new FakeWeb(new()
+        {
+            ["https://slow.example/"] = () => new HttpResponseMessage { Content = new StreamContent(new SilentStream()) },
+            ["https://a.example/"] = Ok(Picture),
+        }));
+        using CancellationTokenSource leaves = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
+        Task<byte[]>[] slow = [.. Enumerable.Range(0, 20).Select(_ => images.FetchAsync("p", "https://slow.example/", "greedy", leaves.Token))];
+
+        Assert.That(await images.FetchAsync("p", "https://a.example/", "modest", cancellationToken), Is.EqualTo(Picture));
+
+        await leaves.CancelAsync();
+        foreach (Task<byte[]> fetch in slow)
+            Assert.That(async () => await fetch, Throws.InstanceOf<OperationCanceledException>());
+    }
+
+    [Test]
+    public void Attack15_UrlOfAnyLength_IsRefused() => Assert.That(
+        async () =>
+        {
+            using RemoteImages images = new(Options(), new FakeWeb([]));
+            await images.FetchAsync("p", $"https://a.example/{new string('x', 100_000)}", "client", CancellationToken.None);
+        },
+        Throws.InstanceOf<ApiException>().With.Message.Contains("2048 characters"));
+
     private static void Refuses(Dictionary<string, Func<HttpResponseMessage>> web, ServerOptions? options = null) =>
         Assert.That(async () => await FetchAsync(web, options), Throws.InstanceOf<ApiException>().With.Message.EqualTo("p: the image could not be fetched; send it as a data URI."));
 
     private static async Task<byte[]> FetchAsync(Dictionary<string, Func<HttpResponseMessage>> web, ServerOptions? options = null)
     {
         using RemoteImages images = new(options ?? Options(), new FakeWeb(web));
-        return await images.FetchAsync("p", "https://a.example/", CancellationToken.None);
+        return await images.FetchAsync("p", "https://a.example/", "client", CancellationToken.None);
     }
 
     private static ServerOptions Options() => new() { RemoteImages = new RemoteImageOptions { Enabled = true } };

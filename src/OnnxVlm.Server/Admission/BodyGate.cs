@@ -1,0 +1,49 @@
+using OnnxVlm.Server.Hosting;
+using OnnxVlm.Server.Security;
+
+namespace OnnxVlm.Server.Admission;
+
+/// <summary>
+/// Lets bodies in: so many are read at the same time, with so many bytes of requests under way, and of one client no more than its share of both. Slow or large bodies of one client therefore
+/// hold up that client only, and what is in memory has a limit. It bounds the requests that are under way as well: as many as may run and wait, and those whose bodies are read.
+/// </summary>
+/// <param name="options">The service's limits.</param>
+internal sealed class BodyGate(ServerOptions options) : IMiddleware
+{
+    private const int MaxReading = 64;
+    private const int MaxReadingOfClient = 16;
+
+    private readonly ClientGate _reading = new(MaxReading, MaxReadingOfClient, options.MaxRunning + options.MaxWaiting);
+    private readonly ClientGate _bytes = new(Math.Max(options.MaxBodyBytesUnderWay, options.MaxBodyBytes), Math.Max(options.MaxBodyBytesUnderWay / 2, options.MaxBodyBytes), options.MaxRunning + options.MaxWaiting);
+    private int _underWay;
+
+    /// <summary>Requests under way now.</summary>
+    public int UnderWay => Volatile.Read(ref _underWay);
+
+    /// <summary>Requests whose bodies wait to be read.</summary>
+    public int Waiting => _reading.Waiting;
+
+    public async Task InvokeAsync(HttpContext context, RequestDelegate next)
+    {
+        if (!HttpMethods.IsPost(context.Request.Method))
+        {
+            await next(context).ConfigureAwait(false);
+            return;
+        }
+        string client = ClientKey.ClientOf(context);
+        using ClientGate.Pass reading = await _reading.EnterAsync(client, 1, options.QueueTimeout, context.RequestAborted).ConfigureAwait(false);
+        // Of a body without a length, room is taken as it comes.
+        using ClientGate.Pass bytes = await _bytes.EnterAsync(client, Math.Max(context.Request.ContentLength ?? 0, BodyReader.StepBytes), options.QueueTimeout, context.RequestAborted).ConfigureAwait(false);
+        try
+        {
+            if (Interlocked.Increment(ref _underWay) > options.MaxRunning + options.MaxWaiting + MaxReading)
+                throw new ApiException(StatusCodes.Status429TooManyRequests, "Too many requests are under way; try again later.", null, "queue_full") { RetryAfterSeconds = 1 };
+            context.Features.Set(new BodyReader(context, reading, bytes, options.BodyTimeout));
+            await next(context).ConfigureAwait(false);
+        }
+        finally
+        {
+            Interlocked.Decrement(ref _underWay);
+        }
+    }
+}

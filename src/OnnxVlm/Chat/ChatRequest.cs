@@ -31,12 +31,13 @@ internal sealed record ChatRequest(IReadOnlyList<ChatMessage> Messages, Generati
         bool isPlain = AdditionalOptions.IsPlainPrompt(options?.AdditionalProperties);
         if (isPlain && tools is not null)
             throw new ArgumentException($"AdditionalProperties: {ChatProperties.PlainPrompt} does not go together with Tools, which the chat template presents; leave one out.", nameof(options));
+        bool usesTools = model.UsesTools && !isPlain;
         bool? reasons = options?.Reasoning?.Effort is { } effort ? effort != ReasoningEffort.None : null;
         if (reasons == true && isPlain)
             throw new ArgumentException($"AdditionalProperties: {ChatProperties.PlainPrompt} does not go together with Reasoning, which the chat template asks for; leave one out.", nameof(options));
-        return new ChatRequest(Conversation.Create(messages, options?.Instructions, tools, model.UsesTools && !isPlain), reasons == true ? generation with { Reasons = true } : generation, tools, isPlain)
+        return new ChatRequest(Conversation.Create(messages, options?.Instructions, tools, usesTools), reasons == true ? generation with { Reasons = true } : generation, tools, isPlain)
         {
-            Prompting = new PromptOptions { Reasons = reasons, Tools = model.UsesTools ? tools?.Functions ?? [] : [] },
+            Prompting = new PromptOptions { Reasons = reasons, Tools = usesTools ? tools?.Functions ?? [] : [] },
             ShowsReasoning = options?.Reasoning?.Output is not ReasoningOutput.None,
         };
     }

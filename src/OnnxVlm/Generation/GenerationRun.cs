@@ -52,7 +52,7 @@ internal sealed class GenerationRun : IAsyncDisposable
 
     // Behind the reasoning, where the model is asked for it.
     private Guidance? GuidanceOf(GenerationOptions options) =>
-        options is { Guidance: { } guidance, Reasons: true } && _generator.Reasoning is { } tokens ? guidance.After(tokens, _reasoning.IsOpen, _generator.Vocabulary) : options.Guidance;
+        options.Guidance is { } guidance && (options.Reasons || _reasoning.IsOpen) && _generator.Reasoning is { } tokens ? guidance.After(tokens, _reasoning.IsOpen, _generator.Vocabulary) : options.Guidance;
 
     /// <summary>Why the answer ended; null while it goes on.</summary>
     public FinishReason? FinishReason { get; private set; }

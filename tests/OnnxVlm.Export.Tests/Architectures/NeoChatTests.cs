@@ -246,7 +246,8 @@ public sealed class NeoChatTests
         File.WriteAllText(Path.Combine(_folder["hf"], "config.json"), config.ToJsonString());
         File.WriteAllText(Path.Combine(_folder["hf"], "vocab.json"), tokenizer["model"]!["vocab"]!.ToJsonString());
         File.WriteAllLines(Path.Combine(_folder["hf"], "merges.txt"), ["#version: 0.2", .. tokenizer["model"]!["merges"]!.AsArray().Select(merge => (string)merge!)]);
-        File.Copy(Path.Combine(nano, "tokenizer_config.json"), Path.Combine(_folder["hf"], "tokenizer_config.json"));
+        // Only the token of an image has another name here.
+        File.WriteAllText(Path.Combine(_folder["hf"], "tokenizer_config.json"), File.ReadAllText(Path.Combine(nano, "tokenizer_config.json")).Replace("<|image|>", "<IMG_CONTEXT>", StringComparison.Ordinal));
         Exporter.Export(Options);
 
         using VlmModel expected = VlmModel.Load(nano), found = VlmModel.Load(_folder["out"]);

@@ -66,7 +66,7 @@ internal sealed class ScriptedAnswerTests
     }
 
     [Test]
-    public async Task Chat_ReasoningInAPastAnswer_IsNotReadAgain()
+    public async Task Chat_ReasoningInAPastAnswer_IsNoPartOfItsText()
     {
         ScriptedLoader loader = new(["8"]);
         await using TestService service = await TestService.StartAsync(loader);
@@ -77,7 +77,7 @@ internal sealed class ScriptedAnswerTests
             """);
 
         Assert.That(reply.Status, Is.EqualTo(HttpStatusCode.OK), reply.Text);
-        Assert.That(loader.Model.Seen, Is.EqualTo(new[] { "user: What is 2 + 2?", "assistant: 4", "user: Twice that?" }));
+        Assert.That(loader.Model.Conversations[^1].Select(message => message.Text), Is.EqualTo(new[] { "What is 2 + 2?", "4", "Twice that?" }));
     }
 
     [Test]

@@ -24,7 +24,7 @@ internal sealed class ParallelBenchmark(VlmModel model, int repetitions, Action<
         List<ParallelResult> results = [];
         foreach (byte[]? shown in image is null ? [null] : new[] { null, image })
         {
-            PromptSegment[] segments = shown is null ? [] : [ImageRun.Create(model.Manifest.Image.Tokens, model.ImagePreprocessor.Process(shown))];
+            PromptSegment[] segments = shown is null ? [] : [ImageRun.Create(model.Manifest.Image.Tokens, model.ImagePreprocessor.Process(shown, cancellationToken))];
             foreach (int count in streams)
             {
                 List<ParallelResult> repeated = [];

@@ -29,10 +29,12 @@ internal static class ServeCommand
         Command command = new(Name, "Serve models over HTTP, compatible with OpenAI's API, with a web page.") { models, all, urls, keys, running, device, runner, yes };
         command.SetWork(async (result, cancellationToken) =>
         {
+            if (result.GetValue(running) < 1)
+                throw new WrongArgumentException($"--parallel: expected at least 1, found {result.GetValue(running)}.");
             Dictionary<string, string?> settings = [];
             List<(string Name, string Folder)> served = [];
             foreach ((string name, string model) in (result.GetValue(models) ?? []).Select(ReadModel))
-                served.Add((name, Path.GetFullPath(await ModelLocator.LocateAsync(model, result.GetValue(device)!, result.GetValue(yes), cancellationToken).ConfigureAwait(false))));
+                served.Add((name, Path.GetFullPath(await LocateAsync(model, result.GetValue(device)!, result.GetValue(yes), cancellationToken).ConfigureAwait(false))));
             if (result.GetValue(all))
                 served.AddRange(LocalModels().Where(local => served.All(model => model.Folder != local.Folder)));
             foreach ((int i, (string name, string folder)) in served.Index())
@@ -52,6 +54,19 @@ internal static class ServeCommand
             return ExitCode.Done;
         });
         return command;
+    }
+
+    // A service that is given a model that is nowhere has wrong arguments; a pull that fails is work that failed.
+    private static async Task<string> LocateAsync(string model, string device, bool yes, CancellationToken cancellationToken)
+    {
+        try
+        {
+            return await ModelLocator.LocateAsync(model, device, yes, cancellationToken).ConfigureAwait(false);
+        }
+        catch (ModelLoadException e)
+        {
+            throw new WrongArgumentException(e.Message, e);
+        }
     }
 
     private static async Task RunAsync(Dictionary<string, string?> settings, CancellationToken cancellationToken)

@@ -77,7 +77,7 @@ internal static class ModelInfo
         }
     }
 
-    private static IReadOnlyList<RepositoryFile> Limit(string id, List<RepositoryFile> files) => files.Count <= MaxFiles ? files : throw NotTheHub(id, $"{files.Count} files");
+    private static List<RepositoryFile> Limit(string id, List<RepositoryFile> files) => files.Count <= MaxFiles ? files : throw NotTheHub(id, $"{files.Count} files");
 
     private static ModelHubException NotTheHub(string id, string what) => new(ModelHubError.Other, $"{id}: what answers is not the hub ({what}); check HF_ENDPOINT and your proxy");
 
@@ -89,5 +89,5 @@ internal static class ModelInfo
 
     private static long? Number(JsonElement? element, string name) => Property(element, name) is { ValueKind: JsonValueKind.Number } value && value.TryGetInt64(out long number) ? number : null;
 
-    private static IEnumerable<JsonElement> Items(JsonElement? element) => element is { ValueKind: JsonValueKind.Array } array ? array.EnumerateArray() : [];
+    private static JsonElement.ArrayEnumerator Items(JsonElement? element) => element is { ValueKind: JsonValueKind.Array } array ? array.EnumerateArray() : default;
 }

@@ -28,7 +28,7 @@ internal static class FunctionSchema
         return prepared;
     }
 
-    private static JsonNode NarrowParameters(JsonElement schema, MethodInfo method, JsonSerializerOptions options, string path)
+    private static JsonObject NarrowParameters(JsonElement schema, MethodInfo method, JsonSerializerOptions options, string path)
     {
         JsonObject root = JsonNode.Parse(schema.GetRawText())!.AsObject();
         if (root["properties"] is not JsonObject properties)

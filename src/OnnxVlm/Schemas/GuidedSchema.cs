@@ -51,7 +51,7 @@ internal sealed class GuidedSchema
         GuidedSchema guided = new(JsonNode.Parse(schema.GetRawText())!.AsObject());
         guided.Simplify(guided._root, path);
         if (guided._closes)
-            guided.Close(guided._root, closes: true);
+            Close(guided._root, closes: true);
         return guided._root;
     }
 
@@ -197,14 +197,14 @@ internal sealed class GuidedSchema
     {
         if (schema["items"]?["enum"] is not JsonArray values || values.Count > 12 || schema.ContainsKey("minItems") || schema.ContainsKey("maxItems") || schema.ContainsKey("prefixItems"))
             throw Refused($"{path}.uniqueItems", "it is not implemented but for items of an enum without counts; leave it out");
-        JsonArray choices = [];
+        List<JsonNode?> choices = [];
         for (int set = 0; set < 1 << values.Count && values.Count <= 6; set++)
             choices.Add(new JsonArray([.. values.Where((_, i) => (set >> i & 1) != 0).Select(value => value?.DeepClone())]));
         if (choices.Count == 0)
             throw Refused($"{path}.uniqueItems", "it is not implemented for more than 6 values; leave it out");
         foreach (string name in schema.Select(property => property.Key).ToArray())
             schema.Remove(name);
-        schema["enum"] = choices;
+        schema["enum"] = new JsonArray([.. choices]);
     }
 
     private void RefuseBrokenReference(JsonObject schema, string path)
@@ -231,7 +231,7 @@ internal sealed class GuidedSchema
             throw Refused($"{path}.$ref", $"there is no {Shorten(reference)} in the schema");
     }
 
-    private void Close(JsonNode? node, bool closes)
+    private static void Close(JsonNode? node, bool closes)
     {
         if (node is not JsonObject schema)
             return;

@@ -80,7 +80,7 @@ internal sealed class GemmaGoldenTests
     public async Task GenerateAsync_PromptThatGoesOn_ReusesThePrefixAndSaysTheSame()
     {
         using VlmModel fresh = VlmModel.Load(Exported.ModelFolder, new VlmOptions { CacheBytes = 0 });
-        GenerationOptions options = new() { MaxNewTokens = 6, TopLogprobs = 1 };
+        GenerationOptions options = new() { MaxNewTokens = 6, Temperature = 0, TopLogprobs = 1 };
         PromptSegment[] first = [.. Exported.Case("two_images").Segments];
         List<GenerationUpdate> answer = await Model.GenerateAsync(new Prompt(first), options).ToListAsync();
         PromptSegment[] next = [.. first, new PromptSegment(answer.Where(update => update.TokenId is not null).Select(update => update.TokenId!.Value).ToArray()), .. Exported.Case("one_image").Segments];

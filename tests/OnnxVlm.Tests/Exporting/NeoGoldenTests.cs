@@ -93,7 +93,7 @@ internal sealed class NeoGoldenTests
 
     private static async Task<(int[] Tokens, GenerationStatistics Statistics)> GreedyAsync(VlmModel model, IReadOnlyList<PromptSegment> segments, int tokens)
     {
-        List<GenerationUpdate> updates = await model.GenerateAsync(new Prompt(segments), new GenerationOptions { MaxNewTokens = tokens }).ToListAsync();
+        List<GenerationUpdate> updates = await model.GenerateAsync(new Prompt(segments), new GenerationOptions { MaxNewTokens = tokens, Temperature = 0 }).ToListAsync();
         return ([.. updates.Where(update => update.TokenId is not null).Select(update => update.TokenId!.Value)], updates[^1].Statistics!);
     }
 

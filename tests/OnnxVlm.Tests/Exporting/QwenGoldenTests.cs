@@ -141,7 +141,7 @@ internal sealed class QwenGoldenTests
             all += statistics.PromptTokens - statistics.CachedTokens;
             again += shared - Math.Min(shared, statistics.CachedTokens);
             shared = history.Sum(segment => segment.TokenIds.Length);
-            history.AddRange([new PromptSegment(answer[5..]), Turn()]);
+            history.AddRange([new PromptSegment(answer.AsMemory(5)), Turn()]);
         }
 
         TestContext.Out.WriteLine($"{again} of {all} tokens that were read were read again: {(double)again / all:P1}");
@@ -171,7 +171,7 @@ internal sealed class QwenGoldenTests
 
     private static async Task<(int[] Tokens, GenerationStatistics Statistics)> GreedyAsync(VlmModel model, IReadOnlyList<PromptSegment> segments, int tokens)
     {
-        List<GenerationUpdate> updates = await model.GenerateAsync(new Prompt(segments), new GenerationOptions { MaxNewTokens = tokens }).ToListAsync();
+        List<GenerationUpdate> updates = await model.GenerateAsync(new Prompt(segments), new GenerationOptions { MaxNewTokens = tokens, Temperature = 0 }).ToListAsync();
         return ([.. updates.Where(update => update.TokenId is not null).Select(update => update.TokenId!.Value)], updates[^1].Statistics!);
     }
 }

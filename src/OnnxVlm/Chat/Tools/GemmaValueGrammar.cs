@@ -1,3 +1,4 @@
+using System.Buffers;
 using System.Text;
 using System.Text.Json;
 using System.Text.Json.Nodes;
@@ -199,9 +200,13 @@ internal sealed class GemmaValueGrammar(int quote)
         return entries.Count == 0 ? "" : Rule(string.Join(" | ", entries));
     }
 
+    private static readonly SearchValues<char> Notation = SearchValues.Create(":,{}[]\"\n");
+
+    private static readonly string[] TypeNames = ["string", "number", "integer", "boolean", "null", "array", "object"];
+
     // A key with a character of the notation in it cannot stand bare.
     private string Key(string key) =>
-        key.Length > 0 && key.AsSpan().IndexOfAny(":,{}[]\"\n") < 0 && key.Trim().Length == key.Length ? SpacedJson.Quote(key + ":") : $"<[{quote}]> {(key.Length > 0 ? SpacedJson.Quote(key) + " " : "")}<[{quote}]> \":\"";
+        key.Length > 0 && key.AsSpan().IndexOfAny(Notation) < 0 && key.Trim().Length == key.Length ? SpacedJson.Quote(key + ":") : $"<[{quote}]> {(key.Length > 0 ? SpacedJson.Quote(key) + " " : "")}<[{quote}]> \":\"";
 
     private string Literal(JsonNode? value) => value?.GetValueKind() switch
     {
@@ -262,8 +267,7 @@ internal sealed class GemmaValueGrammar(int quote)
 
     private static JsonArray Common(JsonObject left, JsonObject right, string path)
     {
-        string[] types = [.. new[] { "string", "number", "integer", "boolean", "null", "array", "object" }
-            .Where(type => (GuidedSchema.HasType(left, type) || (type == "integer" && GuidedSchema.HasType(left, "number"))) && (GuidedSchema.HasType(right, type) || (type == "integer" && GuidedSchema.HasType(right, "number"))))];
+        string[] types = [.. TypeNames.Where(type => (GuidedSchema.HasType(left, type) || (type == "integer" && GuidedSchema.HasType(left, "number"))) && (GuidedSchema.HasType(right, type) || (type == "integer" && GuidedSchema.HasType(right, "number"))))];
         return types.Length == 0 ? throw GuidedSchema.Refused($"{path}.type", "no type is left that both parts allow") : new JsonArray([.. types.Select(type => (JsonNode)JsonValue.Create(type))]);
     }
 

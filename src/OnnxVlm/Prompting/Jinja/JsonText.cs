@@ -13,6 +13,9 @@ namespace OnnxVlm.Prompting.Jinja;
 /// <param name="budget">What the rendering may use.</param>
 internal sealed class JsonText(TemplateTextBuilder text, bool ensureAscii, TemplateText? indent, TemplateText itemSeparator, TemplateText keySeparator, bool sortKeys, TemplateBudget budget)
 {
+    // As deep as Python's json goes before it gives up.
+    private const int MaxLevels = 1000;
+
     private int _level;
 
     /// <summary>The filter.</summary>
@@ -71,7 +74,8 @@ internal sealed class JsonText(TemplateTextBuilder text, bool ensureAscii, Templ
     private void WriteAll<T>(char open, IReadOnlyList<T> items, Action<T> write, char close)
     {
         text.Append(open, fromTemplate: true);
-        _level++;
+        if (++_level > MaxLevels)
+            throw new JinjaException(JinjaError.Budget, $"tojson: the value nests more than {MaxLevels} deep");
         for (int i = 0; i < items.Count; i++)
         {
             budget.UseSteps();

@@ -180,26 +180,39 @@ internal sealed class BatchRunner : IDisposable
 
     private void Run()
     {
-        while (NextTurn() is { } turn)
+        Exception end = new ObjectDisposedException(nameof(OrtDecoder));
+        try
         {
-            foreach (RowCopy copy in turn.Copies)
-                Make(copy);
-            foreach (DecoderRow row in turn.Closed.Where(row => row.Rows is not null))
-                Remove(row);
-            foreach (IGrouping<KeyValueRows, DecoderRow> lane in turn.Decoding.Where(TryPlace).GroupBy(row => row.Rows!))
-                Decode(lane.Key, [.. lane]);
-            if (turn.Reading is { } reading && TryPlace(reading))
-                RunAlone(reading);
+            while (NextTurn() is { } turn)
+                Take(turn);
         }
-        Free();
+        catch (Exception e)
+        {
+            // What nobody expected ends the rows and not the process.
+            end = new VlmException($"The runner of the model's rows has stopped: {e.Message} Load the model again.", e);
+        }
+        Free(end);
     }
 
-    private void Free()
+    private void Take(Turn turn)
+    {
+        foreach (RowCopy copy in turn.Copies)
+            Make(copy);
+        foreach (DecoderRow row in turn.Closed.Where(row => row.Rows is not null))
+            Remove(row);
+        foreach (IGrouping<KeyValueRows, DecoderRow> lane in turn.Decoding.Where(TryPlace).GroupBy(row => row.Rows!))
+            Decode(lane.Key, [.. lane]);
+        if (turn.Reading is { } reading && TryPlace(reading))
+            RunAlone(reading);
+    }
+
+    private void Free(Exception end)
     {
         lock (_lock)
         {
+            _isEnding = true;
             foreach (DecoderRow row in _rows.Where(row => row.Read is not null).ToArray())
-                End(row, () => row.Read!.Completion.SetException(new ObjectDisposedException(nameof(OrtDecoder))));
+                End(row, () => row.Read!.Completion.TrySetException(end));
         }
         foreach (KeyValueRows lane in _lanes)
             lane.Dispose();
@@ -332,8 +345,9 @@ internal sealed class BatchRunner : IDisposable
         if (_hasState && read.Chunk.SavesState)
             SaveState(row);
         row.LastRun = Stopwatch.GetTimestamp();
-        read.IsRunning = false;
+        // Who is told about the progress may cancel at once: the read counts as running until then.
         bool goesOn = read.Advance();
+        read.IsRunning = false;
         if (read.Cancelled.IsCancellationRequested)
             End(row, () => read.Completion.SetCanceled(read.Cancelled));
         else if (!goesOn)

@@ -1,8 +1,9 @@
-"""Writes a set of cases for `onnxvlm eval`: a folder with cases.jsonl and images."""
+"""Writes a set of cases for `onnxvlm eval`: a folder with cases.jsonl and images.zip."""
 
 import json
 import random
 import shutil
+import zipfile
 
 
 def write_cases(folder, groups, count, seed, save):
@@ -23,3 +24,14 @@ def write_cases(folder, groups, count, seed, save):
                 save(image, folder / case["images"][0])
             lines.append(json.dumps(case, ensure_ascii=False) + "\n")
     (folder / "cases.jsonl").write_text("".join(lines), encoding="utf-8")
+    store_images(folder)
+
+
+def store_images(folder):
+    """Puts folder/images into folder/images.zip, uncompressed and without dates, so that the same images give the same bytes."""
+    with zipfile.ZipFile(folder / "images.zip", "w", zipfile.ZIP_STORED) as archive:
+        for path in sorted((folder / "images").iterdir()):
+            entry = zipfile.ZipInfo(f"images/{path.name}")
+            entry.external_attr = 0o644 << 16
+            archive.writestr(entry, path.read_bytes())
+    shutil.rmtree(folder / "images")

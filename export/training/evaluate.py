@@ -7,6 +7,7 @@ import argparse
 import collections
 import json
 import re
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -114,11 +115,12 @@ def edit_distance(a, b):
 def load_cases(folder):
     """Reads cases.jsonl as [(case, Sample)]."""
     pairs = []
+    archive = zipfile.ZipFile(folder / "images.zip") if (folder / "images.zip").exists() else None
     for line in (folder / "cases.jsonl").read_text(encoding="utf-8").splitlines():
         case = json.loads(line)
         if case.get("turns") or case["metric"] == "code":                # `onnxvlm eval` answers these
             continue
-        images = [np.asarray(Image.open(folder / name).convert("RGB")) for name in case["images"]]
+        images = [np.asarray(Image.open(archive.open(name) if archive else folder / name).convert("RGB")) for name in case["images"]]
         pairs.append((case, Sample(case["group"], [(case["prompt"], case["expected"])], images, metric=case["metric"])))
     return pairs
 

@@ -2,9 +2,7 @@ using System.Text.Encodings.Web;
 using System.Text.Json;
 using System.Text.Json.Nodes;
 using System.Text.Json.Serialization;
-using OnnxVlm.Cli.Benchmarking;
-using OnnxVlm.Cli.Evaluation;
-using OnnxVlm.Cli.Evaluation.Programs;
+using OnnxVlm.Evaluation.Benchmarking;
 using OnnxVlm.Export.Inspection;
 using OnnxVlm.Generation;
 
@@ -13,8 +11,6 @@ namespace OnnxVlm.Cli;
 /// <summary>How the command line writes and reads JSON: readable text as it is, keys in snake case, null left out.</summary>
 [JsonSerializable(typeof(BenchmarkResult))]
 [JsonSerializable(typeof(ParallelReport))]
-[JsonSerializable(typeof(EvaluationCase))]
-[JsonSerializable(typeof(ProgramTask))]
 [JsonSerializable(typeof(IReadOnlyList<GraphValue>))]
 [JsonSerializable(typeof(IReadOnlyList<WeightGroup>))]
 [JsonSerializable(typeof(IReadOnlyDictionary<string, int>))]

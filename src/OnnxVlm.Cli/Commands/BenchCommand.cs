@@ -1,9 +1,10 @@
 using System.CommandLine;
 using System.Globalization;
 using System.Text.Json;
-using OnnxVlm.Cli.Benchmarking;
 using OnnxVlm.Cli.Models;
+using OnnxVlm.Evaluation.Benchmarking;
 using OnnxVlm.Imaging;
+using OnnxVlm.ModelFolder;
 using Spectre.Console;
 
 namespace OnnxVlm.Cli.Commands;
@@ -46,6 +47,9 @@ internal static class BenchCommand
             }
             Benchmark benchmark = new(
                 folder.FullName, () => SharedOptions.LoadModel(folder, result.GetValue(device)!, imageTokens: result.GetValue(imageTokens), runner: result.GetValue(runner)!), Positive(result.GetValue(repetitions), "-r"), step => Console.Error.WriteLine($"measuring: {step}"));
+            int context = ModelManifest.Load(folder.FullName).ContextLength;
+            if (Math.Max(result.GetValue(prompt), result.GetValue(generated)) + 1 > context)
+                throw new WrongArgumentException($"-p and -n: the model's context has room for {context - 1} tokens.");
             BenchmarkResult measured = benchmark.Run(
                 Positive(result.GetValue(prompt), "-p"), Positive(result.GetValue(generated), "-n"), encoded, cancellationToken);
             if (result.GetValue(json))

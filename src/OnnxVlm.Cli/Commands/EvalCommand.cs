@@ -4,9 +4,10 @@ using System.Text;
 using System.Text.Json;
 using System.Text.Json.Nodes;
 using Microsoft.Extensions.AI;
-using OnnxVlm.Cli.Evaluation;
-using OnnxVlm.Cli.Evaluation.Programs;
+using OnnxVlm.Evaluation.Cases;
+using OnnxVlm.Evaluation.Programs;
 using OnnxVlm.Generation;
+using OnnxVlm.Imaging;
 using OnnxVlm.Prompting;
 using Spectre.Console;
 
@@ -32,17 +33,16 @@ internal static class EvalCommand
         command.SetWork(async (result, cancellationToken) =>
         {
             GenerationOptions options = CommandAction.CheckArguments(() => new GenerationOptions { MaxNewTokens = result.GetValue(maxTokens) });
-            string folder = result.GetValue(data)!.FullName;
-            IReadOnlyList<EvaluationCase> cases = EvaluationCase.Load(folder);
+            using EvaluationSet set = new(result.GetValue(data)!.FullName);
             using VlmModel loaded = SharedOptions.LoadModel(result.GetValue(model)!, result.GetValue(device)!, runner: result.GetValue(runner)!);
             ProgramScorer programs = new();
             List<(EvaluationCase Case, double Score)> scores = [];
             List<EvaluationCase> notRun = [];
             List<bool> validGuided = [];
-            foreach (EvaluationCase item in cases)
+            foreach (EvaluationCase item in set.Cases)
             {
                 bool isGuided = result.GetValue(guided) && item.JsonSchema is not null;
-                string answer = await AnswerAsync(loaded, item, folder, options, isGuided, cancellationToken).ConfigureAwait(false);
+                string answer = await AnswerAsync(loaded, item, set, options, isGuided, cancellationToken).ConfigureAwait(false);
                 if (isGuided)
                     validGuided.Add(IsJson(answer));
                 if (await ScoreAsync(programs, item, answer, cancellationToken).ConfigureAwait(false) is not { } score)
@@ -70,11 +70,11 @@ internal static class EvalCommand
         ? await programs.ScoreAsync(ProgramTask.Parse(item.Expected), answer, cancellationToken).ConfigureAwait(false)
         : Metrics.Score(item.Metric, item.Expected, answer);
 
-    private static async Task<string> AnswerAsync(VlmModel model, EvaluationCase item, string folder, GenerationOptions options, bool isGuided, CancellationToken cancellationToken)
+    private static async Task<string> AnswerAsync(VlmModel model, EvaluationCase item, EvaluationSet set, GenerationOptions options, bool isGuided, CancellationToken cancellationToken)
     {
         try
         {
-            FileInfo[] images = [.. item.Images.Select(image => new FileInfo(Path.Combine(folder, image)))];
+            byte[][] images = [.. item.Images.Select(image => set.ReadImage(image, new ImageLimits().MaxBytes))];
             List<ChatMessage> messages = [];
             foreach (EarlierTurn turn in item.Turns)
             {

@@ -39,7 +39,9 @@ internal static class RunCommand
             if (result.GetValue(reason) && options.Guidance is not null)
                 throw new WrongArgumentException("--reason does not go together with --json-schema, --regex or --lark, which the whole answer follows; leave one out.");
             ChatMessage[] messages = CreateMessages(
-                result.GetValue(system) is { } text ? InputFile.TextOf(text, "system message") : null, InputFile.TextOrInputOf(result.GetValue(prompt)!, "prompt"), result.GetValue(images) ?? []);
+                result.GetValue(system) is { } text ? InputFile.TextOf(text, "system message") : null,
+                InputFile.TextOrInputOf(result.GetValue(prompt)!, "prompt"),
+                (result.GetValue(images) ?? []).Select(image => InputFile.ReadBytes(image.FullName, "image", new ImageLimits().MaxBytes)));
             DirectoryInfo folder = await ModelLocator.LocateAsync(result.GetValue(model)!, result.GetValue(device)!, result.GetValue(yes), cancellationToken).ConfigureAwait(false);
             using VlmModel loaded = SharedOptions.LoadModel(folder, result.GetValue(device)!, imageTokens: result.GetValue(imageTokens), blendAlpha: result.GetValue(blendAlpha), runner: result.GetValue(runner)!);
             Prompt built = loaded.CreatePrompt(messages, new PromptOptions { Reasons = result.GetValue(reason) ? true : null }, cancellationToken);
@@ -53,18 +55,12 @@ internal static class RunCommand
         return command;
     }
 
-    internal static ChatMessage[] CreateMessages(string? system, string prompt, IEnumerable<FileInfo> images)
+    internal static ChatMessage[] CreateMessages(string? system, string prompt, IEnumerable<byte[]> images)
     {
         if (string.IsNullOrWhiteSpace(prompt))
             throw new ArgumentException("The prompt is empty; ask something with --prompt.");
-        List<AIContent> contents = [];
-        foreach (FileInfo image in images)
-        {
-            // The kind of image is read from its first bytes, not from the file's name.
-            contents.Add(new DataContent(InputFile.ReadBytes(image.FullName, "image", new ImageLimits().MaxBytes), "image/*"));
-        }
-        contents.Add(new TextContent(prompt));
-        ChatMessage user = new(ChatRole.User, contents);
+        // The kind of image is read from its first bytes, not from the file's name.
+        ChatMessage user = new(ChatRole.User, [.. images.Select(image => new DataContent(image, "image/*")), new TextContent(prompt)]);
         return system is null ? [user] : [new ChatMessage(ChatRole.System, system), user];
     }
 

@@ -1,6 +1,6 @@
 using System.CommandLine;
 using System.Globalization;
-using OnnxVlm.Cli.Verification;
+using OnnxVlm.Evaluation.Verification;
 using OnnxVlm.Imaging;
 
 namespace OnnxVlm.Cli.Commands;

@@ -1,10 +1,13 @@
-using OnnxVlm.Cli.Evaluation;
+using System.IO.Compression;
+using OnnxVlm.Evaluation.Cases;
 
 namespace OnnxVlm.Tests.CommandLine;
 
 /// <summary>Lines of cases.jsonl.</summary>
 internal sealed class EvaluationCaseTests
 {
+    private const string Case = """{"id": "1", "images": ["images/a.png"], "prompt": "d", "expected": "e", "metric": "exact", "group": "g"}""";
+
     private string _folder = "";
 
     [SetUp]
@@ -41,16 +44,46 @@ internal sealed class EvaluationCaseTests
     public void Load_SetsOfTheRepository_HaveTwoHundredCasesAGroupAndTheirImages()
     {
         string data = Path.Combine(Path.GetDirectoryName(typeof(EvaluationCaseTests).Assembly.Location)!, "..", "..", "..", "..", "data", "eval");
-        IReadOnlyList<EvaluationCase> cases = EvaluationCase.Load(data);
+        using EvaluationSet set = new(data);
+        IReadOnlyList<EvaluationCase> cases = set.Cases;
 
         Assert.That(cases.GroupBy(item => item.Group).Select(group => group.Count()), Is.All.GreaterThanOrEqualTo(200));
-        Assert.That(cases.SelectMany(item => item.Images).Where(image => !File.Exists(Path.Combine(data, image))), Is.Empty);
+        Assert.That(cases.SelectMany(item => item.Images).Select(image => set.ReadImage(image, 1 << 20).Length), Is.All.GreaterThan(50));
         Assert.That(cases.Select(item => item.Id), Is.Unique);
+    }
+
+    [TestCase(true)]
+    [TestCase(false)]
+    public void ReadImage_FromTheArchiveOrTheFolder_SameBytes(bool isArchived)
+    {
+        Directory.CreateDirectory(Path.Combine(_folder, "images"));
+        File.WriteAllBytes(Path.Combine(_folder, "images", "a.png"), [1, 2, 3]);
+        if (isArchived)
+        {
+            ZipFile.CreateFromDirectory(Path.Combine(_folder, "images"), Path.Combine(_folder, "images.zip"), CompressionLevel.NoCompression, includeBaseDirectory: true);
+            Directory.Delete(Path.Combine(_folder, "images"), recursive: true);
+        }
+        File.WriteAllText(Path.Combine(_folder, "cases.jsonl"), Case);
+        using EvaluationSet set = new(_folder);
+
+        Assert.That(set.ReadImage("images/a.png", 3), Is.EqualTo(new byte[] { 1, 2, 3 }));
+        Assert.That(() => set.ReadImage("images/a.png", 2), Throws.TypeOf<VlmException>().With.Message.Contains("3 bytes"));
+        Assert.That(() => set.ReadImage("images/b.png", 3), Throws.TypeOf<VlmException>().With.Message.Contains("images/b.png"));
+    }
+
+    [Test]
+    public void Open_DamagedArchive_SaysWhich()
+    {
+        File.WriteAllText(Path.Combine(_folder, "cases.jsonl"), Case);
+        File.WriteAllText(Path.Combine(_folder, "images.zip"), "no zip");
+
+        Assert.That(() => new EvaluationSet(_folder), Throws.TypeOf<VlmException>().With.Message.Contains("images.zip"));
     }
 
     private EvaluationCase Load(string line)
     {
         File.WriteAllText(Path.Combine(_folder, "cases.jsonl"), line);
-        return EvaluationCase.Load(_folder).Single();
+        using EvaluationSet set = new(_folder);
+        return set.Cases.Single();
     }
 }

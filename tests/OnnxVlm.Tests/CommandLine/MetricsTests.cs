@@ -1,4 +1,4 @@
-using OnnxVlm.Cli.Evaluation;
+using OnnxVlm.Evaluation.Cases;
 
 namespace OnnxVlm.Tests.CommandLine;
 

@@ -1,7 +1,7 @@
 using System.Collections.Concurrent;
 using System.Diagnostics;
 using System.Text.Json;
-using OnnxVlm.Cli.Evaluation.Programs;
+using OnnxVlm.Evaluation.Programs;
 
 namespace OnnxVlm.Tests.CommandLine;
 

@@ -1,4 +1,4 @@
-using OnnxVlm.Cli.Verification;
+using OnnxVlm.Evaluation.Verification;
 using OnnxVlm.Generation;
 using OnnxVlm.Imaging;
 using OnnxVlm.ModelFolder;

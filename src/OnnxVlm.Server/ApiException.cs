@@ -30,6 +30,10 @@ internal sealed class ApiException(int status, string message, string? param = n
     public static ApiException Invalid(string? param, string message, string? code = null) =>
         new(StatusCodes.Status400BadRequest, param is null ? message : $"{param}: {message}", param, code);
 
+    /// <summary>A body of another media type: status 415.</summary>
+    public static ApiException NotJson() =>
+        new(StatusCodes.Status415UnsupportedMediaType, "The body must be JSON; send it with Content-Type: application/json (curl: -H 'Content-Type: application/json', or --json in place of -d).", null, "unsupported_media_type");
+
     /// <summary>Translates what went wrong while a request was answered.</summary>
     /// <param name="exception">The exception.</param>
     public static ApiException From(Exception exception) => exception switch

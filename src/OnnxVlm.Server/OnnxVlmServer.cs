@@ -1,4 +1,5 @@
 using Microsoft.AspNetCore.Authorization;
+using Microsoft.AspNetCore.HostFiltering;
 using Microsoft.AspNetCore.Hosting;
 using Microsoft.AspNetCore.Server.Kestrel.Core;
 using Microsoft.Extensions.Configuration;
@@ -37,6 +38,8 @@ public static class OnnxVlmServer
         // Files are not watched for changes: for that every folder below the working directory would be, however many there are.
         WebApplicationBuilder builder = WebApplication.CreateBuilder(["--hostBuilder:reloadConfigOnChange=false"]);
         builder.Logging.AddFilter("Microsoft.AspNetCore", LogLevel.Warning);
+        // What keeps the service from starting goes to who starts it, once.
+        builder.Logging.AddFilter("Microsoft.Extensions.Hosting.Internal.Host", LogLevel.Critical);
         builder.Configuration.AddInMemoryCollection(settings);
         IReadOnlyList<string> addresses = ListenAddresses.Read(builder.Configuration);
         builder.WebHost.UseUrls([.. addresses]);
@@ -60,6 +63,7 @@ public static class OnnxVlmServer
         services.AddOptions<ServerOptions>().Bind(configuration.GetSection(ServerOptions.Section)).ValidateOnStart();
         services.AddSingleton<IValidateOptions<ServerOptions>, ServerOptionsValidator>();
         services.AddSingleton<IValidateOptions<ServerOptions>, ServerOptionsRules>();
+        services.AddSingleton<IValidateOptions<ServerOptions>, UnknownOptions>();
         services.AddSingleton(provider => provider.GetRequiredService<IOptions<ServerOptions>>().Value);
         services.AddOptions<KestrelServerOptions>().Configure<ServerOptions>((kestrel, options) =>
         {
@@ -83,8 +87,10 @@ public static class OnnxVlmServer
         services.TryAddSingleton<IModelLoader, VlmModelLoader>();
         services.AddSingleton<ModelPool>();
         services.AddSingleton<RemoteImages>();
+        services.AddSingleton<RequestReader>();
         services.AddSingleton<ImageReader>();
         services.AddSingleton<MessageReader>();
+        services.AddSingleton<ToolReader>();
         services.AddSingleton<ChatRequestReader>();
         services.AddSingleton<CompletionRequestReader>();
         services.AddSingleton<AnswerService>();
@@ -96,6 +102,9 @@ public static class OnnxVlmServer
         services.AddSingleton<ModelsEndpoint>();
         services.AddSingleton<ServerMetrics>();
         services.AddSingleton<PrometheusExporter>();
+        // The host's own check comes first and answers with a page; HostGate does it in the form of every other error.
+        services.PostConfigure<HostFilteringOptions>(filtering => filtering.AllowedHosts = ["*"]);
+        services.AddHostedService<ListenCheck>();
         services.AddSingleton<ServiceState>();
         services.AddHostedService(provider => provider.GetRequiredService<ServiceState>());
     }
@@ -106,7 +115,7 @@ public static class OnnxVlmServer
         app.UseMiddleware<HostGate>();
         app.UseRouting();
         if (options.AllowedOrigins.Count > 0)
-            app.UseCors(policy => policy.WithOrigins([.. options.AllowedOrigins]).WithMethods("GET", "POST").WithHeaders("authorization", "content-type", "x-request-id").WithExposedHeaders("x-request-id", "retry-after"));
+            app.UseCors(policy => policy.WithOrigins([.. options.AllowedOrigins]).WithMethods("GET", "POST", "DELETE").AllowAnyHeader().WithExposedHeaders("x-request-id", "request-id", "retry-after"));
         app.UseMiddleware<ApiKeyGate>();
         app.UseMiddleware<BodyGate>();
     }

@@ -1,7 +1,10 @@
 using System.Diagnostics;
+using Microsoft.AspNetCore.Builder;
 using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Options;
 using OnnxVlm.Server.Hosting;
+using OnnxVlm.Server.Models;
 using OnnxVlm.Server.Tests.Support;
 
 namespace OnnxVlm.Server.Tests;
@@ -18,6 +21,49 @@ internal sealed class HostingTests
     [TestCase("ApiKeys:0= ", "ApiKeys")]
     public void Create_OptionOutOfRange_IsRefused(string setting, string why) =>
         Assert.That(() => OnnxVlmServer.Create(TestService.Settings(setting)), Throws.InstanceOf<OptionsValidationException>().With.Message.Contains(why));
+
+    [TestCase("MaxWaitng=1", "MaxWaiting")]
+    [TestCase("MaxWaiting:Seconds=1", "MaxWaiting")]
+    [TestCase("Models:0:Thread=1", "Threads")]
+    [TestCase("Images:MaxByts=1", "MaxBytes")]
+    [TestCase("RemoteImages:Host=example.org", "Hosts")]
+    [TestCase("Zzzzzzzzzzzzzzzzz=1", "MaxRunning")]
+    public void Create_NameThatIsNoOption_IsRefusedWithTheNearestName(string setting, string nearest) =>
+        Assert.That(() => OnnxVlmServer.Create(TestService.Settings(setting)), Throws.InstanceOf<OptionsValidationException>().With.Message.Contains(setting[..setting.IndexOf('=')]).And.Message.Contains(nearest));
+
+    [Test]
+    public async Task Start_PortInUse_IsToldBeforeAModelIsLoadedAndNotLogged()
+    {
+        await using TestService first = await TestService.StartAsync(new ScriptedLoader(["x"]));
+        CountingLoader loader = new();
+        MemoryLog log = new();
+
+        await using WebApplication app = OnnxVlmServer.Create(TestService.Settings($"urls=http://127.0.0.1:{first.Address.Port}"), builder =>
+        {
+            builder.Logging.ClearProviders().AddProvider(log);
+            builder.Services.AddSingleton<IModelLoader>(loader);
+        });
+
+        Assert.That(async () => await app.StartAsync(), Throws.InstanceOf<IOException>().With.Message.Contains($"http://127.0.0.1:{first.Address.Port} is in use"));
+        Assert.That((loader.Count, log.Lines.Count(line => line.Contains("Exception", StringComparison.Ordinal))), Is.EqualTo((0, 0)), string.Join('\n', log.Lines));
+    }
+
+    [TestCase("https://127.0.0.1:0", "certificate")]
+    [TestCase("http://127.0.0.1:99999", "address")]
+    [TestCase("ftp://127.0.0.1:0", "address")]
+    [TestCase("http://127.0.0.1:0/path", "address")]
+    public async Task Start_AddressThatCannotBe_IsToldInOneLineBeforeAModelIsLoaded(string urls, string why)
+    {
+        CountingLoader loader = new();
+        await using WebApplication app = OnnxVlmServer.Create(TestService.Settings($"urls={urls}", "ApiKeys:0=k"), builder =>
+        {
+            builder.Logging.ClearProviders();
+            builder.Services.AddSingleton<IModelLoader>(loader);
+        });
+
+        Assert.That(async () => await app.StartAsync(), Throws.InvalidOperationException.With.Message.Contains(urls).And.Message.Contains(why).And.Message.Not.Contains('\n'));
+        Assert.That(loader.Count, Is.Zero);
+    }
 
     [Test]
     public async Task Create_EnvironmentAndSettings_AreBothHeardAndSettingsWin()
@@ -88,6 +134,17 @@ internal sealed class HostingTests
         {
             lock (spans)
                 return [.. spans.Where(span => span.Source.Name == source)];
+        }
+    }
+
+    private sealed class CountingLoader : IModelLoader
+    {
+        public int Count { get; private set; }
+
+        public LoadedModel Load(ModelOptions options)
+        {
+            Count++;
+            return new ScriptedLoader(["x"]).Load(options);
         }
     }
 

@@ -76,13 +76,21 @@ internal static class ServeCommand
         {
             app = OnnxVlmServer.Create(settings);
         }
-        catch (Exception e) when (e is OptionsValidationException or InvalidOperationException)
+        catch (Exception e) when (e is OptionsValidationException or InvalidOperationException or InvalidDataException)
         {
-            throw new WrongArgumentException(e.Message, e);
+            throw new WrongArgumentException(e is InvalidDataException ? $"{e.Message} {e.GetBaseException().Message}" : e.Message, e);
         }
         await using (app)
         {
-            await app.StartAsync(cancellationToken).ConfigureAwait(false);
+            try
+            {
+                await app.StartAsync(cancellationToken).ConfigureAwait(false);
+            }
+            catch (InvalidOperationException e) when (e is not ObjectDisposedException)
+            {
+                // An address or a certificate.
+                throw new WrongArgumentException(e.Message, e);
+            }
             Console.Error.WriteLine($"Listening on {string.Join(", ", app.Urls)} · Ctrl-C stops");
             // The host stops at Ctrl-C and SIGTERM by itself, and lets running answers finish.
             await app.WaitForShutdownAsync(CancellationToken.None).ConfigureAwait(false);

@@ -9,16 +9,17 @@ using OnnxVlm.Server.Wire;
 namespace OnnxVlm.Server.Endpoints;
 
 /// <summary>POST /v1/chat/completions, whole or as a stream.</summary>
+/// <param name="requests">Reads bodies.</param>
 /// <param name="reader">Reads requests.</param>
 /// <param name="answers">Generates answers.</param>
 /// <param name="stream">Sends them as they come.</param>
 /// <param name="log">Writes a line for each request.</param>
 /// <param name="options">The service's options.</param>
-internal sealed class ChatEndpoint(ChatRequestReader reader, AnswerService answers, AnswerStream stream, RequestLog log, ServerOptions options)
+internal sealed class ChatEndpoint(RequestReader requests, ChatRequestReader reader, AnswerService answers, AnswerStream stream, RequestLog log, ServerOptions options)
 {
     public async Task HandleAsync(HttpContext context)
     {
-        ChatCompletionRequest body = await RequestBody.ReadAsync(context, WireJson.Relaxed.ChatCompletionRequest).ConfigureAwait(false);
+        ChatCompletionRequest body = await requests.ReadAsync(context, WireJson.Relaxed.ChatCompletionRequest).ConfigureAwait(false);
         AnswerRequest request = await reader.ReadAsync(body, ClientKey.ClientOf(context), context.RequestAborted).ConfigureAwait(false);
         string id = $"chatcmpl-{Guid.NewGuid():N}";
         long created = DateTimeOffset.UtcNow.ToUnixTimeSeconds();

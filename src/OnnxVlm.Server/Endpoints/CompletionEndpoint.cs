@@ -8,16 +8,17 @@ using OnnxVlm.Server.Wire;
 namespace OnnxVlm.Server.Endpoints;
 
 /// <summary>POST /v1/completions, whole or as a stream: the model continues a text.</summary>
+/// <param name="requests">Reads bodies.</param>
 /// <param name="reader">Reads requests.</param>
 /// <param name="answers">Generates answers.</param>
 /// <param name="stream">Sends them as they come.</param>
 /// <param name="log">Writes a line for each request.</param>
 /// <param name="options">The service's options.</param>
-internal sealed class CompletionEndpoint(CompletionRequestReader reader, AnswerService answers, AnswerStream stream, RequestLog log, ServerOptions options)
+internal sealed class CompletionEndpoint(RequestReader requests, CompletionRequestReader reader, AnswerService answers, AnswerStream stream, RequestLog log, ServerOptions options)
 {
     public async Task HandleAsync(HttpContext context)
     {
-        CompletionRequest body = await RequestBody.ReadAsync(context, WireJson.Relaxed.CompletionRequest).ConfigureAwait(false);
+        CompletionRequest body = await requests.ReadAsync(context, WireJson.Relaxed.CompletionRequest).ConfigureAwait(false);
         AnswerRequest request = reader.Read(body);
         string id = $"cmpl-{Guid.NewGuid():N}";
         long created = DateTimeOffset.UtcNow.ToUnixTimeSeconds();

@@ -9,15 +9,15 @@ using OnnxVlm.Server.Wire;
 namespace OnnxVlm.Server.Endpoints;
 
 /// <summary>POST /tokenize and /detokenize, in the form that vLLM has.</summary>
+/// <param name="requests">Reads bodies.</param>
 /// <param name="messages">Reads conversations.</param>
 /// <param name="reader">Reads tools.</param>
 /// <param name="answers">Gives turns: a conversation's images are decoded to count them.</param>
-internal sealed class TokensEndpoint(MessageReader messages, ChatRequestReader reader, AnswerService answers)
+internal sealed class TokensEndpoint(RequestReader requests, MessageReader messages, ChatRequestReader reader, AnswerService answers)
 {
     public async Task<TokenizeResponse> TokenizeAsync(HttpContext context)
     {
-        TokenizeRequest request = await RequestBody.ReadAsync(context, WireJson.Relaxed.TokenizeRequest).ConfigureAwait(false);
-        RequestBody.RefuseUnknown(request.Unknown);
+        TokenizeRequest request = await requests.ReadAsync(context, WireJson.Relaxed.TokenizeRequest).ConfigureAwait(false);
         if (request.Prompt is null == request.Messages is null)
             throw ApiException.Invalid("prompt", "give a prompt or messages.");
         if (request.Prompt is not null && (request.Tools is not null || request.ReasoningEffort is not null))
@@ -34,8 +34,7 @@ internal sealed class TokensEndpoint(MessageReader messages, ChatRequestReader r
 
     public async Task<DetokenizeResponse> DetokenizeAsync(HttpContext context)
     {
-        DetokenizeRequest request = await RequestBody.ReadAsync(context, WireJson.Relaxed.DetokenizeRequest).ConfigureAwait(false);
-        RequestBody.RefuseUnknown(request.Unknown);
+        DetokenizeRequest request = await requests.ReadAsync(context, WireJson.Relaxed.DetokenizeRequest).ConfigureAwait(false);
         if (request.Tokens is null)
             throw ApiException.Invalid("tokens", "expected an array of token ids.");
         using ModelTurn turn = await answers.EnterAsync(ChatRequestReader.RequiredModel(request.Model), context, context.RequestAborted).ConfigureAwait(false);

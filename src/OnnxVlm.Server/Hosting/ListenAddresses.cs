@@ -14,7 +14,10 @@ internal static class ListenAddresses
     public static IReadOnlyList<string> Read(IConfiguration configuration)
     {
         string[] endpoints = [.. configuration.GetSection("Kestrel:Endpoints").GetChildren().Select(endpoint => endpoint["Url"] ?? "")];
-        return endpoints.Length > 0 ? endpoints : (configuration["urls"] ?? Default).Split(';', StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries);
+        if (endpoints.Length > 0)
+            return endpoints;
+        string[] urls = (configuration["urls"] ?? "").Split(';', StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries);
+        return urls.Length > 0 ? urls : [Default];
     }
 
     /// <summary>Refuses to listen where others could reach a service that asks for no key.</summary>
@@ -24,6 +27,8 @@ internal static class ListenAddresses
     {
         foreach (string address in addresses)
         {
+            if (!address.Contains("://", StringComparison.Ordinal))
+                throw new InvalidOperationException($"{address} is no address to listen on; expected for example http://127.0.0.1:8080 (--urls), and for one that other machines reach an API key.");
             if (!IsLoopback(address))
                 throw new InvalidOperationException($"{address} can be reached from other machines, and there is no API key; set one (--api-key, or {ServerOptions.Section}__ApiKeys__0 in the environment), or listen on 127.0.0.1.");
         }

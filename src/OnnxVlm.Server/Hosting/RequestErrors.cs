@@ -54,7 +54,7 @@ internal sealed class RequestErrors(RequestDelegate next, RequestLog log)
     {
         StatusCodes.Status404NotFound => new(status, "There is nothing at this address; /openapi/v1.json lists what there is.", null, "not_found"),
         StatusCodes.Status405MethodNotAllowed => new(status, "This address does not take this HTTP method.", null, "method_not_allowed"),
-        StatusCodes.Status415UnsupportedMediaType => new(status, "The body must be JSON; send it with Content-Type: application/json."),
+        StatusCodes.Status415UnsupportedMediaType => ApiException.NotJson(),
         _ => new(status, "The request was refused."),
     };
 }

@@ -21,6 +21,9 @@ public sealed class ServerOptions
     /// <summary>Keys that open everything but /health and the page. Default none, and then the service listens on loopback only.</summary>
     public List<string> ApiKeys { get; set; } = [];
 
+    /// <summary>What becomes of fields of a request that the service does not know, at every depth. Default <see cref="UnknownFieldPolicy.Refuse"/>.</summary>
+    public UnknownFieldPolicy UnknownFields { get; set; } = UnknownFieldPolicy.Refuse;
+
     /// <summary>Origins whose pages may call the service from a browser, for example <c>https://example.org</c>. Default none.</summary>
     public List<string> AllowedOrigins { get; set; } = [];
 

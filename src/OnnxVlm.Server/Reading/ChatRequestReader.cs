@@ -8,8 +8,9 @@ namespace OnnxVlm.Server.Reading;
 
 /// <summary>The body of /v1/chat/completions to what <see cref="VlmChatClient"/> takes. Each field is honoured, or refused under its name before anything runs.</summary>
 /// <param name="messages">Reads the conversation.</param>
+/// <param name="tools">Reads tools.</param>
 /// <param name="limits">The service's limits.</param>
-internal sealed class ChatRequestReader(MessageReader messages, ServerOptions limits)
+internal sealed class ChatRequestReader(MessageReader messages, ToolReader tools, ServerOptions limits)
 {
     /// <summary>Reads a request.</summary>
     /// <param name="request">The body.</param>
@@ -31,19 +32,19 @@ internal sealed class ChatRequestReader(MessageReader messages, ServerOptions li
         SchemaBudget schemas = new(limits);
         options.ResponseFormat = ReadFormat(request.ResponseFormat, schemas);
         options.Reasoning = ReadReasoning(request.ReasoningEffort);
-        ToolReader.Read(request, options, schemas, limits);
+        tools.Read(request, options, schemas);
         IReadOnlyList<ChatMessage> conversation = await messages.ReadAsync(request.Messages, client, cancellationToken).ConfigureAwait(false);
         return new AnswerRequest(model, [conversation], options, count, request.StreamOptions?.IncludeUsage == true, request.ReturnProgress == true);
     }
 
     /// <summary>Reads what of a request the chat template is told beside the messages.</summary>
-    /// <param name="tools">The field <c>tools</c>.</param>
+    /// <param name="declared">The field <c>tools</c>.</param>
     /// <param name="reasoningEffort">The field <c>reasoning_effort</c>.</param>
     /// <exception cref="ApiException">Something cannot be honoured.</exception>
-    public ChatOptions ReadTemplateOptions(IReadOnlyList<RequestTool?>? tools, string? reasoningEffort)
+    public ChatOptions ReadTemplateOptions(IReadOnlyList<RequestTool?>? declared, string? reasoningEffort)
     {
         ChatOptions options = new() { Reasoning = ReadReasoning(reasoningEffort) };
-        ToolReader.Read(tools, options, new SchemaBudget(limits), limits);
+        tools.Read(declared, options, new SchemaBudget(limits));
         return options;
     }
 
@@ -79,8 +80,18 @@ internal sealed class ChatRequestReader(MessageReader messages, ServerOptions li
         switch (format?.Type)
         {
             case null when format is null:
+                return null;
+            case "text" or "json_object" when format.JsonSchema is not null:
+                throw ApiException.Invalid("response_format.json_schema", "only with the type json_schema.");
+            case "text" when SamplingReader.IsGiven(format.Schema):
+                throw ApiException.Invalid("response_format.schema", "only with the type json_schema or json_object.");
             case "text":
                 return null;
+            case "json_object" or "json_schema" when SamplingReader.IsGiven(format.Schema):
+                if (format.JsonSchema is not null)
+                    throw ApiException.Invalid("response_format.schema", "json_schema has a schema too; leave one out.");
+                schemas.Check("response_format.schema", format.Schema);
+                return ChatResponseFormat.ForJsonSchema(format.Schema);
             case "json_object":
                 return ChatResponseFormat.Json;
             case "json_schema":

@@ -7,9 +7,10 @@ using OnnxVlm.Server.Wire;
 namespace OnnxVlm.Server.Reading;
 
 /// <summary>The messages of a request to those of Microsoft.Extensions.AI.</summary>
+/// <param name="requests">Reads parts.</param>
 /// <param name="images">Reads images.</param>
 /// <param name="limits">The service's limits.</param>
-internal sealed class MessageReader(ImageReader images, ServerOptions limits)
+internal sealed class MessageReader(RequestReader requests, ImageReader images, ServerOptions limits)
 {
     /// <summary>Reads a conversation.</summary>
     /// <param name="messages">The field <c>messages</c>.</param>
@@ -57,14 +58,12 @@ internal sealed class MessageReader(ImageReader images, ServerOptions limits)
     {
         if (message.ToolCallId is not null)
             throw ApiException.Invalid($"{param}.tool_call_id", "only in a tool message.");
-        if (message.ReasoningContent is { Length: > 0 } reasoning && role == ChatRole.Assistant)
+        if (role != ChatRole.Assistant)
+            RefuseAssistantFields(param, message);
+        if ((message.ReasoningContent ?? message.Reasoning) is { Length: > 0 } reasoning)
             contents.Insert(0, new TextReasoningContent(reasoning));
         if (message.ToolCalls is { Count: > 0 } calls)
-        {
-            if (role != ChatRole.Assistant)
-                throw ApiException.Invalid($"{param}.tool_calls", "only in an assistant message.");
             contents.AddRange(calls.Select((call, i) => ToCall($"{param}.tool_calls[{i}]", call)));
-        }
         if (message.Refusal is { Length: > 0 } refusal)
             contents.Add(new TextContent(refusal));
         if (contents.Count == 0 && role != ChatRole.Assistant)
@@ -72,8 +71,17 @@ internal sealed class MessageReader(ImageReader images, ServerOptions limits)
         return new ChatMessage(role, contents) { AuthorName = message.Name };
     }
 
+    private static void RefuseAssistantFields(string param, RequestMessage message)
+    {
+        string? field = message.ToolCalls is { Count: > 0 } ? "tool_calls" : message.ReasoningContent is { Length: > 0 } ? "reasoning_content" : message.Reasoning is { Length: > 0 } ? "reasoning"
+            : message.Refusal is { Length: > 0 } ? "refusal" : null;
+        if (field is not null)
+            throw ApiException.Invalid($"{param}.{field}", "only in an assistant message.");
+    }
+
     private static ChatMessage ToToolMessage(string param, RequestMessage message, List<AIContent> contents)
     {
+        RefuseAssistantFields(param, message);
         if (string.IsNullOrEmpty(message.ToolCallId))
             throw ApiException.Invalid($"{param}.tool_call_id", "give the id of the call that the message answers.");
         return new ChatMessage(ChatRole.Tool, [new FunctionResultContent(message.ToolCallId, contents)]);
@@ -87,7 +95,7 @@ internal sealed class MessageReader(ImageReader images, ServerOptions limits)
     }
 
     // A text, or an array of parts; absent is nothing.
-    private static IEnumerable<(string Param, ContentPart Part)> ReadParts(string param, RequestMessage message)
+    private IEnumerable<(string Param, ContentPart Part)> ReadParts(string param, RequestMessage message)
     {
         switch (message.Content.ValueKind)
         {
@@ -102,28 +110,30 @@ internal sealed class MessageReader(ImageReader images, ServerOptions limits)
         }
     }
 
-    private static ContentPart ReadPart(string param, JsonElement part)
+    private ContentPart ReadPart(string param, JsonElement part)
     {
-        if (part.ValueKind != JsonValueKind.Object || !part.TryGetProperty("type", out JsonElement type) || type.ValueKind != JsonValueKind.String)
-            throw ApiException.Invalid(param, "expected a part with a type.");
-        switch (type.GetString())
+        switch (RequestReader.KindOf(param, part))
         {
-            case "text" when TextOf(part, "text") is { } text:
-                return new ContentPart(text, null);
-            case "refusal" when TextOf(part, "refusal") is { } refusal:
-                return new ContentPart(refusal, null);
-            case "image_url" when part.TryGetProperty("image_url", out JsonElement image):
-                string? url = image.ValueKind == JsonValueKind.Object ? TextOf(image, "url") : image.ValueKind == JsonValueKind.String ? image.GetString() : null;
-                return url is null ? throw ApiException.Invalid($"{param}.image_url", "expected {\"url\": …} or a text.") : new ContentPart("", url);
-            case "text" or "refusal" or "image_url":
-                throw ApiException.Invalid(param, $"the part has no {type.GetString()}.");
+            case "text":
+                return new ContentPart(requests.ReadPart(param, part, WireJson.Relaxed.TextPart).Text ?? throw Missing("text"), null);
+            case "refusal":
+                return new ContentPart(requests.ReadPart(param, part, WireJson.Relaxed.RefusalPart).Refusal ?? throw Missing("refusal"), null);
+            case "image_url":
+                JsonElement image = requests.ReadPart(param, part, WireJson.Relaxed.ImagePart).ImageUrl;
+                string? url = image.ValueKind switch
+                {
+                    JsonValueKind.Object => requests.ReadPart($"{param}.image_url", image, WireJson.Relaxed.ImageUrl).Url,
+                    JsonValueKind.String => image.GetString(),
+                    JsonValueKind.Undefined or JsonValueKind.Null => throw Missing("image_url"),
+                    _ => null,
+                };
+                return new ContentPart("", url ?? throw ApiException.Invalid($"{param}.image_url", "expected {\"url\": …} or a text."));
             default:
                 throw ApiException.Invalid($"{param}.type", "expected text or image_url.");
         }
-    }
 
-    private static string? TextOf(JsonElement part, string name) =>
-        part.TryGetProperty(name, out JsonElement value) && value.ValueKind == JsonValueKind.String ? value.GetString() : null;
+        ApiException Missing(string field) => ApiException.Invalid(param, $"the part has no {field}.");
+    }
 
     private readonly record struct ContentPart(string Text, string? ImageUrl);
 }

@@ -17,7 +17,6 @@ internal static class SamplingReader
     /// <exception cref="ApiException">A field cannot be honoured.</exception>
     public static ChatOptions Read(SamplingRequest request, (string Name, int? Value) maxTokens, ServerOptions limits)
     {
-        RequestBody.RefuseUnknown(request.Unknown);
         if (request.StreamOptions is not null && request.Stream != true)
             throw ApiException.Invalid("stream_options", "only for a stream; set stream to true or leave it out.");
         if (request.ReturnProgress == true && request.Stream != true)

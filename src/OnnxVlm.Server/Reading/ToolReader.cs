@@ -7,7 +7,9 @@ using OnnxVlm.Server.Wire;
 namespace OnnxVlm.Server.Reading;
 
 /// <summary>Tools and tool choice of a request.</summary>
-internal static partial class ToolReader
+/// <param name="requests">Reads parts.</param>
+/// <param name="limits">The service's limits.</param>
+internal sealed partial class ToolReader(RequestReader requests, ServerOptions limits)
 {
     private static readonly JsonElement NoParameters = JsonElement.Parse("""{"type":"object","properties":{}}""");
 
@@ -15,11 +17,10 @@ internal static partial class ToolReader
     /// <param name="request">The body.</param>
     /// <param name="options">What is set.</param>
     /// <param name="schemas">Counts the schemas.</param>
-    /// <param name="limits">The service's limits.</param>
     /// <exception cref="ApiException">A tool or the choice cannot be honoured.</exception>
-    public static void Read(ChatCompletionRequest request, ChatOptions options, SchemaBudget schemas, ServerOptions limits)
+    public void Read(ChatCompletionRequest request, ChatOptions options, SchemaBudget schemas)
     {
-        Read(request.Tools, options, schemas, limits);
+        Read(request.Tools, options, schemas);
         options.AllowMultipleToolCalls = request.ParallelToolCalls;
         options.ToolMode = ReadChoice(request.ToolChoice);
         if (options.ToolMode is RequiredChatToolMode && options.Tools is null)
@@ -30,9 +31,8 @@ internal static partial class ToolReader
     /// <param name="tools">The field <c>tools</c>.</param>
     /// <param name="options">What is set.</param>
     /// <param name="schemas">Counts the schemas.</param>
-    /// <param name="limits">The service's limits.</param>
     /// <exception cref="ApiException">A tool cannot be honoured.</exception>
-    public static void Read(IReadOnlyList<RequestTool?>? tools, ChatOptions options, SchemaBudget schemas, ServerOptions limits)
+    public void Read(IReadOnlyList<RequestTool?>? tools, ChatOptions options, SchemaBudget schemas)
     {
         if (tools is not { Count: > 0 })
             return;
@@ -52,7 +52,7 @@ internal static partial class ToolReader
         return AIFunctionFactory.CreateDeclaration(function.Name, function.Description, schema);
     }
 
-    private static ChatToolMode? ReadChoice(JsonElement choice)
+    private ChatToolMode? ReadChoice(JsonElement choice)
     {
         switch (choice.ValueKind)
         {
@@ -67,9 +67,8 @@ internal static partial class ToolReader
                     _ => throw Unexpected(),
                 };
             case JsonValueKind.Object:
-                return choice.TryGetProperty("function", out JsonElement function) && function.ValueKind == JsonValueKind.Object
-                    && function.TryGetProperty("name", out JsonElement name) && name.ValueKind == JsonValueKind.String && name.GetString() is { Length: > 0 } required
-                    ? ChatToolMode.RequireSpecific(required)
+                return requests.ReadPart("tool_choice", choice, WireJson.Relaxed.NamedToolChoice) is { Type: null or "function", Function.Name: { Length: > 0 } name }
+                    ? ChatToolMode.RequireSpecific(name)
                     : throw Unexpected();
             default:
                 throw Unexpected();

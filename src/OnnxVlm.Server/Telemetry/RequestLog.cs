@@ -1,4 +1,5 @@
 using System.Diagnostics;
+using System.Text.RegularExpressions;
 using OnnxVlm.Server.Endpoints;
 using OnnxVlm.Server.Reading;
 
@@ -11,6 +12,10 @@ namespace OnnxVlm.Server.Telemetry;
 /// <param name="metrics">Counts errors.</param>
 internal sealed partial class RequestLog(ILogger<RequestLog> logger, ServerMetrics metrics)
 {
+    private const int MaxIgnored = 1000;
+
+    private readonly HashSet<string> _ignored = [];
+
     /// <summary>Notes a request that was answered.</summary>
     /// <param name="context">The request.</param>
     /// <param name="request">What was asked.</param>
@@ -36,6 +41,22 @@ internal sealed partial class RequestLog(ILogger<RequestLog> logger, ServerMetri
     /// <param name="context">The request.</param>
     public void Abandoned(HttpContext context) => LogAbandoned(context.TraceIdentifier);
 
+    /// <summary>Notes a field that was left out, once for each place, however many requests have it.</summary>
+    /// <param name="path">Where it stands in the request.</param>
+    public void Ignored(string path)
+    {
+        string place = ItemNumber().Replace(path, "[]");
+        // What is no name of a field may be something that a user wrote.
+        if (!FieldPath().IsMatch(place))
+            place = "(a name of other characters)";
+        lock (_ignored)
+        {
+            if (_ignored.Count >= MaxIgnored || !_ignored.Add(place))
+                return;
+        }
+        LogIgnored(place);
+    }
+
     // Of the runtime's messages the first line: later ones show its state, and with it what the model read. Images and fetches say nothing of the content.
     private static string DetailOf(Exception? cause) => cause switch
     {
@@ -43,6 +64,15 @@ internal sealed partial class RequestLog(ILogger<RequestLog> logger, ServerMetri
         VlmException or HttpRequestException or IOException => cause.Message.Split('\n')[0],
         _ => "",
     };
+
+    [GeneratedRegex(@"\[\d+\]")]
+    private static partial Regex ItemNumber();
+
+    [GeneratedRegex(@"^[A-Za-z][A-Za-z0-9_.\[\]]{0,119}\z")]
+    private static partial Regex FieldPath();
+
+    [LoggerMessage(Level = LogLevel.Warning, Message = "The field {Field} of requests is not known and is left out (UnknownFields = Ignore)")]
+    private partial void LogIgnored(string field);
 
     [LoggerMessage(Level = LogLevel.Information, Message = "Request {RequestId} to {Model}: {PromptTokens} prompt tokens, {CompletionTokens} answer tokens, {FinishReasons}")]
     private partial void LogAnswered(string requestId, string model, long promptTokens, long completionTokens, string finishReasons);

@@ -72,6 +72,71 @@ internal sealed record RequestMessage
 
     /// <summary>In an assistant message: what the model had said to itself. What of it is read again, the model's chat template decides.</summary>
     public string? ReasoningContent { get; init; }
+
+    /// <summary>Another name of <c>reasoning_content</c>, as OpenRouter and newer vLLM have it.</summary>
+    public string? Reasoning { get; init; }
+
+    /// <summary>In an assistant message: accepted, and nothing is done with it, since clients send whole answers back.</summary>
+    public JsonElement Annotations { get; init; }
+}
+
+/// <summary>A part of a message that is text.</summary>
+internal sealed record TextPart
+{
+    /// <summary><c>text</c>.</summary>
+    public string? Type { get; init; }
+
+    public string? Text { get; init; }
+
+    /// <summary>Accepted, and nothing is done with it: every conversation is looked up in the cache.</summary>
+    public JsonElement CacheControl { get; init; }
+}
+
+/// <summary>A part of an assistant message that says why there is no answer.</summary>
+internal sealed record RefusalPart
+{
+    /// <summary><c>refusal</c>.</summary>
+    public string? Type { get; init; }
+
+    public string? Refusal { get; init; }
+}
+
+/// <summary>A part of a message that is an image.</summary>
+internal sealed record ImagePart
+{
+    /// <summary><c>image_url</c>.</summary>
+    public string? Type { get; init; }
+
+    /// <summary>An <see cref="Wire.ImageUrl"/>, or its URL as a text.</summary>
+    public JsonElement ImageUrl { get; init; }
+
+    /// <inheritdoc cref="TextPart.CacheControl"/>
+    public JsonElement CacheControl { get; init; }
+}
+
+/// <summary>An image.</summary>
+internal sealed record ImageUrl
+{
+    /// <summary>A data: URI; or a URL, where fetching is switched on.</summary>
+    public string? Url { get; init; }
+
+    /// <summary><c>auto</c>, <c>low</c> or <c>high</c>. Accepted, and nothing is done with it: an image is always seen by the model's own rule.</summary>
+    public string? Detail { get; init; }
+}
+
+/// <summary>A tool choice that names a function.</summary>
+internal sealed record NamedToolChoice
+{
+    /// <summary>Only <c>function</c>.</summary>
+    public string? Type { get; init; }
+
+    public NamedFunction? Function { get; init; }
+}
+
+/// <summary>The name of a function.</summary>
+internal sealed record NamedFunction
+{
+    public string? Name { get; init; }
 }
 
 /// <summary>A call in an assistant message.</summary>
@@ -124,6 +189,9 @@ internal sealed record ResponseFormat
     public string? Type { get; init; }
 
     public ResponseSchema? JsonSchema { get; init; }
+
+    /// <summary>With <c>json_object</c> or in place of <c>json_schema</c>: the JSON schema alone, as llama.cpp's server takes it.</summary>
+    public JsonElement Schema { get; init; }
 }
 
 /// <summary>A schema that the answer follows.</summary>

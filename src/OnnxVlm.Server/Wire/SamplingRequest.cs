@@ -1,5 +1,4 @@
 using System.Text.Json;
-using System.Text.Json.Serialization;
 
 namespace OnnxVlm.Server.Wire;
 
@@ -55,10 +54,6 @@ internal abstract record SamplingRequest
 
     /// <summary>Who asks. Accepted, and nothing is done with it.</summary>
     public string? User { get; init; }
-
-    /// <summary>Every other field; they are refused by name.</summary>
-    [JsonExtensionData]
-    public Dictionary<string, JsonElement>? Unknown { get; set; }
 }
 
 /// <summary>Options of a stream.</summary>

@@ -1,5 +1,4 @@
 using System.Text.Json;
-using System.Text.Json.Serialization;
 
 namespace OnnxVlm.Server.Wire;
 
@@ -20,10 +19,6 @@ internal sealed record TokenizeRequest
 
     /// <summary>With messages: whether the model is to reason, as in a chat completion.</summary>
     public string? ReasoningEffort { get; init; }
-
-    /// <summary>Every other field; they are refused by name.</summary>
-    [JsonExtensionData]
-    public Dictionary<string, JsonElement>? Unknown { get; set; }
 }
 
 /// <summary>Answer of POST /tokenize.</summary>
@@ -37,10 +32,6 @@ internal sealed record DetokenizeRequest
 
     /// <summary>Token ids. Required.</summary>
     public IReadOnlyList<int>? Tokens { get; init; }
-
-    /// <summary>Every other field; they are refused by name.</summary>
-    [JsonExtensionData]
-    public Dictionary<string, JsonElement>? Unknown { get; set; }
 }
 
 /// <summary>Answer of POST /detokenize.</summary>

@@ -19,6 +19,11 @@ namespace OnnxVlm.Server.Wire;
 [JsonSerializable(typeof(ErrorBody))]
 [JsonSerializable(typeof(Usage))]
 [JsonSerializable(typeof(IReadOnlyList<ResponseToolCall>))]
+[JsonSerializable(typeof(TextPart))]
+[JsonSerializable(typeof(RefusalPart))]
+[JsonSerializable(typeof(ImagePart))]
+[JsonSerializable(typeof(ImageUrl))]
+[JsonSerializable(typeof(NamedToolChoice))]
 internal sealed partial class WireJson : JsonSerializerContext
 {
     /// <summary>The context with these options; use it in place of the default one.</summary>

@@ -143,7 +143,9 @@ internal sealed class AccessTests
 
         using HttpResponseMessage response = await SharedService.Service.Client.PostAsync(new Uri("/v1/chat/completions", UriKind.Relative), content);
 
-        Assert.That(response.StatusCode, Is.EqualTo(HttpStatusCode.UnsupportedMediaType));
+        Reply reply = await Reply.ReadAsync(response);
+        Assert.That(reply.Status, Is.EqualTo(HttpStatusCode.UnsupportedMediaType));
+        Assert.That(reply.Error.GetProperty("message").GetString(), Does.Contain("Content-Type: application/json"));
     }
 
     [TestCase("evil.example", HttpStatusCode.BadRequest)]
@@ -187,12 +189,69 @@ internal sealed class AccessTests
         Assert.That(response.StatusCode, Is.EqualTo(HttpStatusCode.NotFound).Or.EqualTo(HttpStatusCode.BadRequest));
     }
 
-    private static async Task<HttpResponseMessage> PreflightAsync(TestService service, string origin)
+    [TestCase("authorization,content-type")]
+    [TestCase("x-stainless-os,x-stainless-lang,x-stainless-retry-count")]
+    [TestCase("x-api-key,anthropic-version,anthropic-dangerous-direct-browser-access")]
+    [TestCase("x-something-that-no-list-has")]
+    public async Task Cors_AllowedOrigin_MaySendTheHeadersThatItAsksFor(string headers)
+    {
+        await using TestService service = await TestService.StartAsync(new ScriptedLoader(["x"]), "AllowedOrigins:0=https://good.example");
+
+        using HttpResponseMessage good = await PreflightAsync(service, "https://good.example", headers), evil = await PreflightAsync(service, "https://evil.example", headers);
+
+        Assert.That(good.Headers.GetValues("Access-Control-Allow-Headers").Single(), Is.EqualTo(headers));
+        Assert.That(evil.Headers.Contains("Access-Control-Allow-Headers"), Is.False);
+    }
+
+    [Test]
+    public async Task Cors_AllowedOrigin_MayReadErrors()
+    {
+        await using TestService service = await TestService.StartAsync(new ScriptedLoader(["x"]), "AllowedOrigins:0=https://good.example", $"ApiKeys:0={Key}");
+        using HttpRequestMessage request = TestService.Request("/v1/chat/completions", "{}");
+        request.Headers.Add("Origin", "https://good.example");
+
+        using HttpResponseMessage response = await service.Client.SendAsync(request);
+
+        Assert.That(response.StatusCode, Is.EqualTo(HttpStatusCode.Unauthorized));
+        Assert.That(response.Headers.GetValues("Access-Control-Allow-Origin"), Is.EqualTo(new[] { "https://good.example" }));
+    }
+
+    [TestCase("", "host.docker.internal", HttpStatusCode.BadRequest)]
+    [TestCase("host.docker.internal", "host.docker.internal", HttpStatusCode.OK)]
+    [TestCase("host.docker.internal", "localhost", HttpStatusCode.OK)]
+    [TestCase("host.docker.internal", "other.docker.internal", HttpStatusCode.BadRequest)]
+    [TestCase("*.example.org;x", "a.example.org", HttpStatusCode.OK)]
+    [TestCase("*.example.org;x", "example.org", HttpStatusCode.BadRequest)]
+    [TestCase("*.example.org;x", "aexample.org", HttpStatusCode.BadRequest)]
+    [TestCase("*", "evil.example", HttpStatusCode.BadRequest)]
+    public async Task Host_OfAnotherName_IsRefusedInTheFormOfOtherErrorsUnlessItIsAllowed(string allowed, string host, HttpStatusCode expected)
+    {
+        Environment.SetEnvironmentVariable("AllowedHosts", allowed);
+        try
+        {
+            await using TestService service = await TestService.StartAsync(new ScriptedLoader(["x"]));
+            using HttpRequestMessage request = new(HttpMethod.Get, "/v1/models");
+            request.Headers.Host = host;
+
+            using HttpResponseMessage response = await service.Client.SendAsync(request);
+            Reply reply = await Reply.ReadAsync(response);
+
+            Assert.That(reply.Status, Is.EqualTo(expected), reply.Text);
+            if (expected != HttpStatusCode.OK)
+                Assert.That((reply.ErrorCode, reply.Error.GetProperty("message").GetString()!.Contains("AllowedHosts", StringComparison.Ordinal)), Is.EqualTo(("host_not_allowed", true)));
+        }
+        finally
+        {
+            Environment.SetEnvironmentVariable("AllowedHosts", null);
+        }
+    }
+
+    private static async Task<HttpResponseMessage> PreflightAsync(TestService service, string origin, string headers = "authorization,content-type")
     {
         using HttpRequestMessage request = new(HttpMethod.Options, "/v1/chat/completions");
         request.Headers.Add("Origin", origin);
         request.Headers.Add("Access-Control-Request-Method", "POST");
-        request.Headers.Add("Access-Control-Request-Headers", "authorization,content-type");
+        request.Headers.Add("Access-Control-Request-Headers", headers);
         return await service.Client.SendAsync(request);
     }
 }

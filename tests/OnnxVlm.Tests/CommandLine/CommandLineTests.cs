@@ -1,3 +1,5 @@
+using System.Net;
+using System.Net.Sockets;
 using System.Text.Json;
 using OnnxVlm.Cli;
 
@@ -111,6 +113,9 @@ internal sealed class CommandLineTests
 
     [TestCase("http://0.0.0.0:0", "API key")]
     [TestCase("http://127.0.0.1:0", "two have the name")]
+    [TestCase("https://127.0.0.1:0", "certificate")]
+    [TestCase("http://127.0.0.1:99999", "http://127.0.0.1:99999")]
+    [TestCase("nonsense", "nonsense")]
     public async Task Serve_ThatWouldBeUnsafeOrUnclear_ExitsWith2(string urls, string why)
     {
         string[] twice = why.StartsWith("two", StringComparison.Ordinal) ? ["--model", Nano.Folder] : [];
@@ -119,6 +124,19 @@ internal sealed class CommandLineTests
 
         Assert.That((exitCode, error), Is.EqualTo((2, error)));
         Assert.That(error, Does.Contain(why));
+        Assert.That(error.Trim(), Does.Not.Contain('\n'));
+    }
+
+    [Test]
+    public async Task Serve_PortInUse_FailsWithOneLine()
+    {
+        using TcpListener other = new(IPAddress.Loopback, 0);
+        other.Start();
+
+        (int exitCode, string output, string error) = await RunAsync("serve", "--model", Nano.Folder, "--urls", $"http://{other.LocalEndpoint}");
+
+        Assert.That((exitCode, output), Is.EqualTo((1, "")));
+        Assert.That(error.Trim(), Does.Contain($"{other.LocalEndpoint} is in use").And.Not.Contain('\n'));
     }
 
     [Test]

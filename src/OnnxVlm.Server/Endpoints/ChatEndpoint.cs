@@ -36,9 +36,9 @@ internal sealed class ChatEndpoint(RequestReader requests, ChatRequestReader rea
         {
             if (begun.Add(update.Choice))
                 yield return Chunk(new ChunkChoice(update.Choice, new Delta { IsFirst = true, Content = request.Options.Tools is null ? "" : null }));
-            if (update.Progress is { } progress)
+            if (update.PromptProgress is { } progress)
             {
-                yield return Chunk(new ChunkChoice(update.Choice, new Delta())) with { PromptProgress = PromptProgress.From(progress) };
+                yield return Chunk(new ChunkChoice(update.Choice, new Delta())) with { PromptProgress = progress };
                 yield break;
             }
             foreach (ChunkChoice choice in ToChoices(update))

@@ -36,9 +36,9 @@ internal sealed class CompletionEndpoint(RequestReader requests, CompletionReque
             (int index, ChatResponseUpdate update, _) = answer;
             if (offsets.TryAdd(index, 0) && echo)
                 yield return Chunk(new TextChoice(index, PromptOf(request, index)));
-            if (answer.Progress is { } progress)
+            if (answer.PromptProgress is { } progress)
             {
-                yield return Chunk(new TextChoice(index, "")) with { PromptProgress = PromptProgress.From(progress) };
+                yield return Chunk(new TextChoice(index, "")) with { PromptProgress = progress };
                 yield break;
             }
             int offset = offsets[index];

@@ -1,5 +1,3 @@
-using OnnxVlm.Generation;
-
 namespace OnnxVlm.Server.Wire;
 
 /// <summary>How far a prompt is read. Not OpenAI's; form and names are those of llama.cpp's server.</summary>
@@ -7,7 +5,4 @@ namespace OnnxVlm.Server.Wire;
 /// <param name="Cache">Tokens that were in the cache already.</param>
 /// <param name="Processed">Tokens that are read, those of the cache included.</param>
 /// <param name="TimeMs">Milliseconds since the model began.</param>
-internal sealed record PromptProgress(int Total, int Cache, int Processed, long TimeMs)
-{
-    public static PromptProgress From(PrefillProgress progress) => new(progress.TokenCount, progress.CachedTokens, progress.TokensRead, (long)progress.Elapsed.TotalMilliseconds);
-}
+internal sealed record PromptProgress(int Total, int Cache, int Processed, long TimeMs);

@@ -4,7 +4,7 @@ using Microsoft.CodeAnalysis.CSharp;
 
 namespace OnnxVlm.Tests.Documentation;
 
-/// <summary>Each <c>```csharp</c> block of README.md is a whole program, and compiles as one without a warning.</summary>
+/// <summary>Each <c>```csharp</c> block of a README.md is a whole program, and compiles as one without a warning.</summary>
 internal sealed partial class ReadmeTests
 {
     // What ImplicitUsings gives a console project.
@@ -25,13 +25,16 @@ internal sealed partial class ReadmeTests
 
     private static IEnumerable<TestCaseData> Snippets()
     {
-        string heading = "";
-        foreach (Match part in HeadingOrSnippet().Matches(File.ReadAllText(Path.Combine(Nano.Root, "README.md")).ReplaceLineEndings("\n")))
+        foreach (string document in DocumentTests.Documents())
         {
-            if (part.Groups["heading"].Success)
-                heading = part.Groups["heading"].Value;
-            else
-                yield return new TestCaseData(part.Groups["code"].Value).SetArgDisplayNames(heading);
+            string heading = "";
+            foreach (Match part in HeadingOrSnippet().Matches(File.ReadAllText(Path.Combine(Nano.Root, document)).ReplaceLineEndings("\n")))
+            {
+                if (part.Groups["heading"].Success)
+                    heading = part.Groups["heading"].Value;
+                else
+                    yield return new TestCaseData(part.Groups["code"].Value).SetArgDisplayNames($"{document}: {heading}");
+            }
         }
     }
 
@@ -39,7 +42,7 @@ internal sealed partial class ReadmeTests
     public void Snippet_OfReadme_Compiles(string code) => Assert.That(Diagnostics(code), Is.Empty);
 
     [Test]
-    public void Readme_HasSnippets() => Assert.That(Snippets().Count(), Is.GreaterThanOrEqualTo(4));
+    public void Readme_HasSnippets() => Assert.That(Snippets().Count(), Is.GreaterThanOrEqualTo(10));
 
     [TestCase("VlmModel.Load(1);", "VlmModel")]
     [TestCase("string text = null;", "CS8600")]

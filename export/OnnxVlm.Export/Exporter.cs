@@ -180,6 +180,6 @@ public static class Exporter
             throw new UnsupportedModelException($"{config.Path}: quantization_config: only weights as they were trained are implemented; give the checkpoint that is not quantized");
         if (Builders.ContainsKey(architecture))
             return architecture;
-        throw new UnsupportedModelException($"{config.Path}: model_type: expected {string.Join(" or ", Architectures)}, found {architecture}: {OtherModels.Reason(config, architecture)}");
+        throw new UnsupportedModelException($"{config.Path}: model_type: expected {string.Join(" or ", Architectures)}, found {architecture}: {UnsupportedArchitectures.Reason(config, architecture)}");
     }
 }

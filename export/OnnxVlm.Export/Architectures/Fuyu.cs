@@ -41,7 +41,7 @@ internal static class Fuyu
 
         RotaryTables rotary = rotation.CreateTables(m, context);
         SequenceLengths lengths = SequenceLengths.Create(m);
-        (Value x, TokenMatrix embedding) = m.Embed($"{decoder}embed_tokens", vocabulary, hidden, isTied);    // [B, S, H]
+        (Value x, EmbeddingMatrix embedding) = m.Embed($"{decoder}embed_tokens", vocabulary, hidden, isTied);    // [B, S, H]
         ResidualStream h = new(m, m.InsertPatches(x, rules.Tokens.Placeholder, projection), hidden);
         for (int i = 0; i < layers; i++)
         {
@@ -57,9 +57,9 @@ internal static class Fuyu
             h.Add(Linear(m, $"{key}.mlp.dense_4h_to_h", squared, intermediate, hidden));
         }
 
-        TokenMatrix head = isTied
+        EmbeddingMatrix head = isTied
             ? embedding.AsHead(m)
-            : TokenMatrix.Head(m, $"{m.Weights.PrefixOf("lm_head.weight")}lm_head", vocabulary, hidden);
+            : EmbeddingMatrix.Head(m, $"{m.Weights.PrefixOf("lm_head.weight")}lm_head", vocabulary, hidden);
         m.Logits(h.LayerNorm($"{decoder}final_layernorm", epsilon), head, vocabulary);                       // [B, 1, vocabulary]
 
         m.Weights.Ignore(".rotary_emb.inv_freq");

@@ -8,7 +8,7 @@ namespace OnnxVlm.Export.Architectures;
 
 /// <summary>
 /// <c>gemma4_unified</c> (google/gemma-4-12B-it): five layers that see a window, then one that sees everything, with heads of another size. An image's tokens see each other in both directions
-/// in the layers with a window. A norm before and after each branch, normalized heads, gated GELU, a scalar for each layer, bent logits. A patch of 48 pixels goes through norms, one
+/// in the layers with a window. A norm before and after each branch, normalized heads, gated GELU, a scalar for each layer, soft-capped logits. A patch of 48 pixels goes through norms, one
 /// linear layer and learned vectors of its column and row. After transformers' <c>modeling_gemma4_unified.py</c>, the masks of generation with a static cache. Where a key is missing,
 /// theirs is the default. Sound is left out.
 /// </summary>
@@ -48,7 +48,7 @@ internal static class Gemma4Unified
         ImageAttention? bidirectionalImageAttention = HasBidirectionalImageAttention(c) && kinds.Contains(Sliding) ? new ImageAttention(m, patches, lengths, shapes[Array.IndexOf(kinds, Sliding)].Window) : null;
 
         string decoder = m.Weights.PrefixOf("embed_tokens.weight");
-        (Value embedded, TokenMatrix embedding) = m.Embed($"{decoder}embed_tokens", vocabulary, hidden, isTied);        // [B, S, H]
+        (Value embedded, EmbeddingMatrix embedding) = m.Embed($"{decoder}embed_tokens", vocabulary, hidden, isTied);        // [B, S, H]
         Value text = m.Graph.Node("Mul", "embedding_scale", embedded, m.Graph.Scalar((float)Math.Sqrt(hidden), m.Type)).Output(m.Type);
         Value x = patches.Insert(text, ProjectPatches(m, vision, patches, rules.PatchSize, images.Optional<double>("rescale_factor") ?? (1 / 255.0), hidden));
         ResidualStream h = new(m, x, hidden);
@@ -67,7 +67,7 @@ internal static class Gemma4Unified
             h.Scale(key, m.Vector($"{key}.layer_scalar", m.Type, 1));
         }
 
-        TokenMatrix head = isTied ? embedding.AsHead(m) : TokenMatrix.Head(m, $"{m.Weights.PrefixOf("lm_head.weight")}lm_head", vocabulary, hidden);
+        EmbeddingMatrix head = isTied ? embedding.AsHead(m) : EmbeddingMatrix.Head(m, $"{m.Weights.PrefixOf("lm_head.weight")}lm_head", vocabulary, hidden);
         m.Logits(h.RmsNorm($"{decoder}norm", epsilon), head, vocabulary, softcap);                          // [B, 1, vocabulary]
 
         LeaveOut(m, c, images);

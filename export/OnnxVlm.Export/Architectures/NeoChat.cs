@@ -34,16 +34,16 @@ internal static class NeoChat
         float epsilon = (float)(llm.Optional<double>("rms_norm_eps") ?? 1e-6);
         bool isTied = ReadTied(c, llm);
         RefuseOtherDecoders(c, llm, layers);
-        (AttentionShape attention, AxisHead head) = ReadAttention(llm, hidden, splitsHeads);
+        (AttentionShape attention, MultiAxisHead head) = ReadAttention(llm, hidden, splitsHeads);
         PatchMerger embedder = ReadEmbedder(m, c, vision, hidden);
         ImageRules rules = ReadImageRules(c, vision, tokenizer, embedder, vocabulary);
 
         PatchInputs patches = new(m, rules.Tokens.Placeholder, embedder.PatchWidth, hasPositions: true);
         SequenceLengths lengths = SequenceLengths.Create(m, withPast: true);
-        AxisRotary rotary = new(m, patches, lengths, head, llm.Optional<double>("rope_theta") ?? 10000, llm.Optional<double>("rope_theta_hw") ?? 10000);
+        MultiAxisRope rotary = new(m, patches, lengths, head, llm.Optional<double>("rope_theta") ?? 10000, llm.Optional<double>("rope_theta_hw") ?? 10000);
         ImageAttention bidirectionalImageAttention = new(m, patches, lengths, window: null);
         string decoder = m.Weights.PrefixOf("embed_tokens.weight");
-        (Value x, TokenMatrix embedding) = m.Embed($"{decoder}embed_tokens", vocabulary, hidden, isTied);               // [B, S, H]
+        (Value x, EmbeddingMatrix embedding) = m.Embed($"{decoder}embed_tokens", vocabulary, hidden, isTied);               // [B, S, H]
         ResidualStream h = new(m, patches.Insert(x, () => embedder.Project(m, patches)), hidden);
         for (int i = 0; i < layers; i++)
         {
@@ -56,7 +56,7 @@ internal static class NeoChat
             h.Add(m.SiluMlp($"{key}.mlp", h.RmsNorm($"{key}.post_attention_layernorm", epsilon), hidden, intermediate));
         }
 
-        TokenMatrix matrix = isTied ? embedding.AsHead(m) : TokenMatrix.Head(m, $"{m.Weights.PrefixOf("lm_head.weight")}lm_head", vocabulary, hidden);
+        EmbeddingMatrix matrix = isTied ? embedding.AsHead(m) : EmbeddingMatrix.Head(m, $"{m.Weights.PrefixOf("lm_head.weight")}lm_head", vocabulary, hidden);
         m.Logits(h.RmsNorm($"{decoder}norm", epsilon), matrix, vocabulary);                                             // [B, 1, vocabulary]
         int? innerPadding = llm.OptionalTokenId("pad_token_id", vocabulary), outerPadding = c.OptionalTokenId("pad_token_id", vocabulary);
         IgnoreOtherKeys(c, llm, vision);
@@ -77,7 +77,7 @@ internal static class NeoChat
 
     /// <summary>q and k, normalized and rotated, [B, S, heads · head size], and v [B, S, key/value heads · value size].</summary>
     private static (Value Q, Value K, Value V) QueryKeyValue(
-        ModelGraph m, string key, Value x, AttentionShape shape, AxisHead head, bool splitsHeads, AxisRotary rotary, float epsilon)
+        ModelGraph m, string key, Value x, AttentionShape shape, MultiAxisHead head, bool splitsHeads, MultiAxisRope rotary, float epsilon)
     {
         GraphBuilder g = m.Graph;
         int queries = shape.Heads * head.Size, keys = shape.KeyValueHeads * head.Size, values = shape.KeyValueHeads * shape.ValueSize;
@@ -173,7 +173,7 @@ internal static class NeoChat
             throw new UnsupportedModelException($"{llm.Path}: layer_types: only full_attention in each of the {layers} layers is implemented, found {string.Join(", ", types.Distinct())} in {types.Length}");
     }
 
-    private static (AttentionShape Attention, AxisHead Head) ReadAttention(HfConfig llm, int hidden, bool splitsHeads)
+    private static (AttentionShape Attention, MultiAxisHead Head) ReadAttention(HfConfig llm, int hidden, bool splitsHeads)
     {
         int heads = llm.RequireCount("num_attention_heads"), keyValueHeads = llm.RequireCount("num_key_value_heads");
         int size = llm.Has("head_dim") ? llm.RequireCount("head_dim", max: 1024) : 128, parts = splitsHeads ? 8 : 4;
@@ -183,7 +183,7 @@ internal static class NeoChat
             throw new ModelLoadException($"{llm.Path}: head_dim: expected a multiple of {parts}, found {size}");
 
         // Qwen3's head is the time's in NEO, which has another one for row and column; in SenseNova-U1 they share it. The scale is that of Qwen3's head in both.
-        AxisHead head = splitsHeads ? new AxisHead(size / 2, size / 4) : new AxisHead(size, size / 2);
+        MultiAxisHead head = splitsHeads ? new MultiAxisHead(size / 2, size / 4) : new MultiAxisHead(size, size / 2);
         return (new AttentionShape(hidden, heads, keyValueHeads, head.Size) { ValueSize = size, Scale = (float)(1 / Math.Sqrt(size)) }, head);
     }
 

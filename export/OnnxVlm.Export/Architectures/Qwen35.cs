@@ -41,7 +41,7 @@ internal static class Qwen35
         SequenceLengths lengths = SequenceLengths.Create(m);
         InterleavedRope rope = ReadRope(m, text, patches, attention.HeadSize);
         string decoder = m.Weights.PrefixOf("embed_tokens.weight");
-        (Value x, TokenMatrix embedding) = m.Embed($"{decoder}embed_tokens", vocabulary, hidden, isTied);                   // [B, S, H]
+        (Value x, EmbeddingMatrix embedding) = m.Embed($"{decoder}embed_tokens", vocabulary, hidden, isTied);                   // [B, S, H]
         ResidualStream h = new(m, patches.Insert(x, () => tower.Project(m, patches)), hidden);
         for (int i = 0; i < kinds.Length; i++)
         {
@@ -53,7 +53,7 @@ internal static class Qwen35
             h.Add(m.SiluMlp($"{key}.mlp", h.RmsNorm($"{key}.post_attention_layernorm", epsilon, isAroundZero: true), hidden, intermediate));
         }
 
-        TokenMatrix head = isTied ? embedding.AsHead(m) : TokenMatrix.Head(m, $"{m.Weights.PrefixOf("lm_head.weight")}lm_head", vocabulary, hidden);
+        EmbeddingMatrix head = isTied ? embedding.AsHead(m) : EmbeddingMatrix.Head(m, $"{m.Weights.PrefixOf("lm_head.weight")}lm_head", vocabulary, hidden);
         m.Logits(h.RmsNorm($"{decoder}norm", epsilon, isAroundZero: true), head, vocabulary);                               // [B, 1, vocabulary]
         int full = kinds.Count(kind => kind == Full);
         int[] ends = text.OneOrMore("eos_token_id"), outerEnds = c.OneOrMore("eos_token_id");

@@ -30,7 +30,7 @@ internal static class UnifiedDecoder
 
         RotaryTables rotary = RotaryTables.Create(m, c.Require<double>("rope_theta"), attention.HeadSize, context);
         SequenceLengths lengths = SequenceLengths.Create(m);
-        (Value x, TokenMatrix embedding) = m.Embed("model.embed_tokens", vocabulary, hidden, isTied);   // [B, S, H]
+        (Value x, EmbeddingMatrix embedding) = m.Embed("model.embed_tokens", vocabulary, hidden, isTied);   // [B, S, H]
         ResidualStream h = new(m, m.InsertPatches(x, rules.Tokens.Placeholder, projection), hidden);
         for (int i = 0; i < layers; i++)
         {
@@ -41,7 +41,7 @@ internal static class UnifiedDecoder
             h.Add(m.SiluMlp($"{key}.mlp", h.RmsNorm($"{key}.post_attention_layernorm", epsilon), hidden, intermediate));
         }
 
-        TokenMatrix head = isTied ? embedding.AsHead(m) : TokenMatrix.Head(m, "lm_head", vocabulary, hidden);
+        EmbeddingMatrix head = isTied ? embedding.AsHead(m) : EmbeddingMatrix.Head(m, "lm_head", vocabulary, hidden);
         m.Logits(h.RmsNorm("model.norm", epsilon), head, vocabulary);                                   // [B, 1, vocabulary]
 
         c.Ignore("model_type");

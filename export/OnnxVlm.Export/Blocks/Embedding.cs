@@ -13,10 +13,10 @@ internal static class Embedding
     /// <param name="hidden">Width.</param>
     /// <param name="isTied">Whether the head is the embedding. Where the checkpoint has a head then, it must be a copy.</param>
     /// <returns>[B, S, H], and the matrix [vocabulary, H] in one of its two forms.</returns>
-    public static (Value Hidden, TokenMatrix Matrix) Embed(this ModelGraph model, string key, int vocabulary, int hidden, bool isTied)
+    public static (Value Hidden, EmbeddingMatrix Matrix) Embed(this ModelGraph model, string key, int vocabulary, int hidden, bool isTied)
     {
         GraphBuilder g = model.Graph;
-        var matrix = TokenMatrix.Embedding(model, key, vocabulary, hidden, isTied);
+        var matrix = EmbeddingMatrix.Embedding(model, key, vocabulary, hidden, isTied);
         if (matrix.Quantized is not QuantizedMatrix quantized)
             return (g.Node("Gather", key, matrix.Float, model.InputIds).Set("axis", 0).Output(model.Type), matrix);
         Value embedded = g.Fused("GatherBlockQuantized", key, quantized.Codes.Value, model.InputIds, quantized.Scales.Value)

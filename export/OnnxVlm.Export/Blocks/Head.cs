@@ -11,7 +11,7 @@ internal static class Head
     /// <param name="matrix">The head.</param>
     /// <param name="vocabulary">Its rows.</param>
     /// <param name="softcap">The logits become cap · tanh(logits / cap); null for none.</param>
-    public static void Logits(this ModelGraph model, Value lastToken, TokenMatrix matrix, int vocabulary, float? softcap = null)
+    public static void Logits(this ModelGraph model, Value lastToken, EmbeddingMatrix matrix, int vocabulary, float? softcap = null)
     {
         GraphBuilder g = model.Graph;
         NodeBuilder last = matrix.Quantized is null
@@ -22,8 +22,8 @@ internal static class Head
         if (softcap is float cap)
         {
             Value part = g.Node("Div", "softcap", last.Output(ElementType.Float32), g.Scalar(cap, ElementType.Float32)).Output(ElementType.Float32);
-            Value bent = g.Node("Tanh", "softcap", part).Output(ElementType.Float32);
-            last = g.Node("Mul", "softcap", bent, g.Scalar(cap, ElementType.Float32));
+            Value softCapped = g.Node("Tanh", "softcap", part).Output(ElementType.Float32);
+            last = g.Node("Mul", "softcap", softCapped, g.Scalar(cap, ElementType.Float32));
         }
 
         g.Output(last.Output("logits", ElementType.Float32), "batch", 1, vocabulary);

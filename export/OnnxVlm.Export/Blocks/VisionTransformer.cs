@@ -95,8 +95,8 @@ internal sealed record VisionTransformer
             string key = $"{Key}blocks.{i}";
             stream = Add(model, $"{key}.attn", stream, Attend(model, key, LayerNorm(model, $"{key}.norm1", stream), cos, sin));
             Value inner = Linear(model, $"{key}.mlp.linear_fc1", LayerNorm(model, $"{key}.norm2", stream), Width, Intermediate);
-            Value bent = g.Node("Gelu", $"{key}.mlp", inner).Set("approximate", "tanh").Output(model.Type);
-            stream = Add(model, $"{key}.mlp", stream, Linear(model, $"{key}.mlp.linear_fc2", bent, Intermediate, Width));
+            Value activated = g.Node("Gelu", $"{key}.mlp", inner).Set("approximate", "tanh").Output(model.Type);
+            stream = Add(model, $"{key}.mlp", stream, Linear(model, $"{key}.mlp.linear_fc2", activated, Intermediate, Width));
         }
 
         int merged = Merge * Merge * Width;

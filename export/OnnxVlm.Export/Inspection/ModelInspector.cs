@@ -87,7 +87,7 @@ public static class ModelInspector
         { OpType: "Gather" or "GatherBlockQuantized" } => "embedding",
         { OpType: "GroupQueryAttention" or "RotaryEmbedding" } => RotaryTables,
         _ when node.OpType.Contains("LayerNorm", StringComparison.Ordinal) => "norm",
-        _ when node.Input.Any(name => name.StartsWith(TokenMatrix.TiedHeadPath, StringComparison.Ordinal)) => TiedHead,
+        _ when node.Input.Any(name => name.StartsWith(EmbeddingMatrix.TiedHeadPath, StringComparison.Ordinal)) => TiedHead,
         _ when node.Name.StartsWith("lm_head", StringComparison.Ordinal) => "head",
         _ when node.Name.Contains("self_attn", StringComparison.Ordinal) => "attention",
         _ when node.Name.Contains("linear_attn", StringComparison.Ordinal) => "linear attention",

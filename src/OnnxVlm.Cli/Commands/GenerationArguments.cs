@@ -54,7 +54,7 @@ internal sealed class GenerationArguments
         PresencePenalty = result.GetValue(_presencePenalty) ?? 0,
         FrequencyPenalty = result.GetValue(_frequencyPenalty) ?? 0,
         LogitBias = (result.GetValue(_logitBias) ?? []).Select(ParseBias).ToDictionary(bias => bias.TokenId, bias => bias.Bias),
-        StopTexts = result.GetValue(_stop) ?? [],
+        StopSequences = result.GetValue(_stop) ?? [],
         StopTokenIds = result.GetValue(_stopToken) ?? [],
         TopLogprobs = result.GetValue(_logprobs),
         Guidance = ReadGuidance(result),

@@ -27,7 +27,7 @@ internal sealed class AnswerStream(AnswerService answers, ServerOptions options,
         UsageCounter usage = new(request.Count);
         try
         {
-            await using PatientReader<AnswerUpdate> updates = new(answers.AnswerAsync(turn, request, context.RequestAborted));
+            await using PollableStream<AnswerUpdate> updates = new(answers.AnswerAsync(turn, request, context.RequestAborted));
             while (await events.WaitAsync(updates.NextAsync()).ConfigureAwait(false))
             {
                 usage.Add(updates.Current);

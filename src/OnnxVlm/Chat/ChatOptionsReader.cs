@@ -31,7 +31,7 @@ internal static class ChatOptionsReader
             Seed = options.Seed ?? start.Seed,
             PresencePenalty = options.PresencePenalty ?? start.PresencePenalty,
             FrequencyPenalty = options.FrequencyPenalty ?? start.FrequencyPenalty,
-            StopTexts = options.StopSequences is { Count: > 0 } stops ? [.. start.StopTexts, .. stops] : start.StopTexts,
+            StopSequences = options.StopSequences is { Count: > 0 } stops ? [.. start.StopSequences, .. stops] : start.StopSequences,
         };
         if (options.AdditionalProperties is { Count: > 0 } more)
             result = AdditionalOptions.Apply(more, result);

@@ -62,7 +62,7 @@ public sealed record GenerationOptions
 
     /// <summary>Texts that end the answer, and are not part of it. Default none.</summary>
     /// <exception cref="ArgumentException">A text is empty.</exception>
-    public IReadOnlyList<string> StopTexts
+    public IReadOnlyList<string> StopSequences
     {
         get;
         init

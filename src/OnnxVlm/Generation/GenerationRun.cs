@@ -42,7 +42,7 @@ internal sealed class GenerationRun : IAsyncDisposable
         _stopTokens = [.. generator.EndTokenIds, .. options.StopTokenIds];
         int[] promptTokens = prompt.ToTokenIds();
         _sampler = new Sampler(options, [.. _stopTokens], promptTokens, options.Guidance is { IsJson: true } ? generator.Vocabulary.DigitTokens : null, generator.SuppressedTokenIds);
-        _text = new TextAssembler(options.StopTexts);
+        _text = new TextAssembler(options.StopSequences);
         _reasoning = new ReasoningText(generator.Reasoning);
         _reasoning.Begin(promptTokens);
         _sequence = new ActiveSequence(generator.Decoder, generator.Cache, prompt, _maxNewTokens, options.CacheScope);

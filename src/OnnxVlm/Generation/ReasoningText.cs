@@ -7,7 +7,7 @@ namespace OnnxVlm.Generation;
 /// <param name="tokens">The tokens around reasoning; null where a model has none.</param>
 internal sealed class ReasoningText(ReasoningTokens? tokens)
 {
-    // No stop texts: these are about the answer.
+    // No stop sequences: these are about the answer.
     private readonly TextAssembler _text = new([]);
     private readonly StringBuilder _start = new();
     private bool _isPastHeader;

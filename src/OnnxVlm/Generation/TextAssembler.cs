@@ -8,11 +8,11 @@ namespace OnnxVlm.Generation;
 /// </summary>
 internal sealed class TextAssembler
 {
-    private readonly IReadOnlyList<string> _stopTexts;
+    private readonly IReadOnlyList<string> _stopSequences;
     private readonly Decoder _decoder = Encoding.UTF8.GetDecoder();
     private readonly StringBuilder _held = new();
 
-    public TextAssembler(IReadOnlyList<string> stopTexts) => _stopTexts = stopTexts;
+    public TextAssembler(IReadOnlyList<string> stopSequences) => _stopSequences = stopSequences;
 
     /// <summary>Whether a stop text has come. What follows it is dropped.</summary>
     public bool IsStopped { get; private set; }
@@ -36,7 +36,7 @@ internal sealed class TextAssembler
 
     private string Release(string text, bool isLast)
     {
-        if (_stopTexts.Count == 0)
+        if (_stopSequences.Count == 0)
             return text;
         string all = _held.Append(text).ToString();
         _held.Clear();
@@ -55,7 +55,7 @@ internal sealed class TextAssembler
     private int FirstStop(string text)
     {
         int first = -1;
-        foreach (string stop in _stopTexts)
+        foreach (string stop in _stopSequences)
         {
             int found = text.IndexOf(stop, StringComparison.Ordinal);
             if (found >= 0 && (first < 0 || found < first))
@@ -68,7 +68,7 @@ internal sealed class TextAssembler
     private int LengthOfPossibleStop(string text)
     {
         int longest = 0;
-        foreach (string stop in _stopTexts)
+        foreach (string stop in _stopSequences)
         {
             for (int length = Math.Min(stop.Length - 1, text.Length); length > longest; length--)
             {

@@ -31,7 +31,7 @@ internal sealed class ChatOptionsTests
 
         Assert.That((native.MaxNewTokens, native.Temperature, native.TopP, native.TopK, native.Seed), Is.EqualTo((7, 0.5, 0.75, 3, (long?)9)));
         Assert.That((native.FrequencyPenalty, native.PresencePenalty), Is.EqualTo((1.0, -1.0)));
-        Assert.That(native.StopTexts, Is.EqualTo(new[] { "a", "b" }));
+        Assert.That(native.StopSequences, Is.EqualTo(new[] { "a", "b" }));
     }
 
     [Test]
@@ -54,7 +54,7 @@ internal sealed class ChatOptionsTests
     [Test]
     public async Task Fields_NotSet_LeaveTheClientsDefaults()
     {
-        GenerationOptions defaults = new() { Temperature = 0.3, MaxNewTokens = 11, StopTexts = ["x"] };
+        GenerationOptions defaults = new() { Temperature = 0.3, MaxNewTokens = 11, StopSequences = ["x"] };
 
         Assert.That(await Read(null, defaults), Is.SameAs(defaults));
         Assert.That(await Read(new ChatOptions(), defaults), Is.EqualTo(defaults));

@@ -39,7 +39,7 @@ internal sealed class ScriptedDecoder(int vocabularySize, Func<IReadOnlyList<int
 
     public List<ScriptedSequence> Sequences { get; } = [];
 
-    public int LiveSequences => Sequences.Count(sequence => !sequence.IsDisposed);
+    public int ActiveSequences => Sequences.Count(sequence => !sequence.IsDisposed);
 
     /// <summary>A decoder that answers with the given tokens, one after the other, whatever it has read; logit 10 for the next one, 0 for the others.</summary>
     /// <param name="vocabularySize">Width of the logits.</param>

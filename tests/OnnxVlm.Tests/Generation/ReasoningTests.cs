@@ -40,9 +40,9 @@ internal sealed class ReasoningTests
     }
 
     [Test]
-    public async Task GenerateAsync_StopTextInReasoning_DoesNotStop()
+    public async Task GenerateAsync_StopSequenceInReasoning_DoesNotStop()
     {
-        List<GenerationUpdate> updates = await RunAsync("[thought\nno stop]Yes, stop here.", new GenerationOptions { StopTexts = ["stop"] }, [1000]);
+        List<GenerationUpdate> updates = await RunAsync("[thought\nno stop]Yes, stop here.", new GenerationOptions { StopSequences = ["stop"] }, [1000]);
         Assert.That(string.Concat(updates.Where(update => !update.IsReasoning).Select(update => update.Text)), Is.EqualTo("Yes, "));
         Assert.That(updates[^1].FinishReason, Is.EqualTo(FinishReason.Stop));
     }

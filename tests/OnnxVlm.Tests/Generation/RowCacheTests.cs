@@ -99,7 +99,7 @@ internal sealed class RowCacheTests
         await RunAsync(generator, Text(2, 2, 2));
         await RunAsync(generator, Text(3, 3, 3));
 
-        Assert.That(decoder.LiveSequences, Is.EqualTo(2));
+        Assert.That(decoder.ActiveSequences, Is.EqualTo(2));
         Assert.That((await RunAsync(generator, Text(2, 2, 2))).Cached, Is.EqualTo(2));
         Assert.That((await RunAsync(generator, Text(1, 1, 1))).Cached, Is.Zero);
     }
@@ -287,7 +287,7 @@ internal sealed class RowCacheTests
 
         Assert.That(warm, Is.EqualTo(cold));
         Assert.That(cached, Is.Zero);
-        Assert.That(decoder.LiveSequences, Is.Zero);
+        Assert.That(decoder.ActiveSequences, Is.Zero);
     }
 
     [TestCase(false)]
@@ -312,7 +312,7 @@ internal sealed class RowCacheTests
         }
         Assert.That(decoder.Sequences, Has.Count.LessThan(300));
         generator.Dispose();
-        Assert.That(decoder.LiveSequences, Is.Zero);
+        Assert.That(decoder.ActiveSequences, Is.Zero);
     }
 
     // What comes next depends on every token so far.

@@ -25,7 +25,7 @@ internal sealed class TextAssemblerTests
     }
 
     [Test]
-    public void Add_BeginningOfStopText_IsHeldBackUntilDecided()
+    public void Add_BeginningOfStopSequence_IsHeldBackUntilDecided()
     {
         TextAssembler text = new(["STOP"]);
 
@@ -36,7 +36,7 @@ internal sealed class TextAssemblerTests
     }
 
     [Test]
-    public void Add_StopTextOverTokens_EndsBeforeIt()
+    public void Add_StopSequenceOverTokens_EndsBeforeIt()
     {
         TextAssembler text = new(["STOP", "END"]);
 
@@ -47,7 +47,7 @@ internal sealed class TextAssemblerTests
     }
 
     [Test]
-    public void Finish_TextThatDidNotBecomeAStopText_IsReleased()
+    public void Finish_TextThatDidNotBecomeAStopSequence_IsReleased()
     {
         TextAssembler text = new(["\n\n"]);
         text.Add("x\n"u8);

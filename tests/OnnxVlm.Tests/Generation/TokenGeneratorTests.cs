@@ -22,7 +22,7 @@ internal sealed class TokenGeneratorTests
         Assert.That(updates.Select(update => update.TokenId), Is.EqualTo(new int?[] { 'H', 'i', null }));
         Assert.That(updates[^1].FinishReason, Is.EqualTo(FinishReason.Stop));
         Assert.That(updates[^1].Statistics!.GeneratedTokens, Is.EqualTo(2));
-        Assert.That(decoder.LiveSequences, Is.Zero);
+        Assert.That(decoder.ActiveSequences, Is.Zero);
     }
 
     [Test]
@@ -57,9 +57,9 @@ internal sealed class TokenGeneratorTests
     }
 
     [Test]
-    public async Task GenerateAsync_StopTextOverTokens_EndsBeforeIt()
+    public async Task GenerateAsync_StopSequenceOverTokens_EndsBeforeIt()
     {
-        List<GenerationUpdate> updates = await RunAsync(Answering("one END two"), new GenerationOptions { StopTexts = ["END"] });
+        List<GenerationUpdate> updates = await RunAsync(Answering("one END two"), new GenerationOptions { StopSequences = ["END"] });
 
         Assert.That(TextOf(updates), Is.EqualTo("one "));
         Assert.That(updates[^1].FinishReason, Is.EqualTo(FinishReason.Stop));
@@ -144,7 +144,7 @@ internal sealed class TokenGeneratorTests
         List<GenerationUpdate> updates = await RunAsync(decoder, new GenerationOptions { MaxNewTokens = 4, OnToken = step => step.TokenId == 'b' ? TokenDecision.Replace('x') : TokenDecision.Continue }, Prompt('a'));
 
         Assert.That(TextOf(updates), Is.EqualTo("xyz{"));
-        Assert.That(decoder.LiveSequences, Is.Zero);
+        Assert.That(decoder.ActiveSequences, Is.Zero);
     }
 
     [TestCase(true)]
@@ -198,7 +198,7 @@ internal sealed class TokenGeneratorTests
 
         Assert.That(TextOf(updates), Is.EqualTo("blm"));
         Assert.That(decoder.Sequences, Has.Count.EqualTo(2));
-        Assert.That(decoder.LiveSequences, Is.Zero);
+        Assert.That(decoder.ActiveSequences, Is.Zero);
     }
 
     [Test]
@@ -207,7 +207,7 @@ internal sealed class TokenGeneratorTests
         ScriptedDecoder decoder = Answering("abc");
 
         Assert.That(() => RunAsync(decoder, new GenerationOptions { OnToken = _ => throw new InvalidOperationException("mine") }), Throws.InvalidOperationException.With.Message.EqualTo("mine"));
-        Assert.That(decoder.LiveSequences, Is.Zero);
+        Assert.That(decoder.ActiveSequences, Is.Zero);
     }
 
     [Test]
@@ -238,7 +238,7 @@ internal sealed class TokenGeneratorTests
 
         Assert.That(() => RunAsync(decoder, new GenerationOptions(), new OnnxVlm.Prompting.Prompt([new PromptSegment(new int[2000])]), source.Token), Throws.InstanceOf<OperationCanceledException>());
         Assert.That(decoder.Sequences[0].Reads, Has.Count.EqualTo(2), "of four pieces");
-        Assert.That(decoder.LiveSequences, Is.Zero);
+        Assert.That(decoder.ActiveSequences, Is.Zero);
     }
 
     [Test]
@@ -322,7 +322,7 @@ internal sealed class TokenGeneratorTests
 
         Assert.That(Consume, Throws.InstanceOf<OperationCanceledException>());
         Assert.That(seen, Is.EqualTo(2));
-        Assert.That(decoder.LiveSequences, Is.Zero);
+        Assert.That(decoder.ActiveSequences, Is.Zero);
         await Task.CompletedTask;
     }
 
@@ -334,7 +334,7 @@ internal sealed class TokenGeneratorTests
         await foreach (GenerationUpdate _ in Generator(decoder).GenerateAsync(Prompt(), new GenerationOptions(), default))
             break;
 
-        Assert.That(decoder.LiveSequences, Is.Zero);
+        Assert.That(decoder.ActiveSequences, Is.Zero);
     }
 
     [Test]

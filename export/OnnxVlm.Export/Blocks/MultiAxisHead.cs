@@ -6,7 +6,7 @@ namespace OnnxVlm.Export.Blocks;
 /// </summary>
 /// <param name="Time">Numbers rotated by the place in the text; even.</param>
 /// <param name="Side">Numbers rotated by the row of the image, and as many by the column; even.</param>
-internal sealed record AxisHead(int Time, int Side)
+internal sealed record MultiAxisHead(int Time, int Side)
 {
     /// <summary>Width of the head.</summary>
     public int Size => Time + (2 * Side);

@@ -2,7 +2,7 @@ namespace OnnxVlm.Server.Endpoints;
 
 /// <summary>Reads a stream whose next element can be waited for in pieces of time. Disposing it ends the stream, also while an element is on its way.</summary>
 /// <typeparam name="T">The elements.</typeparam>
-internal sealed class PatientReader<T> : IAsyncDisposable
+internal sealed class PollableStream<T> : IAsyncDisposable
 {
     private readonly CancellationTokenSource _ending = new();
     private readonly IAsyncEnumerator<T> _elements;
@@ -10,7 +10,7 @@ internal sealed class PatientReader<T> : IAsyncDisposable
 
     /// <summary>Begins to read.</summary>
     /// <param name="stream">The stream.</param>
-    public PatientReader(IAsyncEnumerable<T> stream) => _elements = stream.GetAsyncEnumerator(_ending.Token);
+    public PollableStream(IAsyncEnumerable<T> stream) => _elements = stream.GetAsyncEnumerator(_ending.Token);
 
     public T Current => _elements.Current;
 

@@ -8,7 +8,7 @@ using OnnxVlm.Tests.Fakes;
 namespace OnnxVlm.Tests.Chat;
 
 /// <summary>What Microsoft.Extensions.AI expects of a chat client, point by point.</summary>
-internal sealed class FourteenPointsTests
+internal sealed class ChatClientContractTests
 {
     private static readonly ChatMessage[] Hello = [new(ChatRole.User, "hello")];
 
@@ -182,14 +182,14 @@ internal sealed class FourteenPointsTests
     {
         ScriptedChatModel model = new(["ok"]);
         using VlmChatClient client = new(model);
-        GenerationOptions native = new() { MinP = 0.25, Temperature = 0.5, StopTexts = ["native"] };
+        GenerationOptions native = new() { MinP = 0.25, Temperature = 0.5, StopSequences = ["native"] };
         ChatOptions options = new() { RawRepresentationFactory = _ => native, Temperature = 1.5f, StopSequences = ["typed"] };
 
         await client.GetResponseAsync(Hello, options);
 
         Assert.That((model.Options[0].MinP, model.Options[0].Temperature), Is.EqualTo((0.25, 1.5)));
-        Assert.That(model.Options[0].StopTexts, Is.EqualTo(new[] { "native", "typed" }));
-        Assert.That((native.Temperature, native.StopTexts.Count, options.StopSequences.Count), Is.EqualTo((0.5, 1, 1)));
+        Assert.That(model.Options[0].StopSequences, Is.EqualTo(new[] { "native", "typed" }));
+        Assert.That((native.Temperature, native.StopSequences.Count, options.StopSequences.Count), Is.EqualTo((0.5, 1, 1)));
         options.RawRepresentationFactory = _ => "text";
         Assert.That(() => { _ = client.GetResponseAsync(Hello, options); }, Throws.ArgumentException.With.Message.Contains("String"));
     }

@@ -3,14 +3,14 @@ using OnnxVlm.Export.Onnx;
 namespace OnnxVlm.Export.Blocks;
 
 /// <summary>
-/// The rotation of <see cref="AxisHead"/>s in a run. A token's time is its index in the sequence, but that all tokens of an image have the time of the first; row and column are those of
+/// The rotation of <see cref="MultiAxisHead"/>s in a run. A token's time is its index in the sequence, but that all tokens of an image have the time of the first; row and column are those of
 /// its patch, and 0 for text. Adds the input <c>position_offset</c> int64 [B]: of each sequence, the tokens of its past that went on with an image, by which the index is ahead of the time.
 /// </summary>
-internal sealed class AxisRotary
+internal sealed class MultiAxisRope
 {
     private readonly ModelGraph _model;
     private readonly PatchInputs _images;
-    private readonly AxisHead _head;
+    private readonly MultiAxisHead _head;
     private readonly Value _cos;
     private readonly Value _sin;
     private readonly Value _rows;
@@ -22,7 +22,7 @@ internal sealed class AxisRotary
     /// <param name="head">The parts of a head.</param>
     /// <param name="timeTheta">Base of the frequencies of the time.</param>
     /// <param name="sideTheta">Base of the frequencies of row and column.</param>
-    public AxisRotary(ModelGraph model, PatchInputs images, SequenceLengths lengths, AxisHead head, double timeTheta, double sideTheta)
+    public MultiAxisRope(ModelGraph model, PatchInputs images, SequenceLengths lengths, MultiAxisHead head, double timeTheta, double sideTheta)
     {
         GraphBuilder g = model.Graph;
         _model = model;

@@ -6,7 +6,7 @@ namespace OnnxVlm.Export.Architectures;
 /// Why a checkpoint that no architecture file is for cannot be exported. Most vision-language models have a vision encoder; what tells it is the <c>model_type</c>, or keys that only a
 /// configuration with an encoder has.
 /// </summary>
-internal static class OtherModels
+internal static class UnsupportedArchitectures
 {
     /// <summary>Kinds of models whose images go through an encoder: transformers' <c>model_type</c>, and what derived checkpoints' types begin with.</summary>
     private static readonly string[] WithEncoder =

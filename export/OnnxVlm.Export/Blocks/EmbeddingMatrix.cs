@@ -8,7 +8,7 @@ namespace OnnxVlm.Export.Blocks;
 /// <param name="Rows">The checkpoint's weights.</param>
 /// <param name="Float">The matrix when it is not quantized.</param>
 /// <param name="Quantized">The matrix when it is.</param>
-internal sealed record TokenMatrix(StackedMatrix Rows, Value Float, QuantizedMatrix? Quantized)
+internal sealed record EmbeddingMatrix(StackedMatrix Rows, Value Float, QuantizedMatrix? Quantized)
 {
     /// <summary>Path of a head that is stored apart, though its weights are the embedding's.</summary>
     public const string TiedHeadPath = "lm_head.tied";
@@ -16,7 +16,7 @@ internal sealed record TokenMatrix(StackedMatrix Rows, Value Float, QuantizedMat
     private const string HeadPath = "lm_head";
 
     /// <summary>The matrix of the embedding.</summary>
-    public static TokenMatrix Embedding(ModelGraph model, string key, int vocabulary, int hidden, bool isTied)
+    public static EmbeddingMatrix Embedding(ModelGraph model, string key, int vocabulary, int hidden, bool isTied)
     {
         const string Head = "lm_head.weight";
         CheckpointTensor matrix = model.Weights.Take($"{key}.weight", vocabulary, hidden);
@@ -29,15 +29,15 @@ internal sealed record TokenMatrix(StackedMatrix Rows, Value Float, QuantizedMat
     }
 
     /// <summary>The matrix of a head of its own.</summary>
-    public static TokenMatrix Head(ModelGraph model, string key, int vocabulary, int hidden) =>
+    public static EmbeddingMatrix Head(ModelGraph model, string key, int vocabulary, int hidden) =>
         Create(model, new StackedMatrix(model.Weights.Take($"{key}.weight", vocabulary, hidden)), HeadPath, model.Target.HeadBits, forGather: false);
 
     /// <summary>The embedding as head: the same weights, once in the file where embedding and head have the same bits.</summary>
-    public TokenMatrix AsHead(ModelGraph model) => (Quantized?.Bits ?? 0) == model.Target.HeadBits
+    public EmbeddingMatrix AsHead(ModelGraph model) => (Quantized?.Bits ?? 0) == model.Target.HeadBits
         ? this with { Quantized = Quantized?.ForMultiply(model.Graph, HeadPath) }
         : Create(model, Rows, TiedHeadPath, model.Target.HeadBits, forGather: false);
 
-    private static TokenMatrix Create(ModelGraph model, StackedMatrix rows, string path, int bits, bool forGather) => bits == 0
-        ? new TokenMatrix(rows, model.FloatMatrix($"{path}.weight", rows), null)
-        : new TokenMatrix(rows, Value.None, QuantizedMatrix.Declare(model.Graph, path, rows, bits, model.Target, forGather));
+    private static EmbeddingMatrix Create(ModelGraph model, StackedMatrix rows, string path, int bits, bool forGather) => bits == 0
+        ? new EmbeddingMatrix(rows, model.FloatMatrix($"{path}.weight", rows), null)
+        : new EmbeddingMatrix(rows, Value.None, QuantizedMatrix.Declare(model.Graph, path, rows, bits, model.Target, forGather));
 }

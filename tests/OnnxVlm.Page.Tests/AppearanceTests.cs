@@ -25,7 +25,7 @@ internal sealed class AppearanceTests : PageFixture
         await Page.EmulateMediaAsync(new() { ColorScheme = isDark ? ColorScheme.Dark : ColorScheme.Light });
         await AnswerWithAsync(new FakeToken("Text with `code`.\n\n```c\nint x = 1; // \"note\"\n```", 0.01, ("x", 0.5)));
         await AskAsync("Anything");
-        string[] texts = [".answer-body p", ".answer-body p code", ".code-keyword", ".code-number", ".code-comment", ".bubble", ".statistics", ".quiet", "#keys", "header button"];
+        string[] texts = [".answer-body p", ".answer-body p code", ".hljs-number", ".hljs-comment", ".hljs-type", ".bubble", ".statistics", ".quiet", "#keys", "header button"];
         foreach (string selector in texts)
             Assert.That(await ContrastAsync(selector), Is.GreaterThan(4.5), selector); // WCAG 2.2, level AA
 

@@ -13,9 +13,10 @@ internal static class EmbeddedPage
 
     private static readonly string[] Methods = [HttpMethods.Get, HttpMethods.Head];
 
-    // The page may load what comes from here and nothing else, nothing inline runs, text never becomes HTML, and nobody may put the page into a frame.
-    private const string ContentSecurityPolicy = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; base-uri 'none'; form-action 'none'; "
-        + "frame-ancestors 'none'; require-trusted-types-for 'script'";
+    // The page may load what comes from here and nothing else, nothing inline runs, and nobody may put the page into a frame. Text becomes HTML only where DOMPurify cleans it; the other policy
+    // knows one address, that of the PDF worker.
+    private const string ContentSecurityPolicy = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; font-src 'self'; connect-src 'self'; worker-src 'self'; base-uri 'none'; "
+        + "form-action 'none'; frame-ancestors 'none'; require-trusted-types-for 'script'; trusted-types dompurify pdf-worker";
 
     /// <summary>Maps each file to its path, and index.html to <c>/</c> as well.</summary>
     /// <param name="routes">The service.</param>
@@ -30,17 +31,17 @@ internal static class EmbeddedPage
             if (!path.StartsWith(Prefix, StringComparison.Ordinal))
                 continue;
             path = path[Prefix.Length..];
-            byte[] content = Read(assembly, resource);
+            // Most of the files are for PDF and LaTeX and are never asked for.
+            Lazy<(byte[] Bytes, EntityTagHeaderValue Tag)> content = new(() => Read(assembly, resource));
             string type = types.TryGetContentType(path, out string? known) ? known : "application/octet-stream";
             if (type.StartsWith("text/", StringComparison.Ordinal))
                 type += "; charset=utf-8";
-            EntityTagHeaderValue tag = new($"\"{Convert.ToHexStringLower(SHA256.HashData(content).AsSpan(0, 8))}\"");
             IResult Serve(HttpContext context)
             {
                 context.Response.Headers.ContentSecurityPolicy = ContentSecurityPolicy;
                 context.Response.Headers.CacheControl = "no-cache";
                 context.Response.Headers["Referrer-Policy"] = "no-referrer";
-                return Results.Bytes(content, type, entityTag: tag);
+                return Results.Bytes(content.Value.Bytes, type, entityTag: content.Value.Tag);
             }
 
             routes.MapMethods($"/{path}", Methods, Serve).WithMetadata(new AllowAnonymousAttribute()).ExcludeFromDescription();
@@ -49,11 +50,11 @@ internal static class EmbeddedPage
         }
     }
 
-    private static byte[] Read(Assembly assembly, string resource)
+    private static (byte[] Bytes, EntityTagHeaderValue Tag) Read(Assembly assembly, string resource)
     {
         using Stream stream = assembly.GetManifestResourceStream(resource)!;
         byte[] content = new byte[stream.Length];
         stream.ReadExactly(content);
-        return content;
+        return (content, new EntityTagHeaderValue($"\"{Convert.ToHexStringLower(SHA256.HashData(content).AsSpan(0, 8))}\""));
     }
 }

@@ -3,6 +3,7 @@
 import { ApiError, listModels, streamChat } from "./api.js";
 import { Composer } from "./composer.js";
 import { Answer, Conversation } from "./conversation.js";
+import { Pace } from "./pace.js";
 import { drawPreview } from "./pictures.js";
 import { Settings, SettingsError } from "./settings.js";
 import { keep } from "./storage.js";
@@ -71,26 +72,22 @@ async function run(turn, fields) {
     const controller = new AbortController();
     const { answer } = turn;
     const body = { ...fields, messages: conversation.messages(settings.system), stream: true, stream_options: { include_usage: true } };
-    let frame = 0;
+    const pace = new Pace(() => transcript.update(turn));
     running = controller;
     composer.isRunning = true;
     announce("Answering.");
     try {
         for await (const chunk of streamChat(body, { apiKey: settings.apiKey, signal: controller.signal })) {
             answer.take(chunk);
-            frame ||= requestAnimationFrame(() => {
-                frame = 0;
-                transcript.update(turn);
-            });
+            pace.request();
         }
     } catch (error) {
         if (controller.signal.aborted) answer.isStopped = true;
         else if (error instanceof ApiError) answer.error = error.message;
         else throw error;
     } finally {
-        cancelAnimationFrame(frame);
         answer.isRunning = false;
-        transcript.update(turn);
+        pace.flush();
         if (running === controller) {
             running = null;
             composer.isRunning = false;

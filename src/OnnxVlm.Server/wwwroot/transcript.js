@@ -1,8 +1,8 @@
 // Shows the turns of the conversation. Retry and edit are offered at the last one.
 
-import { codeBlock, copyButton } from "./code-block.js";
 import { button, h, icon } from "./dom.js";
-import { showMarkdown } from "./markdown.js";
+import { codeBlock, copyButton } from "./markdown/code-block.js";
+import { MarkdownView } from "./markdown/markdown.js";
 import { drawPreview } from "./pictures.js";
 import { keep, recall } from "./storage.js";
 import { TokenView } from "./token-view.js";
@@ -70,6 +70,7 @@ class AnswerView {
     #reasoning = h("details", { class: "reasoning", hidden: true }, h("summary", {}, "Reasoning"), this.#reasoningText);
     #hasText = false;
     #body = h("div", { class: "answer-body" });
+    #markdown = new MarkdownView(this.#body);
     #tokens = new TokenView();
     #error = h("div", { class: "error", role: "alert", hidden: true });
     #statistics = h("p", { class: "statistics" });
@@ -117,7 +118,7 @@ class AnswerView {
 
     #showText({ text, isJson, isRunning }) {
         if (isJson && text) this.#body.replaceChildren(codeBlock(isRunning ? text : indented(text), "json"));
-        else showMarkdown(this.#body, text);
+        else this.#markdown.update(text, !isRunning);
     }
 
     #toggleTokens() {

@@ -90,6 +90,13 @@ public sealed record ExportOptions
     /// </summary>
     public string? SourceName { get; init; }
 
+    /// <summary>
+    /// Runs the finished folder for one token before it takes its place, in a process of its own since the runtime is native code: it is given the folder, for which <see cref="Trials.GraphTrial.Run"/> is meant,
+    /// and returns null, or in a few words why the graph does not run, which fails the export. It is called only where <see cref="Device"/> is here and the memory suffices;
+    /// <see cref="ExportReport.TrialOmitted"/> tells where not. Default null: tokenizer, template and image rule are tried, and the graph is not.
+    /// </summary>
+    public Func<string, CancellationToken, string?>? Trial { get; init; }
+
     private static string NotBlank(string value, string name)
     {
         ArgumentException.ThrowIfNullOrWhiteSpace(value, name);

@@ -24,6 +24,9 @@ public sealed record ExportReport
     /// <summary>Where its chat template comes from.</summary>
     public required TemplateOrigin ChatTemplate { get; init; }
 
+    /// <summary>Why the graph was not tried, although <see cref="ExportOptions.Trial"/> was given; null where it was, or where nobody asked.</summary>
+    public string? TrialOmitted { get; init; }
+
     /// <summary>One entry for each quantized weight; empty for fp32 and fp16.</summary>
     public required IReadOnlyList<TensorReport> Quantized { get; init; }
 

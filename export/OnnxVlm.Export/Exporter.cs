@@ -69,7 +69,8 @@ public static class Exporter
                 ? new ModelSource { Name = $"random weights for {Path.GetFileName(Path.TrimEndingDirectorySeparator(options.CheckpointFolder))}", Revision = $"seed {random}" }
                 : CheckpointSource.Identify(options.CheckpointFolder, options.SourceName, export.Weights.Paths, progress, cancellationToken);
             WriteFiles(output.Folder, export, source, progress, cancellationToken);
-            ExportReport report = export.Report(output.Folder, watch.Elapsed);
+            string? omitted = TryGraph(output.Folder, export, progress, cancellationToken);
+            ExportReport report = export.Report(output.Folder, watch.Elapsed) with { TrialOmitted = omitted };
             output.Commit();
             return report;
         }
@@ -93,7 +94,7 @@ public static class Exporter
         try
         {
             ModelGraph graph = new(weights, target);
-            ModelDescription model = Describe(architecture, graph, config, images, tokenizer);
+            ModelDescription model = RefuseUnusable(options.CheckpointFolder, () => Describe(architecture, graph, config, images, tokenizer));
             config.RefuseUnread(architecture);
             images.RefuseUnread(architecture);
             weights.RefuseUnused(architecture);
@@ -138,7 +139,7 @@ public static class Exporter
 
         // Hidden files are the transaction's own.
         IEnumerable<string> names = Directory.EnumerateFiles(folder).Select(path => Path.GetFileName(path)).Where(name => !name.StartsWith('.'));
-        new ModelManifest
+        ModelManifest manifest = new()
         {
             FormatVersion = ModelManifest.CurrentFormatVersion,
             Architecture = export.Model.Architecture,
@@ -157,13 +158,47 @@ public static class Exporter
             Image = export.Model.Image,
             Files = names.Order(StringComparer.Ordinal)
                 .ToDictionary(name => name, name => FileHash.Compute(Path.Combine(folder, name), progress, cancellationToken), StringComparer.Ordinal),
-        }.Save(Path.Combine(folder, ModelManifest.FileName));
+        };
+        RefuseUnusable(export.Options.CheckpointFolder, () =>
+        {
+            manifest.Save(Path.Combine(folder, ModelManifest.FileName));
+            return manifest;
+        });
         if (export.Tokenizer is not null)
             PromptTrial.Run(folder, export.Options.CheckpointFolder);
     }
 
+    /// <summary>Has the finished folder tried, where that is asked for and can be done here.</summary>
+    /// <returns>Why it was not tried although it was asked for; null otherwise.</returns>
+    /// <exception cref="ModelLoadException">The graph does not run.</exception>
+    internal static string? TryGraph(string folder, PreparedExport export, IProgress<ExportProgress>? progress, CancellationToken cancellationToken)
+    {
+        if (export.Options.Trial is not { } trial)
+            return null;
+        if (GraphTrial.Obstacle(export.Options.Device, export.Options.Precision, export.Graph.DataBytes) is string obstacle)
+            return obstacle;
+        progress?.Report(new ExportProgress(GraphTrial.Step, 0, 1));
+        if (trial(folder, cancellationToken) is string failure)
+            throw new ModelLoadException($"{export.Options.CheckpointFolder}: the graph that was made of it does not run: {failure.TrimEnd('.')}; to keep it all the same, export without the trial (--no-trial)");
+        return null;
+    }
+
     /// <summary>The exporter's version, as <c>model.onnx</c> names it.</summary>
     internal static string Version { get; } = typeof(Exporter).Assembly.GetCustomAttribute<AssemblyInformationalVersionAttribute>()?.InformationalVersion.Split('+')[0] ?? "0";
+
+    /// <summary>A number of the checkpoint that a model folder cannot have is an error of the checkpoint.</summary>
+    private static T RefuseUnusable<T>(string checkpoint, Func<T> make)
+    {
+        try
+        {
+            return make();
+        }
+        catch (ArgumentException exception)
+        {
+            string found = exception.Message.Replace("; export the model again", "", StringComparison.Ordinal);
+            throw new ModelLoadException($"{checkpoint}: the configuration has a value that no model folder can have: {found}; give the checkpoint as it was published", exception);
+        }
+    }
 
     /// <summary>A mistyped name must not leave in 4 bits what was to have 8.</summary>
     private static void RefuseUnknownMatrices(IReadOnlyList<string> parts, ModelGraph graph)

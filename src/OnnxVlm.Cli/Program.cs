@@ -35,6 +35,7 @@ internal static class Program
             TokenizeCommand.Create(),
             PromptCommand.Create(),
             DoctorCommand.Create(),
+            TrialCommand.Create(),
         };
         // An @ begins the name of a file with an option's text, not of one with more arguments.
         ParseResult result = root.Parse(args, new ParserConfiguration { ResponseFileTokenReplacer = null });

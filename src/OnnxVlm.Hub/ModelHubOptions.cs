@@ -1,5 +1,6 @@
 using System.Globalization;
 using OnnxVlm.Hub.Cache;
+using OnnxVlm.Runtime;
 
 namespace OnnxVlm.Hub;
 
@@ -62,6 +63,12 @@ public sealed record ModelHubOptions
 
     /// <summary>Whether <see cref="ModelHub.ResolveAsync"/> downloads a model that is not on this machine. Default no: it is an error that names the command.</summary>
     public bool PullsMissing { get; init; }
+
+    /// <summary>
+    /// Makes the <see cref="Export.ExportOptions.Trial"/> of pulled checkpoints for the device that the graph is written for. What fails there fails the pull, and what was downloaded stays for the next one.
+    /// Default null: graphs are not tried.
+    /// </summary>
+    public Func<Device, Func<string, CancellationToken, string?>>? Trial { get; init; }
 
     /// <summary>Never writes the token.</summary>
     public override string ToString() => $"{Endpoint}, {ModelsFolder}";

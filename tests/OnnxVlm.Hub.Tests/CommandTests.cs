@@ -84,6 +84,23 @@ internal sealed class CommandTests : HubFixture
     }
 
     [Test]
+    public async Task Pull_TrialFails_KeepsTheDownloadForTheNextPull()
+    {
+        using (ModelHub hub = new(new ModelHubOptions { Trial = _ => (_, _) => "it ended with SIGSEGV" }))
+        {
+            ModelLoadException? exception = await Assert.ThrowsAsync<ModelLoadException>(() => hub.PullAsync(Id));
+            Assert.That(exception!.Message, Does.Contain("does not run: it ended with SIGSEGV").And.Not.Contains("\n"));
+            Assert.That(hub.List().Where(model => model.State == LocalModelState.Ready), Is.Empty);
+        }
+
+        int requests = Fake.Requests.Count(request => request.Path.EndsWith("model.safetensors", StringComparison.Ordinal));
+        (int code, _, string error) = await RunAsync("pull", Id, "--yes");
+        Assert.That(code, Is.Zero, error);
+        Assert.That(error, Does.Contain("running the graph for one token"));
+        Assert.That(Fake.Requests.Count(request => request.Path.EndsWith("model.safetensors", StringComparison.Ordinal)) - requests, Is.LessThanOrEqualTo(1), "no more than the header is read again");
+    }
+
+    [Test]
     public async Task Pull_Json_PrintsEvents()
     {
         (int code, string output, _) = await RunAsync("pull", Id, "--json");

@@ -112,7 +112,8 @@ public sealed class StreamedCheckpoint
             }
 
             Exporter.WriteFiles(output.ModelFolder, export, new ModelSource { Name = _source.Name, Revision = _source.Revision, Unverified = Unverified(state) }, progress, cancellationToken);
-            ExportReport report = export.Report(output.ModelFolder, watch.Elapsed);
+            string? omitted = Exporter.TryGraph(output.ModelFolder, export, progress, cancellationToken);
+            ExportReport report = export.Report(output.ModelFolder, watch.Elapsed) with { TrialOmitted = omitted };
             output.Commit();
             return state.IsResumed ? report with { Quantized = [] } : report;
         }

@@ -1,6 +1,7 @@
 using System.CommandLine;
 using System.Diagnostics;
 using System.Globalization;
+using OnnxVlm.Cli.Models;
 using OnnxVlm.Export;
 using Spectre.Console;
 
@@ -25,7 +26,8 @@ internal static class ExportCommand
         Option<string> device = new("--device") { Description = "The device that the graph is written for.", DefaultValueFactory = _ => "cpu" };
         device.AcceptOnlyFromAmong("cpu", "cuda", "directml");
         Option<bool> overwrite = new("--overwrite") { Description = "Replace an earlier export in the output folder." };
-        Command command = new("export", "Turn a Hugging Face checkpoint into a model folder.") { checkpoint, random, output, precision, blockSize, asymmetric, separate, head, int8Matrices, device, overwrite };
+        Option<bool> noTrial = SharedOptions.NoTrial();
+        Command command = new("export", "Turn a Hugging Face checkpoint into a model folder.") { checkpoint, random, output, precision, blockSize, asymmetric, separate, head, int8Matrices, device, overwrite, noTrial };
         command.SetWork((result, cancellationToken) =>
         {
             ExportOptions options = CommandAction.CheckArguments(() => new ExportOptions
@@ -41,6 +43,7 @@ internal static class ExportCommand
                 Int8Matrices = result.GetValue(int8Matrices) ?? [],
                 Device = Enum.Parse<Runtime.Device>(result.GetValue(device)!, ignoreCase: true),
                 Overwrite = result.GetValue(overwrite),
+                Trial = result.GetValue(noTrial) ? null : TrialProcess.On(Enum.Parse<Runtime.Device>(result.GetValue(device)!, ignoreCase: true)),
             });
             Print(Export(options, cancellationToken));
             return Task.FromResult(ExitCode.Done);
@@ -94,6 +97,8 @@ internal static class ExportCommand
             Console.Error.WriteLine("note: the checkpoint has no chat template, so that the model continues plain prompts only; put the one it was trained with into chat_template.jinja beside the checkpoint, and export again");
         else if (report.ChatTemplate == TemplateOrigin.Architecture)
             Console.Error.WriteLine($"note: the chat template is OnnxVlm's own, because checkpoints of {report.Architecture} come without one of theirs: chat_template.jinja in the folder");
+        if (report.TrialOmitted is string why)
+            Console.Error.WriteLine($"note: the graph was not tried: {why}");
         Console.Out.WriteLine(string.Create(CultureInfo.InvariantCulture,
             $"{report.Architecture}, {report.Parameters / 1e6:F1} million parameters, {report.SizeBytes / 1e6:F1} MB in {report.Elapsed.TotalSeconds:F1} s, peak memory {PeakWorkingSet() / 1e6:F0} MB: {report.OutputFolder}"));
     }

@@ -21,12 +21,13 @@ internal static class PullCommand
         Option<bool> verify = new("--verify") { Description = "Read the checkpoint of a pulled model once more and compare: for one whose download was interrupted." };
         Option<bool> again = new("--again") { Description = "Pull a model that is here once more." };
         Option<bool> yes = SharedOptions.Yes();
+        Option<bool> noTrial = SharedOptions.NoTrial();
         Option<bool> json = new("--json") { Description = "Print events, one JSON object a line." };
-        Command command = new("pull", "Download a model, and quantize it while it comes.") { model, precision, blockSize, device, keep, verify, again, yes, json };
+        Command command = new("pull", "Download a model, and quantize it while it comes.") { model, precision, blockSize, device, keep, verify, again, noTrial, yes, json };
         command.SetWork(async (result, cancellationToken) =>
         {
             ModelReference reference = CommandAction.CheckArguments(() => ModelReference.Parse(result.GetValue(model)!));
-            using ModelHub hub = new();
+            using ModelHub hub = ModelLocator.CreateHub(result.GetValue(noTrial));
             PullConsole console = new(result.GetValue(json));
             if (result.GetValue(verify))
                 return await VerifyAsync(hub, reference, console, cancellationToken).ConfigureAwait(false);

@@ -32,6 +32,8 @@ internal static class SharedOptions
     /// <param name="name">The value.</param>
     public static Runner RunnerOf(string name) => Enum.Parse<Runner>(name, ignoreCase: true);
 
+    public static Option<bool> NoTrial() => new("--no-trial") { Description = "Do not run the finished graph for one token." };
+
     public static Option<bool> Json() => new("--json") { Description = "Print one JSON object instead of text." };
 
     public static Option<int?> ImageTokens() => new("--image-tokens") { Description = "The most tokens of an image, for models with several budgets (Gemma: 70, 140, 280, 560, 1120; NEO: 64 to 4096).", HelpName = "N" };

@@ -10,11 +10,12 @@ internal static class UpgradeCommand
     public static Command Create()
     {
         Argument<DirectoryInfo[]> folders = new("DIR") { Description = "Model folders; without one, all outdated models of onnxvlm list.", Arity = ArgumentArity.ZeroOrMore };
+        Option<bool> noTrial = SharedOptions.NoTrial();
         Option<bool> json = new("--json") { Description = "Print events, one JSON object a line." };
-        Command command = new("upgrade", "Renew model folders that an older version wrote: the same commit is pulled again.") { folders, json };
+        Command command = new("upgrade", "Renew model folders that an older version wrote: the same commit is pulled again.") { folders, noTrial, json };
         command.SetWork(async (result, cancellationToken) =>
         {
-            using ModelHub hub = new();
+            using ModelHub hub = ModelLocator.CreateHub(result.GetValue(noTrial));
             PullConsole console = new(result.GetValue(json));
             string[] paths = result.GetValue(folders) is { Length: > 0 } given
                 ? [.. given.Select(folder => folder.FullName)]

@@ -23,7 +23,7 @@ internal static class ModelLocator
             return argument;
         if (!ModelReference.TryParse(argument, out ModelReference? reference))
             throw new ModelLoadException($"{argument}: there is no such model folder, and no model is called so; give a folder, a name of onnxvlm list, or OWNER/NAME as on the hub");
-        using ModelHub hub = new();
+        using ModelHub hub = CreateHub();
         if (hub.Find(reference) is LocalModel here)
             return here.Folder;
         if (hub.List().FirstOrDefault(model => model.State == LocalModelState.Outdated && model.Reference.Id.Equals(reference.Id, StringComparison.OrdinalIgnoreCase)) is LocalModel outdated)
@@ -40,6 +40,10 @@ internal static class ModelLocator
         LocalModel pulled = await PullAsync(hub, plan, console, cancellationToken).ConfigureAwait(false);
         return pulled.Folder;
     }
+
+    /// <summary>The hub that the environment says.</summary>
+    /// <param name="noTrial">Whether the graphs of pulled checkpoints are left untried.</param>
+    public static ModelHub CreateHub(bool noTrial = false) => new(new ModelHubOptions { Trial = noTrial ? null : TrialProcess.On });
 
     /// <summary>Pulls as planned, and says so.</summary>
     public static async Task<LocalModel> PullAsync(ModelHub hub, PullPlan plan, PullConsole console, CancellationToken cancellationToken)

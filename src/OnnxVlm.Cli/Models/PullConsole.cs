@@ -168,15 +168,16 @@ internal sealed class PullConsole(bool json) : IProgress<PullProgress>
             return;
         }
 
-        // What is asked of the hub is said in passing, what is waited for stays.
-        if (progress.Stage != PullStage.Waiting && _hasBar)
+        // What is asked of the hub is said in passing; what is waited for, and what is said at the end, stays.
+        bool stays = progress.Stage is PullStage.Waiting or PullStage.Finishing;
+        if (!stays && _hasBar)
         {
             WriteBar(note);
             return;
         }
 
         EndBar();
-        if (progress.Stage == PullStage.Waiting)
+        if (stays)
             _text.WriteLine(note);
     }
 

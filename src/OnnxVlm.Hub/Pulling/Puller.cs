@@ -1,5 +1,6 @@
 using OnnxVlm.Export;
 using OnnxVlm.Export.Streaming;
+using OnnxVlm.Export.Trials;
 using OnnxVlm.Hub.Cache;
 using OnnxVlm.Hub.Local;
 using OnnxVlm.Hub.Protocol;
@@ -58,7 +59,10 @@ internal sealed class Puller(ModelHubOptions options, ModelStore store, Planner 
         StreamedCheckpoint checkpoint = plan.Checkpoint!;
         if (plan.Options.KeepsCheckpoint && plan.Snapshot is null)
             checkpoint = await KeepAsync(plan, cancellationToken).ConfigureAwait(false);
-        await checkpoint.ExportAsync(OptionsOf(plan), new ExportReporter(reporter), cancellationToken).ConfigureAwait(false);
+        ExportOptions export = OptionsOf(plan);
+        ExportReport report = await checkpoint.ExportAsync(export with { Trial = options.Trial?.Invoke(export.Device) }, new ExportReporter(reporter), cancellationToken).ConfigureAwait(false);
+        if (report.TrialOmitted is string why)
+            reporter.Note($"the graph was not tried: {why}");
     }
 
     /// <summary>Downloads the checkpoint into Hugging Face's cache; it is exported from there.</summary>
@@ -114,7 +118,12 @@ internal sealed class Puller(ModelHubOptions options, ModelStore store, Planner 
     /// <summary>An export tells of pieces of the weights, and then of hashes.</summary>
     private sealed class ExportReporter(PullReporter reporter) : IProgress<ExportProgress>
     {
-        public void Report(ExportProgress value) =>
-            reporter.Report(value.Step.StartsWith("SHA-256", StringComparison.Ordinal) ? PullStage.Finishing : PullStage.Downloading, value.BytesDone, value.BytesTotal);
+        public void Report(ExportProgress value)
+        {
+            if (value.Step == GraphTrial.Step)
+                reporter.Note(value.Step);
+            else
+                reporter.Report(value.Step.StartsWith("SHA-256", StringComparison.Ordinal) ? PullStage.Finishing : PullStage.Downloading, value.BytesDone, value.BytesTotal);
+        }
     }
 }

@@ -267,7 +267,7 @@ public sealed record ModelManifest
     private static void RefuseOtherVersion(byte[] json, string folder)
     {
         using JsonDocument document = JsonDocument.Parse(json);
-        if (document.RootElement.ValueKind != JsonValueKind.Object || !document.RootElement.TryGetProperty("format_version", out JsonElement version) || !version.TryGetInt32(out int found) || found >= CurrentFormatVersion)
+        if (document.RootElement.ValueKind != JsonValueKind.Object || !document.RootElement.TryGetProperty("format_version", out JsonElement version) || version.ValueKind != JsonValueKind.Number || !version.TryGetInt32(out int found) || found >= CurrentFormatVersion)
             return;
         string precision = Text("precision", "fp32"), device = Text("device", "cpu");
         throw new ArgumentException($"format_version: expected {CurrentFormatVersion}, found {found}; the folder is older than this OnnxVlm; export the model again: "

@@ -329,6 +329,8 @@ public sealed class NeoChatTests
     [TestCase("llm_config", "num_attention_heads", "5", "num_attention_heads: expected a multiple of 2")]
     [TestCase("vision_config", "llm_hidden_size", "32", "llm_hidden_size: expected hidden_size of llm_config (64), found 32")]
     [TestCase("vision_config", "min_pixels", "0", "min_pixels: expected 1 to")]
+    [TestCase("vision_config", "min_pixels", "16777216", "min_pixels: expected at most max_pixels")]
+    [TestCase("vision_config", "min_pixels", "2147483647", "min_pixels: expected 1 to")]
     [TestCase(null, "llm_config", "3", "llm_config: expected an object")]
     [TestCase(null, "img_context_token_id", "96", "img_context_token_id: expected a token id below vocab_size (96), found 96")]
     public void Export_BadValue_NamesItAndWhatWasExpected(string? section, string key, string value, string message)

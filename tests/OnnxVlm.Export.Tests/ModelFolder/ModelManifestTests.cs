@@ -32,6 +32,8 @@ public sealed class ModelManifestTests
 
     [TestCase("format_version", "3", "format_version: expected 2, found 3")]
     [TestCase("format_version", "1", "format_version: expected 2, found 1")]
+    [TestCase("format_version", "null", "format_version")]
+    [TestCase("format_version", "[2]", "format_version")]
     [TestCase("format_version", "1", "onnxvlm export --checkpoint DIR --output")]
     [TestCase("precision", "\"fp64\"", "precision: expected fp32, fp16, int8, int4, found \"fp64\"")]
     [TestCase("context_length", "0", "context_length")]

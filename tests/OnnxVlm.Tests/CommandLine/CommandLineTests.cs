@@ -281,6 +281,17 @@ internal sealed class CommandLineTests
         Assert.That(output, Does.Contain("\"count\":2"));
     }
 
+    [Test]
+    public async Task Tokenize_FolderWithoutWeights_ListsTokens()
+    {
+        foreach (string name in new[] { "onnxvlm.json", "tokenizer.json" })
+            File.Copy(Path.Combine(Nano.Folder, name), Path.Combine(_folder, name));
+        (int exitCode, string output, string error) = await RunAsync("tokenize", _folder, "4<|im_end|>");
+
+        Assert.That(exitCode, Is.Zero, error);
+        Assert.That(output, Does.Contain("\"4\"").And.Contain("  <|im_end|>").And.EndWith($"2 tokens{Environment.NewLine}"));
+    }
+
     private static async Task ExpectFailureAsync(string expected, params string[] args)
     {
         (int exitCode, _, string error) = await RunAsync(args);

@@ -139,7 +139,7 @@ internal sealed class ChatSession(
         if (last?.Statistics is { } statistics)
         {
             console.WriteNote(Summary(statistics));
-            if (RunCommand.TransparencyNote(statistics) is { } note)
+            foreach (string note in RunCommand.Notes(statistics))
                 console.WriteNote(note);
         }
         if (last?.Statistics is { } counts && end == AnswerEnd.Cut)

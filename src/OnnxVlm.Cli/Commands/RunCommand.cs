@@ -86,7 +86,7 @@ internal static class RunCommand
             if (options.TopLogprobs is not null)
                 PrintLogprobs(tokens);
             Console.Error.WriteLine(Summary(statistics, update.FinishReason));
-            if (TransparencyNote(statistics) is { } note)
+            foreach (string note in Notes(statistics))
                 Console.Error.WriteLine(note);
         }
     }
@@ -106,13 +106,16 @@ internal static class RunCommand
     internal static string Summary(GenerationStatistics s, FinishReason? reason) => string.Create(CultureInfo.InvariantCulture,
         $"prompt {s.PromptTokens} tokens ({s.ImageTokens} image) · preprocessing {s.Preprocessing.TotalMilliseconds:F1} ms · prefill {s.Prefill.TotalMilliseconds:F1} ms · first token {s.TimeToFirstToken.TotalMilliseconds:F1} ms · answer {s.GeneratedTokens} tokens at {s.DecodeTokensPerSecond:F0} tokens/s · {CliJson.NameOf(reason)}");
 
-    /// <summary>What is to be said of transparent images; null where there are none.</summary>
-    internal static string? TransparencyNote(GenerationStatistics s) => s.TransparentImages switch
+    /// <summary>What a user should know of the images: transparent ones, and those that were shrunk very much.</summary>
+    internal static IEnumerable<string> Notes(GenerationStatistics s)
     {
-        0 => null,
-        1 => "One image is transparent, and the model saw its colours without the transparency; --blend-alpha lays it over white.",
-        int count => $"{count} images are transparent, and the model saw their colours without the transparency; --blend-alpha lays them over white.",
-    };
+        if (s.TransparentImages == 1)
+            yield return "One image is transparent, and the model saw its colours without the transparency; --blend-alpha lays it over white.";
+        else if (s.TransparentImages > 1)
+            yield return $"{s.TransparentImages} images are transparent, and the model saw their colours without the transparency; --blend-alpha lays them over white.";
+        if (s.ShrunkImages > 0)
+            yield return $"{(s.ShrunkImages == 1 ? "One image was" : $"{s.ShrunkImages} images were")} shrunk to less than a third a side, to what the model takes: small print is lost. Cut out the part that matters.";
+    }
 
     private static async Task PrintJsonAsync(IAsyncEnumerable<GenerationUpdate> updates)
     {
@@ -146,6 +149,7 @@ internal static class RunCommand
         ("prompt_tokens", s.PromptTokens),
         ("image_tokens", s.ImageTokens),
         ("transparent_images", s.TransparentImages),
+        ("shrunk_images", s.ShrunkImages),
         ("cached_tokens", s.CachedTokens),
         ("completion_tokens", s.GeneratedTokens),
         ("total_tokens", s.PromptTokens + s.GeneratedTokens));

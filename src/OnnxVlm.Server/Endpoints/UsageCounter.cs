@@ -13,6 +13,7 @@ internal sealed class UsageCounter(int answersPerPrompt)
     private long _cached;
     private long _image;
     private long _transparent;
+    private long _shrunk;
     private long _completion;
 
     /// <summary>What stands in place of the usage in every chunk but the last.</summary>
@@ -42,10 +43,11 @@ internal sealed class UsageCounter(int answersPerPrompt)
             _cached += usage.CachedInputTokenCount ?? 0;
             _image += usage.AdditionalCounts?.GetValueOrDefault(ChatProperties.ImageTokens) ?? 0;
             _transparent += usage.AdditionalCounts?.GetValueOrDefault(ChatProperties.TransparentImages) ?? 0;
+            _shrunk += usage.AdditionalCounts?.GetValueOrDefault(ChatProperties.ShrunkImages) ?? 0;
         }
     }
 
-    public Usage ToUsage() => new(_prompt, _completion, _prompt + _completion, new PromptTokensDetails(_cached, _image, _transparent));
+    public Usage ToUsage() => new(_prompt, _completion, _prompt + _completion, new PromptTokensDetails(_cached, _image, _transparent, _shrunk));
 
     public JsonElement ToJson() => JsonSerializer.SerializeToElement(ToUsage(), WireJson.Relaxed.Usage);
 }

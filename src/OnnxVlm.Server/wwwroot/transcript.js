@@ -144,7 +144,7 @@ function indented(json) {
 
 function statistics(answer) {
     const { firstTokenMs, tokensPerSecond, usage, tokenCount, finishReason, isStopped } = answer;
-    const { cached_tokens: cached, transparent_images: transparent } = usage?.prompt_tokens_details ?? {};
+    const { cached_tokens: cached, transparent_images: transparent, shrunk_images: shrunk } = usage?.prompt_tokens_details ?? {};
     return [
         isStopped && "stopped",
         finishReason === "length" && "cut off at the limit of tokens",
@@ -153,5 +153,6 @@ function statistics(answer) {
         tokenCount !== null && `answer ${tokenCount} ${tokenCount === 1 ? "token" : "tokens"}`,
         usage && `prompt ${usage.prompt_tokens} tokens${cached ? `, ${cached} of them cached` : ""}`,
         transparent && `${transparent === 1 ? "one picture is" : `${transparent} pictures are`} transparent, and the model saw ${transparent === 1 ? "its" : "their"} colours without that`,
+        shrunk && `${shrunk === 1 ? "one picture was" : `${shrunk} pictures were`} shrunk to less than a third a side: small print is lost`,
     ].filter(Boolean).join(" · ");
 }

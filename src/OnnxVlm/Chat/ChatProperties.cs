@@ -63,4 +63,7 @@ public static class ChatProperties
 
     /// <summary>In <see cref="UsageDetails.AdditionalCounts"/>, where there are any: <see cref="Generation.GenerationStatistics.TransparentImages"/>.</summary>
     public const string TransparentImages = "transparent_images";
+
+    /// <summary>In <see cref="UsageDetails.AdditionalCounts"/>, where there are any: <see cref="Generation.GenerationStatistics.ShrunkImages"/>.</summary>
+    public const string ShrunkImages = "shrunk_images";
 }

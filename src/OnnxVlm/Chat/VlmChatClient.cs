@@ -246,14 +246,20 @@ public sealed class VlmChatClient : IChatClient
         _ => called ? ChatFinishReason.ToolCalls : ChatFinishReason.Stop,
     };
 
-    private static UsageDetails ToUsage(GenerationStatistics statistics) => new()
+    private static UsageDetails ToUsage(GenerationStatistics statistics)
     {
-        InputTokenCount = statistics.PromptTokens,
-        OutputTokenCount = statistics.GeneratedTokens,
-        TotalTokenCount = statistics.PromptTokens + statistics.GeneratedTokens,
-        CachedInputTokenCount = statistics.CachedTokens,
-        AdditionalCounts = statistics.TransparentImages == 0
-            ? new() { [ChatProperties.ImageTokens] = statistics.ImageTokens }
-            : new() { [ChatProperties.ImageTokens] = statistics.ImageTokens, [ChatProperties.TransparentImages] = statistics.TransparentImages },
-    };
+        AdditionalPropertiesDictionary<long> counts = new() { [ChatProperties.ImageTokens] = statistics.ImageTokens };
+        if (statistics.TransparentImages > 0)
+            counts[ChatProperties.TransparentImages] = statistics.TransparentImages;
+        if (statistics.ShrunkImages > 0)
+            counts[ChatProperties.ShrunkImages] = statistics.ShrunkImages;
+        return new UsageDetails
+        {
+            InputTokenCount = statistics.PromptTokens,
+            OutputTokenCount = statistics.GeneratedTokens,
+            TotalTokenCount = statistics.PromptTokens + statistics.GeneratedTokens,
+            CachedInputTokenCount = statistics.CachedTokens,
+            AdditionalCounts = counts,
+        };
+    }
 }

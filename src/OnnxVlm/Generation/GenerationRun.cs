@@ -109,6 +109,7 @@ internal sealed class GenerationRun : IAsyncDisposable
                 PromptTokens = _prompt.TokenCount,
                 ImageTokens = _prompt.ImageTokenCount,
                 TransparentImages = _prompt.TransparentImageCount,
+                ShrunkImages = _prompt.ShrunkImageCount,
                 CachedTokens = _sequence.CachedTokens,
                 GeneratedTokens = _generated,
                 Preprocessing = _prompt.PreprocessingTime,

@@ -14,6 +14,9 @@ public sealed record GenerationStatistics
     /// </summary>
     public int TransparentImages { get; init; }
 
+    /// <summary>Images of the prompt that were shrunk by more than 3 a side to what the model takes: small print in them is lost.</summary>
+    public int ShrunkImages { get; init; }
+
     /// <summary>Tokens of the prompt that were in the cache already, from an earlier answer with the same beginning.</summary>
     public int CachedTokens { get; init; }
 

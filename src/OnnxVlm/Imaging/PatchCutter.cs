@@ -33,7 +33,7 @@ internal static class PatchCutter
         }
 
         ArrayPool<byte>.Shared.Return(scratch);
-        return new PatchGrid(rows, columns, patches) { DropsTransparency = image.DropsTransparency };
+        return new PatchGrid(rows, columns, patches) { DropsTransparency = image.DropsTransparency, Reduction = image.Reduction };
     }
 
     /// <summary>Row <paramref name="y"/> of the padded image: a row of the image itself where nothing is to be added.</summary>

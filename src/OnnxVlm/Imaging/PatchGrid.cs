@@ -30,6 +30,9 @@ public sealed class PatchGrid
     /// <inheritdoc cref="RgbImage.DropsTransparency"/>
     public bool DropsTransparency { get; init; }
 
+    /// <inheritdoc cref="RgbImage.Reduction"/>
+    public double Reduction { get; init; } = 1;
+
     /// <summary>Tells images apart: the first 64 bits of SHA-256 over the shape and the patches. Computed once.</summary>
     internal ulong ContentHash => _contentHash ??= ComputeHash();
 

@@ -54,7 +54,8 @@ public static class Resampler
             ArrayPool<byte>.Shared.Return(between);
         }
 
-        return new RgbImage(widthPx, heightPx, pixels) { DropsTransparency = image.DropsTransparency };
+        double reduction = image.Reduction * Math.Max((double)image.WidthPx / widthPx, (double)image.HeightPx / heightPx);
+        return new RgbImage(widthPx, heightPx, pixels) { DropsTransparency = image.DropsTransparency, Reduction = reduction };
     }
 
     /// <summary>The horizontal pass: [height, source width, 3] to [height, new width, 3].</summary>

@@ -43,6 +43,9 @@ public sealed class RgbImage
     /// <summary>Whether the file has transparent pixels and nothing of that is left: the colours stand as they are stored.</summary>
     public bool DropsTransparency { get; init; }
 
+    /// <summary>How many times longer the sides were before the image was shrunk, by the side that lost more; 1 or less where it was not.</summary>
+    public double Reduction { get; init; } = 1;
+
     /// <summary>One row, uint8 <c>[width, 3]</c>.</summary>
     /// <param name="y">Row, 0 to <see cref="HeightPx"/> − 1.</param>
     /// <exception cref="ArgumentOutOfRangeException"><paramref name="y"/> is outside the image.</exception>
@@ -89,6 +92,6 @@ public sealed class RgbImage
             }
         }
 
-        return new RgbImage(width, height, turned) { DropsTransparency = DropsTransparency };
+        return new RgbImage(width, height, turned) { DropsTransparency = DropsTransparency, Reduction = Reduction };
     }
 }

@@ -33,6 +33,9 @@ public sealed class Prompt
     /// <summary>Number of images with transparent pixels whose transparency was dropped, by the rule of the model.</summary>
     public int TransparentImageCount => Segments.Count(segment => segment.Image is { DropsTransparency: true });
 
+    /// <summary>Number of images whose sides were more than three times as long before they were shrunk to what the model takes, so that small print in them is lost.</summary>
+    public int ShrunkImageCount => Segments.Count(segment => segment.Image is { Reduction: > 3 });
+
     /// <summary>How long decoding, resizing and patching the images took.</summary>
     public TimeSpan PreprocessingTime { get; }
 

@@ -2,6 +2,7 @@ using System.Net;
 using System.Net.Sockets;
 using System.Text.Json;
 using OnnxVlm.Cli;
+using SkiaSharp;
 
 namespace OnnxVlm.Tests.CommandLine;
 
@@ -77,6 +78,28 @@ internal sealed class CommandLineTests
             Assert.That(dropped, Does.Contain("One image is transparent").And.Contain("--blend-alpha"));
             Assert.That(blended, Does.Not.Contain("transparent"));
             Assert.That(document.RootElement.GetProperty("usage").GetProperty("transparent_images").GetInt32(), Is.EqualTo(1));
+        }
+    }
+
+    [Test]
+    public async Task Run_LargeImage_SaysThatItWasShrunk()
+    {
+        string large = Path.Combine(_folder, "large.png");
+        using (SKBitmap bitmap = new(1000, 700))
+        {
+            bitmap.Erase(SKColors.White);
+            await File.WriteAllBytesAsync(large, bitmap.Encode(SKEncodedImageFormat.Png, 100).ToArray());
+        }
+        (_, _, string shrunk) = await RunAsync("run", "--model", Nano.Folder, "--image", large, "--prompt", "What does the text say?", "--max-tokens", "4");
+        (_, _, string kept) = await RunAsync("run", "--model", Nano.Folder, "--image", Nano.SampleImage, "--prompt", "What does the text say?", "--max-tokens", "4");
+        (_, string json, _) = await RunAsync("run", "--model", Nano.Folder, "--image", large, "--prompt", "What does the text say?", "--max-tokens", "4", "--json");
+
+        using JsonDocument document = JsonDocument.Parse(json);
+        using (Assert.EnterMultipleScope())
+        {
+            Assert.That(shrunk, Does.Contain("One image was shrunk"));
+            Assert.That(kept, Does.Not.Contain("shrunk"));
+            Assert.That(document.RootElement.GetProperty("usage").GetProperty("shrunk_images").GetInt32(), Is.EqualTo(1));
         }
     }
 

@@ -173,8 +173,9 @@ internal sealed class RowCache(IDecoder decoder, long budgetBytes, bool keepsIdl
                     break;
                 waiter.Admission.SetResult(taken);
             }
-            catch (VlmException e)
+            catch (Exception e)
             {
+                // The failure is that of the one who waits, not of whoever made room.
                 waiter.Admission.SetException(e);
             }
             _waiters.RemoveFirst();

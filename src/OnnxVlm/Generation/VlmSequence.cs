@@ -88,10 +88,9 @@ public sealed class VlmSequence : IDisposable
         ArgumentOutOfRangeException.ThrowIfGreaterThan(length, Length);
         if (_decoder.StateBytes > 0)
             CutContent(length);
-        int kept = _sequence.Restorable(length);
-        _sequence.RewindTo(kept);
-        if (kept < length)
-            _sequence.ReadAsync(PrefillPlan.Create(_decoder, _content, kept), null, CancellationToken.None).GetAwaiter().GetResult();
+        _sequence.RewindTo(length);
+        if (Length < length)
+            _sequence.ReadAsync(PrefillPlan.Create(_decoder, _content, Length), null, CancellationToken.None).GetAwaiter().GetResult();
     }
 
     private void CutContent(int length)

@@ -26,6 +26,7 @@ internal sealed class BatchRunner : IDisposable
     private DecoderRow? _reading;
     private TimeSpan _patience = TimeSpan.FromMilliseconds(10);
     private bool _isEnding;
+    private Exception? _failure;
 
     /// <summary>Starts the thread.</summary>
     /// <param name="session">The graph; disposed with this.</param>
@@ -43,11 +44,13 @@ internal sealed class BatchRunner : IDisposable
 
     /// <summary>Takes part from now on.</summary>
     /// <param name="row">A new row.</param>
+    /// <exception cref="ObjectDisposedException">The runner is disposed.</exception>
+    /// <exception cref="VlmException">Its thread has failed.</exception>
     public void Open(DecoderRow row)
     {
         lock (_lock)
         {
-            ObjectDisposedException.ThrowIf(_isEnding, this);
+            ThrowIfEnding(row);
             _rows.Add(row);
         }
         NativeOwner.Created();
@@ -62,13 +65,14 @@ internal sealed class BatchRunner : IDisposable
     {
         lock (_lock)
         {
-            // A row that is itself a copy still to be made has nothing to copy yet.
-            DecoderRow from = source.Source?.From ?? source;
             if (_hasState)
-                length = Restorable(from, length);
-            SavedState? state = from.States.At(length);
+                length = Restorable(source, length);
+            SavedState? state = source.States.At(length);
             state?.Use();
-            row.Source = new RowCopy(from, row, length, state);
+            row.States.Share(source.States, length);
+            row.Images.CopyFrom(source.Images, length);
+            // A row that is itself a copy still to be made has nothing to copy yet.
+            row.Source = new RowCopy(source.Source?.From ?? source, row, length, state);
             row.Length = length;
             Monitor.Pulse(_lock);
             return length;
@@ -89,11 +93,15 @@ internal sealed class BatchRunner : IDisposable
 
     /// <summary>Has a row end earlier.</summary>
     /// <param name="row">A row that reads nothing now.</param>
-    /// <param name="length">Tokens to keep.</param>
+    /// <param name="length">The most tokens to keep; fewer are kept where the model has recurrent layers, of which there is a state only at some places.</param>
+    /// <exception cref="ArgumentException">The position is inside an image.</exception>
     public void Rewind(DecoderRow row, int length)
     {
         lock (_lock)
         {
+            if (_hasState)
+                length = Restorable(row, length);
+            row.Images.RewindTo(length);
             row.Length = length;
             row.States.RewindTo(length);
         }
@@ -106,7 +114,7 @@ internal sealed class BatchRunner : IDisposable
     {
         lock (_lock)
         {
-            ObjectDisposedException.ThrowIf(_isEnding || row.IsClosed, row);
+            ThrowIfEnding(row);
             if (row.Read is not null)
                 throw new InvalidOperationException("A sequence is used by one thread at a time, and it is reading.");
             row.Read = read;
@@ -178,9 +186,15 @@ internal sealed class BatchRunner : IDisposable
         _thread.Join();
     }
 
+    private void ThrowIfEnding(DecoderRow row)
+    {
+        if (_failure is not null)
+            throw new VlmException(_failure.Message, _failure);
+        ObjectDisposedException.ThrowIf(_isEnding || row.IsClosed, row);
+    }
+
     private void Run()
     {
-        Exception end = new ObjectDisposedException(nameof(OrtDecoder));
         try
         {
             while (NextTurn() is { } turn)
@@ -189,16 +203,16 @@ internal sealed class BatchRunner : IDisposable
         catch (Exception e)
         {
             // What nobody expected ends the rows and not the process.
-            end = new VlmException($"The runner of the model's rows has stopped: {e.Message} Load the model again.", e);
+            _failure = new VlmException($"The runner of the model's rows has stopped: {e.Message} Load the model again.", e);
         }
-        Free(end);
+        Free();
     }
 
     private void Take(Turn turn)
     {
         foreach (RowCopy copy in turn.Copies)
             Make(copy);
-        foreach (DecoderRow row in turn.Closed.Where(row => row.Rows is not null))
+        foreach (DecoderRow row in turn.Closed)
             Remove(row);
         foreach (IGrouping<KeyValueRows, DecoderRow> lane in turn.Decoding.Where(TryPlace).GroupBy(row => row.Rows!))
             Decode(lane.Key, [.. lane]);
@@ -206,13 +220,13 @@ internal sealed class BatchRunner : IDisposable
             RunAlone(reading);
     }
 
-    private void Free(Exception end)
+    private void Free()
     {
         lock (_lock)
         {
             _isEnding = true;
-            foreach (DecoderRow row in _rows.Where(row => row.Read is not null).ToArray())
-                End(row, () => row.Read!.Completion.TrySetException(end));
+            foreach (DecoderRow row in _rows.Where(row => row.Read is not null))
+                End(row, () => row.Read!.Completion.TrySetException(_failure ?? new ObjectDisposedException(nameof(OrtDecoder))));
         }
         foreach (KeyValueRows lane in _lanes)
             lane.Dispose();
@@ -326,16 +340,22 @@ internal sealed class BatchRunner : IDisposable
             Fail(row, e, hasRun: true);
             return;
         }
-        RowMetrics.PieceRead(Stopwatch.GetElapsedTime(start));
+        RowRead piece = row.Read!;
+        RowMetrics.PieceRead(Stopwatch.GetElapsedTime(start), piece.Chunk.Images.Count > 0);
+        bool goesOn;
         lock (_lock)
         {
             _reading = null;
             _session.Resume();
-            Done(row);
+            goesOn = Done(row);
         }
+        // Whatever the caller does then is done without the lock.
+        if (goesOn)
+            piece.Progress?.Invoke();
     }
 
-    private void Done(DecoderRow row)
+    /// <returns>Whether the row has more to read.</returns>
+    private bool Done(DecoderRow row)
     {
         RowRead read = row.Read!;
         if (_readsImagesWhole)
@@ -345,9 +365,8 @@ internal sealed class BatchRunner : IDisposable
         if (_hasState && read.Chunk.SavesState)
             SaveState(row);
         row.LastRun = Stopwatch.GetTimestamp();
-        // Who is told about the progress may cancel at once: the read counts as running until then.
-        bool goesOn = read.Advance();
         read.IsRunning = false;
+        bool goesOn = read.Advance();
         if (read.Cancelled.IsCancellationRequested)
             End(row, () => read.Completion.SetCanceled(read.Cancelled));
         else if (!goesOn)
@@ -355,6 +374,7 @@ internal sealed class BatchRunner : IDisposable
             row.HasLogits = true;
             End(row, read.Completion.SetResult);
         }
+        return goesOn && row.Read == read;
     }
 
     // A failed run has written only beyond the row's length, so that what was read before is as it was; but for recurrent layers, whose last saved state is gone on from.
@@ -407,6 +427,8 @@ internal sealed class BatchRunner : IDisposable
     {
         try
         {
+            if (copy.From.Failure is { } failure)
+                throw failure;
             Place(copy.To, copy.Length);
             copy.To.Rows!.Copy(copy.From, copy.To, copy.Length);
             if (_hasState && copy.Length > 0)
@@ -444,11 +466,11 @@ internal sealed class BatchRunner : IDisposable
     }
 
     // A state that cannot be saved costs time later, and nothing else.
-    private static void SaveState(DecoderRow row)
+    private void SaveState(DecoderRow row)
     {
         try
         {
-            row.States.Save(row);
+            row.States.Save(row, _rows);
         }
         catch (VlmException)
         {
@@ -459,8 +481,12 @@ internal sealed class BatchRunner : IDisposable
     private void Remove(DecoderRow row)
     {
         lock (_lock)
+        {
             row.States.RewindTo(0);
-        row.Rows!.Remove(row);
+            row.Source?.State?.Dispose();
+            row.Source = null;
+        }
+        row.Rows?.Remove(row);
     }
 
     private void Place(DecoderRow row, int length)

@@ -44,7 +44,7 @@ internal sealed class DecoderRow : IDecoderSequence
     /// <summary>Whether <see cref="NextLogits"/> are those of the next token.</summary>
     public bool HasLogits { get; set; }
 
-    /// <summary>Where the images are; only for models whose images are read whole.</summary>
+    /// <summary>Where the images are, under the runner's lock; only for models whose images are read whole.</summary>
     public ImageSpans Images { get; }
 
     /// <summary>What recurrent layers remembered before, where the model has such layers.</summary>
@@ -66,7 +66,7 @@ internal sealed class DecoderRow : IDecoderSequence
     public RowCopy? Source { get; set; }
 
     /// <summary>Why that copy could not be made; null where it was.</summary>
-    public Exception? Failure { get; set; }
+    public VlmException? Failure { get; set; }
 
     /// <summary>Whether it usually comes back with its next token in time for the next run.</summary>
     public bool IsPrompt { get; set; }
@@ -94,16 +94,13 @@ internal sealed class DecoderRow : IDecoderSequence
     {
         DecoderRow row = (DecoderRow)source;
         ArgumentOutOfRangeException.ThrowIfGreaterThan(length, row.Length);
-        Images.CopyFrom(row.Images, _runner.Fork(row, this, length));
+        _runner.Fork(row, this, length);
     }
 
     public void RewindTo(int length)
     {
         if (length == Length)
             return;
-        if (Restorable(length) != length)
-            throw new ArgumentException($"There is no state of the sequence after {length} tokens; ask Restorable.", nameof(length));
-        Images.RewindTo(length);
         _runner.Rewind(this, length);
         HasLogits = false;
     }
@@ -124,6 +121,9 @@ internal sealed class RowRead(IReadOnlyList<PrefillChunk> chunks, Action? progre
 
     /// <summary>Ends with the last piece, a failure or the cancellation. Who waits goes on in the thread pool, so that rows are sampled side by side.</summary>
     public TaskCompletionSource Completion { get; } = new(TaskCreationOptions.RunContinuationsAsynchronously);
+
+    /// <summary>Called after each piece but the last.</summary>
+    public Action? Progress => progress;
 
     /// <summary>The piece for the next run.</summary>
     public PrefillChunk Chunk => chunks[_next];
@@ -152,7 +152,6 @@ internal sealed class RowRead(IReadOnlyList<PrefillChunk> chunks, Action? progre
         if (TokensLeft == 0)
             return false;
         _next++;
-        progress?.Invoke();
         return true;
     }
 }

@@ -101,10 +101,9 @@ internal sealed class GenAISequence : IDecoderSequence
 
     public void RewindTo(int length)
     {
+        length = Restorable(length);
         if (length == Length)
             return;
-        if (Restorable(length) != length)
-            throw new ArgumentException("The model has recurrent layers, of whose state the runner genai keeps only the newest: rewind to the start, or use the runner ort.", nameof(length));
         _images.RewindTo(length);
         OffsetPositions();
         _generator.RewindTo((ulong)length);

@@ -103,9 +103,12 @@ internal interface IDecoderSequence : IDisposable
     /// <param name="length">Tokens to take over, at most its length; as many as are <see cref="Restorable"/> are.</param>
     void CopyFrom(IDecoderSequence source, int length);
 
-    /// <summary>Forgets the tokens from a position on. There are no logits then until more is read. Not while it reads.</summary>
-    /// <param name="length">Number of tokens to keep.</param>
-    /// <exception cref="ArgumentException">The position is inside an image that is not read in pieces, or is not <see cref="Restorable"/>.</exception>
+    /// <summary>
+    /// Forgets the tokens from a position on; from an earlier one on where that is the longest that is <see cref="Restorable"/>, so that <see cref="Length"/> is to be looked at. There are no
+    /// logits then until more is read. Not while it reads.
+    /// </summary>
+    /// <param name="length">The most tokens to keep.</param>
+    /// <exception cref="ArgumentException">The position is inside an image that is not read in pieces.</exception>
     void RewindTo(int length);
 
     /// <summary>Tells that nothing more is read for a while, so that nobody waits for it.</summary>

@@ -2,7 +2,7 @@ using OnnxVlm.ModelFolder;
 
 namespace OnnxVlm.Runtime;
 
-/// <summary>Where the images of a sequence are, for models in which the tokens of an image belong together. Used by one thread at a time.</summary>
+/// <summary>Where the images of a sequence are, for models in which the tokens of an image belong together. Guarded by the lock of <see cref="BatchRunner"/>, or used by one thread.</summary>
 /// <param name="rules">The model's.</param>
 internal sealed class ImageSpans(ImageRules rules)
 {

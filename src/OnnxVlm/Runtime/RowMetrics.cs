@@ -6,17 +6,24 @@ namespace OnnxVlm.Runtime;
 internal static class RowMetrics
 {
     private static readonly Histogram<double> Stalls = NativeOwner.Meter.CreateHistogram<double>(
-        "onnxvlm.prompt.piece.duration", "s", "Time to read one piece of a prompt, for which running answers wait.");
+        "onnxvlm.prompt.piece.duration", "s", "Time to read one piece of a prompt, for which running answers wait; onnxvlm.image tells whether there was an image in it.");
 
     private static readonly Histogram<int> Batches = NativeOwner.Meter.CreateHistogram<int>("onnxvlm.batch.rows", "{row}", "Answers that get their next token in the same run.");
 
-    private static readonly UpDownCounter<long> CacheSize = NativeOwner.Meter.CreateUpDownCounter<long>("onnxvlm.cache.size", "By", "Key-value cache that rows hold or have reserved.");
+    private static long _cacheBytes;
+    private static int _waitingRequests;
 
-    private static readonly UpDownCounter<int> WaitingRequests = NativeOwner.Meter.CreateUpDownCounter<int>("onnxvlm.cache.waiting", "{request}", "Answers that wait for room in the key-value cache.");
+    // Observed, so that no listener is called where a lock is held.
+    static RowMetrics()
+    {
+        NativeOwner.Meter.CreateObservableUpDownCounter("onnxvlm.cache.size", () => Volatile.Read(ref _cacheBytes), "By", "Key-value cache that rows hold or have reserved.");
+        NativeOwner.Meter.CreateObservableUpDownCounter("onnxvlm.cache.waiting", () => Volatile.Read(ref _waitingRequests), "{request}", "Answers that wait for room in the key-value cache.");
+    }
 
     /// <summary>Notes the piece of a prompt.</summary>
     /// <param name="time">How long it took.</param>
-    public static void PieceRead(TimeSpan time) => Stalls.Record(time.TotalSeconds);
+    /// <param name="hasImage">Whether there was an image, or a part of one, in it.</param>
+    public static void PieceRead(TimeSpan time, bool hasImage) => Stalls.Record(time.TotalSeconds, new KeyValuePair<string, object?>("onnxvlm.image", hasImage));
 
     /// <summary>Notes a run of the batch.</summary>
     /// <param name="rows">Its rows.</param>
@@ -27,7 +34,7 @@ internal static class RowMetrics
     /// <param name="waiting">How many more requests wait; negative for fewer.</param>
     public static void CacheChanged(long bytes, int waiting)
     {
-        CacheSize.Add(bytes);
-        WaitingRequests.Add(waiting);
+        Interlocked.Add(ref _cacheBytes, bytes);
+        Interlocked.Add(ref _waitingRequests, waiting);
     }
 }

@@ -1,27 +1,36 @@
 using System.Collections.Concurrent;
 using System.Globalization;
 using System.Text.Json.Nodes;
-using Microsoft.Extensions.AI;
 using OnnxVlm.Export;
 using OnnxVlm.Generation;
-using OnnxVlm.Imaging;
 using OnnxVlm.Prompting;
 using OnnxVlm.Runtime;
+using OnnxVlm.Tests.Fakes;
 
 namespace OnnxVlm.Tests.Runtime;
 
 /// <summary>
-/// Random schedules: requests with texts and images, sampled and greedy, some with a grammar or a callback that puts an image into the answer, come and go at the same time, and each gets
-/// the tokens and log probabilities that it gets alone. ONNXVLM_SCHEDULED_REQUESTS sets how many there are for each model, 40 by default.
+/// Random schedules: requests of all kinds come at random times and go in all ways there are, beside sequences that read and go back, and each gets the tokens and log probabilities that it gets
+/// alone. ONNXVLM_SCHEDULED_REQUESTS sets how many there are for each model, 40 by default.
 /// </summary>
 internal sealed class BatchScheduleTests
 {
-    // Where two scores are closer, another order of additions may choose the other token.
-    private const double Tie = 1e-4;
+    private const int Clients = 12, Readers = 2;
 
     private readonly string _folder = Directory.CreateTempSubdirectory("onnxvlm-schedule-").FullName;
 
     private static int Requests => int.Parse(Environment.GetEnvironmentVariable("ONNXVLM_SCHEDULED_REQUESTS") ?? "40", CultureInfo.InvariantCulture);
+
+    private enum Ending
+    {
+        Whole,
+        CancelledByTheClock,
+        CancelledByItsProgress,
+        CancelledByItsCallback,
+        ThrownByItsProgress,
+        ThrownByItsCallback,
+        LeftByItsReader,
+    }
 
     [OneTimeTearDown]
     public void Delete() => Directory.Delete(_folder, recursive: true);
@@ -32,159 +41,170 @@ internal sealed class BatchScheduleTests
     [TestCase("neo", Precision.Fp32)]
     [TestCase("neo", Precision.Int4)]
     [TestCase("fuyu", Precision.Fp32)]
+    [TestCase("qwen3_5", Precision.Fp32)]
+    [TestCase("qwen3_5", Precision.Int4)]
     public async Task GenerateAsync_RandomSchedule_EachRequestAsIfItWereAlone(string name, Precision precision)
     {
+        int owners = NativeOwner.Count;
         string folder = Export(name, precision);
-        using VlmModel alone = VlmModel.Load(folder, new VlmOptions { CacheBytes = 0, Runner = Runner.Ort, Threads = 1 });
-        using VlmModel together = VlmModel.Load(folder, new VlmOptions { CacheBytes = 64 << 20, Runner = Runner.Ort, Threads = 1 });
-        Request[] pool = [.. Enumerable.Range(0, Math.Min(60, Requests)).Select(seed => Request.Create(alone, seed))];
-        Answer[] expected = new Answer[pool.Length];
+        VlmModel alone = VlmModel.Load(folder, new VlmOptions { CacheBytes = 0, Runner = Runner.Ort, Threads = 1 });
+        VlmModel together = VlmModel.Load(folder, new VlmOptions { CacheBytes = 64 << 20, Runner = Runner.Ort, Threads = 1 });
+        ScheduledRequest[] pool = [.. Enumerable.Range(0, Math.Min(60, Requests)).Select(seed => ScheduledRequest.Create(alone, seed))];
+        ScheduledAnswer[] expected = new ScheduledAnswer[pool.Length];
         for (int i = 0; i < pool.Length; i++)
-            expected[i] = await RunAsync(alone, pool[i], CancellationToken.None);
+            await ReadAsync(alone, pool[i], pool[i].Options(alone), int.MaxValue, expected[i] = new ScheduledAnswer(), CancellationToken.None);
 
-        ConcurrentBag<string> wrong = [];
-        int next = -1, finished = 0, cancelled = 0, ties = 0;
-        double mostDifferent = 0;
-        await Task.WhenAll(Enumerable.Range(0, 12).Select(client => Task.Run(async () =>
+        ConcurrentBag<(string? Difference, double Logprobs)> results = [];
+        ConcurrentDictionary<Ending, int> endings = [];
+        int next = -1, cached = 0;
+        Task[] readers = precision == Precision.Fp32 ? [.. Enumerable.Range(0, Readers).Select(reader => Task.Run(() => Rewind(together, alone, reader, results)))] : [];
+        await Task.WhenAll(Enumerable.Range(0, Clients).Select(client => Task.Run(async () =>
         {
             Random random = new(client);
             while (Interlocked.Increment(ref next) < Requests)
             {
                 int i = random.Next(pool.Length);
-                using CancellationTokenSource source = new();
-                if (random.Next(4) == 0)
-                    source.CancelAfter(random.Next(20));
-                try
-                {
-                    Answer found = await RunAsync(together, pool[i], source.Token, sharesRows: precision == Precision.Fp32);
-                    string? difference = expected[i].Differs(found, ref mostDifferent);
-                    if (difference == "tie")
-                        Interlocked.Increment(ref ties);
-                    else if (difference is not null)
-                        wrong.Add($"request {i}: {difference}");
-                    Interlocked.Increment(ref finished);
-                }
-                catch (OperationCanceledException) when (source.IsCancellationRequested)
-                {
-                    Interlocked.Increment(ref cancelled);
-                }
+                Ending ending = random.Next(2) == 0 ? Ending.Whole : (Ending)random.Next(1, 7);
+                ScheduledAnswer answer = new();
+                bool isWhole = await AskAsync(together, pool[i], ending, random, answer, sharesRows: precision == Precision.Fp32);
+                (string? difference, double logprobs) = expected[i].Compare(answer, isWhole);
+                results.Add((difference is null or "tie" ? difference : $"request {i}, {ending}: {difference}", logprobs));
+                Interlocked.Add(ref cached, answer.CachedTokens);
+                endings.AddOrUpdate(isWhole ? Ending.Whole : ending, 1, (_, count) => count + 1);
                 if (random.Next(3) == 0)
                     await Task.Delay(random.Next(10));
             }
         })));
+        await Task.WhenAll(readers);
 
-        TestContext.Out.WriteLine($"{finished} finished, {cancelled} cancelled, {ties} ties, log probabilities differ by {mostDifferent:E1} at most");
-        Assert.That(wrong, Is.Empty);
+        double most = results.Max(result => result.Logprobs);
+        int ties = results.Count(result => result.Difference == "tie");
+        TestContext.Out.WriteLine($"{string.Join(", ", endings.OrderBy(ending => ending.Key).Select(ending => $"{ending.Key} {ending.Value}"))}; {cached} tokens from other rows, {ties} ties, log probabilities differ by {most:E1} at most");
+        Assert.That(results.Select(result => result.Difference).Where(difference => difference is not null and not "tie"), Is.Empty);
         Assert.That(ties, Is.LessThanOrEqualTo(3));
-        Assert.That(finished, Is.GreaterThan(Requests / 2));
-        Assert.That(mostDifferent, Is.LessThan(precision == Precision.Fp32 ? 3e-5 : 1e-12));
+        Assert.That(endings[Ending.Whole], Is.GreaterThan(Requests / 3));
+        Assert.That(cached, precision == Precision.Fp32 ? Is.GreaterThan(Requests) : Is.Zero);
+        Assert.That(most, Is.LessThan(precision == Precision.Fp32 ? 3e-5 : 1e-12));
+        alone.Dispose();
+        together.Dispose();
+        Assert.That(NativeOwner.Count, Is.EqualTo(owners));
+    }
+
+    /// <summary>Asks, and ends it in a certain way, if it does not end before.</summary>
+    /// <returns>Whether the answer ended by itself.</returns>
+    private static async Task<bool> AskAsync(VlmModel model, ScheduledRequest request, Ending ending, Random random, ScheduledAnswer answer, bool sharesRows)
+    {
+        using CancellationTokenSource source = new();
+        int moment = random.Next(20), tokens = ending == Ending.LeftByItsReader ? 1 + (moment / 2) : int.MaxValue, reports = 0;
+        if (ending == Ending.CancelledByTheClock)
+            source.CancelAfter(moment);
+        void End(int step)
+        {
+            if (ending is Ending.CancelledByItsCallback && step == moment / 2)
+                source.Cancel();
+            if (ending is Ending.CancelledByItsProgress && reports > moment / 4)
+                source.Cancel();
+            if ((ending is Ending.ThrownByItsCallback && step == moment / 2) || (ending is Ending.ThrownByItsProgress && reports > moment / 4))
+                throw new TimeZoneNotFoundException();
+        }
+        GenerationOptions options = request.Options(model, ending is Ending.CancelledByItsCallback or Ending.ThrownByItsCallback ? End : null) with
+        {
+            // A row that is shared cuts the prompt at other places. Four bits round the activations, so that another cut is another answer; the same one is the same to the last bit.
+            CacheScope = sharesRows ? null : Guid.NewGuid().ToString(),
+            OnPrefill = ending is Ending.CancelledByItsProgress or Ending.ThrownByItsProgress ? _ => End(-reports++) : null,
+        };
+        try
+        {
+            return await ReadAsync(model, request, options, tokens, answer, source.Token);
+        }
+        catch (OperationCanceledException) when (source.IsCancellationRequested)
+        {
+            return false;
+        }
+        catch (TimeZoneNotFoundException)
+        {
+            return false;
+        }
+    }
+
+    private static async Task<bool> ReadAsync(VlmModel model, ScheduledRequest request, GenerationOptions options, int tokens, ScheduledAnswer answer, CancellationToken cancellationToken)
+    {
+        await foreach (GenerationUpdate update in model.GenerateAsync(request.Prompt, options, cancellationToken))
+        {
+            answer.Add(update);
+            if (answer.Count == tokens)
+                return false;
+        }
+        return true;
+    }
+
+    /// <summary>A sequence that reads and goes back at random, compared with one that reads what is left all at once.</summary>
+    private static void Rewind(VlmModel model, VlmModel alone, int seed, ConcurrentBag<(string? Difference, double Logprobs)> results)
+    {
+        Random random = new(seed);
+        using VlmSequence sequence = model.CreateSequence(400, 100), whole = alone.CreateSequence(400, 100);
+        List<PromptSegment> content = [];
+        for (int round = 0; round < Math.Max(10, Requests / 20); round++)
+        {
+            while (content.Count > 0 && (sequence.Length > 250 || random.Next(3) == 0))
+            {
+                // To the end of a segment, or to somewhere in a text.
+                PromptSegment last = content[^1];
+                int kept = last.Image is null ? random.Next(last.TokenIds.Length) : 0;
+                sequence.RewindTo(sequence.Length - last.TokenIds.Length + kept);
+                content.RemoveAt(content.Count - 1);
+                if (kept > 0)
+                    content.Add(new PromptSegment(last.TokenIds[..kept]));
+            }
+            PromptSegment[] more = [.. Enumerable.Range(0, 1 + random.Next(2)).Select(_ => random.Next(3) == 0 ? ScheduledRequest.Image(model, random) : ScheduledRequest.Text(model, random, 1 + random.Next(50)))];
+            content.AddRange(more);
+            sequence.Append(more);
+            whole.RewindTo(0);
+            whole.Append(content);
+            double most = sequence.NextLogits().Zip(whole.NextLogits(), (a, b) => (double)Math.Abs(a - b)).Max();
+            results.Add((most < 1e-4 ? null : $"sequence {seed}, round {round}: logits differ by {most:E1}", 0));
+        }
     }
 
     private string Export(string name, Precision precision)
     {
-        string output = Path.Combine(_folder, $"{name}-{precision}");
+        string output = Path.Combine(_folder, $"{name}-{precision}"), checkpoint = Path.Combine(_folder, name);
         if (name == "fuyu")
-        {
-            Exporter.Export(new ExportOptions { CheckpointFolder = SmallFuyu(), OutputFolder = output, Precision = precision, RandomSeed = 3 });
-            return output;
-        }
-        string checkpoint = name == "nano" ? Path.Combine(Nano.Folder, "hf") : Path.Combine(Nano.TestData, name);
-        Exporter.Export(new ExportOptions { CheckpointFolder = checkpoint, OutputFolder = output, Precision = precision });
+            WriteSmallFuyu(checkpoint);
+        else if (name != "nano")
+            WriteWithTokenizer(name, checkpoint);
+        ExportOptions options = new() { CheckpointFolder = name == "nano" ? Path.Combine(Nano.Folder, "hf") : checkpoint, OutputFolder = output, Precision = precision };
+        Exporter.Export(name == "fuyu" ? options with { RandomSeed = 3 } : options);
         return output;
     }
 
-    private string SmallFuyu()
+    private static void WriteWithTokenizer(string name, string checkpoint)
     {
-        string folder = Path.Combine(_folder, "fuyu");
-        Directory.CreateDirectory(folder);
-        foreach (string file in Directory.GetFiles(Exporter.ShippedConfigs["fuyu-8b"]))
-            File.Copy(file, Path.Combine(folder, Path.GetFileName(file)), overwrite: true);
-        string path = Path.Combine(folder, "config.json");
+        Copy(Path.Combine(Nano.TestData, name), checkpoint);
+        ByteTokenizerFile.Write(checkpoint, name switch
+        {
+            "gemma4_unified" => new Dictionary<string, int> { ["<pad>"] = 0, ["<eos>"] = 1, ["<bos>"] = 2, ["<|turn>"] = 105, ["<turn|>"] = 106, ["<|image>"] = 490, ["<image|>"] = 491, ["<|image|>"] = 492 },
+            "neo" => new Dictionary<string, int> { ["<|im_start|>"] = 509, ["<|im_end|>"] = 510, ["<|endoftext|>"] = 511, ["<IMG_CONTEXT>"] = 500, ["<img>"] = 501, ["</img>"] = 502 },
+            _ => new Dictionary<string, int> { ["<|endoftext|>"] = 496, ["<|im_start|>"] = 497, ["<|im_end|>"] = 498, ["<|image_pad|>"] = 500, ["<|vision_start|>"] = 501, ["<|vision_end|>"] = 502, ["<|video_pad|>"] = 503 },
+        });
+    }
+
+    private static void WriteSmallFuyu(string checkpoint)
+    {
+        Copy(Exporter.ShippedConfigs["fuyu-8b"], checkpoint);
+        string path = Path.Combine(checkpoint, "config.json");
         JsonNode config = JsonNode.Parse(File.ReadAllText(path))!;
         config["num_hidden_layers"] = 3;
         config["hidden_size"] = 128;
         config["intermediate_size"] = 160;
         config["num_attention_heads"] = 2;
         File.WriteAllText(path, config.ToJsonString());
-        return folder;
     }
 
-    private static async Task<Answer> RunAsync(VlmModel model, Request request, CancellationToken cancellationToken, bool sharesRows = true)
+    private static void Copy(string from, string to)
     {
-        Answer answer = new();
-        // A row that is shared cuts the prompt at other places. Four bits round the activations, so that another cut is another answer; the same one is the same to the last bit.
-        GenerationOptions options = request.Options(model) with { CacheScope = sharesRows ? null : Guid.NewGuid().ToString() };
-        await foreach (GenerationUpdate update in model.GenerateAsync(request.Prompt, options, cancellationToken))
-        {
-            if (update.TokenId is int token)
-                answer.Add(token, update);
-        }
-        return answer;
-    }
-
-    private sealed record Request(Prompt Prompt, int Seed)
-    {
-        public static Request Create(VlmModel model, int seed)
-        {
-            Random random = new(seed);
-            List<PromptSegment> segments = [];
-            // A few beginnings that requests have in common, so that rows are shared and copied.
-            int family = random.Next(4);
-            Random common = new(1000 + family);
-            segments.Add(Text(common, 20 + (10 * family)));
-            if (family % 2 == 1)
-                segments.Add(Image(common));
-            for (int i = random.Next(3); i > 0; i--)
-                segments.Add(random.Next(3) == 0 ? Image(random) : Text(random, 1 + random.Next(60)));
-            segments.Add(Text(random, 1 + random.Next(20)));
-            return new Request(new Prompt(segments), seed);
-
-            PromptSegment Text(Random source, int length) => new(Enumerable.Range(0, length).Select(_ => 10 + source.Next(200)).ToArray());
-
-            PromptSegment Image(Random source)
-            {
-                int side = model.Manifest.Image.PatchSize, rows = 1 + source.Next(5), columns = 1 + source.Next(5);
-                byte[] pixels = new byte[rows * columns * 3 * side * side];
-                source.NextBytes(pixels);
-                return ImageRun.Create(model.Manifest.Image.Tokens, new PatchGrid(rows, columns, pixels));
-            }
-        }
-
-        public GenerationOptions Options(VlmModel model)
-        {
-            int kind = Seed % 5;
-            GenerationOptions options = new() { MaxNewTokens = 3 + (Seed * 7 % 20), TopLogprobs = 2, Seed = Seed, Temperature = kind == 1 ? 0.8 : 0, TopP = kind == 1 ? 0.9 : 1, PresencePenalty = kind == 2 ? 1 : 0 };
-            if (kind == 3 && model.Manifest.HasTokenizer)
-                return options with { Guidance = Guidance.Regex("[a-z]{2,5}, [0-9]{1,3}") };
-            if (kind == 4)
-            {
-                int replacement = 10 + (Seed % 100);
-                options = options with { OnToken = step => step.Index % 4 == 3 && step.TokenId != replacement ? TokenDecision.Replace(replacement) : TokenDecision.Continue };
-            }
-            return kind == 0 && model.Manifest.HasTokenizer
-                ? options with { OnToken = step => step.Index == 2 ? TokenDecision.Append(new TextContent("and "), new DataContent(File.ReadAllBytes(Nano.SampleImage), "image/png")) : TokenDecision.Continue }
-                : options;
-        }
-    }
-
-    private sealed class Answer
-    {
-        private readonly List<(int Token, double Logprob, double Margin)> _steps = [];
-
-        public void Add(int token, GenerationUpdate update) =>
-            _steps.Add((token, update.Logprob!.Logprob, update.TopLogprobs[0].Logprob - update.TopLogprobs[1].Logprob));
-
-        public string? Differs(Answer other, ref double mostDifferent)
-        {
-            for (int i = 0; i < Math.Max(_steps.Count, other._steps.Count); i++)
-            {
-                if (i >= _steps.Count || i >= other._steps.Count)
-                    return $"{other._steps.Count} tokens instead of {_steps.Count}";
-                if (_steps[i].Token != other._steps[i].Token)
-                    return _steps[i].Margin < Tie ? "tie" : $"token {i} is {other._steps[i].Token} instead of {_steps[i].Token}, {_steps[i].Margin:E1} ahead";
-                mostDifferent = Math.Max(mostDifferent, Math.Abs(_steps[i].Logprob - other._steps[i].Logprob));
-            }
-            return null;
-        }
+        Directory.CreateDirectory(to);
+        foreach (string file in Directory.GetFiles(from))
+            File.Copy(file, Path.Combine(to, Path.GetFileName(file)), overwrite: true);
     }
 }

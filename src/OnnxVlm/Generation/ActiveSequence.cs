@@ -85,7 +85,16 @@ internal sealed class ActiveSequence : IDisposable
         if ((_decoder.CanAppend || count == 1) && _length <= row.Sequence.MaxLength && PatchCapacity(segments) <= row.Sequence.PatchCapacity)
         {
             _cache.Extend(row, segments, Math.Min(_decoder.ContextLength, _length));
-            await row.Sequence.ReadAsync(PrefillPlan.Create(_decoder, segments), null, cancellationToken).ConfigureAwait(false);
+            int length = row.Sequence.Length;
+            try
+            {
+                await row.Sequence.ReadAsync(PrefillPlan.Create(_decoder, segments), null, cancellationToken).ConfigureAwait(false);
+            }
+            catch (VlmException) when (row.Sequence.Length < length)
+            {
+                // Another row of the batch may have been at fault. Of recurrent layers, what was read before is lost with it.
+                await row.Sequence.ReadAsync(PrefillPlan.Create(_decoder, _content, row.Sequence.Length), null, cancellationToken).ConfigureAwait(false);
+            }
             return;
         }
         _row = null;

@@ -10,8 +10,11 @@ internal sealed record DefaultChatTemplate(string Name, params string[] Tokens)
     /// <summary>Whether it also takes the place of a template that the checkpoint has: one of the model it was made from. Default false.</summary>
     public bool ReplacesTemplate { get; init; }
 
+    /// <summary>Whether an answer begins with reasoning where nobody says anything about it: the variable <c>thinks</c> of the template, where it has that. Default false.</summary>
+    public bool Thinks { get; init; }
+
     /// <summary>The template.</summary>
-    public string Text { get; } = Read($"OnnxVlm.Export.Architectures.{Name}.jinja");
+    public string Text => (Thinks ? "{%- set thinks = true -%}\n" : "") + Read($"OnnxVlm.Export.Architectures.{Name}.jinja");
 
     private static string Read(string resource)
     {

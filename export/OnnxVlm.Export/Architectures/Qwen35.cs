@@ -20,6 +20,9 @@ internal static class Qwen35
     /// <summary>Pixels of an image unless more are asked for: 4096 tokens. Up to four times as many can be, for which the vision transformer takes sixteen times as long.</summary>
     private const int UsualMaxPixels = 4096 * 32 * 32;
 
+    /// <summary>Width of the 2B.</summary>
+    private const int LargestThatAnswersAtOnce = 2048;
+
     private static readonly string[] ImageProcessors = ["Qwen2VLImageProcessor", "Qwen3VLImageProcessor", "Qwen3_5ImageProcessor"];
 
     public static ModelDescription Build(ModelGraph m, HfConfig c, HfConfig images, TokenizerFile? tokenizer)
@@ -72,6 +75,8 @@ internal static class Qwen35
             EndTokenIds = ends.Length > 0 ? ends : outerEnds,
             PaddingTokenId = padding ?? outerPadding,
             Image = rules,
+            // As it is published, the small ones answer at once.
+            Template = new DefaultChatTemplate("Qwen35", "<|im_start|>", "<|im_end|>", "<|vision_start|>", "<|image_pad|>", "<|vision_end|>") { Thinks = hidden > LargestThatAnswersAtOnce },
             Reasoning = tokenizer?.Find("<think>") is int think && tokenizer.Find("</think>") is int done ? new ReasoningTokens { Begin = think, End = done } : null,
         };
     }

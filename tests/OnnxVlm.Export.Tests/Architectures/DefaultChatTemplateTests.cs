@@ -50,6 +50,41 @@ internal sealed class DefaultChatTemplateTests
     public void Fuyu_TextHasNoMarkAndImagesComeFirst(string messages, string expected) =>
         Assert.That(Fuyu.Render(JsonElement.Parse(messages)).Text, Is.EqualTo(expected));
 
+    [TestCase("""[{"role": "user", "content": " Hi\n"}]""", "<|im_start|>user\nHi<|im_end|>\n")]
+    [TestCase("""[{"role": "system", "content": ""}, {"role": "user", "content": [{"type": "image"}, {"type": "text", "text": "What?"}]}]""",
+        "<|im_start|>system\n<|im_end|>\n<|im_start|>user\n<|vision_start|><|image_pad|><|vision_end|>What?<|im_end|>\n")]
+    [TestCase("""[{"role": "user", "content": "a"}, {"role": "assistant", "content": "<think>\nx\n</think>\n\nb"}, {"role": "user", "content": "c"}]""",
+        "<|im_start|>user\na<|im_end|>\n<|im_start|>assistant\nb<|im_end|>\n<|im_start|>user\nc<|im_end|>\n")]
+    [TestCase("""[{"role": "user", "content": "a"}, {"role": "assistant", "content": "b", "reasoning_content": " x ", "tool_calls": [{"function": {"name": "f", "arguments": {"n": [1, "ü"], "ok": true}}}, {"function": {"name": "g", "arguments": {}}}]}, {"role": "tool", "content": "1"}, {"role": "tool", "content": "2"}]""",
+        "<|im_start|>user\na<|im_end|>\n<|im_start|>assistant\n<think>\nx\n</think>\n\nb\n\n<tool_call>\n<function=f>\n<parameter=n>\n[1, \"ü\"]\n</parameter>\n<parameter=ok>\nTrue\n</parameter>\n</function>\n</tool_call>\n<tool_call>\n<function=g>\n</function>\n</tool_call><|im_end|>\n"
+        + "<|im_start|>user\n<tool_response>\n1\n</tool_response>\n<tool_response>\n2\n</tool_response><|im_end|>\n")]
+    public void Qwen_Conversation_AsItsAuthorsWriteIt(string messages, string expected)
+    {
+        foreach (bool thinks in new[] { false, true })
+        {
+            ChatTemplate template = ChatTemplate.Parse(new DefaultChatTemplate("Qwen35") { Thinks = thinks }.Text);
+            foreach (bool? asked in new bool?[] { null, false, true })
+            {
+                string answer = asked ?? thinks ? "<|im_start|>assistant\n<think>\n" : "<|im_start|>assistant\n<think>\n\n</think>\n\n";
+                Assert.That(template.Render(JsonElement.Parse(messages), null, new ChatTemplateOptions { AddGenerationPrompt = true, Reasons = asked }).Text, Is.EqualTo(expected + answer));
+            }
+        }
+    }
+
+    [TestCase("""[{"role": "user", "content": "a"}, {"role": "system", "content": "b"}]""", "System message must be at the beginning.")]
+    [TestCase("""[{"role": "system", "content": [{"type": "image"}]}, {"role": "user", "content": "b"}]""", "System message cannot contain images.")]
+    [TestCase("""[{"role": "assistant", "content": "a"}]""", "No user query found in messages.")]
+    [TestCase("""[{"role": "user", "content": [{"type": "sound"}]}]""", "Unexpected item type in content.")]
+    public void Qwen_WhatItsAuthorsRefuse_Refused(string messages, string expected) =>
+        Assert.That(() => ChatTemplate.Parse(new DefaultChatTemplate("Qwen35").Text).Render(JsonElement.Parse(messages)), Throws.TypeOf<ChatTemplateException>().With.Message.Contains(expected));
+
+    [Test]
+    public void Qwen_Template_UsesToolsAndReasons()
+    {
+        ChatTemplate template = ChatTemplate.Parse(new DefaultChatTemplate("Qwen35").Text);
+        Assert.That((template.UsesTools, template.CanReason), Is.EqualTo((true, true)));
+    }
+
     private static string TestData([CallerFilePath] string path = "") => Path.GetFullPath(Path.Combine(Path.GetDirectoryName(path)!, "..", "..", "data"));
 
     private static bool? Flag(JsonElement input, string name) => input.TryGetProperty(name, out JsonElement value) && value.ValueKind is JsonValueKind.True or JsonValueKind.False ? value.GetBoolean() : null;

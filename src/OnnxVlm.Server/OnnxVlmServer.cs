@@ -91,9 +91,12 @@ public static class OnnxVlmServer
         services.AddSingleton<ImageReader>();
         services.AddSingleton<MessageReader>();
         services.AddSingleton<ToolReader>();
+        services.AddSingleton<GuidanceReader>();
         services.AddSingleton<ChatRequestReader>();
         services.AddSingleton<CompletionRequestReader>();
         services.AddSingleton<AnswerService>();
+        services.AddSingleton<PromptService>();
+        services.AddSingleton<LlamaServerEndpoint>();
         services.AddSingleton<RequestLog>();
         services.AddSingleton<AnswerStream>();
         services.AddSingleton<ChatEndpoint>();
@@ -130,6 +133,12 @@ public static class OnnxVlmServer
             .Accepts<TokenizeRequest>("application/json").ProducesErrors().WithSummary("The tokens of a text or of a conversation.");
         app.MapPost("/detokenize", (HttpContext context, TokensEndpoint endpoint) => endpoint.DetokenizeAsync(context))
             .Accepts<DetokenizeRequest>("application/json").ProducesErrors().WithSummary("The text of tokens.");
+        app.MapPost("/v1/chat/completions/input_tokens", (HttpContext context, LlamaServerEndpoint endpoint) => endpoint.CountAsync(context))
+            .Accepts<ChatCompletionRequest>("application/json").Produces<InputTokens>().ProducesErrors().WithSummary("How many tokens the prompt of a conversation has.");
+        app.MapPost("/apply-template", (HttpContext context, LlamaServerEndpoint endpoint) => endpoint.ApplyTemplateAsync(context))
+            .Accepts<ChatCompletionRequest>("application/json").Produces<AppliedTemplate>().ProducesErrors().WithSummary("The prompt of a conversation as text.");
+        app.MapGet("/props", (string? model, LlamaServerEndpoint endpoint) => endpoint.Properties(model)).ProducesErrors().WithSummary("What a model is, as llama.cpp's server tells it.");
+        app.MapGet("/slots", (string? model, LlamaServerEndpoint endpoint) => endpoint.Slots(model)).ProducesErrors().WithSummary("The places for answers, as llama.cpp's server tells them.");
         app.MapGet("/metrics", (PrometheusExporter exporter) => Results.Text(exporter.Write(), "text/plain; version=0.0.4")).WithSummary("Metrics in Prometheus' text format.");
         app.MapGet("/v1/models", (ModelsEndpoint endpoint) => endpoint.List()).ProducesErrors().WithSummary("Lists the models.");
         app.MapGet("/v1/models/{name}", (string name, ModelsEndpoint endpoint) => endpoint.Get(name)).ProducesErrors().WithSummary("Describes a model.");

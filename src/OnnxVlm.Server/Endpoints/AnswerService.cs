@@ -90,8 +90,8 @@ internal sealed class AnswerService(AdmissionQueue queue, ModelPool models, Serv
     private static ChatOptions OptionsOf(ModelTurn turn, AnswerRequest request, int choice, Action<PrefillProgress> onPrefill)
     {
         ChatOptions options = request.OptionsOf(choice).Clone();
-        options.AdditionalProperties = new AdditionalPropertiesDictionary(options.AdditionalProperties ?? []) { [ChatProperties.CacheScope] = turn.Scope };
-        if (request.ReturnProgress)
+        options.AdditionalProperties = new AdditionalPropertiesDictionary(options.AdditionalProperties ?? []) { [ChatProperties.CacheScope] = request.UsesCache ? turn.Scope : $"{turn.Scope} {Guid.NewGuid():N}" };
+        if (request.NeedsProgress)
             options.AdditionalProperties[ChatProperties.OnPrefill] = onPrefill;
         return options;
     }
@@ -130,15 +130,17 @@ internal sealed class AnswerService(AdmissionQueue queue, ModelPool models, Serv
     public ApiException TooLate(OperationCanceledException exception) =>
         new(StatusCodes.Status504GatewayTimeout, $"The answer took longer than {options.AnswerTimeout.TotalSeconds:F0} s; ask for less.", null, "answer_timeout", exception);
 
+    // Options that the library and the wire call by one name.
+    private static string? FieldOf(string message) =>
+        Array.Find([ChatProperties.ChatTemplateKwargs, ChatProperties.ContinueFinalMessage, ChatProperties.Choice], name => message.StartsWith(name, StringComparison.Ordinal));
+
     /// <summary>What the library refuses, as the client is told: its messages say what is wrong with the request.</summary>
     /// <param name="exception">The refusal.</param>
     public static ApiException Refused(ArgumentException exception)
     {
-        string message = exception.Message;
-        int parameter = message.IndexOf(" (Parameter '", StringComparison.Ordinal);
-        message = (parameter >= 0 ? message[..parameter] : message).ReplaceLineEndings(" ");
+        string message = AnswerMessage.Of(exception);
         bool isSchema = message.Contains("schema", StringComparison.OrdinalIgnoreCase);
-        string? param = message.StartsWith("Tools: ", StringComparison.Ordinal) ? "tools" : isSchema ? "response_format" : message.StartsWith("Reasoning", StringComparison.Ordinal) ? "reasoning_effort" : null;
-        return new ApiException(StatusCodes.Status400BadRequest, message.Length > 400 ? message[..400] + "…" : message, param, isSchema ? "invalid_schema" : null, exception);
+        string? param = message.StartsWith("Tools: ", StringComparison.Ordinal) ? "tools" : isSchema ? "response_format" : message.StartsWith("Reasoning", StringComparison.Ordinal) ? "reasoning_effort" : FieldOf(message);
+        return new ApiException(StatusCodes.Status400BadRequest, message, param, isSchema ? "invalid_schema" : null, exception);
     }
 }

@@ -28,21 +28,24 @@ internal sealed class ChatEndpoint(RequestReader requests, ChatRequestReader rea
             await AnswerWholeAsync(context, request, id, created).ConfigureAwait(false);
             return;
         }
-        HashSet<int> begun = [];
+        Dictionary<int, TimingCounter> timings = [];
         await stream.SendAsync(context, request, WireJson.Relaxed.ChatCompletionChunk, ToChunks, usage => new ChatCompletionChunk(id, created, request.Model, []) { Usage = usage.ToJson() })
             .ConfigureAwait(false);
 
         IEnumerable<ChatCompletionChunk> ToChunks(AnswerUpdate update)
         {
-            if (begun.Add(update.Choice))
+            bool isFirst = timings.TryAdd(update.Choice, new TimingCounter());
+            Timings? times = request.ReportsTimings ? timings[update.Choice].Add(update) : null;
+            if (isFirst)
                 yield return Chunk(new ChunkChoice(update.Choice, new Delta { IsFirst = true, Content = request.Options.Tools is null ? "" : null }));
             if (update.PromptProgress is { } progress)
             {
-                yield return Chunk(new ChunkChoice(update.Choice, new Delta())) with { PromptProgress = progress };
+                if (request.ReturnProgress)
+                    yield return Chunk(new ChunkChoice(update.Choice, new Delta())) with { PromptProgress = progress };
                 yield break;
             }
             foreach (ChunkChoice choice in ToChoices(update))
-                yield return Chunk(choice);
+                yield return Chunk(choice) with { Timings = times };
         }
 
         ChatCompletionChunk Chunk(ChunkChoice choice) => new(id, created, request.Model, [choice]) { Usage = request.IncludeUsage ? UsageCounter.NoUsage : default };
@@ -52,6 +55,8 @@ internal sealed class ChatEndpoint(RequestReader requests, ChatRequestReader rea
     {
         List<ChatResponseUpdate>[] updates = [.. Enumerable.Range(0, request.Choices).Select(_ => new List<ChatResponseUpdate>())];
         UsageCounter usage = new(request.Count);
+        TimingCounter timing = new();
+        Timings? times = null;
         // The turn ends before the answer is sent, so that a client that does not take it holds up nobody.
         using (ModelTurn turn = await answers.EnterAsync(request.Model, context, context.RequestAborted).ConfigureAwait(false))
         {
@@ -59,10 +64,12 @@ internal sealed class ChatEndpoint(RequestReader requests, ChatRequestReader rea
             {
                 updates[update.Choice].Add(update.Update);
                 usage.Add(update);
+                if (update.Choice == 0)
+                    times = timing.Add(update);
             }
         }
         log.Answered(context, request, usage);
-        ChatCompletion completion = new(id, created, request.Model, [.. updates.Select((all, index) => ToChoice(index, all))], usage.ToUsage());
+        ChatCompletion completion = new(id, created, request.Model, [.. updates.Select((all, index) => ToChoice(index, all))], usage.ToUsage()) { Timings = request.ReportsTimings ? times : null };
         context.Response.ContentType = "application/json; charset=utf-8";
         await PatientWriter.WriteAsync(context, JsonSerializer.SerializeToUtf8Bytes(completion, WireJson.Relaxed.ChatCompletion), options.SendTimeout).ConfigureAwait(false);
     }

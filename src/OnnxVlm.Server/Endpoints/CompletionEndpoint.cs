@@ -29,6 +29,7 @@ internal sealed class CompletionEndpoint(RequestReader requests, CompletionReque
             return;
         }
         Dictionary<int, int> offsets = [];
+        Dictionary<int, TimingCounter> timings = [];
         await stream.SendAsync(context, request, WireJson.Relaxed.TextCompletion, ToChunks, usage => new TextCompletion(id, created, request.Model, []) { Usage = usage.ToJson() }).ConfigureAwait(false);
 
         IEnumerable<TextCompletion> ToChunks(AnswerUpdate answer)
@@ -36,9 +37,16 @@ internal sealed class CompletionEndpoint(RequestReader requests, CompletionReque
             (int index, ChatResponseUpdate update, _) = answer;
             if (offsets.TryAdd(index, 0) && echo)
                 yield return Chunk(new TextChoice(index, PromptOf(request, index)));
+            Timings? times = null;
+            if (request.ReportsTimings)
+            {
+                timings.TryAdd(index, new TimingCounter());
+                times = timings[index].Add(answer);
+            }
             if (answer.PromptProgress is { } progress)
             {
-                yield return Chunk(new TextChoice(index, "")) with { PromptProgress = progress };
+                if (request.ReturnProgress)
+                    yield return Chunk(new TextChoice(index, "")) with { PromptProgress = progress };
                 yield break;
             }
             int offset = offsets[index];
@@ -46,7 +54,7 @@ internal sealed class CompletionEndpoint(RequestReader requests, CompletionReque
             offsets[index] = offset;
             string text = update.Text;
             if (text.Length > 0 || logprobs is not null || update.FinishReason is not null)
-                yield return Chunk(new TextChoice(index, text, logprobs, update.FinishReason?.Value));
+                yield return Chunk(new TextChoice(index, text, logprobs, update.FinishReason?.Value)) with { Timings = times };
         }
 
         TextCompletion Chunk(TextChoice choice) => new(id, created, request.Model, [choice]) { Usage = request.IncludeUsage ? UsageCounter.NoUsage : default };
@@ -56,6 +64,8 @@ internal sealed class CompletionEndpoint(RequestReader requests, CompletionReque
     {
         List<ChatResponseUpdate>[] updates = [.. Enumerable.Range(0, request.Choices).Select(_ => new List<ChatResponseUpdate>())];
         UsageCounter usage = new(request.Count);
+        TimingCounter timing = new();
+        Timings? times = null;
         // The turn ends before the answer is sent, so that a client that does not take it holds up nobody.
         using (ModelTurn turn = await answers.EnterAsync(request.Model, context, context.RequestAborted).ConfigureAwait(false))
         {
@@ -63,10 +73,12 @@ internal sealed class CompletionEndpoint(RequestReader requests, CompletionReque
             {
                 updates[update.Choice].Add(update.Update);
                 usage.Add(update);
+                if (update.Choice == 0)
+                    times = timing.Add(update);
             }
         }
         log.Answered(context, request, usage);
-        TextCompletion completion = new(id, created, request.Model, [.. updates.Select(ToChoice)]) { Usage = usage.ToJson() };
+        TextCompletion completion = new(id, created, request.Model, [.. updates.Select(ToChoice)]) { Usage = usage.ToJson(), Timings = request.ReportsTimings ? times : null };
         context.Response.ContentType = "application/json; charset=utf-8";
         await PatientWriter.WriteAsync(context, JsonSerializer.SerializeToUtf8Bytes(completion, WireJson.Relaxed.TextCompletion), options.SendTimeout).ConfigureAwait(false);
 

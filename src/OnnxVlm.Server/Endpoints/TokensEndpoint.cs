@@ -13,7 +13,8 @@ namespace OnnxVlm.Server.Endpoints;
 /// <param name="messages">Reads conversations.</param>
 /// <param name="reader">Reads tools.</param>
 /// <param name="answers">Gives turns: a conversation's images are decoded to count them.</param>
-internal sealed class TokensEndpoint(RequestReader requests, MessageReader messages, ChatRequestReader reader, AnswerService answers)
+/// <param name="prompts">Builds prompts.</param>
+internal sealed class TokensEndpoint(RequestReader requests, MessageReader messages, ChatRequestReader reader, AnswerService answers, PromptService prompts)
 {
     public async Task<TokenizeResponse> TokenizeAsync(HttpContext context)
     {
@@ -26,7 +27,7 @@ internal sealed class TokensEndpoint(RequestReader requests, MessageReader messa
         IReadOnlyList<ChatMessage>? conversation = request.Messages is null ? null : await messages.ReadAsync(request.Messages, ClientKey.ClientOf(context), context.RequestAborted).ConfigureAwait(false);
         using ModelTurn turn = await answers.EnterAsync(ChatRequestReader.RequiredModel(request.Model), context, context.RequestAborted).ConfigureAwait(false);
         VlmModel model = turn.Model;
-        int[] tokens = await WithinAsync(turn, context, cancellationToken => conversation is null
+        int[] tokens = await prompts.RunAsync(turn, context, cancellationToken => conversation is null
             ? TokensOf(model, request.Prompt!, cancellationToken)
             : new VlmChatClient(model).CreatePrompt(conversation, options, cancellationToken).ToTokenIds()).ConfigureAwait(false);
         return new TokenizeResponse(tokens.Length, model.Manifest.ContextLength, tokens);
@@ -53,27 +54,6 @@ internal sealed class TokensEndpoint(RequestReader requests, MessageReader messa
         return new DetokenizeResponse(Encoding.UTF8.GetString([.. bytes]));
     }
 
-    // Ends with the client and with the time of the turn.
-    private async Task<T> WithinAsync<T>(ModelTurn turn, HttpContext context, Func<CancellationToken, T> work)
-    {
-        using CancellationTokenSource either = CancellationTokenSource.CreateLinkedTokenSource(context.RequestAborted, turn.Late);
-        try
-        {
-            return await Task.Run(() => work(either.Token), either.Token).ConfigureAwait(false);
-        }
-        catch (ArgumentException e)
-        {
-            throw AnswerService.Refused(e);
-        }
-        catch (OperationCanceledException e) when (turn.Late.IsCancellationRequested && !context.RequestAborted.IsCancellationRequested)
-        {
-            throw answers.TooLate(e);
-        }
-    }
-
     private static int[] TokensOf(VlmModel model, string text, CancellationToken cancellationToken) =>
         text.Length == 0 ? [] : model.CreatePlainPrompt([new TextContent(text)], cancellationToken).ToTokenIds();
-
-    private static int[] TokensOf(VlmModel model, IReadOnlyList<ChatMessage> conversation, CancellationToken cancellationToken) =>
-        model.CreatePrompt(conversation, reasons: false, cancellationToken).ToTokenIds();
 }

@@ -6,11 +6,26 @@ namespace OnnxVlm.Server.Reading;
 /// <param name="Model">Name of the model.</param>
 /// <param name="Conversations">What the model reads; one, or for /v1/completions one for each prompt.</param>
 /// <param name="Options">How it answers.</param>
-/// <param name="Count">Answers for each conversation.</param>
-/// <param name="IncludeUsage">Whether a stream ends with the usage.</param>
-/// <param name="ReturnProgress">Whether a stream tells how far the prompt is read.</param>
-internal sealed record AnswerRequest(string Model, IReadOnlyList<IReadOnlyList<ChatMessage>> Conversations, ChatOptions Options, int Count, bool IncludeUsage, bool ReturnProgress)
+internal sealed record AnswerRequest(string Model, IReadOnlyList<IReadOnlyList<ChatMessage>> Conversations, ChatOptions Options)
 {
+    /// <summary>Answers for each conversation.</summary>
+    public int Count { get; init; } = 1;
+
+    /// <summary>Whether a stream ends with the usage.</summary>
+    public bool IncludeUsage { get; init; }
+
+    /// <summary>Whether a stream tells how far the prompt is read.</summary>
+    public bool ReturnProgress { get; init; }
+
+    /// <summary>Whether the answer tells how long it took.</summary>
+    public bool ReportsTimings { get; init; }
+
+    /// <summary>Whether how far the prompt is read must be known.</summary>
+    public bool NeedsProgress => ReturnProgress || ReportsTimings;
+
+    /// <summary>Whether what the model has read before is used.</summary>
+    public bool UsesCache { get; init; } = true;
+
     /// <summary>Number of answers in all.</summary>
     public int Choices => Conversations.Count * Count;
 

@@ -9,8 +9,9 @@ namespace OnnxVlm.Server.Reading;
 /// <summary>The body of /v1/chat/completions to what <see cref="VlmChatClient"/> takes. Each field is honoured, or refused under its name before anything runs.</summary>
 /// <param name="messages">Reads the conversation.</param>
 /// <param name="tools">Reads tools.</param>
+/// <param name="guidance">Reads what an answer has to follow.</param>
 /// <param name="limits">The service's limits.</param>
-internal sealed class ChatRequestReader(MessageReader messages, ToolReader tools, ServerOptions limits)
+internal sealed class ChatRequestReader(MessageReader messages, ToolReader tools, GuidanceReader guidance, ServerOptions limits)
 {
     /// <summary>Reads a request.</summary>
     /// <param name="request">The body.</param>
@@ -26,15 +27,27 @@ internal sealed class ChatRequestReader(MessageReader messages, ToolReader tools
             throw ApiException.Invalid("store", "nothing is stored here; leave it out.");
         if (request.Modalities?.Any(modality => modality != "text") == true)
             throw ApiException.Invalid("modalities", "answers are text only; leave it out.");
+        if (request.Verbosity is not (null or "low" or "medium" or "high"))
+            throw ApiException.Invalid("verbosity", "expected low, medium or high.");
+        SamplingReader.CheckStream(request);
         ChatOptions options = SamplingReader.Read(request, request.MaxCompletionTokens is not null ? ("max_completion_tokens", request.MaxCompletionTokens) : ("max_tokens", request.MaxTokens), limits);
         int count = (int?)SamplingReader.Within("n", request.N, 1, limits.MaxChoices) ?? 1;
         AddLogprobs(options, request);
         SchemaBudget schemas = new(limits);
         options.ResponseFormat = ReadFormat(request.ResponseFormat, schemas);
-        options.Reasoning = ReadReasoning(request.ReasoningEffort);
+        guidance.Read(request, options, schemas);
+        ReadReasoning(request, options);
+        ReadTemplate(request, options);
         tools.Read(request, options, schemas);
         IReadOnlyList<ChatMessage> conversation = await messages.ReadAsync(request.Messages, client, cancellationToken).ConfigureAwait(false);
-        return new AnswerRequest(model, [conversation], options, count, request.StreamOptions?.IncludeUsage == true, request.ReturnProgress == true);
+        return new AnswerRequest(model, [conversation], options)
+        {
+            Count = count,
+            IncludeUsage = request.StreamOptions?.IncludeUsage == true,
+            ReturnProgress = request.ReturnProgress == true,
+            ReportsTimings = request.TimingsPerToken == true,
+            UsesCache = request.CachePrompt != false,
+        };
     }
 
     /// <summary>Reads what of a request the chat template is told beside the messages.</summary>
@@ -43,7 +56,7 @@ internal sealed class ChatRequestReader(MessageReader messages, ToolReader tools
     /// <exception cref="ApiException">Something cannot be honoured.</exception>
     public ChatOptions ReadTemplateOptions(IReadOnlyList<RequestTool?>? declared, string? reasoningEffort)
     {
-        ChatOptions options = new() { Reasoning = ReadReasoning(reasoningEffort) };
+        ChatOptions options = new() { Reasoning = ReasoningOf("reasoning_effort", reasoningEffort) };
         tools.Read(declared, options, new SchemaBudget(limits));
         return options;
     }
@@ -63,8 +76,53 @@ internal sealed class ChatRequestReader(MessageReader messages, ToolReader tools
             options.AdditionalProperties![ChatProperties.TopLogprobs] = (int?)SamplingReader.Within("top_logprobs", request.TopLogprobs, 0, 20) ?? 0;
     }
 
-    // Models reason or do not; how much is theirs to say.
-    private static ReasoningOptions? ReadReasoning(string? effort) => effort switch
+    private static void ReadReasoning(ChatCompletionRequest request, ChatOptions options)
+    {
+        options.Reasoning = ReasoningOf("reasoning_effort", request.ReasoningEffort);
+        if (request.Reasoning is not { } reasoning)
+            return;
+        ReasoningOptions? other = ReasoningOf("reasoning.effort", reasoning.Effort)
+            ?? reasoning.Enabled switch { true => ReasoningOf("reasoning", "medium"), false => ReasoningOf("reasoning", "none"), null => null };
+        if (other is not null && options.Reasoning is not null && other.Effort != options.Reasoning.Effort)
+            throw ApiException.Invalid("reasoning", "reasoning_effort says something else; leave one of the two out.");
+        options.Reasoning ??= other;
+        if (reasoning.Exclude == true)
+            (options.Reasoning ??= new ReasoningOptions()).Output = ReasoningOutput.None;
+    }
+
+    private void ReadTemplate(ChatCompletionRequest request, ChatOptions options)
+    {
+        if (request.AddGenerationPrompt is { } begins && begins == (request.ContinueFinalMessage == true))
+            throw ApiException.Invalid("add_generation_prompt", begins ? "not together with continue_final_message; leave it out." : "set continue_final_message to true as well, or leave it out.");
+        if (request.ContinueFinalMessage == true)
+            options.AdditionalProperties![ChatProperties.ContinueFinalMessage] = true;
+        if (!SamplingReader.IsGiven(request.ChatTemplateKwargs))
+            return;
+        const string Param = "chat_template_kwargs";
+        if (request.ChatTemplateKwargs.ValueKind != JsonValueKind.Object)
+            throw ApiException.Invalid(Param, "expected an object of name to value.");
+        if (request.ChatTemplateKwargs.GetRawText().Length > limits.MaxSchemaBytes)
+            throw ApiException.Invalid(Param, $"at most {limits.MaxSchemaBytes} bytes; send less.");
+        Dictionary<string, JsonElement> variables = request.ChatTemplateKwargs.EnumerateObject().ToDictionary(variable => variable.Name, variable => variable.Value);
+        foreach (string name in new[] { "enable_thinking", "thinking" })
+        {
+            if (!variables.TryGetValue(name, out JsonElement value) || value.ValueKind is not (JsonValueKind.True or JsonValueKind.False))
+                continue;
+            ReasoningEffort effort = value.GetBoolean() ? ReasoningEffort.Medium : ReasoningEffort.None;
+            if (options.Reasoning?.Effort is { } other && (other == ReasoningEffort.None) != (effort == ReasoningEffort.None))
+                throw ApiException.Invalid($"{Param}.{name}", "another field about reasoning says something else; leave one of the two out.");
+            (options.Reasoning ??= new ReasoningOptions()).Effort ??= effort;
+            variables.Remove(name);
+        }
+        if (variables.Count > 0)
+            options.AdditionalProperties![ChatProperties.ChatTemplateKwargs] = JsonSerializer.SerializeToElement(variables, WireJson.Relaxed.DictionaryStringJsonElement);
+    }
+
+    /// <summary>How a model is to reason. Models reason or do not; how much is theirs to say.</summary>
+    /// <param name="param">The field.</param>
+    /// <param name="effort">Its value.</param>
+    /// <exception cref="ApiException">The value is none of those that there are.</exception>
+    public static ReasoningOptions? ReasoningOf(string param, string? effort) => effort switch
     {
         null => null,
         "none" => new ReasoningOptions { Effort = ReasoningEffort.None },
@@ -72,7 +130,7 @@ internal sealed class ChatRequestReader(MessageReader messages, ToolReader tools
         "medium" => new ReasoningOptions { Effort = ReasoningEffort.Medium },
         "high" => new ReasoningOptions { Effort = ReasoningEffort.High },
         "xhigh" => new ReasoningOptions { Effort = ReasoningEffort.ExtraHigh },
-        _ => throw ApiException.Invalid("reasoning_effort", "expected none, minimal, low, medium, high or xhigh."),
+        _ => throw ApiException.Invalid(param, "expected none, minimal, low, medium, high or xhigh."),
     };
 
     private static ChatResponseFormatJson? ReadFormat(ResponseFormat? format, SchemaBudget schemas)

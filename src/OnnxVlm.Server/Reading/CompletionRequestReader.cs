@@ -7,8 +7,9 @@ using OnnxVlm.Server.Wire;
 namespace OnnxVlm.Server.Reading;
 
 /// <summary>The body of /v1/completions to what <see cref="VlmChatClient"/> takes: each prompt is a conversation of one message that is read without the chat template.</summary>
+/// <param name="guidance">Reads what an answer has to follow.</param>
 /// <param name="limits">The service's limits.</param>
-internal sealed class CompletionRequestReader(ServerOptions limits)
+internal sealed class CompletionRequestReader(GuidanceReader guidance, ServerOptions limits)
 {
     /// <summary>Reads a request.</summary>
     /// <param name="request">The body.</param>
@@ -16,7 +17,9 @@ internal sealed class CompletionRequestReader(ServerOptions limits)
     public AnswerRequest Read(CompletionRequest request)
     {
         string model = ChatRequestReader.RequiredModel(request.Model);
+        SamplingReader.CheckStream(request);
         ChatOptions options = SamplingReader.Read(request, ("max_tokens", request.MaxTokens), limits);
+        guidance.Read(request, options, new SchemaBudget(limits));
         options.AdditionalProperties![ChatProperties.PlainPrompt] = true;
         string[] prompts = ReadPrompts(request.Prompt);
         int count = (int?)SamplingReader.Within("n", request.N, 1, limits.MaxChoices) ?? 1;
@@ -30,7 +33,14 @@ internal sealed class CompletionRequestReader(ServerOptions limits)
                 throw ApiException.Invalid("logprobs", "not together with echo; leave one of the two out.");
             options.AdditionalProperties[ChatProperties.TopLogprobs] = (int)logprobs;
         }
-        return new AnswerRequest(model, [.. prompts.Select(prompt => new[] { new ChatMessage(ChatRole.User, prompt) })], options, count, request.StreamOptions?.IncludeUsage == true, request.ReturnProgress == true);
+        return new AnswerRequest(model, [.. prompts.Select(prompt => new[] { new ChatMessage(ChatRole.User, prompt) })], options)
+        {
+            Count = count,
+            IncludeUsage = request.StreamOptions?.IncludeUsage == true,
+            ReturnProgress = request.ReturnProgress == true,
+            ReportsTimings = request.TimingsPerToken == true,
+            UsesCache = request.CachePrompt != false,
+        };
     }
 
     private static string[] ReadPrompts(JsonElement prompt)

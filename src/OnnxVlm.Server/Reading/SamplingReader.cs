@@ -10,17 +10,24 @@ namespace OnnxVlm.Server.Reading;
 /// <summary>The sampling fields of a request to <see cref="ChatOptions"/>; every number is checked, and refused under its own name.</summary>
 internal static class SamplingReader
 {
-    /// <summary>Reads the fields.</summary>
+    /// <summary>Checks the fields that are only for a stream.</summary>
     /// <param name="request">The body.</param>
-    /// <param name="maxTokens">The most tokens of the answer, under whichever name it came.</param>
-    /// <param name="limits">The service's limits.</param>
-    /// <exception cref="ApiException">A field cannot be honoured.</exception>
-    public static ChatOptions Read(SamplingRequest request, (string Name, int? Value) maxTokens, ServerOptions limits)
+    /// <exception cref="ApiException">One is set, and there is no stream.</exception>
+    public static void CheckStream(SamplingRequest request)
     {
         if (request.StreamOptions is not null && request.Stream != true)
             throw ApiException.Invalid("stream_options", "only for a stream; set stream to true or leave it out.");
         if (request.ReturnProgress == true && request.Stream != true)
             throw ApiException.Invalid("return_progress", "only for a stream; set stream to true or leave it out.");
+    }
+
+    /// <summary>Reads the fields.</summary>
+    /// <param name="request">The body.</param>
+    /// <param name="maxTokens">The most tokens of the answer, under whichever name it came.</param>
+    /// <param name="limits">The service's limits.</param>
+    /// <exception cref="ApiException">A field cannot be honoured.</exception>
+    public static ChatOptions Read(SamplingFields request, (string Name, int? Value) maxTokens, ServerOptions limits)
+    {
         AdditionalPropertiesDictionary more = [];
         ChatOptions options = new()
         {
@@ -31,13 +38,21 @@ internal static class SamplingReader
             PresencePenalty = (float?)Within("presence_penalty", request.PresencePenalty, -2, 2),
             FrequencyPenalty = (float?)Within("frequency_penalty", request.FrequencyPenalty, -2, 2),
             Seed = request.Seed,
-            StopSequences = ReadStops(request.Stop, limits.MaxStops),
+            StopSequences = ReadStops("stop", request.Stop, limits.MaxStops),
             AdditionalProperties = more,
         };
         if (Within("min_p", request.MinP, 0, 1) is { } minP)
             more[ChatProperties.MinP] = minP;
         if (Within("repetition_penalty", request.RepetitionPenalty, double.Epsilon, 10) is { } penalty)
             more[ChatProperties.RepetitionPenalty] = penalty;
+        if (Within("min_tokens", request.MinTokens, 0, int.MaxValue) is { } minTokens)
+            more[ChatProperties.MinTokens] = minTokens <= options.MaxOutputTokens ? (int)minTokens : throw ApiException.Invalid("min_tokens", $"more than the {options.MaxOutputTokens} tokens of {maxTokens.Name}; ask for less.");
+        if (request.StopTokenIds is { Count: > 0 } ids)
+        {
+            if (ids.Count > 64)
+                throw ApiException.Invalid("stop_token_ids", $"at most 64 tokens, found {ids.Count}.");
+            more[ChatProperties.StopTokenIds] = ids.ToArray();
+        }
         if (IsGiven(request.LogitBias))
             more[ChatProperties.LogitBias] = CheckBiases(request.LogitBias);
         return options;
@@ -61,15 +76,20 @@ internal static class SamplingReader
     /// <param name="field">The field.</param>
     public static bool IsGiven(JsonElement field) => field.ValueKind is not (JsonValueKind.Undefined or JsonValueKind.Null);
 
-    private static List<string>? ReadStops(JsonElement field, int most)
+    /// <summary>Reads texts that end the answer.</summary>
+    /// <param name="name">The field.</param>
+    /// <param name="field">A text, or an array of texts.</param>
+    /// <param name="most">How many at most.</param>
+    /// <exception cref="ApiException">It is something else, or there are too many.</exception>
+    public static List<string>? ReadStops(string name, JsonElement field, int most)
     {
         if (!IsGiven(field))
             return null;
         JsonElement[] elements = field.ValueKind == JsonValueKind.Array ? [.. field.EnumerateArray()] : [field];
         if (elements.Length > most)
-            throw ApiException.Invalid("stop", $"at most {most} texts, found {elements.Length}.");
+            throw ApiException.Invalid(name, $"at most {most} texts, found {elements.Length}.");
         if (Array.Exists(elements, element => element.ValueKind != JsonValueKind.String || element.GetString()!.Length == 0))
-            throw ApiException.Invalid("stop", "expected a text or an array of texts, none of them empty.");
+            throw ApiException.Invalid(name, "expected a text or an array of texts, none of them empty.");
         return [.. elements.Select(element => element.GetString()!)];
     }
 

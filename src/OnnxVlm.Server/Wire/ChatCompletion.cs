@@ -7,6 +7,10 @@ namespace OnnxVlm.Server.Wire;
 internal sealed record ChatCompletion(string Id, long Created, string Model, IReadOnlyList<ChatChoice> Choices, Usage Usage)
 {
     public string Object { get; } = "chat.completion";
+
+    /// <summary>How long it took, where that was asked for; else absent. Of several answers, the first.</summary>
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public Timings? Timings { get; init; }
 }
 
 /// <summary>One of the answers.</summary>
@@ -39,6 +43,10 @@ internal sealed record ChatCompletionChunk(string Id, long Created, string Model
     /// <summary>How far the prompt is read, where that was asked for; else absent.</summary>
     [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
     public PromptProgress? PromptProgress { get; init; }
+
+    /// <summary>How long it took so far, where that was asked for; else absent.</summary>
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public Timings? Timings { get; init; }
 }
 
 /// <summary>What a chunk adds to one of the answers.</summary>

@@ -45,8 +45,36 @@ internal sealed record ChatCompletionRequest : SamplingRequest
     /// <summary>Any but <c>none</c> has a model that can reason do so before it answers; for others only <c>none</c>.</summary>
     public string? ReasoningEffort { get; init; }
 
+    /// <summary>The same in OpenRouter's form.</summary>
+    public RequestReasoning? Reasoning { get; init; }
+
+    /// <summary>More variables for the model's chat template; <c>enable_thinking</c> is as <c>reasoning_effort</c>.</summary>
+    public JsonElement ChatTemplateKwargs { get; init; }
+
+    /// <summary>Whether the model goes on with the last message, which is the assistant's. Default false.</summary>
+    public bool? ContinueFinalMessage { get; init; }
+
+    /// <summary>Only the contrary of <c>continue_final_message</c>.</summary>
+    public bool? AddGenerationPrompt { get; init; }
+
+    /// <summary><c>low</c>, <c>medium</c> or <c>high</c>. Accepted, and nothing is done with it: how much a model says is its own.</summary>
+    public string? Verbosity { get; init; }
+
     /// <summary>Only <c>text</c>.</summary>
     public IReadOnlyList<string>? Modalities { get; init; }
+}
+
+/// <summary>Whether a model that can reason does so before it answers.</summary>
+internal sealed record RequestReasoning
+{
+    /// <summary>As <c>reasoning_effort</c>.</summary>
+    public string? Effort { get; init; }
+
+    /// <summary>True is as the effort <c>medium</c>, false as <c>none</c>.</summary>
+    public bool? Enabled { get; init; }
+
+    /// <summary>Whether the reasoning is left out of the answer. Default false.</summary>
+    public bool? Exclude { get; init; }
 }
 
 /// <summary>One message of a conversation.</summary>

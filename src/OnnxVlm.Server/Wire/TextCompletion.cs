@@ -15,6 +15,10 @@ internal sealed record TextCompletion(string Id, long Created, string Model, IRe
     /// <inheritdoc cref="ChatCompletionChunk.PromptProgress"/>
     [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
     public PromptProgress? PromptProgress { get; init; }
+
+    /// <summary>How long it took so far, where that was asked for; else absent.</summary>
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public Timings? Timings { get; init; }
 }
 
 /// <summary>One of the continuations, or what an event adds to it.</summary>

@@ -23,13 +23,15 @@ internal static class AdditionalOptions
             .Select(property => KeyValuePair.Create(property.Key, ToJson(property.Key, property.Value)))
             .Where(property => property.Value.ValueKind != JsonValueKind.Null)
             .ToDictionary();
-        // It says how the prompt is built, not how the answer is.
+        // These say how the prompt is built, not how the answer is.
         given.Remove(ChatProperties.PlainPrompt);
+        given.Remove(ChatProperties.ContinueFinalMessage);
+        given.Remove(ChatProperties.ChatTemplateKwargs);
         foreach ((string name, JsonElement value) in given)
             options = Apply(name, value, options);
 
-        if (given.ContainsKey(ChatProperties.Regex) && given.ContainsKey(ChatProperties.LarkGrammar))
-            throw new ArgumentException("AdditionalProperties: the answer can follow a regular expression or a Lark grammar, not both.", nameof(properties));
+        if (new[] { ChatProperties.Regex, ChatProperties.LarkGrammar, ChatProperties.Choice }.Count(given.ContainsKey) > 1)
+            throw new ArgumentException("AdditionalProperties: the answer can follow a regular expression, a Lark grammar or a choice: one of them, not both.", nameof(properties));
         if (given.ContainsKey(ChatProperties.TopLogprobs) && given.TryGetValue(ChatProperties.Logprobs, out JsonElement on) && !on.GetBoolean())
             throw new ArgumentException($"AdditionalProperties: {ChatProperties.TopLogprobs} needs {ChatProperties.Logprobs} to be true.", nameof(properties));
         return options;
@@ -38,8 +40,34 @@ internal static class AdditionalOptions
     /// <summary>Whether <see cref="ChatProperties.PlainPrompt"/> is set.</summary>
     /// <param name="properties">Name to value, or null.</param>
     /// <exception cref="ArgumentException">The value has the wrong form.</exception>
-    public static bool IsPlainPrompt(AdditionalPropertiesDictionary? properties) =>
-        properties?.GetValueOrDefault(ChatProperties.PlainPrompt) is { } value && Flag(ChatProperties.PlainPrompt, ToJson(ChatProperties.PlainPrompt, value));
+    public static bool IsPlainPrompt(AdditionalPropertiesDictionary? properties) => IsSet(properties, ChatProperties.PlainPrompt);
+
+    /// <summary>Whether <see cref="ChatProperties.ContinueFinalMessage"/> is set.</summary>
+    /// <param name="properties">Name to value, or null.</param>
+    /// <exception cref="ArgumentException">The value has the wrong form.</exception>
+    public static bool ContinuesFinalMessage(AdditionalPropertiesDictionary? properties) => IsSet(properties, ChatProperties.ContinueFinalMessage);
+
+    /// <summary>The variables of <see cref="ChatProperties.ChatTemplateKwargs"/>; null for none.</summary>
+    /// <param name="properties">Name to value, or null.</param>
+    /// <exception cref="ArgumentException">The value has the wrong form, or a name is one that the prompt is built of.</exception>
+    public static IReadOnlyDictionary<string, JsonElement>? TemplateVariables(AdditionalPropertiesDictionary? properties)
+    {
+        const string Name = ChatProperties.ChatTemplateKwargs;
+        if (properties?.GetValueOrDefault(Name) is not { } value || ToJson(Name, value) is not { ValueKind: not JsonValueKind.Null } json)
+            return null;
+        if (json.ValueKind != JsonValueKind.Object)
+            throw Unexpected(Name, "an object of name to value", json);
+        Dictionary<string, JsonElement> variables = json.EnumerateObject().ToDictionary(variable => variable.Name, variable => variable.Value, StringComparer.Ordinal);
+        if (variables.Keys.FirstOrDefault(name => Reserved.Contains(name) || name.EndsWith("_token", StringComparison.Ordinal) || name.EndsWith("_tokens", StringComparison.Ordinal)) is { } reserved)
+            throw new ArgumentException($"AdditionalProperties: {Name}: \"{(reserved.Length > 60 ? reserved[..60] + "…" : reserved)}\" cannot be replaced; leave it out.", nameof(properties));
+        return variables;
+    }
+
+    // What a prompt is built of; messages and tools have their own places.
+    private static readonly HashSet<string> Reserved =
+        new(["messages", "tools", "documents", "add_generation_prompt", "continue_final_message", "chat_template", "tokenize", "raise_exception", "strftime_now", "namespace", "range", "dict", "loop"], StringComparer.Ordinal);
+
+    private static bool IsSet(AdditionalPropertiesDictionary? properties, string name) => properties?.GetValueOrDefault(name) is { } value && ToJson(name, value) is { ValueKind: not JsonValueKind.Null } flag && Flag(name, flag);
 
     private static GenerationOptions Apply(string name, JsonElement value, GenerationOptions options) => name switch
     {
@@ -53,6 +81,7 @@ internal static class AdditionalOptions
         ChatProperties.CacheScope => options with { CacheScope = Text(name, value) },
         ChatProperties.Regex => options with { Guidance = Guidance.Regex(Text(name, value)) },
         ChatProperties.LarkGrammar => options with { Guidance = Guidance.Lark(Text(name, value)) },
+        ChatProperties.Choice => options with { Guidance = Guidance.Choice(value.ValueKind == JsonValueKind.Array ? [.. value.EnumerateArray().Select(text => Text(name, text))] : throw Unexpected(name, "an array of texts", value)) },
         _ => throw new ArgumentException($"AdditionalProperties: \"{name}\" is not known; the names are those of {nameof(ChatProperties)}.", name),
     };
 

@@ -46,6 +46,17 @@ public static class ChatProperties
     /// <summary>Option, text: <see cref="Guidance.Lark"/>.</summary>
     public const string LarkGrammar = "lark_grammar";
 
+    /// <summary>Option, array of texts: <see cref="Guidance.Choice"/>.</summary>
+    public const string Choice = "choice";
+
+    /// <summary>Option, boolean: the model goes on with the last message, which is the assistant's, instead of beginning one. Default false. Not together with <see cref="PlainPrompt"/>.</summary>
+    public const string ContinueFinalMessage = "continue_final_message";
+
+    /// <summary>
+    /// Option, object: more variables for the model's chat template. Text in them is from outside and can make no special token. Messages, tools and special tokens cannot be replaced so.
+    /// </summary>
+    public const string ChatTemplateKwargs = "chat_template_kwargs";
+
     /// <summary>
     /// Option, boolean: the model continues the contents of the messages as they are, one after the other, without the chat template around them and whatever their roles.
     /// Default false. Not together with tools.

@@ -31,13 +31,19 @@ internal sealed record ChatRequest(IReadOnlyList<ChatMessage> Messages, Generati
         bool isPlain = AdditionalOptions.IsPlainPrompt(options?.AdditionalProperties);
         if (isPlain && tools is not null)
             throw new ArgumentException($"AdditionalProperties: {ChatProperties.PlainPrompt} does not go together with Tools, which the chat template presents; leave one out.", nameof(options));
+        bool continues = AdditionalOptions.ContinuesFinalMessage(options?.AdditionalProperties);
+        if (continues && isPlain)
+            throw new ArgumentException($"AdditionalProperties: {ChatProperties.PlainPrompt} does not go together with {ChatProperties.ContinueFinalMessage}; leave one out.", nameof(options));
         bool usesTools = model.UsesTools && !isPlain;
         bool? reasons = options?.Reasoning?.Effort is { } effort ? effort != ReasoningEffort.None : null;
         if (reasons == true && isPlain)
             throw new ArgumentException($"AdditionalProperties: {ChatProperties.PlainPrompt} does not go together with Reasoning, which the chat template asks for; leave one out.", nameof(options));
-        return new ChatRequest(Conversation.Create(messages, options?.Instructions, tools, usesTools), reasons == true ? generation with { Reasons = true } : generation, tools, isPlain)
+        IReadOnlyList<ChatMessage> conversation = Conversation.Create(messages, options?.Instructions, tools, usesTools);
+        if (continues && conversation[^1].Role != ChatRole.Assistant)
+            throw new ArgumentException($"AdditionalProperties: {ChatProperties.ContinueFinalMessage} needs a last message of the assistant, found one of the {conversation[^1].Role}.", nameof(options));
+        return new ChatRequest(conversation, reasons == true ? generation with { Reasons = true } : generation, tools, isPlain)
         {
-            Prompting = new PromptOptions { Reasons = reasons, Tools = usesTools ? tools?.Functions ?? [] : [] },
+            Prompting = new PromptOptions { Reasons = reasons, Tools = usesTools ? tools?.Functions ?? [] : [], Variables = AdditionalOptions.TemplateVariables(options?.AdditionalProperties), ContinuesLastMessage = continues },
             ShowsReasoning = options?.Reasoning?.Output is not ReasoningOutput.None,
         };
     }

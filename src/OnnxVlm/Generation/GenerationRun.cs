@@ -104,6 +104,7 @@ internal sealed class GenerationRun : IAsyncDisposable
             Text = _reasoning.IsOpen ? _reasoning.Finish() : _text.Finish(),
             IsReasoning = _reasoning.IsOpen,
             FinishReason = FinishReason,
+            StopSequence = _text.StopSequence,
             Statistics = new GenerationStatistics
             {
                 PromptTokens = _prompt.TokenCount,

@@ -21,6 +21,9 @@ public sealed record GenerationUpdate
     /// <summary>Why the answer ended; only in the last update.</summary>
     public FinishReason? FinishReason { get; init; }
 
+    /// <summary>The text of <see cref="GenerationOptions.StopSequences"/> that ended the answer; only in the last update, and null where something else did.</summary>
+    public string? StopSequence { get; init; }
+
     /// <summary>Counts and times; only in the last update.</summary>
     public GenerationStatistics? Statistics { get; init; }
 }

@@ -93,6 +93,18 @@ public sealed partial record Guidance
     /// <exception cref="ArgumentException">The text is empty.</exception>
     public static Guidance Lark(string grammar) => new(Language.Lark, grammar, "Lark grammar");
 
+    /// <summary>The answer is one of these texts.</summary>
+    /// <param name="choices">The texts, at least one, none of them empty.</param>
+    /// <returns>The guidance.</returns>
+    /// <exception cref="ArgumentException">There is no text, or one is empty.</exception>
+    public static Guidance Choice(IReadOnlyList<string> choices)
+    {
+        ArgumentNullException.ThrowIfNull(choices);
+        if (choices.Count == 0 || choices.Any(string.IsNullOrEmpty))
+            throw new ArgumentException("Choice: expected one text or more, none of them empty.", nameof(choices));
+        return new Guidance(Language.Lark, $"start: {string.Join(" | ", choices.Select(SpacedJson.Quote))}", "choice") { IsCalls = true };
+    }
+
     /// <summary>The answer may be function calls.</summary>
     /// <param name="grammar">A grammar in the Lark syntax of llguidance.</param>
     /// <param name="isJson">Whether the answer has no other text.</param>

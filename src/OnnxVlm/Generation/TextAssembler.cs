@@ -15,7 +15,10 @@ internal sealed class TextAssembler
     public TextAssembler(IReadOnlyList<string> stopSequences) => _stopSequences = stopSequences;
 
     /// <summary>Whether a stop text has come. What follows it is dropped.</summary>
-    public bool IsStopped { get; private set; }
+    public bool IsStopped => StopSequence is not null;
+
+    /// <summary>The stop text that has come; null for none.</summary>
+    public string? StopSequence { get; private set; }
 
     /// <summary>Takes the bytes of the next token.</summary>
     /// <param name="bytes">UTF-8, possibly a part of a character.</param>
@@ -34,17 +37,17 @@ internal sealed class TextAssembler
         return new string(characters[.._decoder.GetChars(bytes, characters, isLast)]);
     }
 
-    private string Release(string text, bool isLast)
+    private string Release(string added, bool isLast)
     {
         if (_stopSequences.Count == 0)
-            return text;
-        string all = _held.Append(text).ToString();
+            return added;
+        string all = _held.Append(added).ToString();
         _held.Clear();
 
-        int stop = FirstStop(all);
-        if (stop >= 0)
+        (int stop, string? text) = FirstStop(all);
+        if (text is not null)
         {
-            IsStopped = true;
+            StopSequence = text;
             return all[..stop];
         }
         int certain = isLast ? all.Length : all.Length - LengthOfPossibleStop(all);
@@ -52,14 +55,14 @@ internal sealed class TextAssembler
         return all[..certain];
     }
 
-    private int FirstStop(string text)
+    private (int Place, string? StopSequence) FirstStop(string text)
     {
-        int first = -1;
+        (int Place, string? StopSequence) first = (-1, null);
         foreach (string stop in _stopSequences)
         {
             int found = text.IndexOf(stop, StringComparison.Ordinal);
-            if (found >= 0 && (first < 0 || found < first))
-                first = found;
+            if (found >= 0 && (first.StopSequence is null || found < first.Place))
+                first = (found, stop);
         }
         return first;
     }

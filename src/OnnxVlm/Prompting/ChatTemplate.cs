@@ -35,6 +35,9 @@ public sealed class ChatTemplate
         _usesTools = new Lazy<bool>(() => Templates.Any(used => used.NamesRead.Contains("tools")) && ContentForm.DeclaresTools(TryRender));
     }
 
+    /// <summary>The template as it was written; of several, the default.</summary>
+    public string Source => _source;
+
     /// <summary>Whether the template declares tools itself. Where it does not, the chat client describes them in the system message.</summary>
     public bool UsesTools => _usesTools.Value;
 

@@ -21,6 +21,9 @@ public sealed class Prompt
     /// <summary>Text and images in the order the model reads them.</summary>
     public IReadOnlyList<PromptSegment> Segments { get; }
 
+    /// <summary>What the chat template wrote, special tokens spelled out and an image as the template writes it; null for a prompt that no template wrote.</summary>
+    public string? Text { get; init; }
+
     /// <summary>Number of tokens, those of images included.</summary>
     public int TokenCount { get; }
 

@@ -65,6 +65,7 @@ public sealed class PromptBuilder
                 AddGenerationPrompt = !options.ContinuesLastMessage,
                 ContinueFinalMessage = options.ContinuesLastMessage,
                 Reasons = options.Reasons,
+                Variables = options.Variables,
             });
             return Assemble(rendered, conversation.Images, text: null, refusedImages: null, cancellationToken);
         });
@@ -154,7 +155,7 @@ public sealed class PromptBuilder
         }
         if (used < images.Count)
             throw new ArgumentException($"The model's chat template has a place for {used} of the {images.Count} images; leave the others out, or put them into messages of the user.");
-        return new Prompt(prompt.ToSegments(), Stopwatch.GetElapsedTime(0, preprocessing));
+        return new Prompt(prompt.ToSegments(), Stopwatch.GetElapsedTime(0, preprocessing)) { Text = rendered.Text };
 
         void AddImage()
         {

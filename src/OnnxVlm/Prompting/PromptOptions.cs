@@ -1,3 +1,4 @@
+using System.Text.Json;
 using Microsoft.Extensions.AI;
 
 namespace OnnxVlm.Prompting;
@@ -11,6 +12,9 @@ public sealed record PromptOptions
     /// <summary>The functions that the template declares to the model. Default none.</summary>
     /// <remarks>A template that knows no tools leaves them out: see <see cref="ChatTemplate.UsesTools"/>.</remarks>
     public IReadOnlyList<AIFunctionDeclaration> Tools { get; init; } = [];
+
+    /// <summary>More variables for the chat template, by name: <see cref="ChatTemplateOptions.Variables"/>. Null, the default, for none.</summary>
+    public IReadOnlyDictionary<string, JsonElement>? Variables { get; init; }
 
     /// <summary>Whether the model goes on with the last message instead of beginning one. Default false.</summary>
     public bool ContinuesLastMessage { get; init; }

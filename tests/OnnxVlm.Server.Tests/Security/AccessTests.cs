@@ -12,7 +12,7 @@ internal sealed class AccessTests
     private const string Key = "sk-right";
 
     private static readonly string[] Guarded =
-        ["/v1/models", "/v1/models/nano", "/metrics", "/openapi/v1.json", "/nothing", "/v1/chat/completions", "/v1/completions", "/tokenize", "/detokenize", "/health/../metrics", "/index.html/x", "//metrics"];
+        ["/v1/models", "/v1/models/nano", "/metrics", "/openapi/v1.json", "/nothing", "/v1/chat/completions", "/v1/completions", "/tokenize", "/detokenize", "/props", "/slots", "/apply-template", "/v1/chat/completions/input_tokens", "/health/../metrics", "/index.html/x", "//metrics"];
 
     [TestCase("http://0.0.0.0:0")]
     [TestCase("http://[::]:0")]

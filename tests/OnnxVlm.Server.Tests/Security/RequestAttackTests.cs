@@ -155,14 +155,70 @@ internal sealed class RequestAttackTests
     }
 
     [TestCase("chat_template", "\"{% for x in range(1e9) %}{% endfor %}\"")]
-    [TestCase("chat_template_kwargs", "{\"a\": 1}")]
-    [TestCase("guided_regex", "\"(a+)+$\"")]
     [TestCase("grammar", "\"root ::= root\"")]
     public async Task PerRequestTemplateOrGrammar_IsRefused(string name, string value)
     {
         Reply reply = await Service.PostAsync("/v1/chat/completions", $$"""{"model": "nano", "messages": [{"role": "user", "content": "x"}], "{{name}}": {{value}}}""");
 
         Assert.That((reply.Status, reply.ErrorCode, reply.ErrorParam), Is.EqualTo((HttpStatusCode.BadRequest, "unknown_parameter", name)));
+    }
+
+    [TestCase("messages", "[]")]
+    [TestCase("tools", "[]")]
+    [TestCase("add_generation_prompt", "false")]
+    [TestCase("bos_token", "\"x\"")]
+    [TestCase("additional_special_tokens", "[]")]
+    [TestCase("chat_template", "\"x\"")]
+    public async Task TemplateVariables_ThatThePromptIsBuiltOf_AreRefused(string name, string value)
+    {
+        Reply reply = await Service.PostAsync("/v1/chat/completions", $$$"""{"model": "nano", "messages": [{"role": "user", "content": "x"}], "chat_template_kwargs": {"{{{name}}}": {{{value}}}}}""");
+
+        Assert.That((reply.Status, reply.ErrorParam), Is.EqualTo((HttpStatusCode.BadRequest, "chat_template_kwargs")), reply.Text);
+    }
+
+    [Test]
+    public async Task TemplateVariables_TooManyBytes_AreRefused()
+    {
+        Reply reply = await Service.ChatAsync("x", new { chat_template_kwargs = new { a = new string('x', 70_000) } });
+
+        Assert.That((reply.Status, reply.ErrorParam), Is.EqualTo((HttpStatusCode.BadRequest, "chat_template_kwargs")), reply.Text);
+    }
+
+    // Each takes exponential time or memory in a careless implementation, or sets the parser up.
+    [TestCase("guided_regex", "((a{0,1000}){0,1000}){0,1000}")]
+    [TestCase("guided_regex", "(abc){1000000}")]
+    [TestCase("guided_regex", "(?<=secret)x")]
+    [TestCase("guided_grammar", "start: A\nA: /(abc){1000000}/")]
+    [TestCase("guided_grammar", "start: A\nA: /.*a.{10}/ & /.*b.{11}/ & /.*c.{12}/")]
+    [TestCase("guided_grammar", "start: A\nA: ~/.*a.{1000}/")]
+    [TestCase("guided_grammar", "%llguidance {\"no_forcing\": false}\nstart: \"a\"")]
+    [TestCase("guided_grammar", "start: %json {\"type\": \"string\", \"minLength\": 100000000}")]
+    [TestCase("guided_grammar", "start: a{1000}\na: b{1000}\nb: \"c\"{1000}")]
+    [TestCase("guided_grammar", "start: A\nA: B{200}\nB: C{200}\nC: /[ab]/{200}")]
+    public async Task GrammarAttack_CostlyGrammar_IsRefusedBeforeItIsCompiled(string name, string value)
+    {
+        Reply reply = await Service.ChatAsync("x", new Dictionary<string, object> { [name] = value });
+
+        Assert.That((reply.Status, reply.ErrorCode, reply.ErrorParam), Is.EqualTo((HttpStatusCode.BadRequest, "invalid_grammar", name)), reply.Text);
+    }
+
+    // These are wrong, or costly only in a careless implementation: they are answered soon, one way or the other.
+    [TestCase("guided_regex", "(a+)+$")]
+    [TestCase("guided_regex", "((((")]
+    [TestCase("guided_regex", "[")]
+    [TestCase("guided_grammar", "start: start")]
+    [TestCase("guided_grammar", "start: a\na: b\nb: a")]
+    [TestCase("guided_grammar", "root ::= root")]
+    [TestCase("guided_grammar", "start: (\"a\"*)*")]
+    [TestCase("guided_grammar", "start: /(.*a){1,100}/")]
+    [TestCase("guided_grammar", "start: \"")]
+    [CancelAfter(60_000)]
+    public async Task GrammarAttack_OddGrammar_IsAnsweredSoon(string name, string value, CancellationToken cancellationToken)
+    {
+        Reply reply = await Service.ChatAsync("x", new Dictionary<string, object> { [name] = value, ["max_tokens"] = 10 }, cancellationToken);
+
+        Assert.That(reply.Status, Is.EqualTo(HttpStatusCode.OK).Or.EqualTo(HttpStatusCode.BadRequest), reply.Text);
+        Assert.That((await Service.ChatAsync("x", new { max_tokens = 1 }, cancellationToken)).Status, Is.EqualTo(HttpStatusCode.OK));
     }
 
     [TestCase("<|image|>")]

@@ -73,6 +73,7 @@ internal sealed class ChatOptionsTests
         Assert.That(native.StopTokenIds, Is.EqualTo(new[] { 1, 2 }));
         Assert.That(native.Guidance!.Grammar, Is.EqualTo("[0-9]+"));
         Assert.That((await Read(With((ChatProperties.LarkGrammar, "start: \"a\"")))).Guidance!.Grammar, Is.EqualTo("start: \"a\""));
+        Assert.That((await Read(With((ChatProperties.Choice, new[] { "a", "b\"" })))).Guidance!.Grammar, Is.EqualTo("start: \"a\" | \"b\\\"\""));
     }
 
     [Test]
@@ -119,6 +120,13 @@ internal sealed class ChatOptionsTests
         Refuses(With((ChatProperties.LogitBias, new[] { 1 })), "an object");
         Refuses(With((ChatProperties.StopTokenIds, 1)), "an array");
         Refuses(With((ChatProperties.Regex, "a"), (ChatProperties.LarkGrammar, "b")), "not both");
+        Refuses(With((ChatProperties.Regex, "a"), (ChatProperties.Choice, new[] { "b" })), "not both");
+        Refuses(With((ChatProperties.Choice, new[] { "" })), "Choice");
+        Refuses(With((ChatProperties.Choice, "a")), ChatProperties.Choice);
+        Refuses(With((ChatProperties.ChatTemplateKwargs, new Dictionary<string, object?> { ["messages"] = 1 })), "messages");
+        Refuses(With((ChatProperties.ChatTemplateKwargs, 5)), ChatProperties.ChatTemplateKwargs);
+        Refuses(With((ChatProperties.ContinueFinalMessage, true)), "assistant");
+        Refuses(With((ChatProperties.ContinueFinalMessage, true), (ChatProperties.PlainPrompt, true)), ChatProperties.PlainPrompt);
         ChatOptions two = With((ChatProperties.Regex, "a"));
         two.ResponseFormat = ChatResponseFormat.Json;
         Refuses(two, "one of them only");

@@ -59,8 +59,9 @@ internal sealed class TokenGeneratorTests
     [Test]
     public async Task GenerateAsync_StopSequenceOverTokens_EndsBeforeIt()
     {
-        List<GenerationUpdate> updates = await RunAsync(Answering("one END two"), new GenerationOptions { StopSequences = ["END"] });
+        List<GenerationUpdate> updates = await RunAsync(Answering("one END two"), new GenerationOptions { StopSequences = ["other", "END"] });
 
+        Assert.That(updates.Select(update => update.StopSequence).Distinct(), Is.EqualTo(new[] { null, "END" }));
         Assert.That(TextOf(updates), Is.EqualTo("one "));
         Assert.That(updates[^1].FinishReason, Is.EqualTo(FinishReason.Stop));
     }

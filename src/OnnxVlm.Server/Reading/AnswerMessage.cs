@@ -1,0 +1,15 @@
+namespace OnnxVlm.Server.Reading;
+
+/// <summary>What the library says of a request, as one line for the client.</summary>
+internal static class AnswerMessage
+{
+    /// <summary>The message without what is for programmers.</summary>
+    /// <param name="exception">The refusal.</param>
+    public static string Of(ArgumentException exception)
+    {
+        string message = exception.Message;
+        int parameter = message.IndexOf(" (Parameter '", StringComparison.Ordinal);
+        message = (parameter >= 0 ? message[..parameter] : message).ReplaceLineEndings(" ").Replace("AdditionalProperties: ", "", StringComparison.Ordinal);
+        return message.Length > 400 ? message[..400] + "…" : message;
+    }
+}

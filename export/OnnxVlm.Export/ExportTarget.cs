@@ -26,6 +26,12 @@ internal sealed record ExportTarget(
     /// <summary>Whether ONNX's Attention (opset 23) can be used; DirectML knows older operators only.</summary>
     public bool HasAttentionOperator => Device != Device.DirectMl;
 
+    /// <summary>
+    /// Whether the cache of layers with a window may lack the first tokens of a sequence. Only the CPU's attention is known to take positions beside what the cache holds, and GPUs give memory
+    /// when it is asked for, not when it is written.
+    /// </summary>
+    public bool EvictsFromWindows => Device == Device.Cpu;
+
     /// <summary>Whether MatMulNBits adds the bias itself; only the CPU's is known to.</summary>
     public bool AddsBiasInProduct => Device == Device.Cpu;
 

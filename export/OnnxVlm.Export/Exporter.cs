@@ -154,6 +154,7 @@ public static class Exporter
             ToolSyntax = export.Model.ToolSyntax,
             Sampling = export.Defaults.Sampling,
             CacheNumbersPerToken = export.Model.CachedNumbers,
+            SlidingWindow = export.Model.EvictingWindow,
             StateElements = export.Model.StateElements > 0 ? export.Model.StateElements : null,
             Image = export.Model.Image,
             Files = names.Order(StringComparer.Ordinal)

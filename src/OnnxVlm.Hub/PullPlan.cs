@@ -1,6 +1,7 @@
 using OnnxVlm.Export.Streaming;
 using OnnxVlm.Hub.Protocol;
 using OnnxVlm.Hub.Pulling;
+using OnnxVlm.Runtime;
 
 namespace OnnxVlm.Hub;
 
@@ -55,8 +56,8 @@ public sealed record PullPlan
     /// <summary>Bytes of the weights.</summary>
     public long WeightBytes { get; internal init; }
 
-    /// <summary>Bytes that a token takes in the key-value cache; null for a model folder, which does not say.</summary>
-    public long? CacheBytesPerToken { get; internal init; }
+    /// <summary>Memory of a conversation beside the weights; null for a model folder, which does not say.</summary>
+    public CacheSize? Cache { get; internal init; }
 
     /// <summary>The most tokens of prompt and answer together.</summary>
     public int ContextLength { get; internal init; }
@@ -93,5 +94,5 @@ public sealed record PullPlan
 
     /// <summary>Weights and cache.</summary>
     /// <param name="tokens">Tokens of prompt and answer.</param>
-    public long MemoryBytes(int tokens) => WeightBytes + ((CacheBytesPerToken ?? 0) * Math.Min(tokens, ContextLength));
+    public long MemoryBytes(int tokens) => WeightBytes + (Cache?.Bytes(Math.Min(tokens, ContextLength)) ?? 0);
 }

@@ -113,7 +113,7 @@ public sealed class RandomWeightsTests
             (ModelGraph graph, ModelDescription built) = Build(name, weights, precision, device);
             graph.Graph.Save(Path.Combine(folder.Path, "model.onnx"), "test");
             ModelSummary summary = ModelInspector.Inspect(folder.Path);
-            double Gigabytes(int length) => (summary.SizeBytes + summary.StateBytes + (summary.CacheBytesPerToken * Math.Min(length, built.ContextLength))) / 1e9;
+            double Gigabytes(int length) => (summary.SizeBytes + summary.Cache.Bytes(Math.Min(length, built.ContextLength))) / 1e9;
             return string.Create(CultureInfo.InvariantCulture, $"{Gigabytes(4096):F1} / {Gigabytes(32768):F1}");
         }
     }

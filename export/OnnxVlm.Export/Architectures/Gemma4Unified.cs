@@ -42,7 +42,7 @@ internal static class Gemma4Unified
         float? softcap = (float?)c.Optional<double>("final_logit_softcapping");
         bool keyIsValue = c.Optional<bool>("attention_k_eq_v") ?? false;
 
-        SequenceLengths lengths = SequenceLengths.Create(m, withPast: true);
+        SequenceLengths lengths = SequenceLengths.Create(m, withPast: true, withWindow: kinds.Contains(Sliding));
         Dictionary<(string, int), RotaryTables> rotary = CreateTables(m, c, kinds, shapes, context);
         PatchInputs patches = new(m, rules.Tokens.Placeholder, 3 * rules.PatchSize * rules.PatchSize, hasPositions: true);
         ImageAttention? bidirectionalImageAttention = HasBidirectionalImageAttention(c) && kinds.Contains(Sliding) ? new ImageAttention(m, patches, lengths, shapes[Array.IndexOf(kinds, Sliding)].Window) : null;
@@ -78,6 +78,8 @@ internal static class Gemma4Unified
             ContextLength = context,
             Layers = kinds.Length,
             Attention = shapes[0],
+            EvictingWindow = lengths.Window is null ? null : shapes[Array.IndexOf(kinds, Sliding)].Window,
+            EvictingNumbers = lengths.Window is null ? 0 : shapes.Where(shape => shape.Window is not null).Sum(shape => (long)shape.CachedNumbers),
             CachedNumbers = shapes.Sum(shape => (long)shape.CachedNumbers),
             BeginTokenId = c.OptionalTokenId("bos_token_id", vocabulary),
             EndTokenIds = ends.Length > 0 ? ends : c.OneOrMore("eos_token_id"),

@@ -1,5 +1,6 @@
 using OnnxVlm.Export.Blocks;
 using OnnxVlm.ModelFolder;
+using OnnxVlm.Runtime;
 
 namespace OnnxVlm.Export.Architectures;
 
@@ -18,6 +19,12 @@ internal sealed record ModelDescription
 
     /// <summary>Numbers of the cache for one token, where <see cref="Attention"/> is that of some layers only; null where all are alike.</summary>
     public long? CachedNumbers { get; init; }
+
+    /// <summary>Tokens that a layer with a window sees, where the graph lets such layers' caches lack the first tokens; null for none.</summary>
+    public int? EvictingWindow { get; init; }
+
+    /// <summary>Numbers of the cache for one token in these layers.</summary>
+    public long EvictingNumbers { get; init; }
 
     /// <summary>Numbers of 32 bits that are remembered of a sequence beside the cache, however long it is; 0 for none.</summary>
     public long StateElements { get; init; }
@@ -38,4 +45,14 @@ internal sealed record ModelDescription
 
     /// <summary>The chat template where the checkpoint has none; null for architectures that bring one.</summary>
     public DefaultChatTemplate? Template { get; init; }
+
+    /// <summary>Memory of a sequence.</summary>
+    /// <param name="numberBytes">Bytes of a number of the cache.</param>
+    public CacheSize CacheSize(int numberBytes) => new()
+    {
+        TokenBytes = ((CachedNumbers ?? ((long)Layers * Attention.CachedNumbers)) - EvictingNumbers) * numberBytes,
+        WindowTokenBytes = EvictingNumbers * numberBytes,
+        WindowTokens = Runtime.CacheSize.WindowTokensOf(EvictingWindow),
+        StateBytes = StateElements * sizeof(float),
+    };
 }

@@ -5,6 +5,9 @@ namespace OnnxVlm.Export.Blocks;
 /// <summary>Causal grouped-query attention with rotary positions and a key/value cache.</summary>
 internal static class Attention
 {
+    /// <summary>Name of the side of a cache that may lack the first tokens.</summary>
+    public const string WindowPast = "window_past";
+
     /// <summary>o_proj(attention of the projections of x).</summary>
     /// <returns>[B, S, H].</returns>
     public static Value SelfAttention(this ModelGraph model, string key, int layer, Value x, AttentionShape shape, RotaryTables rotary, SequenceLengths lengths)
@@ -38,7 +41,8 @@ internal static class Attention
 
     /// <summary>
     /// softmax(q·kᵀ · scale) · v, q and k rotated by halves at their index in the sequence. Adds the inputs
-    /// <c>past_key_values.i.key|value</c> and the outputs <c>present.i.key|value</c>, [B, key/value heads, past or T, stored head size].
+    /// <c>past_key_values.i.key|value</c> and the outputs <c>present.i.key|value</c>, [B, key/value heads, past or T, stored head size]; of a layer with a window, whose cache may lack the first
+    /// tokens, the third side is called window_past.
     /// </summary>
     /// <param name="model">The graph.</param>
     /// <param name="key">Path of the layer.</param>
@@ -60,25 +64,30 @@ internal static class Attention
             (q, k) = (FillHeads(model, $"{key}.q", q, shape.HeadSize, shape), FillHeads(model, $"{key}.k", k, shape.HeadSize, shape));
         if (stored != shape.ValueSize)
             v = FillHeads(model, $"{key}.v", v, shape.ValueSize, shape);
-        Value pastKey = g.Input($"past_key_values.{layer}.key", model.Type, "batch", shape.KeyValueHeads, "past", stored);
-        Value pastValue = g.Input($"past_key_values.{layer}.value", model.Type, "batch", shape.KeyValueHeads, "past", stored);
+        WindowLengths? kept = shape.Window is null ? null : lengths.Window;
+        string past = kept is null ? "past" : WindowPast, total = kept is null ? "total" : "window_total";
+        Value pastKey = g.Input($"past_key_values.{layer}.key", model.Type, "batch", shape.KeyValueHeads, past, stored);
+        Value pastValue = g.Input($"past_key_values.{layer}.value", model.Type, "batch", shape.KeyValueHeads, past, stored);
         if (rotary is not null && model.Target.RotatesApart)
         {
             (q, k) = (model.Rotate($"{key}.q", q, shape.Heads, rotary, lengths), model.Rotate($"{key}.k", k, shape.KeyValueHeads, rotary, lengths));
             rotary = null;
         }
 
-        NodeBuilder attention = (rotary is null
-            ? g.Fused("GroupQueryAttention", key, q, k, v, pastKey, pastValue, lengths.LastPosition, lengths.Total)
-            : g.Fused("GroupQueryAttention", key, q, k, v, pastKey, pastValue, lengths.LastPosition, lengths.Total, rotary.Cos, rotary.Sin))
+        List<Value> inputs = [q, k, v, pastKey, pastValue, kept?.LastPosition ?? lengths.LastPosition, kept?.Total ?? lengths.Total];
+        if (rotary is not null)
+            inputs.AddRange([rotary.Cos, rotary.Sin]);
+        if (rotary is not null && kept is not null)
+            inputs.Add(lengths.Positions);
+        NodeBuilder attention = g.Fused("GroupQueryAttention", key, [.. inputs])
             .Set("num_heads", shape.Heads).Set("kv_num_heads", shape.KeyValueHeads).Set("scale", shape.Scale)
             .Set("do_rotary", rotary is null ? 0 : 1).Set("rotary_interleaved", 0);
         if (shape.Window is int window)
             attention.Set("local_window_size", window);
         Value attended = attention.Output(model.Type);
         Value presentKey = attention.Output($"present.{layer}.key", model.Type), presentValue = attention.Output($"present.{layer}.value", model.Type);
-        g.Output(presentKey, "batch", shape.KeyValueHeads, "total", stored);
-        g.Output(presentValue, "batch", shape.KeyValueHeads, "total", stored);
+        g.Output(presentKey, "batch", shape.KeyValueHeads, total, stored);
+        g.Output(presentValue, "batch", shape.KeyValueHeads, total, stored);
         if (stored != shape.ValueSize)
             attended = model.CutHeads(key, attended, shape);
         return images is null ? attended : images.Apply(key, attended, q, presentKey, presentValue, shape, rotary);

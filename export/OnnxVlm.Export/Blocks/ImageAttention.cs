@@ -20,6 +20,8 @@ internal sealed class ImageAttention
     private readonly SequenceLengths _lengths;
     private readonly Value _first;
     private readonly Value _total;
+    private readonly Value _firstKept;
+    private readonly Value _endKept;
     private readonly Value _bias;
 
     /// <summary>Computes the mask, which all layers with the same window share.</summary>
@@ -42,6 +44,13 @@ internal sealed class ImageAttention
             _first = g.Node("Max", path, before, g.Constant(0)).Output(ElementType.Int64);
         }
 
+        (_firstKept, _endKept) = (_first, _total);
+        if (window is not null && lengths.Window is { } kept)
+        {
+            _firstKept = g.Node("Sub", $"{path}.first_kept", _first, kept.Evicted).Output(ElementType.Int64);
+            _endKept = g.Node("Sub", $"{path}.end_kept", _total, kept.Evicted).Output(ElementType.Int64);
+        }
+
         Value nothing = g.Scalar(0, model.Type);
         _bias = g.If(path, images.HaveImages, model.Type, () => Bias(path, window), () => g.Node("Identity", $"{path}.none", nothing).Output(model.Type));
     }
@@ -50,7 +59,7 @@ internal sealed class ImageAttention
     /// <param name="path">Path of the layer.</param>
     /// <param name="causal">[B, S, heads · value size], GroupQueryAttention's.</param>
     /// <param name="q">[B, S, heads · stored head size], as GroupQueryAttention takes it.</param>
-    /// <param name="keys">[B, key/value heads, T or more, stored head size]: the cache after the run.</param>
+    /// <param name="keys">[B, key/value heads, T or more, stored head size]: the cache after the run, without the tokens that are evicted from it.</param>
     /// <param name="values">The same of the values.</param>
     /// <param name="shape">Sizes.</param>
     /// <param name="rotary">The tables with which q is still to be rotated; null where it is.</param>
@@ -64,8 +73,8 @@ internal sealed class ImageAttention
         Value Attend()
         {
             Value rotated = rotary is null ? q : _model.Rotate(path, q, shape.Heads, rotary, _lengths);
-            Value seenKeys = g.Node("Slice", $"{path}.keys", keys, _first, _total, g.Constant(2)).Output(_model.Type);
-            Value seenValues = g.Node("Slice", $"{path}.values", values, _first, _total, g.Constant(2)).Output(_model.Type);
+            Value seenKeys = g.Node("Slice", $"{path}.keys", keys, _firstKept, _endKept, g.Constant(2)).Output(_model.Type);
+            Value seenValues = g.Node("Slice", $"{path}.values", values, _firstKept, _endKept, g.Constant(2)).Output(_model.Type);
             bool filled = shape.ValueSize < shape.StoredHeadSize;
             if (filled && !shape.FillHalves)
                 seenValues = g.Node("Slice", $"{path}.value_size", seenValues, g.Constant(0), g.Constant(shape.ValueSize), g.Constant(3)).Output(_model.Type);

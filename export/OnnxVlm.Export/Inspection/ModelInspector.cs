@@ -3,6 +3,7 @@ using Google.Protobuf;
 using OnnxVlm.Export.Blocks;
 using OnnxVlm.Export.Onnx;
 using OnnxVlm.Export.Onnx.Proto;
+using OnnxVlm.Runtime;
 
 namespace OnnxVlm.Export.Inspection;
 
@@ -57,8 +58,13 @@ public static class ModelInspector
             StandardNodes = nodes.Count(item => item.Node.Domain.Length == 0),
             Inputs = [.. graph.Input.Where(value => !IsCache(value.Name)).Select(Describe)],
             Outputs = [.. graph.Output.Where(value => !IsCache(value.Name)).Select(Describe)],
-            CacheBytesPerToken = graph.Input.Where(value => IsCache(value.Name) && !IsState(value.Name)).Sum(CacheBytes),
-            StateBytes = graph.Input.Where(value => IsState(value.Name)).Sum(StateBytes),
+            Cache = new CacheSize
+            {
+                TokenBytes = graph.Input.Where(value => IsCache(value.Name) && !IsState(value.Name) && !HasWindow(value)).Sum(CacheBytes),
+                WindowTokenBytes = graph.Input.Where(HasWindow).Sum(CacheBytes),
+                WindowTokens = CacheSize.WindowTokensOf(WindowOf(graph)),
+                StateBytes = graph.Input.Where(value => IsState(value.Name)).Sum(StateBytes),
+            },
             WeightBytesPerToken = bytesPerToken,
             BlockSumBytesPerToken = nodes.Where(item => item.EveryToken && item.Node.OpType == "MatMulNBits").Sum(item => Product(initializers[item.Node.Input[ScalesInput]]) * sizeof(float)),
         };
@@ -124,6 +130,13 @@ public static class ModelInspector
 
     /// <summary>What a recurrent layer remembers, which has one size.</summary>
     private static bool IsState(string name) => IsCache(name) && name.EndsWith("_state", StringComparison.Ordinal);
+
+    /// <summary>Whether the cache of a layer may lack the first tokens.</summary>
+    private static bool HasWindow(ValueInfoProto value) => IsCache(value.Name) && value.Type.TensorType.Shape.Dim is [_, _, { DimParam: Attention.WindowPast }, ..];
+
+    /// <summary>Tokens that a layer sees whose cache may lack the first ones; null where there is none.</summary>
+    private static int? WindowOf(GraphProto graph) =>
+        graph.Input.FirstOrDefault(HasWindow) is { } cache ? (int)Attribute(graph.Node.First(node => node.Input.Contains(cache.Name)), "local_window_size") : null;
 
     private static long StateBytes(ValueInfoProto value) => value.Type.TensorType.Shape.Dim.Skip(1).Aggregate((long)sizeof(float), (product, side) => product * side.DimValue);
 

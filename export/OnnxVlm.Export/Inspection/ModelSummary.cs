@@ -1,3 +1,5 @@
+using OnnxVlm.Runtime;
+
 namespace OnnxVlm.Export.Inspection;
 
 /// <summary>What a model's graph is made of.</summary>
@@ -18,11 +20,11 @@ public sealed record ModelSummary
     /// <summary>Outputs of the graph but the key/value cache.</summary>
     public required IReadOnlyList<GraphValue> Outputs { get; init; }
 
-    /// <summary>Bytes of the key/value cache for each token.</summary>
-    public required long CacheBytesPerToken { get; init; }
+    /// <summary>Memory of a sequence beside the weights, on the CPU.</summary>
+    public required CacheSize Cache { get; init; }
 
-    /// <summary>Bytes of the state of recurrent layers for each sequence, however long it is; 0 for a model without such layers.</summary>
-    public required long StateBytes { get; init; }
+    /// <summary>Bytes of the key/value cache for each token, while no layer has forgotten any.</summary>
+    public long CacheBytesPerToken => Cache.TokenBytes + Cache.WindowTokenBytes;
 
     /// <summary>
     /// Bytes of weights that generating one token reads: matrices, norms and the head, with scales and zero points; of the embedding and the rotary tables a token reads one row each,

@@ -1,3 +1,5 @@
+using OnnxVlm.Runtime;
+
 namespace OnnxVlm.Export.Streaming;
 
 /// <summary>What an export will take, known before any weight is read.</summary>
@@ -15,8 +17,8 @@ public sealed record ExportPlan
     /// <summary>Bytes of the weights of the result, <c>model.onnx.data</c>. They are on the disk and, when the model runs, in memory.</summary>
     public required long WeightBytes { get; init; }
 
-    /// <summary>Bytes that a token of a conversation takes in the key-value cache.</summary>
-    public required long CacheBytesPerToken { get; init; }
+    /// <summary>Memory of a conversation beside the weights.</summary>
+    public required CacheSize Cache { get; init; }
 
     /// <summary>The most tokens of prompt and answer together.</summary>
     public required int ContextLength { get; init; }

@@ -77,7 +77,7 @@ public sealed class StreamedCheckpoint
             Parameters = export.Weights.Parameters,
             DownloadBytes = Files.Sum(file => file.File.SizeBytes),
             WeightBytes = export.Graph.DataBytes,
-            CacheBytesPerToken = (export.Model.CachedNumbers ?? ((long)export.Model.Layers * export.Model.Attention.CachedNumbers)) * activationBytes,
+            Cache = export.Model.CacheSize(activationBytes),
             ContextLength = export.Model.ContextLength,
         };
     }

@@ -203,9 +203,9 @@ internal sealed class ChatSession(
 
     internal static string Summary(GenerationStatistics s)
     {
-        string cached = s.CachedTokens > 0 ? $", {s.CachedTokens} cached" : "";
+        string cached = s.CachedTokens > 0 ? $", {s.CachedTokens} cached" : "", again = s.RereadTokens > 0 ? $", {s.RereadTokens} read again" : "";
         string images = s.ImageTokens > 0 ? $", {s.ImageTokens} image" : "";
         string speed = string.Create(CultureInfo.InvariantCulture, $"{s.DecodeTokensPerSecond:F0} tokens/s · first after {s.TimeToFirstToken.TotalMilliseconds:F0} ms");
-        return $"{s.GeneratedTokens} tokens at {speed} · prompt {s.PromptTokens} tokens{images}{cached}";
+        return $"{s.GeneratedTokens} tokens at {speed} · prompt {s.PromptTokens} tokens{images}{cached}{again}";
     }
 }

@@ -4,6 +4,7 @@ using System.Text.Json;
 using System.Text.Json.Nodes;
 using OnnxVlm.Export.Inspection;
 using OnnxVlm.ModelFolder;
+using OnnxVlm.Runtime;
 using Spectre.Console;
 
 namespace OnnxVlm.Cli.Commands;
@@ -56,9 +57,10 @@ internal static class InspectCommand
         Row("outputs", string.Join("; ", summary.Outputs.Select(output => $"{output.Name} {output.Type}")));
         Row("fused operators", string.Join(", ", summary.FusedOperators.Select(op => $"{op.Value} {op.Key}")) + $"; {summary.StandardNodes} standard nodes");
         Row("read for a token", Megabytes(summary.WeightBytesPerToken));
-        Row($"memory, {tokens} tokens", $"{Megabytes(summary.SizeBytes)} of weights + {Megabytes(summary.CacheBytesPerToken * tokens)} of cache ({summary.CacheBytesPerToken} bytes a token)" + (summary.StateBytes > 0 ? $" + {Megabytes(summary.StateBytes)} of state" : ""));
+        CacheSize cache = summary.Cache;
+        Row($"memory, {tokens} tokens", $"{Megabytes(summary.SizeBytes)} of weights + {Megabytes(cache.Bytes(tokens) - cache.StateBytes)} of cache ({PerToken(cache)})" + (cache.StateBytes > 0 ? $" + {Megabytes(cache.StateBytes)} of state" : ""));
         long budget = new VlmOptions().CacheBytes;
-        Row("answers at once", $"{budget / Math.Max(1, summary.StateBytes + (summary.CacheBytesPerToken * tokens))} of {tokens} tokens within {Megabytes(budget)} of cache, the default of CacheBytes on this machine");
+        Row("answers at once", $"{budget / Math.Max(1, cache.Bytes(tokens))} of {tokens} tokens within {Megabytes(budget)} of cache, the default of CacheBytes on this machine");
         PlainTable.Write(table);
 
         Console.Out.WriteLine();
@@ -87,9 +89,15 @@ internal static class InspectCommand
         ("size_bytes", summary.SizeBytes),
         ("weight_bytes_per_token", summary.WeightBytesPerToken),
         ("cache_bytes_per_token", summary.CacheBytesPerToken),
+        ("window_bytes_per_token", summary.Cache.WindowTokenBytes),
+        ("window_tokens", summary.Cache.WindowTokens),
         ("default_cache_bytes", new VlmOptions().CacheBytes),
-        ("state_bytes", summary.StateBytes),
-        ("memory", CliJson.Object(("tokens", tokens), ("bytes", summary.SizeBytes + summary.StateBytes + (summary.CacheBytesPerToken * tokens)))))));
+        ("state_bytes", summary.Cache.StateBytes),
+        ("memory", CliJson.Object(("tokens", tokens), ("bytes", summary.SizeBytes + summary.Cache.Bytes(tokens)))))));
+
+    private static string PerToken(CacheSize cache) => cache.WindowTokens is int window
+        ? $"{cache.TokenBytes} bytes a token, and {cache.WindowTokenBytes} for each of the last {window}"
+        : $"{cache.TokenBytes + cache.WindowTokenBytes} bytes a token";
 
     private static string Megabytes(long bytes) => string.Create(CultureInfo.InvariantCulture, $"{bytes / 1e6:F2} MB");
 }

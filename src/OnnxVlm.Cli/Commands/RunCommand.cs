@@ -151,6 +151,7 @@ internal static class RunCommand
         ("transparent_images", s.TransparentImages),
         ("shrunk_images", s.ShrunkImages),
         ("cached_tokens", s.CachedTokens),
+        ("reread_tokens", s.RereadTokens),
         ("completion_tokens", s.GeneratedTokens),
         ("total_tokens", s.PromptTokens + s.GeneratedTokens));
 

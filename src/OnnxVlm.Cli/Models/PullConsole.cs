@@ -57,7 +57,7 @@ internal sealed class PullConsole(bool json) : IProgress<PullProgress>
         _text.WriteLine($"{plan.Reference} @ {plan.Commit[..7]} · {plan.Architecture}{parameters}{license}{(plan.IsGated ? " (gated)" : "")}");
         string download = plan.Snapshot is null ? $"download {Size(plan.DownloadBytes)}" : $"from {plan.Snapshot}";
         string free = plan.FreeDiskBytes is long bytes ? $" of {Size(bytes)} free" : "";
-        string memory = plan.CacheBytesPerToken is null ? Size(plan.WeightBytes) : $"{Size(plan.ShortMemoryBytes)} at {Math.Min(4096, plan.ContextLength)} tokens{(plan.ContextLength > 4096 ? $", {Size(plan.LongMemoryBytes)} at {Math.Min(32768, plan.ContextLength)}" : "")}";
+        string memory = plan.Cache is null ? Size(plan.WeightBytes) : $"{Size(plan.ShortMemoryBytes)} at {Math.Min(4096, plan.ContextLength)} tokens{(plan.ContextLength > 4096 ? $", {Size(plan.LongMemoryBytes)} at {Math.Min(32768, plan.ContextLength)}" : "")}";
         _text.WriteLine($"{download} · disk {Size(plan.DiskBytes)}{free} · memory {memory}, this machine has {Size(plan.MachineMemoryBytes)}");
         if (!plan.FitsMemory)
             _text.WriteLine("note: the memory of this machine is too small for it");

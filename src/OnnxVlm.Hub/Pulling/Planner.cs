@@ -103,7 +103,7 @@ internal sealed class Planner(ModelHubOptions options, HubClient client, HubApi 
             DiskBytes = Math.Max(0, export.WeightBytes - AlreadyThere(output)) + OtherBytes,
             FreeDiskBytes = ModelStore.FreeBytes(output),
             WeightBytes = export.WeightBytes,
-            CacheBytesPerToken = export.CacheBytesPerToken,
+            Cache = export.Cache,
             ContextLength = export.ContextLength,
             MachineMemoryBytes = GC.GetGCMemoryInfo().TotalAvailableMemoryBytes,
             Checkpoint = checkpoint,

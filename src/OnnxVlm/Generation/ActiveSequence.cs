@@ -36,6 +36,9 @@ internal sealed class ActiveSequence : IDisposable
     /// <summary>Tokens of the prompt that need not be read again.</summary>
     public int CachedTokens { get; private set; }
 
+    /// <summary>Tokens of the prompt that a row had read and that are read again, because no row can go back to their end.</summary>
+    public int RereadTokens { get; private set; }
+
     /// <summary>Tokens that are read; more while a prompt is being read.</summary>
     public int Length => _row?.Sequence.Length ?? 0;
 
@@ -53,6 +56,8 @@ internal sealed class ActiveSequence : IDisposable
         int tokens = Math.Min(_decoder.ContextLength, _length + _answerTokens);
         _row = await _cache.TakeAsync(new RowRequest(new PromptKeys(_content), tokens, PatchCapacity(_content), _scope), cancellationToken).ConfigureAwait(false);
         CachedTokens = _row.Sequence.Length;
+        RereadTokens = Math.Max(0, _row.ForgottenTokens - CachedTokens);
+        RowMetrics.Reread(RereadTokens);
     }
 
     /// <summary>Reads what the row does not have yet.</summary>

@@ -20,6 +20,9 @@ internal sealed class CachedRow(IDecoderSequence sequence, string? scope)
     /// <summary>Tokens that the running answer may need at most; 0 while no answer uses it.</summary>
     public int ReservedTokens { get; set; }
 
+    /// <summary>The most tokens that the prompt of the running answer shares with a row that cannot go back so far; 0 for none.</summary>
+    public int ForgottenTokens { get; set; }
+
     /// <summary>Whether an answer uses it.</summary>
     public bool IsRunning => ReservedTokens > 0;
 

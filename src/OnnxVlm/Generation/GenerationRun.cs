@@ -112,6 +112,7 @@ internal sealed class GenerationRun : IAsyncDisposable
                 TransparentImages = _prompt.TransparentImageCount,
                 ShrunkImages = _prompt.ShrunkImageCount,
                 CachedTokens = _sequence.CachedTokens,
+                RereadTokens = _sequence.RereadTokens,
                 GeneratedTokens = _generated,
                 Preprocessing = _prompt.PreprocessingTime,
                 Prefill = _prefill,

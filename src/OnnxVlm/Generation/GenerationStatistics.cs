@@ -20,6 +20,11 @@ public sealed record GenerationStatistics
     /// <summary>Tokens of the prompt that were in the cache already, from an earlier answer with the same beginning.</summary>
     public int CachedTokens { get; init; }
 
+    /// <summary>
+    /// Tokens of the prompt that had been read for an earlier answer and were read again: recurrent layers and layers with a window remember few places that an answer can go on from. 0 for other models.
+    /// </summary>
+    public int RereadTokens { get; init; }
+
     /// <summary>Tokens of the answer, the end token not counted.</summary>
     public required int GeneratedTokens { get; init; }
 

@@ -52,8 +52,8 @@ internal sealed class RowCache(IDecoder decoder, long budgetBytes, bool keepsIdl
         long needed = BytesFor(request.Tokens);
         if (needed > RowBytes)
         {
-            throw new PromptTooLongException($"The request needs {Megabytes(needed)} of key-value cache: {request.Prompt.Keys.Length} tokens of prompt and {request.Tokens - request.Prompt.Keys.Length} of answer, "
-                + $"{decoder.CacheBytesPerToken / 1024.0:F0} KiB each, and the model may take {Megabytes(RowBytes)}. Shorten the prompt, ask for fewer tokens, or raise CacheBytes.");
+            throw new PromptTooLongException($"The request needs {Megabytes(needed)} of key-value cache: {request.Prompt.Keys.Length} tokens of prompt and {request.Tokens - request.Prompt.Keys.Length} of answer; "
+                + $"the model may take {Megabytes(RowBytes)}. Shorten the prompt, ask for fewer tokens, or raise CacheBytes.");
         }
         Waiter waiter = new(request);
         lock (_lock)
@@ -137,12 +137,12 @@ internal sealed class RowCache(IDecoder decoder, long budgetBytes, bool keepsIdl
 
     private static string Megabytes(long bytes) => $"{bytes / 1048576.0:N0} MiB";
 
-    private long BytesFor(int tokens) => (tokens * decoder.CacheBytesPerToken) + decoder.StateBytes;
+    private long BytesFor(int tokens) => decoder.BytesFor(tokens);
 
     private long BytesOf(CachedRow row) => Math.Max(row.Sequence.SizeBytes, row.IsRunning ? BytesFor(row.ReservedTokens) : 0);
 
     // A row that reads its prompt will have states that it does not have yet.
-    private static int UsableOf(CachedRow row, int shared) => row.IsReading ? shared : row.Sequence.Restorable(shared);
+    private static int UsableOf(CachedRow row, int shared) => row.IsReading && row.Sequence.Length < shared ? shared : row.Sequence.Restorable(shared);
 
     private void GiveUp(Waiter waiter, CancellationToken cancellationToken)
     {
@@ -185,7 +185,7 @@ internal sealed class RowCache(IDecoder decoder, long budgetBytes, bool keepsIdl
 
     private (CachedRow Row, CachedRow? Source)? TryTake(RowRequest request)
     {
-        (CachedRow? best, int shared) = MostShared(request);
+        (CachedRow? best, int shared, request.ForgottenTokens) = MostShared(request);
         // A short shared beginning, such as the same system message, is not worth losing another conversation's row. A next turn may differ from where the last answer began:
         // some templates write an answer of the past in another way than they ask for one.
         bool takesOver = best is { IsRunning: false } && (!decoder.CanFork || 2 * shared >= Math.Min(best.Keys.Count, request.Prompt.Keys.Length));
@@ -208,21 +208,25 @@ internal sealed class RowCache(IDecoder decoder, long budgetBytes, bool keepsIdl
     }
 
     /// <summary>The row that shares the most with a prompt: one that can be taken over or, where the decoder copies rows, any.</summary>
-    private (CachedRow? Row, int Shared) MostShared(RowRequest request)
+    /// <returns>The row, what it shares and can go back to, and the most that any row shares and cannot go back to.</returns>
+    private (CachedRow? Row, int Shared, int Forgotten) MostShared(RowRequest request)
     {
         (CachedRow? Row, int Shared) best = (null, 0);
+        int forgotten = 0;
         foreach (CachedRow row in _rows)
         {
             bool fits = row.Sequence.MaxLength >= request.Tokens && row.Sequence.PatchCapacity >= request.PatchCapacity;
             if (row.Scope != request.Scope || !(decoder.CanFork || (fits && !row.IsRunning)))
                 continue;
-            int shared = UsableOf(row, request.Prompt.SharedWith(row.FirstKeys(int.MaxValue)));
+            int read = request.Prompt.SharedWith(row.FirstKeys(int.MaxValue)), shared = UsableOf(row, read);
+            if (shared < Math.Min(read, row.Sequence.Length))
+                forgotten = Math.Max(forgotten, read);
             if (!decoder.CanRewind && shared < row.Keys.Count)
                 continue;
             if (shared > best.Shared && (!decoder.CanFork || shared >= LeastShared))
                 best = (row, shared);
         }
-        return best;
+        return (best.Row, best.Shared, forgotten);
     }
 
     /// <summary>Drops idle rows until a request fits; none where it would not fit even so.</summary>
@@ -257,6 +261,7 @@ internal sealed class RowCache(IDecoder decoder, long budgetBytes, bool keepsIdl
     private static void Use(CachedRow row, RowRequest request)
     {
         row.ReservedTokens = request.Tokens;
+        row.ForgottenTokens = request.ForgottenTokens;
         row.IsReading = true;
         row.Keys.Clear();
         row.Keys.AddRange(request.Prompt.Keys);
@@ -282,7 +287,9 @@ internal sealed class RowCache(IDecoder decoder, long budgetBytes, bool keepsIdl
                 int wanted = prompt.SharedWith(source.FirstKeys(int.MaxValue)), read = source.Sequence.Length;
                 if (read >= wanted || !source.IsReading)
                 {
-                    int shared = source.Sequence.Restorable(prompt.SharedWith(source.FirstKeys(Math.Min(wanted, read))));
+                    int known = prompt.SharedWith(source.FirstKeys(Math.Min(wanted, read))), shared = source.Sequence.Restorable(known);
+                    if (shared < known)
+                        row.ForgottenTokens = Math.Max(row.ForgottenTokens, known);
                     if (shared > 0)
                         row.Sequence.CopyFrom(source.Sequence, shared);
                     return;
@@ -305,4 +312,8 @@ internal sealed class RowCache(IDecoder decoder, long budgetBytes, bool keepsIdl
 /// <param name="Tokens">Tokens of prompt and answer together, at most.</param>
 /// <param name="PatchCapacity">The most patches of a piece of the prompt.</param>
 /// <param name="Scope">Only rows of the same scope serve.</param>
-internal sealed record RowRequest(PromptKeys Prompt, int Tokens, int PatchCapacity, string? Scope);
+internal sealed record RowRequest(PromptKeys Prompt, int Tokens, int PatchCapacity, string? Scope)
+{
+    /// <summary>As <see cref="CachedRow.ForgottenTokens"/>.</summary>
+    public int ForgottenTokens { get; set; }
+}

@@ -53,7 +53,7 @@ public sealed class VlmSequence : IDisposable
         if (count == 0)
             return;
         _sequence.ReadAsync(chunks, null, CancellationToken.None).GetAwaiter().GetResult();
-        if (_decoder.StateBytes > 0)
+        if (!_decoder.RestoresAnywhere)
             _content.AddRange(segments);
     }
 
@@ -86,11 +86,13 @@ public sealed class VlmSequence : IDisposable
     {
         ArgumentOutOfRangeException.ThrowIfNegative(length);
         ArgumentOutOfRangeException.ThrowIfGreaterThan(length, Length);
-        if (_decoder.StateBytes > 0)
+        if (!_decoder.RestoresAnywhere)
             CutContent(length);
         _sequence.RewindTo(length);
-        if (Length < length)
-            _sequence.ReadAsync(PrefillPlan.Create(_decoder, _content, Length), null, CancellationToken.None).GetAwaiter().GetResult();
+        if (Length == length)
+            return;
+        RowMetrics.Reread(length - Length);
+        _sequence.ReadAsync(PrefillPlan.Create(_decoder, _content, Length), null, CancellationToken.None).GetAwaiter().GetResult();
     }
 
     private void CutContent(int length)

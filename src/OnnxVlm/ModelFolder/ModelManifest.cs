@@ -15,8 +15,11 @@ public sealed record ModelManifest
     /// <summary>Name of the file in the model folder.</summary>
     public const string FileName = "onnxvlm.json";
 
-    /// <summary>The only <see cref="FormatVersion"/> that this version reads and writes.</summary>
-    public const int CurrentFormatVersion = 2;
+    /// <summary>The <see cref="FormatVersion"/> that this version writes.</summary>
+    public const int CurrentFormatVersion = 3;
+
+    /// <summary>The oldest <see cref="FormatVersion"/> that this version reads.</summary>
+    public const int OldestFormatVersion = 2;
 
     /// <summary>The values of <see cref="Precision"/>.</summary>
     public static IReadOnlyList<string> Precisions { get; } = ["fp32", "fp16", "int8", "int4"];
@@ -32,7 +35,7 @@ public sealed record ModelManifest
     /// <summary>Files that take so long to read that it is worth remembering that they were.</summary>
     private const long LargeFileBytes = 64 << 20;
 
-    /// <summary>Version of the folder's format: 2. In graphs of version 1 the sequences of a batch had one length.</summary>
+    /// <summary>Version of the folder's format: 3, or 2, whose layers with a window cache all tokens. In graphs of version 1 the sequences of a batch had one length.</summary>
     public required int FormatVersion { get; init; }
 
     /// <summary>The checkpoint's <c>model_type</c>, for example <c>unified_decoder</c>.</summary>
@@ -70,6 +73,12 @@ public sealed record ModelManifest
 
     /// <summary>Numbers of the key-value cache for one token; null where the layers are alike, and <c>genai_config.json</c> tells it.</summary>
     public long? CacheNumbersPerToken { get; init; }
+
+    /// <summary>
+    /// Tokens that a layer with a window sees, where the graph has the input <c>evicted</c>: then the cache of such layers needs no more than these. Null for models without such layers, and for
+    /// graphs in which they cache all tokens.
+    /// </summary>
+    public int? SlidingWindow { get; init; }
 
     /// <summary>Elements of 32 bits that the model remembers of a sequence beside the key-value cache, however long it is: the state of recurrent layers. Null for none.</summary>
     public long? StateElements { get; init; }
@@ -228,7 +237,7 @@ public sealed record ModelManifest
 
     private void Validate()
     {
-        if (FormatVersion != CurrentFormatVersion)
+        if (FormatVersion is < OldestFormatVersion or > CurrentFormatVersion)
             throw new ArgumentException($"format_version: expected {CurrentFormatVersion}, found {FormatVersion}; update OnnxVlm, or export the model again");
         if (string.IsNullOrWhiteSpace(Architecture))
             throw new ArgumentException("architecture: expected a name, found an empty string; export the model again");
@@ -252,6 +261,8 @@ public sealed record ModelManifest
         Sampling?.Validate();
         if (CacheNumbersPerToken is <= 0)
             throw new ArgumentException($"cache_numbers_per_token: expected 1 or more, found {CacheNumbersPerToken}; export the model again");
+        if (SlidingWindow is <= 0)
+            throw new ArgumentException($"sliding_window: expected 1 or more, found {SlidingWindow}; export the model again");
         if (StateElements is <= 0)
             throw new ArgumentException($"state_elements: expected 1 or more, found {StateElements}; export the model again");
         ManifestCheck.Present(Image, "image");
@@ -267,7 +278,7 @@ public sealed record ModelManifest
     private static void RefuseOtherVersion(byte[] json, string folder)
     {
         using JsonDocument document = JsonDocument.Parse(json);
-        if (document.RootElement.ValueKind != JsonValueKind.Object || !document.RootElement.TryGetProperty("format_version", out JsonElement version) || version.ValueKind != JsonValueKind.Number || !version.TryGetInt32(out int found) || found >= CurrentFormatVersion)
+        if (document.RootElement.ValueKind != JsonValueKind.Object || !document.RootElement.TryGetProperty("format_version", out JsonElement version) || version.ValueKind != JsonValueKind.Number || !version.TryGetInt32(out int found) || found >= OldestFormatVersion)
             return;
         string precision = Text("precision", "fp32"), device = Text("device", "cpu");
         throw new ArgumentException($"format_version: expected {CurrentFormatVersion}, found {found}; the folder is older than this OnnxVlm; export the model again: "

@@ -18,6 +18,7 @@ internal sealed class BatchRunner : IDisposable
     private readonly object _lock = new();
     private readonly ModelSession _session;
     private readonly IReadOnlyList<KeyValueRows> _lanes;
+    private readonly WindowRule? _window;
     private readonly bool _readsImagesWhole;
     private readonly bool _hasState;
     private readonly Thread _thread;
@@ -31,11 +32,13 @@ internal sealed class BatchRunner : IDisposable
     /// <summary>Starts the thread.</summary>
     /// <param name="session">The graph; disposed with this.</param>
     /// <param name="lanes">Where rows can be, those with the least room first; disposed with this.</param>
+    /// <param name="window">What layers with a window keep; null where there are none, or they keep everything.</param>
     /// <param name="readsImagesWhole">Whether the tokens of an image belong together.</param>
-    public BatchRunner(ModelSession session, IReadOnlyList<KeyValueRows> lanes, bool readsImagesWhole)
+    public BatchRunner(ModelSession session, IReadOnlyList<KeyValueRows> lanes, WindowRule? window, bool readsImagesWhole)
     {
         _session = session;
         _lanes = lanes;
+        _window = window;
         _readsImagesWhole = readsImagesWhole;
         _hasState = session.Buffers.Any(buffer => buffer.IsConstant);
         _thread = new Thread(Run) { IsBackground = true, Name = "OnnxVlm batch" };
@@ -60,13 +63,12 @@ internal sealed class BatchRunner : IDisposable
     /// <param name="source">The row to copy.</param>
     /// <param name="row">A row that has read nothing.</param>
     /// <param name="length">Tokens to copy.</param>
-    /// <returns>Tokens that are copied: fewer where the model has recurrent layers, of which there is a state only at some places.</returns>
+    /// <returns>Tokens that are copied: fewer where the model has recurrent layers, of which there is a state only at some places, or layers with a window that have forgotten that place.</returns>
     public int Fork(DecoderRow source, DecoderRow row, int length)
     {
         lock (_lock)
         {
-            if (_hasState)
-                length = Restorable(source, length);
+            length = Restorable(source, length);
             SavedState? state = source.States.At(length);
             state?.Use();
             row.States.Share(source.States, length);
@@ -74,18 +76,23 @@ internal sealed class BatchRunner : IDisposable
             // A row that is itself a copy still to be made has nothing to copy yet.
             row.Source = new RowCopy(source.Source?.From ?? source, row, length, state);
             row.Length = length;
+            row.Evicted = length == 0 ? 0 : source.Evicted;
             Monitor.Pulse(_lock);
             return length;
         }
     }
 
-    /// <summary>The longest beginning of a row that there is a state of its recurrent layers for.</summary>
+    /// <summary>The longest beginning of a row that there is a state of its recurrent layers for, and that its layers with a window still have.</summary>
     /// <param name="row">The row.</param>
     /// <param name="length">The most tokens.</param>
     public int Restorable(DecoderRow row, int length)
     {
         lock (_lock)
         {
+            if (_window?.CanEndAt(row.Evicted, length) == false)
+                return 0;
+            if (!_hasState)
+                return length;
             // While a row reads, its state moves on.
             return length >= row.Length && row.Read is null ? row.Length : row.States.Before(length);
         }
@@ -93,17 +100,18 @@ internal sealed class BatchRunner : IDisposable
 
     /// <summary>Has a row end earlier.</summary>
     /// <param name="row">A row that reads nothing now.</param>
-    /// <param name="length">The most tokens to keep; fewer are kept where the model has recurrent layers, of which there is a state only at some places.</param>
+    /// <param name="length">The most tokens to keep; fewer are kept where that is not <see cref="Restorable"/>.</param>
     /// <exception cref="ArgumentException">The position is inside an image.</exception>
     public void Rewind(DecoderRow row, int length)
     {
         lock (_lock)
         {
-            if (_hasState)
-                length = Restorable(row, length);
+            length = Restorable(row, length);
             row.Images.RewindTo(length);
             row.Length = length;
             row.States.RewindTo(length);
+            if (length == 0)
+                row.Evicted = 0;
         }
     }
 
@@ -250,7 +258,11 @@ internal sealed class BatchRunner : IDisposable
                 foreach (RowCopy copy in copies)
                     copy.To.Source = null;
                 foreach (DecoderRow row in decoding.Concat(reading is null ? [] : [reading]))
+                {
                     row.Read!.IsRunning = true;
+                    // Here, so that nobody copies from a place that is forgotten in this turn.
+                    row.Evicted = _window?.Evict(row.Evicted, row.Length, row.Read.Chunk.TokenIds.Length) ?? 0;
+                }
                 if (copies.Length + closed.Length + decoding.Length > 0 || reading is not null)
                     return new Turn(copies, closed, decoding, reading);
                 Monitor.Wait(_lock);
@@ -412,7 +424,10 @@ internal sealed class BatchRunner : IDisposable
         {
             if (row.Failure is { } failure)
                 throw failure;
-            Place(row, row.Length + row.Read!.Chunk.TokenIds.Length);
+            int length = row.Length + row.Read!.Chunk.TokenIds.Length;
+            Place(row, length);
+            row.Rows!.Evict(row.Slot, row.Evicted, row.Length, _window?.MostTokens ?? 0);
+            row.Rows.Grow(row.Slot, length);
             RestoreState(row);
             return true;
         }
@@ -498,7 +513,6 @@ internal sealed class BatchRunner : IDisposable
                 ?? throw new VlmException($"There is no room for another sequence of {length} tokens; dispose one, or ask again later.");
             lane.Add(row);
         }
-        row.Rows!.Grow(row.Slot, length);
     }
 
     private sealed record Turn(RowCopy[] Copies, DecoderRow[] Closed, DecoderRow[] Decoding, DecoderRow? Reading);

@@ -34,7 +34,7 @@ internal sealed class DecoderRow : IDecoderSequence
     /// <summary>What the next run goes on from. Changed by the runner while it reads, and by the owner of the row while it does not.</summary>
     public int Length { get; set; }
 
-    public long SizeBytes => (Length * _memory.TokenBytes) + _memory.StateBytes;
+    public long SizeBytes => _memory.Size.Bytes(Length);
 
     public Span<float> Logits => HasLogits ? NextLogits : throw new InvalidOperationException("There are no logits before tokens are read, nor after a rewind until more are.");
 
@@ -52,6 +52,9 @@ internal sealed class DecoderRow : IDecoderSequence
 
     /// <summary>The length that what the recurrent layers remember belongs to; −1 where that is not known. Changed by the runner.</summary>
     public int StateLength { get; set; } = -1;
+
+    /// <summary>How many of its first tokens the layers with a window will have forgotten by the end of its next run. Guarded by the runner's lock.</summary>
+    public int Evicted { get; set; }
 
     /// <summary>Where its state is; null before the first run.</summary>
     public KeyValueRows? Rows { get; set; }
@@ -105,7 +108,7 @@ internal sealed class DecoderRow : IDecoderSequence
         HasLogits = false;
     }
 
-    public int Restorable(int length) => _memory.StateBytes == 0 ? length : _runner.Restorable(this, length);
+    public int Restorable(int length) => _memory.Size is { StateBytes: 0, WindowTokens: null } ? length : _runner.Restorable(this, length);
 
     public void Pause() => _runner.Pause(this);
 
@@ -157,7 +160,6 @@ internal sealed class RowRead(IReadOnlyList<PrefillChunk> chunks, Action? progre
 }
 
 /// <summary>What a row takes.</summary>
-/// <param name="TokenBytes">Memory for a token.</param>
-/// <param name="StateBytes">Memory for the state of recurrent layers.</param>
+/// <param name="Size">Memory of its tokens and its state.</param>
 /// <param name="States">How many states the rows may have saved.</param>
-internal sealed record RowSize(long TokenBytes, long StateBytes, StateBudget States);
+internal sealed record RowSize(CacheSize Size, StateBudget States);

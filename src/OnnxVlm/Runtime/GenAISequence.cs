@@ -11,6 +11,7 @@ internal sealed class GenAISequence : IDecoderSequence
     private readonly PinnedTensor<long> _patchCount = new(ElementType.int64, 1);
     private readonly PinnedTensor<long>? _places;
     private readonly PinnedTensor<long>? _positionOffset;
+    private readonly PinnedTensor<long>? _evicted;
     private readonly ImageSpans _images;
     private readonly int _placeholder;
     private readonly long _bytesPerToken;
@@ -40,6 +41,8 @@ internal sealed class GenAISequence : IDecoderSequence
         _patches = new PinnedTensor<byte>(ElementType.uint8, PatchCapacity, 3 * manifest.Image.PatchSize * manifest.Image.PatchSize);
         _places = manifest.Image.HasPositions ? new PinnedTensor<long>(ElementType.int64, PatchCapacity, 2) : null;
         _positionOffset = manifest.Image.SharesTextPosition ? new PinnedTensor<long>(ElementType.int64, 1) : null;
+        // The runtime's caches hold all tokens: nothing is ever evicted.
+        _evicted = manifest.SlidingWindow is null ? null : new PinnedTensor<long>(ElementType.int64, 1);
         try
         {
             _generator = CreateGenerator(model, options);
@@ -56,6 +59,8 @@ internal sealed class GenAISequence : IDecoderSequence
             _generator.SetModelInput("patch_xy", _places.Tensor);
         if (_positionOffset is not null)
             _generator.SetModelInput("position_offset", _positionOffset.Tensor);
+        if (_evicted is not null)
+            _generator.SetModelInput("evicted", _evicted.Tensor);
     }
 
     public int MaxLength { get; }
@@ -225,6 +230,7 @@ internal sealed class GenAISequence : IDecoderSequence
         _patchCount.Dispose();
         _places?.Dispose();
         _positionOffset?.Dispose();
+        _evicted?.Dispose();
     }
 
     private static VlmException Failed(OnnxRuntimeGenAIException e) => new($"The runtime failed: {e.Message}", e);

@@ -30,8 +30,15 @@ internal interface IDecoder : IDisposable
     /// <summary>The most sequences at the same time that the cache of past answers may count on.</summary>
     int MaxSequences { get; }
 
-    /// <summary>Memory of the key-value cache for one token.</summary>
+    /// <summary>Whether a sequence can go back to any place, so that <see cref="IDecoderSequence.Restorable"/> need not be asked.</summary>
+    bool RestoresAnywhere => StateBytes == 0;
+
+    /// <summary>Memory of the key-value cache for one token; layers with a window take it for the last tokens only.</summary>
     long CacheBytesPerToken { get; }
+
+    /// <summary>Memory of a sequence, without states that are saved on the way.</summary>
+    /// <param name="tokens">Its tokens.</param>
+    long BytesFor(int tokens) => (tokens * CacheBytesPerToken) + StateBytes;
 
     /// <summary>Memory of what recurrent layers remember of a sequence, however long it is; 0 for a model without such layers.</summary>
     long StateBytes => 0;
@@ -92,7 +99,8 @@ internal interface IDecoderSequence : IDisposable
     Task ReadAsync(IReadOnlyList<PrefillChunk> chunks, Action? progress, CancellationToken cancellationToken);
 
     /// <summary>
-    /// The longest beginning that the sequence can go back to, or another one can begin as: any, but for models with recurrent layers, which have a state only at some places.
+    /// The longest beginning that the sequence can go back to, or another one can begin as: any, but for models with recurrent layers, which have a state only at some places, and those with windows,
+    /// of whose caches the first tokens are gone.
     /// </summary>
     /// <param name="length">The most tokens, at most its length.</param>
     /// <returns>Number of tokens, at most as many.</returns>

@@ -12,6 +12,8 @@ internal sealed class KeyValueRows : IDisposable
     private readonly IRowMemory[] _memory;
     private readonly DecoderRow?[] _rows;
     private readonly int[] _committed;
+    private readonly int[] _windowCommitted;
+    private readonly int[] _evicted;
     private readonly int _commitTokens;
     private readonly Stack<int> _freeStates;
     private OrtValue[] _view = [];
@@ -29,6 +31,8 @@ internal sealed class KeyValueRows : IDisposable
         _memory = memory;
         _rows = new DecoderRow?[slots];
         _committed = new int[slots];
+        _windowCommitted = new int[slots];
+        _evicted = new int[slots];
         _freeStates = new Stack<int>(Enumerable.Range(slots, states).Reverse());
         _commitTokens = Math.Max(64, TokensOfAPage(buffers));
         Capacity = capacity;
@@ -71,10 +75,7 @@ internal sealed class KeyValueRows : IDisposable
     {
         int slot = Array.IndexOf(_rows, null);
         if (row.Rows is { } others)
-        {
-            Grow(slot, row.Length);
             Copy(others, row.Slot, slot, row.Length);
-        }
         if (row.Rows is { } former)
             CopyState(former, row.Slot, slot);
         else
@@ -140,29 +141,51 @@ internal sealed class KeyValueRows : IDisposable
         (row.Rows, row.Slot) = (null, -1);
     }
 
+    /// <summary>How many of a row's first tokens the buffers with a window lack.</summary>
+    /// <param name="slot">The row's slot.</param>
+    public int EvictedOf(int slot) => _evicted[slot];
+
+    /// <summary>Has the buffers with a window lack the first tokens of a row: what they keep moves to the front, and memory beyond it is given back.</summary>
+    /// <param name="slot">The row's slot.</param>
+    /// <param name="evicted">How many tokens they lack; fewer than now only where the row is empty.</param>
+    /// <param name="length">Tokens of the row.</param>
+    /// <param name="keptTokens">Tokens whose memory stays, whether it is used or not.</param>
+    public void Evict(int slot, int evicted, int length, int keptTokens)
+    {
+        if (evicted == _evicted[slot])
+            return;
+        long first = Math.Max(0, evicted - _evicted[slot]), count = Math.Max(0, length - evicted);
+        int end = RoundUp(Math.Max(keptTokens, (int)count));
+        for (int i = 0; i < _buffers.Count; i++)
+        {
+            StateBuffer buffer = _buffers[i];
+            if (!buffer.HasWindow)
+                continue;
+            nint target = _memory[i].Start + (nint)OffsetOf(buffer, slot, 0);
+            long stride = (long)Capacity * buffer.HeadBytes;
+            _memory[i].Copy(target + (nint)(first * buffer.HeadBytes), stride, target, stride, count * buffer.HeadBytes, buffer.Heads);
+            for (int head = 0; head < buffer.Heads && end < _windowCommitted[slot]; head++)
+                _memory[i].Release(OffsetOf(buffer, slot, head) + ((long)end * buffer.HeadBytes), (long)(_windowCommitted[slot] - end) * buffer.HeadBytes);
+        }
+        _windowCommitted[slot] = Math.Min(_windowCommitted[slot], end);
+        _evicted[slot] = evicted;
+    }
+
     /// <summary>Makes room for the tokens of the next run.</summary>
     /// <param name="slot">A slot.</param>
     /// <param name="length">Tokens that it will hold.</param>
     /// <exception cref="VlmException">The system has no more memory.</exception>
     public void Grow(int slot, int length)
     {
-        int from = _committed[slot];
-        if (length <= from)
-            return;
-        int to = Math.Min(Capacity, (length + _commitTokens - 1) / _commitTokens * _commitTokens);
-        for (int i = 0; i < _buffers.Count && _memory[i].NeedsCommit; i++)
-        {
-            StateBuffer buffer = _buffers[i];
-            for (int head = 0; !buffer.IsConstant && head < buffer.Heads; head++)
-                _memory[i].Commit(OffsetOf(buffer, slot, head) + ((long)from * buffer.HeadBytes), (long)(to - from) * buffer.HeadBytes);
-        }
-        _committed[slot] = to;
+        Commit(slot, _committed, length, hasWindow: false);
+        Commit(slot, _windowCommitted, length - _evicted[slot], hasWindow: true);
     }
 
     /// <summary>Copies the beginning of a row, also one of other rows of the same model.</summary>
     /// <param name="source">The row to read.</param>
     /// <param name="target">The row of these to write.</param>
     /// <param name="length">Tokens to copy.</param>
+    /// <exception cref="VlmException">The system has no more memory, or the device failed.</exception>
     public void Copy(DecoderRow source, DecoderRow target, int length) => Copy(source.Rows!, source.Slot, target.Slot, length);
 
     /// <summary>Brings rows together, with as little copying as there can be, and sorts them by their slots.</summary>
@@ -207,6 +230,22 @@ internal sealed class KeyValueRows : IDisposable
 
     private static int TokensOfAPage(IReadOnlyList<StateBuffer> buffers) => Math.Max(1, Environment.SystemPageSize / buffers.Where(buffer => !buffer.IsConstant).Min(buffer => buffer.HeadBytes & -buffer.HeadBytes));
 
+    private int RoundUp(int tokens) => Math.Min(Capacity, (tokens + _commitTokens - 1) / _commitTokens * _commitTokens);
+
+    private void Commit(int slot, int[] committed, int tokens, bool hasWindow)
+    {
+        int from = committed[slot], to = RoundUp(tokens);
+        if (to <= from)
+            return;
+        for (int i = 0; i < _buffers.Count && _memory[i].NeedsCommit; i++)
+        {
+            StateBuffer buffer = _buffers[i];
+            for (int head = 0; !buffer.IsConstant && buffer.HasWindow == hasWindow && head < buffer.Heads; head++)
+                _memory[i].Commit(OffsetOf(buffer, slot, head) + ((long)from * buffer.HeadBytes), (long)(to - from) * buffer.HeadBytes);
+        }
+        committed[slot] = to;
+    }
+
     private long OffsetOf(StateBuffer buffer, int slot, int head) => (((long)slot * buffer.Heads) + head) * Capacity * buffer.HeadBytes;
 
     /// <summary>The first of neighbouring slots where rows come together with the fewest tokens copied.</summary>
@@ -227,7 +266,6 @@ internal sealed class KeyValueRows : IDisposable
 
     private void Move(DecoderRow row, int slot)
     {
-        Grow(slot, row.Length);
         Copy(this, row.Slot, slot, row.Length);
         CopyState(this, row.Slot, slot);
         Free(row.Slot);
@@ -244,18 +282,22 @@ internal sealed class KeyValueRows : IDisposable
         }
         ReleaseState(slot);
         _rows[slot] = null;
-        _committed[slot] = 0;
+        _committed[slot] = _windowCommitted[slot] = _evicted[slot] = 0;
     }
 
     private void Copy(KeyValueRows source, int from, int to, int length)
     {
+        int evicted = Math.Min(length, source._evicted[from]);
+        _evicted[to] = evicted;
+        Grow(to, length);
         for (int i = 0; i < _buffers.Count && length > 0; i++)
         {
             StateBuffer buffer = _buffers[i];
             if (buffer.IsConstant)
                 continue;
+            int count = buffer.HasWindow ? length - evicted : length;
             nint origin = source._memory[i].Start + (nint)source.OffsetOf(buffer, from, 0), target = _memory[i].Start + (nint)OffsetOf(buffer, to, 0);
-            _memory[i].Copy(origin, (long)source.Capacity * buffer.HeadBytes, target, (long)Capacity * buffer.HeadBytes, (long)length * buffer.HeadBytes, buffer.Heads);
+            _memory[i].Copy(origin, (long)source.Capacity * buffer.HeadBytes, target, (long)Capacity * buffer.HeadBytes, (long)count * buffer.HeadBytes, buffer.Heads);
         }
     }
 

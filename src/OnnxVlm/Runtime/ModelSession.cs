@@ -5,7 +5,7 @@ namespace OnnxVlm.Runtime;
 /// <summary>The graph in ONNX Runtime, and one run of it: inputs from rows and pieces of prompts, logits back into the rows. Used by one thread, but for <see cref="Interrupt"/>.</summary>
 internal sealed class ModelSession : IDisposable
 {
-    private const string Places = "patch_xy", Offset = "position_offset";
+    private const string Places = "patch_xy", Offset = "position_offset", Evicted = "evicted";
 
     private static readonly OrtMemoryInfo Host = OrtMemoryInfo.DefaultInstance;
 
@@ -18,6 +18,7 @@ internal sealed class ModelSession : IDisposable
     private readonly int _patchBytes;
     private readonly bool _hasPlaces;
     private readonly bool _hasOffset;
+    private readonly bool _hasEvicted;
     private long[] _mask = [];
     private float[] _logits = [];
 
@@ -31,10 +32,11 @@ internal sealed class ModelSession : IDisposable
         Buffers = StateBuffer.ReadFrom(session);
         _hasPlaces = session.InputMetadata.ContainsKey(Places);
         _hasOffset = session.InputMetadata.ContainsKey(Offset);
+        _hasEvicted = session.InputMetadata.ContainsKey(Evicted);
         _vocabulary = session.OutputMetadata["logits"].Dimensions[^1];
         _patchBytes = session.InputMetadata["patches"].Dimensions[1];
-        string[] places = _hasPlaces ? [Places] : [], offset = _hasOffset ? [Offset] : [];
-        _inputs = ["input_ids", "attention_mask", "patches", "patch_count", .. places, .. offset, .. Buffers.Select(buffer => buffer.Input)];
+        string[] places = _hasPlaces ? [Places] : [], offset = _hasOffset ? [Offset] : [], evicted = _hasEvicted ? [Evicted] : [];
+        _inputs = ["input_ids", "attention_mask", "patches", "patch_count", .. places, .. offset, .. evicted, .. Buffers.Select(buffer => buffer.Input)];
         _outputs = ["logits", .. Buffers.Select(buffer => buffer.Output)];
     }
 
@@ -54,6 +56,8 @@ internal sealed class ModelSession : IDisposable
         using DisposableValues inputs = [Tokens(rows, length), Mask(rows, length), .. Patches(first.Images)];
         if (_hasOffset)
             inputs.Add(OrtValue.CreateTensorValueFromMemory(rows.Select(row => (long)row.Images.PositionOffset).ToArray(), [count]));
+        if (_hasEvicted)
+            inputs.Add(OrtValue.CreateTensorValueFromMemory(rows.Select(row => (long)row.Rows!.EvictedOf(row.Slot)).ToArray(), [count]));
         if (_logits.Length < count * _vocabulary)
             _logits = new float[count * _vocabulary];
         using OrtValue logits = OrtValue.CreateTensorValueFromMemory(Host, _logits.AsMemory(0, count * _vocabulary), [count, 1, _vocabulary]);

@@ -9,11 +9,15 @@ internal sealed class OrtDecoder : IDecoder
     // Rows for the cache of answers, and some more for sequences that callers hold themselves.
     private const int CachedRows = 64, OtherRows = 16;
 
+    /// <summary>Tokens of a piece of a prompt on the CPU. Measured: smaller pieces cost more, and larger ones do not cost less but hold up the other rows for longer.</summary>
+    internal const int CpuChunkTokens = 32;
+
     // A quarter of the cache is for states that are saved on the way.
     private const int SavedStateShare = 4;
 
     private readonly ModelManifest _manifest;
     private readonly BatchRunner _runner;
+    private readonly RowSize _row;
     private bool _disposed;
 
     private OrtDecoder(ModelSession session, IReadOnlyList<KeyValueRows> lanes, ModelManifest manifest, Device device, long cacheBytes)
@@ -23,9 +27,13 @@ internal sealed class OrtDecoder : IDecoder
         CacheBytesPerToken = session.Buffers.Sum(buffer => buffer.TokenBytes);
         StateBytes = session.Buffers.Sum(buffer => buffer.RowBytes);
         SavedStateBytes = StateBytes == 0 ? 0 : cacheBytes / SavedStateShare;
-        StateBudget = new StateBudget(StateBytes == 0 ? 0 : SavedStateBytes / StateBytes);
+        // On a GPU every row has its memory in advance, and keeps all tokens.
+        WindowRule? window = device == Device.Cpu && manifest.SlidingWindow is int reach ? new WindowRule(reach, ChunkTokens) : null;
+        long windowTokenBytes = session.Buffers.Where(buffer => buffer.HasWindow).Sum(buffer => buffer.TokenBytes);
+        CacheSize size = new() { TokenBytes = CacheBytesPerToken - windowTokenBytes, WindowTokenBytes = windowTokenBytes, WindowTokens = window?.MostTokens, StateBytes = StateBytes };
+        _row = new RowSize(size, new StateBudget(StateBytes == 0 ? 0 : SavedStateBytes / StateBytes));
         MaxSequences = Math.Min(CachedRows, lanes.Sum(lane => lane.Slots - 1));
-        _runner = new BatchRunner(session, lanes, manifest.Image.BidirectionalAttention);
+        _runner = new BatchRunner(session, lanes, window, manifest.Image.BidirectionalAttention);
         NativeOwner.Created();
     }
 
@@ -42,8 +50,7 @@ internal sealed class OrtDecoder : IDecoder
 
     public bool SplitsImages => !_manifest.Image.BidirectionalAttention;
 
-    // Measured on the CPU: smaller pieces cost more, and larger ones do not cost less but hold up the other rows for longer.
-    public int ChunkTokens => Device == Device.Cpu ? 32 : 512;
+    public int ChunkTokens => Device == Device.Cpu ? CpuChunkTokens : 512;
 
     public int MaxSequences { get; }
 
@@ -51,12 +58,11 @@ internal sealed class OrtDecoder : IDecoder
 
     public bool CanRewind => true;
 
+    public bool RestoresAnywhere => StateBytes == 0 && _row.Size.WindowTokens is null;
+
     public long StateBytes { get; }
 
     public long SavedStateBytes { get; }
-
-    /// <summary>How many states the rows may have saved.</summary>
-    public StateBudget StateBudget { get; }
 
     public int PlaceholderTokenId => _manifest.Image.Tokens.Placeholder;
 
@@ -99,12 +105,14 @@ internal sealed class OrtDecoder : IDecoder
         }
     }
 
+    public long BytesFor(int tokens) => _row.Size.Bytes(tokens);
+
     public bool SavesStateAfter(int tokenId) => StateBytes > 0 && _manifest.EndTokenIds.Contains(tokenId);
 
     public IDecoderSequence CreateSequence(SequenceOptions options)
     {
         ObjectDisposedException.ThrowIf(_disposed, this);
-        return new DecoderRow(_manifest, _runner, options, new RowSize(CacheBytesPerToken, StateBytes, StateBudget));
+        return new DecoderRow(_manifest, _runner, options, _row);
     }
 
     public void Dispose()

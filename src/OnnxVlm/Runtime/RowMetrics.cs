@@ -8,6 +8,8 @@ internal static class RowMetrics
     private static readonly Histogram<double> Stalls = NativeOwner.Meter.CreateHistogram<double>(
         "onnxvlm.prompt.piece.duration", "s", "Time to read one piece of a prompt, for which running answers wait; onnxvlm.image tells whether there was an image in it.");
 
+    private static readonly Counter<long> RereadTokens = NativeOwner.Meter.CreateCounter<long>("onnxvlm.cache.reread", "{token}", "Tokens that were read again because the model's layers could not go back to a place that a row had read.");
+
     private static readonly Histogram<int> Batches = NativeOwner.Meter.CreateHistogram<int>("onnxvlm.batch.rows", "{row}", "Answers that get their next token in the same run.");
 
     private static long _cacheBytes;
@@ -18,6 +20,14 @@ internal static class RowMetrics
     {
         NativeOwner.Meter.CreateObservableUpDownCounter("onnxvlm.cache.size", () => Volatile.Read(ref _cacheBytes), "By", "Key-value cache that rows hold or have reserved.");
         NativeOwner.Meter.CreateObservableUpDownCounter("onnxvlm.cache.waiting", () => Volatile.Read(ref _waitingRequests), "{request}", "Answers that wait for room in the key-value cache.");
+    }
+
+    /// <summary>Notes what is read again.</summary>
+    /// <param name="tokens">Tokens.</param>
+    public static void Reread(int tokens)
+    {
+        if (tokens > 0)
+            RereadTokens.Add(tokens);
     }
 
     /// <summary>Notes the piece of a prompt.</summary>

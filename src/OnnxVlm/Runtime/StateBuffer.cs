@@ -14,10 +14,13 @@ namespace OnnxVlm.Runtime;
 /// <param name="HeadSize">Elements of a head.</param>
 internal sealed record StateBuffer(string Input, string Output, TensorElementType Type, int Heads, int HeadSize)
 {
-    private const string Past = "past_key_values.", Recurrent = "_state";
+    private const string Past = "past_key_values.", Recurrent = "_state", WindowPast = "window_past";
 
     /// <summary>Sides of a row of what a recurrent layer remembers; null for keys and values.</summary>
     public long[]? Shape { get; init; }
+
+    /// <summary>Whether it is of a layer with a window, and may lack the first tokens.</summary>
+    public bool HasWindow { get; init; }
 
     /// <summary>Whether it has one size, however long the sequence is.</summary>
     public bool IsConstant => Shape is not null;
@@ -57,7 +60,7 @@ internal sealed record StateBuffer(string Input, string Output, TensorElementTyp
             }
             if (input.Dimensions.Length != 4 || input.Dimensions[1] < 1 || input.Dimensions[3] < 1 || !session.OutputMetadata.ContainsKey(output))
                 throw new ModelLoadException($"The graph's input {name}: expected [batch, heads, past, head size] and the output {output}. Export the model again.");
-            buffers.Add(new StateBuffer(name, output, input.ElementDataType, input.Dimensions[1], input.Dimensions[3]));
+            buffers.Add(new StateBuffer(name, output, input.ElementDataType, input.Dimensions[1], input.Dimensions[3]) { HasWindow = input.SymbolicDimensions[2] == WindowPast });
         }
         return buffers;
     }

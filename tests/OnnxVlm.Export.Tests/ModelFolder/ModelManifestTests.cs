@@ -30,10 +30,10 @@ public sealed class ModelManifestTests
     public void Load_NoManifest_SaysSo() =>
         Assert.That(() => ModelManifest.Load(_folder["hf"]), Throws.TypeOf<ModelLoadException>().With.Message.Contains("onnxvlm.json: missing"));
 
-    [TestCase("format_version", "3", "format_version: expected 2, found 3")]
-    [TestCase("format_version", "1", "format_version: expected 2, found 1")]
     [TestCase("format_version", "null", "format_version")]
     [TestCase("format_version", "[2]", "format_version")]
+    [TestCase("format_version", "4", "format_version: expected 3, found 4")]
+    [TestCase("format_version", "1", "format_version: expected 3, found 1")]
     [TestCase("format_version", "1", "onnxvlm export --checkpoint DIR --output")]
     [TestCase("precision", "\"fp64\"", "precision: expected fp32, fp16, int8, int4, found \"fp64\"")]
     [TestCase("context_length", "0", "context_length")]
@@ -41,6 +41,7 @@ public sealed class ModelManifestTests
     [TestCase("end_token_ids", "[]", "end_token_ids")]
     [TestCase("end_token_ids", "[96]", "end_token_ids: expected 0 to 95, found 96")]
     [TestCase("image", "null", "image")]
+    [TestCase("sliding_window", "0", "sliding_window: expected 1 or more, found 0")]
     [TestCase("surprise", "1", "surprise")]
     [TestCase("files", "{\"../evil\": \"00\"}", "plain file names")]
     [TestCase("files", "{\"model.onnx\": \"00\"}", "files.model.onnx: expected 64")]

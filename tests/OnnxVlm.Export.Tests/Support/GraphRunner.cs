@@ -58,6 +58,12 @@ internal sealed class GraphRunner : IDisposable
             values.Add(OrtValue.CreateTensorValueFromMemory(Enumerable.Repeat(PositionOffset, _batch).ToArray(), [_batch]));
         }
 
+        if (_session.InputMetadata.ContainsKey("evicted"))
+        {
+            names.Add("evicted");
+            values.Add(OrtValue.CreateTensorValueFromMemory(new long[_batch], [_batch]));
+        }
+
         string[] outputs = ["logits", .. _cacheNames.Select(name => name.Replace("past_key_values", "present", StringComparison.Ordinal))];
         IDisposableReadOnlyCollection<OrtValue> results = _session.Run(_options, [.. names, .. _cacheNames], [.. values, .. _past], outputs);
         foreach (OrtValue value in values.Concat(_past))

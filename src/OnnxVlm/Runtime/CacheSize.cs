@@ -1,0 +1,26 @@
+namespace OnnxVlm.Runtime;
+
+/// <summary>Memory of one sequence beside the weights: keys and values of its tokens, and what recurrent layers remember of it.</summary>
+public sealed record CacheSize
+{
+    /// <summary>Bytes of a token in the layers that keep all tokens.</summary>
+    public required long TokenBytes { get; init; }
+
+    /// <summary>Bytes of a token in the layers that keep the last tokens only; 0 where there are none.</summary>
+    public long WindowTokenBytes { get; init; }
+
+    /// <summary>The most tokens that those layers keep, but while an image is read that is longer than a piece of text; null for all.</summary>
+    public int? WindowTokens { get; init; }
+
+    /// <summary>Bytes of the state of recurrent layers, however long the sequence is; 0 for a model without such layers.</summary>
+    public long StateBytes { get; init; }
+
+    /// <summary>The most tokens that layers with a window keep on the CPU, some more than the window: a sequence can go back by as many without being read again.</summary>
+    /// <param name="slidingWindow">Tokens that such a layer sees; null where the model has none, or the graph has them keep everything.</param>
+    /// <returns>For <see cref="WindowTokens"/>.</returns>
+    public static int? WindowTokensOf(int? slidingWindow) => slidingWindow is int window ? new WindowRule(window, OrtDecoder.CpuChunkTokens).MostTokens : null;
+
+    /// <summary>Bytes of a sequence.</summary>
+    /// <param name="tokens">Its tokens.</param>
+    public long Bytes(int tokens) => (tokens * TokenBytes) + (Math.Min(tokens, WindowTokens ?? tokens) * WindowTokenBytes) + StateBytes;
+}

@@ -32,6 +32,9 @@ internal sealed record ExportTarget(
     /// </summary>
     public bool EvictsFromWindows => Device == Device.Cpu;
 
+    /// <summary>Whether ONNX Runtime's operators of linear attention can be used; the last runtime for DirectML is older than they are.</summary>
+    public bool HasLinearAttention => Device != Device.DirectMl;
+
     /// <summary>Whether MatMulNBits adds the bias itself; only the CPU's is known to.</summary>
     public bool AddsBiasInProduct => Device == Device.Cpu;
 

@@ -52,9 +52,15 @@ internal static class GatedDeltaNet
         int past = shape.Kernel - 1;
         Value weight = model.Vector($"{key}.conv1d.weight", F, shape.Channels, 1, shape.Kernel);
         Value state = g.Input($"past_key_values.{layer}.conv_state", F, "batch", past, shape.Channels);
-        NodeBuilder convolution = g.Fused("CausalConvWithState", $"{key}.conv1d", x, weight, Value.None, state).Set("ndim", 1).Set("channels_last", 1).Set("activation", "silu");
-        Value y = convolution.Output(F);
-        g.Output(convolution.Output($"present.{layer}.conv_state", F), "batch", past, shape.Channels);
+        Value y, present;
+        if (model.Target.HasLinearAttention)
+        {
+            NodeBuilder convolution = g.Fused("CausalConvWithState", $"{key}.conv1d", x, weight, Value.None, state).Set("ndim", 1).Set("channels_last", 1).Set("activation", "silu");
+            (y, present) = (convolution.Output(F), convolution.Output($"present.{layer}.conv_state", F));
+        }
+        else
+            (y, present) = StandardDeltaNet.Convolve(g, $"{key}.conv1d", x, weight, state, $"present.{layer}.conv_state", shape);
+        g.Output(present, "batch", past, shape.Channels);
         return y;
     }
 
@@ -70,6 +76,8 @@ internal static class GatedDeltaNet
         Value a = split.Output(F), b = split.Output(F);
         Value bias = model.Vector($"{key}.dt_bias", F, shape.ValueHeads);
         Value scale = model.Derive($"{key}.A_log", F, [shape.ValueHeads], [model.Weights.Take($"{key}.A_log", shape.ValueHeads)], numbers => [.. numbers[0].Select(number => (float)-Math.Exp(number))]);
+        if (!model.Target.HasLinearAttention)
+            return StandardDeltaNet.Gate(g, key, a, bias, scale, b);
         NodeBuilder gate = g.Fused("LinearAttentionGate", key, a, bias, scale, b);
         return (gate.Output(F), gate.Output(F));
     }
@@ -80,17 +88,31 @@ internal static class GatedDeltaNet
     {
         GraphBuilder g = model.Graph;
         Value state = g.Input($"past_key_values.{layer}.recurrent_state", F, "batch", shape.ValueHeads, shape.KeySize, shape.ValueSize);
-        NodeBuilder attention = g.Fused("LinearAttention", key, q, k, v, state, decay, beta)
-            .Set("q_num_heads", shape.KeyHeads).Set("kv_num_heads", shape.ValueHeads).Set("update_rule", "gated_delta").Set("scale", 1f);
-        Value y = attention.Output(F);
-        g.Output(attention.Output($"present.{layer}.recurrent_state", F), "batch", shape.ValueHeads, shape.KeySize, shape.ValueSize);
+        Value y, present;
+        if (model.Target.HasLinearAttention)
+        {
+            NodeBuilder attention = g.Fused("LinearAttention", key, q, k, v, state, decay, beta)
+                .Set("q_num_heads", shape.KeyHeads).Set("kv_num_heads", shape.ValueHeads).Set("update_rule", "gated_delta").Set("scale", 1f);
+            (y, present) = (attention.Output(F), attention.Output($"present.{layer}.recurrent_state", F));
+        }
+        else
+            (y, present) = StandardDeltaNet.Attend(g, key, q, k, v, decay, beta, state, $"present.{layer}.recurrent_state", shape);
+        g.Output(present, "batch", shape.ValueHeads, shape.KeySize, shape.ValueSize);
         return y;
     }
 
     /// <summary>x / √(mean(x²) + epsilon) · weight · silu(gate), over each head.</summary>
     /// <returns>As x.</returns>
-    public static Value GatedRmsNorm(this ModelGraph model, string key, Value x, Value gate, int size, float epsilon) =>
-        model.Graph.Fused("GatedRMSNorm", key, x, model.Vector($"{key}.weight", F, size), gate).Set("epsilon", epsilon).Output(F);
+    public static Value GatedRmsNorm(this ModelGraph model, string key, Value x, Value gate, int size, float epsilon)
+    {
+        GraphBuilder g = model.Graph;
+        Value weight = model.Vector($"{key}.weight", F, size);
+        if (model.Target.HasLinearAttention)
+            return g.Fused("GatedRMSNorm", key, x, weight, gate).Set("epsilon", epsilon).Output(F);
+        Value apart = g.Node("Reshape", $"{key}.apart", x, g.Constant(0, 0, -1, size)).Output(F);
+        Value together = g.Node("Reshape", $"{key}.together", model.RmsNorm(key, apart, weight, epsilon), g.Node("Shape", key, x).Output(ElementType.Int64)).Output(F);
+        return g.Node("Mul", key, together, StandardDeltaNet.Silu(g, key, gate)).Output(F);
+    }
 
     /// <summary>q, k and v one after the other, and the gate of the norm.</summary>
     private static (Value Mixed, Value Gate) Project(ModelGraph model, string key, Value x, DeltaShape shape)

@@ -82,6 +82,29 @@ internal sealed class GraphBuilder
         return Node("Loop", path, count, Value.None, start).Set("body", graph).Output(start.Type);
     }
 
+    /// <summary>Adds a <c>Scan</c> over the second axis of sequences; its body is built by a function and can use every value built before.</summary>
+    /// <param name="path">Name of the node.</param>
+    /// <param name="start">The state before the first step.</param>
+    /// <param name="sequences">[B, S, …], the same S.</param>
+    /// <param name="body">From the state and the step's item of each sequence, [B, …], to the next state and the step's result.</param>
+    /// <returns>The state after the last step, and the results, [B, S, …].</returns>
+    public (Value State, Value Results) Scan(string path, Value start, Value[] sequences, Func<Value, Value[], (Value State, Value Result)> body)
+    {
+        GraphProto graph = new() { Name = $"{path}/body" };
+        Value before = BodyInput(graph, $"{path}/before", start.Type, isScalar: false);
+        Value[] items = [.. sequences.Select((sequence, i) => BodyInput(graph, $"{path}/item_{i}", sequence.Type, isScalar: false))];
+        Value result = default!;
+        Build(graph, () =>
+        {
+            (Value after, result) = body(before, items);
+            return after;
+        });
+        graph.Output.Add(Info(result.Name, result.Type, shape: []));
+        NodeBuilder scan = Node("Scan", path, [start, .. sequences]).Set("body", graph).Set("num_scan_inputs", sequences.Length);
+        scan.Set("scan_input_axes", [.. Enumerable.Repeat(1L, sequences.Length)]).Set("scan_output_axes", [1L]);
+        return (scan.Output(start.Type), scan.Output(result.Type));
+    }
+
     /// <summary>The same numbers in another element type.</summary>
     public Value Cast(string path, Value x, ElementType type) => Node("Cast", path, x).Set("to", (long)type).Output(type);
 

@@ -1,4 +1,5 @@
 using System.Text.Json.Nodes;
+using OnnxVlm.Export.Onnx.Proto;
 using OnnxVlm.Export.Tests.Support;
 using OnnxVlm.ModelFolder;
 using OnnxVlm.Runtime;
@@ -42,6 +43,8 @@ public sealed class Qwen35Tests
     [TestCase(Device.Cuda, Precision.Fp32, true, 1e-4)]
     [TestCase(Device.Cpu, Precision.Fp32, false, 1e-4)]
     [TestCase(Device.Cuda, Precision.Fp16, true, 0.25)]
+    [TestCase(Device.DirectMl, Precision.Fp32, true, 1e-4)]
+    [TestCase(Device.DirectMl, Precision.Fp16, true, 0.25)]
     public void Logits_GraphsOfOtherDevices_MatchReference(Device device, Precision precision, bool pack, double tolerance)
     {
         TinyQwen qwen = new() { Seed = 7 };
@@ -49,6 +52,9 @@ public sealed class Qwen35Tests
         Exporter.Export(Options with { Device = device, Precision = precision, Pack = pack });
         QwenSequence sequence = Conversation(qwen);
         Assert.That(LargestInPieces(sequence, sequence.Expected(new ReferenceQwen(_folder["hf"]))), Is.LessThanOrEqualTo(tolerance));
+        string[] fused = ["LinearAttention", "LinearAttentionGate", "CausalConvWithState", "GatedRMSNorm"];
+        IEnumerable<string> used = ModelProto.Parser.ParseFrom(File.ReadAllBytes(_folder["out/model.onnx"])).Graph.Node.Select(node => node.OpType).Intersect(fused);
+        Assert.That(used, device == Device.DirectMl ? Is.Empty : Is.EquivalentTo(fused), "the last runtime for DirectML has none of them");
     }
 
     // Random weights; on the way through the layers an error grows with the states.

@@ -75,12 +75,16 @@ internal sealed class VlmModelTests
     }
 
     [Test]
-    public void GenerateAsync_SchemaThatCannotBeCompiled_Throws()
+    public void GenerateAsync_PatternThatCannotBeCompiled_Throws()
     {
-        GenerationOptions options = new() { Guidance = Guidance.JsonSchema("""{"type": "nonsense"}""") };
+        GenerationOptions options = new() { Guidance = Guidance.Regex("(") };
 
-        Assert.That(() => AskAsync(Question, Nano.SampleImage, options), Throws.ArgumentException.With.Message.Contains("JSON schema"));
+        Assert.That(() => AskAsync(Question, Nano.SampleImage, options), Throws.ArgumentException.With.Message.Contains("regular expression"));
     }
+
+    [Test]
+    public void JsonSchema_UnknownType_ThrowsBeforeAnythingRuns() =>
+        Assert.That(() => Guidance.JsonSchema("""{"type": "nonsense"}"""), Throws.ArgumentException.With.Message.Contains("schema.type").And.Message.Contains("nonsense"));
 
     [Test]
     public async Task GenerateAsync_Cancelled_ThrowsAndFreesTheSequence()

@@ -11,6 +11,7 @@ using OnnxVlm.Imaging;
 using OnnxVlm.ModelFolder;
 using OnnxVlm.Prompting;
 using OnnxVlm.Runtime;
+using OnnxVlm.Tokenizers;
 
 namespace OnnxVlm.Export.Tests;
 
@@ -83,6 +84,17 @@ public sealed class RandomWeightsTests
             Assert.That(manifest.SuppressedTokenIds, Is.EqualTo(new[] { 258883, 258882 }));
             Assert.That(manifest.EndTokenIds, Is.EqualTo(new[] { 1, 106, 50 }), "the model ends a turn with calls by 50");
         });
+    }
+
+    [Test]
+    public void ShippedConfig_Fuyu_HasATokenizerOfThePublishedKind()
+    {
+        HuggingFaceTokenizer tokenizer = HuggingFaceTokenizer.Load(Path.Combine(Exporter.ShippedConfigs["fuyu-8b"], "tokenizer.json"));
+
+        int[] ids = tokenizer.EncodeAsText("a <s>");
+
+        Assert.That(ids.Select(id => tokenizer.TokenOf(id)), Is.EqualTo(new[] { "▁", "<0x61>", "▁", "<0x3C>", "<0x73>", "<0x3E>" }));
+        Assert.That(tokenizer.Encode("|SPEAKER|<s>|NEWLINE|"), Is.EqualTo(new[] { 71011, 1, 71019 }));
     }
 
     [TestCase("fuyu-8b")]

@@ -52,6 +52,26 @@ internal sealed class PromptCommandTests
         Assert.That(error, Does.Match("^[0-9]+ tokens\n$"));
     }
 
+    [TestCase("add_generation_prompt=false", "<|im_start|>user\nHi<|im_end|>\n")]
+    [TestCase("messages=[]", "<|im_start|>assistant\n")]
+    [TestCase("nobody_reads=this is text", "<|im_start|>user\nHi<|im_end|>\n<|im_start|>assistant\n")]
+    public async Task Prompt_Set_GivesTheTemplateAVariable(string variable, string expected)
+    {
+        (int code, string output, _) = await RunAsync("""[{"role": "user", "content": "Hi"}]""", "--set", variable, "--json");
+
+        Assert.That(code, Is.Zero);
+        Assert.That(JsonElement.Parse(output).GetProperty("prompt").GetString(), Is.EqualTo(expected));
+    }
+
+    [TestCase("=1")]
+    [TestCase("name")]
+    public async Task Prompt_SetWithoutANameOrAValue_IsAWrongArgument(string variable)
+    {
+        (int code, _, string error) = await RunAsync("""[{"role": "user", "content": "Hi"}]""", "--set", variable);
+
+        Assert.That((code, error.Trim()), Is.EqualTo((2, $"error: --set: expected NAME=VALUE, found {variable}.")));
+    }
+
     [Test]
     public async Task Prompt_Continue_EndsInsideTheLastMessage()
     {

@@ -1,7 +1,8 @@
 """Draws a second held-out set by another generator: cairo instead of Pillow, other layouts, margins and colours, only the main wordings.
 
 It shares nothing with the renderers of the training but the lists of what is held out: fonts, words and operands. So it tells what the model
-learned from what it learned about its own renderer. The set is not kept in the repository. Needs Debian's python3-cairo.
+learned from what it learned about its own renderer. With --forms the questions are of kinds that training never had either (unseen_forms.py): what the
+model does with those is what it understands, and not what it knows by heart. The sets are not kept in the repository. Needs Debian's python3-cairo.
 
 Usage: python3 make_unseen_sets.py --output runs/unseen; then onnxvlm eval --model ../../onnx-models/nano --data runs/unseen
 """
@@ -12,17 +13,12 @@ import math
 import random
 from pathlib import Path
 
-import cairo
-
+import unseen_forms
+from cairo_canvas import KINDS, PALETTE, create, draw_family, face, paint_bars, paint_scene, paint_text, set_ink, stroke, write
 from cases import write_cases
-from fonts import split_fonts
 from tasks import json_form
 from tasks.math_text import is_held_out
 from text import words
-
-PALETTE = {"red": "#dc143d", "orange": "#ff8c1a", "yellow": "#ffde1a", "green": "#219933", "blue": "#2659d9", "purple": "#802699"}
-THEMES = [("#ffffff", "#000000"), ("#ffffff", "#000000"), ("#ffffff", "#202060"), ("#1a1a26", "#f2f2f2"), ("#f5f0d9", "#26194d")]    # paper, ink
-KINDS = ["circle", "square", "triangle", "star"]
 
 # Language, prompt, name, calls with their results.
 FUNCTIONS = [
@@ -55,10 +51,11 @@ TALK = [("Hello!", "Hello"), ("Hi", "Hello"), ("Good morning", "Hello"), ("Who a
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--output", type=Path, required=True)
+    parser.add_argument("--forms", action="store_true", help="questions in forms that training does not have, instead of its main wordings")
     parser.add_argument("--count", type=int, default=100, help="cases a group")
     parser.add_argument("--seed", type=int, default=99)
     args = parser.parse_args()
-    write_cases(args.output, GROUPS, args.count, args.seed, lambda surface, path: surface.write_to_png(str(path)))
+    write_cases(args.output, unseen_forms.GROUPS if args.forms else GROUPS, args.count, args.seed, lambda surface, path: surface.write_to_png(str(path)))
 
 
 # Each function below draws one case: rng -> (the case's own keys, cairo surface or None).
@@ -66,16 +63,16 @@ def main():
 
 def draw_word(rng):
     text = _word(rng)
-    return {"prompt": "What does the text say?", "expected": text, "metric": "cer"}, _paint_text(rng, [text], rng.randint(15, 26))
+    return {"prompt": "What does the text say?", "expected": text, "metric": "cer"}, paint_text(rng, [text], rng.randint(15, 26))
 
 
 def draw_lines(rng):
     lines = [_word(rng) for _ in range(rng.randint(2, 4))]
-    return {"prompt": "Read all the text.", "expected": "\n".join(lines), "metric": "cer"}, _paint_text(rng, lines, rng.randint(13, 17))
+    return {"prompt": "Read all the text.", "expected": "\n".join(lines), "metric": "cer"}, paint_text(rng, lines, rng.randint(13, 17))
 
 
 def draw_shapes(rng):
-    surface, scene = _paint_scene(rng)
+    surface, scene = paint_scene(rng)
     while True:
         question = rng.choice([_ask_count, _ask_colour, _ask_exists, _ask_place])(rng, scene)
         if question:
@@ -90,7 +87,7 @@ def draw_chart(rng):
     count = rng.randint(3, 5)
     labels = rng.choice(["ABCDE"[:count], rng.sample("ABCDEFGHIJKLMNOPQRSTUVWXYZ", count)])
     values = rng.sample(range(1, 11), count)
-    surface = _paint_bars(rng, labels, values)
+    surface = paint_bars(rng, labels, values)
     first, second = sorted(rng.sample(range(count), 2), key=lambda i: -values[i])
     prompt, expected = rng.choice([
         ("Which bar is the largest?", labels[values.index(max(values))]), (f"What is the value of {labels[second]}?", str(values[second])),
@@ -105,13 +102,13 @@ def draw_sum_as_text(rng):
 
 def draw_sum_as_image(rng):
     text, result = _draw_problem(rng)
-    return {"prompt": "Solve it.", "expected": str(result), "metric": "number"}, _paint_text(rng, [text], rng.randint(16, 24))
+    return {"prompt": "Solve it.", "expected": str(result), "metric": "number"}, paint_text(rng, [text], rng.randint(16, 24))
 
 
 def draw_receipt(rng):
     store, total = _word(rng, digits=False).capitalize()[:8], f"{rng.randint(1, 199)}.{rng.randint(0, 99):02}"
     date = f"{rng.randint(2001, 2030)}-{rng.randint(1, 12):02}-{rng.randint(1, 28):02}"
-    surface = _paint_text(rng, [store, ("Total", total), ("Date", date)], rng.randint(12, 14))
+    surface = paint_text(rng, [store, ("Total", total), ("Date", date)], rng.randint(12, 14))
     expected = json.dumps({"store": store, "total": float(total), "date": date})
     schema = json_form.schema({"store": json.dumps(store), "total": total, "date": json.dumps(date)})
     return {"prompt": "Extract store, total and date as JSON.", "expected": expected, "metric": "json", "json_schema": schema}, surface
@@ -127,7 +124,7 @@ def draw_instruction(rng):
     instruction, expected, metric = rng.choice([
         ("Answer in upper case.", word.upper(), "exact"), ("Answer with one word.", word, "exact"), ("Answer as JSON.", json.dumps({"answer": word}), "json"),
         ("Write the answer in reverse.", word[::-1], "exact"), ("Write the answer twice.", f"{word} {word}", "exact")])
-    return {"prompt": f"What does the text say? {instruction}", "expected": expected, "metric": metric}, _paint_text(rng, [word], rng.randint(15, 26))
+    return {"prompt": f"What does the text say? {instruction}", "expected": expected, "metric": metric}, paint_text(rng, [word], rng.randint(15, 26))
 
 
 def draw_talk(rng):
@@ -197,59 +194,32 @@ def _ask_place(rng, scene):
     return (f"Is the {first[0]} {side} the {second[0]}?", "yes" if distance > 0 else "no") if abs(distance) > 9 else None
 
 
-def _paint_scene(rng):
-    """Up to six shapes in the cells of a 4 x 3 grid. Returns (surface, [(kind, colour, x, y)])."""
-    surface, context = _create(112, 88, rng.choice(["#ffffff", "#ededed", "#1a1a1f"]))
-    kinds, scene = KINDS[:rng.randint(1, 4)], []
-    for cell in rng.sample(range(12), rng.randint(1, 6)):
-        kind, colour, radius = rng.choice(kinds), rng.choice([*PALETTE]), rng.uniform(8.5, 11)
-        x, y = 14 + cell % 4 * 28 + rng.uniform(-2, 2), 15 + cell // 4 * 29 + rng.uniform(-2, 2)
-        _trace_shape(context, kind, x, y, radius)
-        _ink(context, PALETTE[colour])
-        context.fill()
-        scene.append((kind, colour, x, y))
-    return surface, scene
-
-
-def _trace_shape(context, kind, x, y, radius):
-    if kind == "circle":
-        context.arc(x, y, radius, 0, 2 * math.pi)
-    elif kind == "square":
-        context.rectangle(x - 0.85 * radius, y - 0.85 * radius, 1.7 * radius, 1.7 * radius)
-    else:
-        corners = 3 if kind == "triangle" else 10
-        for i in range(corners):
-            angle, length = 2 * math.pi * i / corners - math.pi / 2, radius * (0.42 if kind == "star" and i % 2 else 1)
-            context.line_to(x + length * math.cos(angle), y + length * math.sin(angle))
-        context.close_path()
-
-
 def _draw_grid(rng):
     rows, columns, cell = rng.randint(2, 6), rng.randint(2, 6), rng.randint(11, 15)
-    surface, context = _create(columns * cell + 12, rows * cell + 12, "#ffffff")
-    _ink(context, "#000000", 1.5)
+    surface, context = create(columns * cell + 12, rows * cell + 12, "#ffffff")
+    set_ink(context, "#000000", 1.5)
     for i in range(rows + 1):
-        _stroke(context, [(6, 6 + i * cell), (6 + columns * cell, 6 + i * cell)])
+        stroke(context, [(6, 6 + i * cell), (6 + columns * cell, 6 + i * cell)])
     for i in range(columns + 1):
-        _stroke(context, [(6 + i * cell, 6), (6 + i * cell, 6 + rows * cell)])
+        stroke(context, [(6 + i * cell, 6), (6 + i * cell, 6 + rows * cell)])
     return {"prompt": "How many rows and columns are in the grid?", "expected": f"{rows} rows and {columns} columns"}, surface
 
 
 def _draw_circles(rng):
-    surface, context = _create(96, 72, "#ffffff")
+    surface, context = create(96, 72, "#ffffff")
     first, second, touch, angle = rng.uniform(10, 18), rng.uniform(10, 18), rng.random() < 0.5, rng.uniform(-0.5, 0.5)
     half = (first + second) * (rng.uniform(0.6, 0.92) if touch else rng.uniform(1.15, 1.5)) / 2
     for sign, radius in ((-1, first), (1, second)):
         context.arc(48 + sign * half * math.cos(angle), 36 + sign * half * math.sin(angle), radius, 0, 2 * math.pi)
-        _ink(context, PALETTE[rng.choice([*PALETTE])], 2)
+        set_ink(context, PALETTE[rng.choice([*PALETTE])], 2)
         context.stroke()
     return {"prompt": "Are the two circles touching?", "expected": "yes" if touch else "no"}, surface
 
 
 def _draw_squares(rng):
     count, side, (x, y) = rng.randint(2, 5), 84, (6, 6)
-    surface, context = _create(96, 96, "#ffffff")
-    _ink(context, "#000000", 1.5)
+    surface, context = create(96, 96, "#ffffff")
+    set_ink(context, "#000000", 1.5)
     for _ in range(count):
         context.rectangle(x, y, side, side)
         context.stroke()
@@ -260,109 +230,35 @@ def _draw_squares(rng):
 
 def _draw_letter(rng):
     word = _word(rng, digits=False)[:7].lower()
-    surface, context = _create(20 * len(word) + 12, 40, "#ffffff")
-    _face(context, 22, _family(rng))
+    surface, context = create(20 * len(word) + 12, 40, "#ffffff")
+    face(context, 22, draw_family(rng))
     at = rng.randrange(len(word))
     for i, letter in enumerate(word):
-        _write(context, 16 + 20 * i, 27, letter, "#000000", align=0.5)
+        write(context, 16 + 20 * i, 27, letter, "#000000", align=0.5)
     context.save()
     context.new_path()
     context.translate(16 + 20 * at, 21)
     context.scale(0.75, 1.15)
     context.arc(0, 0, 12.5, 0, 2 * math.pi)
     context.restore()
-    _ink(context, PALETTE["red"], 1.5)
+    set_ink(context, PALETTE["red"], 1.5)
     context.stroke()
     return {"prompt": "Which letter is circled?", "expected": word[at]}, surface
 
 
 def _draw_crossing(rng):
     """Two lines of two pieces each, whose middle points stand one above the other; counted where they change sides."""
-    surface, context = _create(104, 80, "#ffffff")
+    surface, context = create(104, 80, "#ffffff")
     while True:
         lines = [[rng.uniform(8, 72) for _ in range(3)] for _ in range(2)]
         gaps = [a - b for a, b in zip(*lines)]
         if min(map(abs, gaps)) > 12:
             break
     for line, colour in zip(lines, ("blue", "red")):
-        _ink(context, PALETTE[colour], 2)
-        _stroke(context, zip((6, 52, 98), line))
+        set_ink(context, PALETTE[colour], 2)
+        stroke(context, zip((6, 52, 98), line))
     crossings = sum(a * b < 0 for a, b in zip(gaps, gaps[1:]))
     return {"prompt": "How many times do the blue and red lines cross each other?", "expected": str(crossings)}, surface
-
-
-def _paint_bars(rng, labels, values):
-    paper, ink = rng.choice(THEMES)
-    surface, context = _create(120, 104, paper)
-    colours = rng.sample([*PALETTE], len(labels)) if rng.random() < 0.5 else [rng.choice([*PALETTE])] * len(labels)
-    left, bottom, unit, step = 20, 86, 7.6, 96 / len(labels)
-    _ink(context, ink, 1)
-    _stroke(context, [(left, 6), (left, bottom), (117, bottom)])
-    _face(context, 9, _family(rng))
-    for tick in (0, 5, 10):
-        _write(context, left - 4, bottom - tick * unit + 3, str(tick), ink, align=1)
-        _stroke(context, [(left - 2, bottom - tick * unit + 0.5), (left, bottom - tick * unit + 0.5)])
-    context.set_font_size(13)
-    for i, (label, value, colour) in enumerate(zip(labels, values, colours)):
-        context.rectangle(left + i * step + 0.18 * step, bottom - value * unit, 0.64 * step, value * unit)
-        _ink(context, PALETTE[colour])
-        context.fill()
-        _write(context, left + (i + 0.5) * step, bottom + 13, label, ink, align=0.5)
-    return surface
-
-
-def _paint_text(rng, lines, size):
-    """Lines of text; a pair stands at the left and the right edge."""
-    paper, ink = rng.choice(THEMES)
-    _, context = _create(4, 4, paper)
-    family, weight, margin = _family(rng), rng.choice([0, 0, 1]), 8
-    _face(context, size, family, weight)
-    ascent, _, step, _, _ = context.font_extents()
-    pairs = [line if isinstance(line, tuple) else (line, "") for line in lines]
-    width = max(context.text_extents(f"{left}   {right}".strip()).x_advance for left, right in pairs) + 2 * margin + 4
-    surface, context = _create(width, step * 1.05 * len(lines) + 2 * margin - 2, paper)
-    _face(context, size, family, weight)
-    for i, (left, right) in enumerate(pairs):
-        y = margin - 1 + ascent + i * step * 1.05
-        _write(context, margin, y, left, ink)
-        _write(context, surface.get_width() - margin, y, right, ink, align=1)
-    return surface
-
-
-def _create(width, height, paper):
-    surface = cairo.ImageSurface(cairo.FORMAT_RGB24, round(width), round(height))
-    context = cairo.Context(surface)
-    _ink(context, paper)
-    context.paint()
-    return surface, context
-
-
-def _ink(context, colour, width=1):
-    """colour: "#rrggbb"; width of lines in px."""
-    context.set_source_rgb(*(int(colour[i:i + 2], 16) / 255 for i in (1, 3, 5)))
-    context.set_line_width(width)
-
-
-def _stroke(context, points):
-    for point in points:
-        context.line_to(*point)
-    context.stroke()
-
-
-def _family(rng):
-    return rng.choice(sorted(split_fonts(held_out=True)))
-
-
-def _face(context, size, family, weight=0):
-    context.select_font_face(family, cairo.FONT_SLANT_NORMAL, weight)
-    context.set_font_size(size)
-
-
-def _write(context, x, y, text, colour, align=0.0):
-    """align: 0 begins at x, 0.5 is centred, 1 ends there."""
-    _ink(context, colour)
-    context.move_to(x - align * context.text_extents(text).x_advance, y)
-    context.show_text(text)
 
 
 if __name__ == "__main__":

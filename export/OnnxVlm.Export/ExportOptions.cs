@@ -2,7 +2,7 @@ using OnnxVlm.Runtime;
 
 namespace OnnxVlm.Export;
 
-/// <summary>What to export, where to and how. Immutable; each value is checked when it is set.</summary>
+/// <summary>What to export, where and how. Immutable; each value is checked when it is set.</summary>
 public sealed record ExportOptions
 {
     /// <summary>
@@ -32,24 +32,27 @@ public sealed record ExportOptions
     } = 32;
 
     /// <summary>
-    /// Whether int4 and int8 matrices have a zero point for each block beside its scale: half a byte more a block, and less error where weights are not centred. Default false.
+    /// Whether int4 and int8 matrices have a zero point for each block beside its scale. It costs half a byte more per block, and reduces the error
+    /// of weights that are not centred. Default false.
     /// </summary>
     public bool Asymmetric { get; init; }
 
     /// <summary>
-    /// Storage of the head, which is read whole for every token. Default null: 8 bits under int8 and int4, else as <see cref="Precision"/>. <see cref="Precision.Fp16"/> is not
-    /// for it: floats have the type of the activations.
+    /// Storage of the head, which is read whole for every token. Default null: 8 bits under int8 and int4, otherwise as <see cref="Precision"/>.
+    /// <see cref="Precision.Fp16"/> is refused: floats have the type of the activations.
     /// </summary>
     /// <exception cref="ArgumentOutOfRangeException">The value is Fp16, or not a member of the enumeration.</exception>
     public Precision? Head
     {
         get;
-        init => field = value is null or Precision.Fp32 or Precision.Int8 or Precision.Int4 ? value : throw new ArgumentOutOfRangeException(nameof(Head), value, "expected Fp32, Int8 or Int4");
+        init => field = value is null or Precision.Fp32 or Precision.Int8 or Precision.Int4
+            ? value
+            : throw new ArgumentOutOfRangeException(nameof(Head), value, "expected Fp32, Int8 or Int4");
     }
 
     /// <summary>
-    /// Matrices of the layers that keep 8 bits under <see cref="Precision.Int4"/>: each whose name in <see cref="ExportReport.Quantized"/> contains one of these, such as
-    /// <c>down_proj</c> or <c>layers.0.</c>. Default empty.
+    /// Matrices of the layers that keep 8 bits under <see cref="Precision.Int4"/>: each whose name in <see cref="ExportReport.Quantized"/> contains
+    /// one of these parts, such as <c>down_proj</c> or <c>layers.0.</c>. Default empty.
     /// </summary>
     /// <exception cref="ArgumentException">The value is null, or one of them is null, empty or blank.</exception>
     public IReadOnlyList<string> Int8Matrices
@@ -59,25 +62,27 @@ public sealed record ExportOptions
     } = [];
 
     /// <summary>
-    /// The device the graph is written for. Default <see cref="Device.Cpu"/>: 32-bit activations, 8-bit products. <see cref="Device.Cuda"/>: 16-bit activations.
-    /// <see cref="Device.DirectMl"/>: also separate matrices and rotations of q, k and v. A folder runs on other devices too, and slower there.
+    /// The device the graph is written for. Default <see cref="Device.Cpu"/>: 32-bit activations, 8-bit products. <see cref="Device.Cuda"/>: 16-bit
+    /// activations. <see cref="Device.DirectMl"/>: also separate matrices and rotations of q, k and v. A folder also runs on other devices, more slowly.
     /// </summary>
     /// <exception cref="ArgumentOutOfRangeException">The value is <see cref="Device.Auto"/>, or not a member of the enumeration.</exception>
     public Device Device
     {
         get;
-        init => field = value is Device.Cpu or Device.Cuda or Device.DirectMl ? value : throw new ArgumentOutOfRangeException(nameof(Device), value, "expected Cpu, Cuda or DirectMl");
+        init => field = value is Device.Cpu or Device.Cuda or Device.DirectMl
+            ? value
+            : throw new ArgumentOutOfRangeException(nameof(Device), value, "expected Cpu, Cuda or DirectMl");
     } = Device.Cpu;
 
     /// <summary>
-    /// Whether matrices of the same input (q, k and v; gate and up) are one multiplication. Default true. False is slower, and there to compare with; the graph for
-    /// <see cref="Device.DirectMl"/> has q, k and v apart in any case.
+    /// Whether matrices of the same input (q, k and v; gate and up) are one multiplication. Default true. False is slower, and exists for comparison;
+    /// the graph for <see cref="Device.DirectMl"/> always has separate q, k and v.
     /// </summary>
     public bool Pack { get; init; } = true;
 
     /// <summary>
-    /// Seed of random weights in place of the checkpoint's: <see cref="CheckpointFolder"/> needs config.json and preprocessor_config.json only then, and tokenizer_config.json
-    /// for a tokenizer of bytes; see <see cref="Exporter.ShippedConfigs"/>. Default null: the checkpoint's weights.
+    /// Seed of random weights that replace the checkpoint's. <see cref="CheckpointFolder"/> then needs only config.json and preprocessor_config.json,
+    /// and tokenizer_config.json for a byte tokenizer; see <see cref="Exporter.ShippedConfigs"/>. Default null: the checkpoint's weights.
     /// </summary>
     public int? RandomSeed { get; init; }
 
@@ -91,9 +96,10 @@ public sealed record ExportOptions
     public string? SourceName { get; init; }
 
     /// <summary>
-    /// Runs the finished folder for one token before it takes its place, in a process of its own since the runtime is native code: it is given the folder, for which <see cref="Trials.GraphTrial.Run"/> is meant,
-    /// and returns null, or in a few words why the graph does not run, which fails the export. It is called only where <see cref="Device"/> is here and the memory suffices;
-    /// <see cref="ExportReport.TrialOmitted"/> tells where not. Default null: tokenizer, template and image rule are tried, and the graph is not.
+    /// Runs the finished folder for one token before it takes its place, in a process of its own since the runtime is native code: it is given the
+    /// folder, for which <see cref="Trials.GraphTrial.Run"/> is meant, and returns null, or in a few words why the graph does not run, which fails
+    /// the export. It is called only where <see cref="Device"/> is here and the memory suffices; <see cref="ExportReport.TrialOmitted"/> tells where
+    /// not. Default null: tokenizer, template and image rule are tried, and the graph is not.
     /// </summary>
     public Func<string, CancellationToken, string?>? Trial { get; init; }
 

@@ -18,7 +18,7 @@ public sealed record ExportReport
     /// <summary>Time from the start to the folder being in place.</summary>
     public required TimeSpan Elapsed { get; init; }
 
-    /// <summary>Whether the checkpoint had a tokenizer; without one the folder can be verified, and cannot be prompted.</summary>
+    /// <summary>Whether the checkpoint had a tokenizer. A folder without one can be verified, but not prompted.</summary>
     public required bool HasTokenizer { get; init; }
 
     /// <summary>Where its chat template comes from.</summary>
@@ -30,12 +30,14 @@ public sealed record ExportReport
     /// <summary>One entry for each quantized weight; empty for fp32 and fp16.</summary>
     public required IReadOnlyList<TensorReport> Quantized { get; init; }
 
-    /// <summary>The same put together by layer, in order; what is outside the layers comes first.</summary>
+    /// <summary>The same grouped by layer, in order; weights outside the layers come first.</summary>
     public IReadOnlyList<LayerReport> Layers =>
     [
         .. Quantized.GroupBy(tensor => tensor.Layer).OrderBy(layer => layer.Key ?? -1).Select(layer => new LayerReport(
             layer.Key,
-            layer.Sum(tensor => tensor.SquaredWeight) is > 0 and double weight ? Math.Sqrt(layer.Sum(tensor => tensor.RelativeError * tensor.RelativeError * tensor.SquaredWeight) / weight) : 0,
+            layer.Sum(tensor => tensor.SquaredWeight) is > 0 and double weight
+                ? Math.Sqrt(layer.Sum(tensor => tensor.RelativeError * tensor.RelativeError * tensor.SquaredWeight) / weight)
+                : 0,
             layer.MaxBy(tensor => tensor.RelativeError)!)),
     ];
 }

@@ -7,7 +7,7 @@ namespace OnnxVlm.Export;
 /// <param name="Device">The device the graph is for.</param>
 /// <param name="Activations">Element type of the hidden states, of the key/value cache and of the scales.</param>
 /// <param name="MatrixBits">Bits of the layers' matrices: 4, 8, or 0 for floats of the type of the activations; see <see cref="BitsOf"/>.</param>
-/// <param name="Int8Matrices">Parts of the names of the matrices that have 8 bits where others have 4.</param>
+/// <param name="Int8Matrices">Parts of the names of the matrices that keep 8 bits where others have 4.</param>
 /// <param name="EmbeddingBits">Bits of the embedding: 8, 4, or 0 for floats.</param>
 /// <param name="HeadBits">Bits of the head: 8, 4, or 0 for floats.</param>
 /// <param name="BlockSize">Weights that share a scale.</param>
@@ -15,9 +15,10 @@ namespace OnnxVlm.Export;
 /// <param name="Pack">Whether matrices of the same input are one.</param>
 /// <param name="AccuracyLevel">MatMulNBits' accuracy_level: 4 multiplies 8-bit activations (fast on CPUs), 0 computes with the activations as they are.</param>
 internal sealed record ExportTarget(
-    Device Device, ElementType Activations, int MatrixBits, IReadOnlyList<string> Int8Matrices, int EmbeddingBits, int HeadBits, int BlockSize, bool Asymmetric, bool Pack, int AccuracyLevel)
+    Device Device, ElementType Activations, int MatrixBits, IReadOnlyList<string> Int8Matrices, int EmbeddingBits, int HeadBits, int BlockSize, bool Asymmetric,
+    bool Pack, int AccuracyLevel)
 {
-    /// <summary>Whether q, k and v are matrices of their own; DirectML's attention does not take them packed.</summary>
+    /// <summary>Whether q, k and v are separate matrices; DirectML's attention does not take them packed.</summary>
     public bool SeparateQueryKeyValue => !Pack || RotatesApart;
 
     /// <summary>Whether rotations are nodes of their own: DirectML's attention does not rotate.</summary>
@@ -52,9 +53,10 @@ internal sealed record ExportTarget(
             _ => cpu ? ElementType.Float32 : ElementType.Float16,
         };
 
-        // DirectML does not gather from quantized rows; 8 bits are enough for an embedding, of which a token reads one row.
+        // DirectML cannot gather from quantized rows. 8 bits are enough for an embedding, of which a token reads one row.
         int embedding = bits == 0 || options.Device == Device.DirectMl ? 0 : 8;
-        return new ExportTarget(options.Device, activations, bits, options.Int8Matrices, embedding, head, options.BlockSize, options.Asymmetric, options.Pack, AccuracyLevel: cpu ? 4 : 0);
+        return new ExportTarget(options.Device, activations, bits, options.Int8Matrices, embedding, head, options.BlockSize, options.Asymmetric, options.Pack,
+            AccuracyLevel: cpu ? 4 : 0);
     }
 
     private static int Bits(Precision precision) => precision switch

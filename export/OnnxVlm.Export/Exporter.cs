@@ -26,7 +26,7 @@ public static class Exporter
         [Qwen35.ModelType] = Qwen35.Build,
     };
 
-    /// <summary>Architectures whose checkpoints have no preprocessor_config.json: their image rules are in code.</summary>
+    /// <summary>Architectures whose checkpoints have no preprocessor_config.json, because their image rules are in code.</summary>
     private static readonly HashSet<string> WithoutImageConfig = new(StringComparer.Ordinal) { NeoChat.ModelType };
 
     /// <summary>The <c>model_type</c> values that can be exported.</summary>
@@ -37,16 +37,17 @@ public static class Exporter
     /// <see cref="ExportOptions.RandomSeed"/> set.
     /// </summary>
     public static IReadOnlyDictionary<string, string> ShippedConfigs { get; } =
-        (Directory.Exists(ConfigFolder) ? Directory.GetDirectories(ConfigFolder) : []).ToDictionary(path => Path.GetFileName(path), path => path, StringComparer.Ordinal);
+        (Directory.Exists(ConfigFolder) ? Directory.GetDirectories(ConfigFolder) : []).ToDictionary(
+            path => Path.GetFileName(path), path => path, StringComparer.Ordinal);
 
     private static string ConfigFolder => Path.Combine(AppContext.BaseDirectory, "Configs");
 
     /// <summary>
-    /// Exports a checkpoint. The graph is built first, and everything that can be wrong with a checkpoint's form is found then; the weights are streamed after
-    /// that. The output folder appears when all of it is written; on a failure or a cancellation nothing is left.
+    /// Exports a checkpoint. The graph is built first; every error in the checkpoint's form is found then. The weights are streamed after that. The
+    /// output folder appears when all of it is written; a failure or a cancellation leaves nothing behind.
     /// </summary>
     /// <param name="options">What to export and how.</param>
-    /// <param name="progress">Told about each piece of the weights, from several threads.</param>
+    /// <param name="progress">Reports each piece of the weights, from several threads.</param>
     /// <param name="cancellationToken">Checked between pieces of about 4 MiB.</param>
     /// <exception cref="ArgumentNullException"><paramref name="options"/> is null.</exception>
     /// <exception cref="ModelLoadException">The checkpoint is missing, damaged or inconsistent, or the output cannot be written.</exception>
@@ -59,14 +60,19 @@ public static class Exporter
     {
         var watch = Stopwatch.StartNew();
         cancellationToken.ThrowIfCancellationRequested();
-        using PreparedExport export = Prepare(options, target, () => options.RandomSeed is int seed ? new RandomTensors(seed) : Checkpoint.Open(options.CheckpointFolder));
+        using PreparedExport export = Prepare(
+            options, target, () => options.RandomSeed is int seed ? new RandomTensors(seed) : Checkpoint.Open(options.CheckpointFolder));
         using FolderTransaction output = new(options.OutputFolder, options.Overwrite);
         try
         {
             using (var data = ExternalDataFile.Create(Path.Combine(output.Folder, GraphBuilder.DataFile), export.Graph.DataBytes))
                 data.WriteAll(export.Graph.Sources, progress, cancellationToken);
             ModelSource source = options.RandomSeed is int random
-                ? new ModelSource { Name = $"random weights for {Path.GetFileName(Path.TrimEndingDirectorySeparator(options.CheckpointFolder))}", Revision = $"seed {random}" }
+                ? new ModelSource
+                {
+                    Name = $"random weights for {Path.GetFileName(Path.TrimEndingDirectorySeparator(options.CheckpointFolder))}",
+                    Revision = $"seed {random}",
+                }
                 : CheckpointSource.Identify(options.CheckpointFolder, options.SourceName, export.Weights.Paths, progress, cancellationToken);
             WriteFiles(output.Folder, export, source, progress, cancellationToken);
             string? omitted = TryGraph(output.Folder, export, progress, cancellationToken);
@@ -88,7 +94,9 @@ public static class Exporter
     {
         HfConfig config = HfConfig.Load(options.CheckpointFolder, "config.json");
         string architecture = RefuseUnknownArchitecture(config);
-        TokenizerFile? tokenizer = options.RandomSeed is null ? TokenizerFile.Load(options.CheckpointFolder) : TokenizerFile.LoadOrGenerate(options.CheckpointFolder);
+        TokenizerFile? tokenizer = options.RandomSeed is null
+            ? TokenizerFile.Load(options.CheckpointFolder)
+            : TokenizerFile.LoadOrGenerate(options.CheckpointFolder);
         HfConfig images = LoadImageConfig(architecture, options.CheckpointFolder);
         TensorStore weights = openWeights();
         try
@@ -108,7 +116,7 @@ public static class Exporter
         }
     }
 
-    /// <summary>Reads which architecture a checkpoint has, of which only config.json need be there.</summary>
+    /// <summary>Reads which architecture a checkpoint has; only config.json needs to exist.</summary>
     /// <param name="checkpointFolder">The folder of config.json.</param>
     /// <returns>The <c>model_type</c>, one of <see cref="Architectures"/>.</returns>
     /// <exception cref="ModelLoadException">config.json is missing or damaged.</exception>
@@ -119,25 +127,27 @@ public static class Exporter
         return RefuseUnknownArchitecture(HfConfig.Load(checkpointFolder, "config.json"));
     }
 
-    /// <summary>What becomes of an error of the disk.</summary>
+    /// <summary>The exception for an error of the disk.</summary>
     internal static ModelLoadException CannotWrite(PreparedExport export, Exception exception) =>
         new($"{export.Options.OutputFolder}: cannot be written ({exception.Message}); the weights need {export.Graph.DataBytes} bytes", exception);
 
     /// <summary>Builds the graph, without computing any weight.</summary>
-    internal static ModelDescription Describe(string architecture, ModelGraph graph, HfConfig config, HfConfig images, TokenizerFile? tokenizer) => Builders[architecture](graph, config, images, tokenizer);
+    internal static ModelDescription Describe(string architecture, ModelGraph graph, HfConfig config, HfConfig images, TokenizerFile? tokenizer) =>
+        Builders[architecture](graph, config, images, tokenizer);
 
-    /// <summary>preprocessor_config.json, or nothing for an architecture that has none.</summary>
+    /// <summary>preprocessor_config.json, or an empty configuration for an architecture that has none.</summary>
     internal static HfConfig LoadImageConfig(string architecture, string folder) =>
         WithoutImageConfig.Contains(architecture) ? HfConfig.Empty(folder, "preprocessor_config.json") : HfConfig.LoadImageProcessor(folder);
 
     /// <summary>Writes the files beside the weights; the manifest, which has the hashes of all, comes last.</summary>
-    internal static void WriteFiles(string folder, PreparedExport export, ModelSource source, IProgress<ExportProgress>? progress, CancellationToken cancellationToken)
+    internal static void WriteFiles(
+        string folder, PreparedExport export, ModelSource source, IProgress<ExportProgress>? progress, CancellationToken cancellationToken)
     {
         export.Graph.Save(Path.Combine(folder, GraphBuilder.ModelFile), Version);
         GenAIConfig.Write(Path.Combine(folder, GenAIConfig.FileName), export.Model, export.Defaults);
         export.Tokenizer?.Write(folder, export.Model.Template);
 
-        // Hidden files are the transaction's own.
+        // Hidden files belong to the transaction.
         IEnumerable<string> names = Directory.EnumerateFiles(folder).Select(path => Path.GetFileName(path)).Where(name => !name.StartsWith('.'));
         ModelManifest manifest = new()
         {
@@ -180,12 +190,14 @@ public static class Exporter
             return obstacle;
         progress?.Report(new ExportProgress(GraphTrial.Step, 0, 1));
         if (trial(folder, cancellationToken) is string failure)
-            throw new ModelLoadException($"{export.Options.CheckpointFolder}: the graph that was made of it does not run: {failure.TrimEnd('.')}; to keep it all the same, export without the trial (--no-trial)");
+            throw new ModelLoadException($"{export.Options.CheckpointFolder}: " +
+                $"the graph that was made of it does not run: {failure.TrimEnd('.')}; to keep it all the same, export without the trial (--no-trial)");
         return null;
     }
 
     /// <summary>The exporter's version, as <c>model.onnx</c> names it.</summary>
-    internal static string Version { get; } = typeof(Exporter).Assembly.GetCustomAttribute<AssemblyInformationalVersionAttribute>()?.InformationalVersion.Split('+')[0] ?? "0";
+    internal static string Version { get; } =
+        typeof(Exporter).Assembly.GetCustomAttribute<AssemblyInformationalVersionAttribute>()?.InformationalVersion.Split('+')[0] ?? "0";
 
     /// <summary>A number of the checkpoint that a model folder cannot have is an error of the checkpoint.</summary>
     private static T RefuseUnusable<T>(string checkpoint, Func<T> make)
@@ -197,11 +209,12 @@ public static class Exporter
         catch (ArgumentException exception)
         {
             string found = exception.Message.Replace("; export the model again", "", StringComparison.Ordinal);
-            throw new ModelLoadException($"{checkpoint}: the configuration has a value that no model folder can have: {found}; give the checkpoint as it was published", exception);
+            throw new ModelLoadException(
+                $"{checkpoint}: the configuration has a value that no model folder can have: {found}; give the checkpoint as it was published", exception);
         }
     }
 
-    /// <summary>A mistyped name must not leave in 4 bits what was to have 8.</summary>
+    /// <summary>A mistyped name must not leave a matrix in 4 bits that was meant to have 8.</summary>
     private static void RefuseUnknownMatrices(IReadOnlyList<string> parts, ModelGraph graph)
     {
         string[] names = [.. graph.Graph.Sources.OfType<QuantizedWeights>().Where(rows => rows.Bits == 8).Select(rows => rows.Name)];
@@ -213,9 +226,11 @@ public static class Exporter
     {
         string architecture = config.Require<string>("model_type");
         if (config.Has("quantization_config"))
-            throw new UnsupportedModelException($"{config.Path}: quantization_config: only weights as they were trained are implemented; give the checkpoint that is not quantized");
+            throw new UnsupportedModelException(
+                $"{config.Path}: quantization_config: only weights as they were trained are implemented; give the checkpoint that is not quantized");
         if (Builders.ContainsKey(architecture))
             return architecture;
-        throw new UnsupportedModelException($"{config.Path}: model_type: expected {string.Join(" or ", Architectures)}, found {architecture}: {UnsupportedArchitectures.Reason(config, architecture)}");
+        throw new UnsupportedModelException($"{config.Path}: model_type: " +
+            $"expected {string.Join(" or ", Architectures)}, found {architecture}: {UnsupportedArchitectures.Reason(config, architecture)}");
     }
 }

@@ -9,7 +9,7 @@ public enum Precision
     /// <summary>32-bit floats: exact, for any device.</summary>
     Fp32,
 
-    /// <summary>16-bit floats, computed in 16 bits: for GPUs. A CPU runs it too and gains nothing but the smaller file.</summary>
+    /// <summary>16-bit floats, computed in 16 bits: for GPUs. It also runs on a CPU, where the smaller file is the only gain.</summary>
     Fp16,
 
     /// <summary>8-bit integers in blocks along the input axis, symmetric; the matrices only, norms and the patch projection stay 32-bit floats.</summary>

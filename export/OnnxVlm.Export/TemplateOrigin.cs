@@ -6,7 +6,7 @@ public enum TemplateOrigin
     /// <summary>There is none: the model continues plain prompts only.</summary>
     None,
 
-    /// <summary>The checkpoint brought it.</summary>
+    /// <summary>It comes from the checkpoint.</summary>
     Checkpoint,
 
     /// <summary>It is OnnxVlm's own, for an architecture whose checkpoints come without one.</summary>

@@ -1,8 +1,8 @@
 namespace OnnxVlm.Export;
 
-/// <summary>What storing one weight cost in exactness.</summary>
+/// <summary>The quantization error of one weight.</summary>
 /// <param name="Name">The weight's name in the graph.</param>
-/// <param name="Bits">Bits a weight, without scales: 4 or 8.</param>
+/// <param name="Bits">Bits per weight, without scales: 4 or 8.</param>
 /// <param name="BlockSize">Weights that share a scale.</param>
 /// <param name="RelativeError">Root of (sum of squared errors / sum of squared weights); 0 is exact.</param>
 /// <param name="MaxError">Largest absolute error of a weight.</param>
@@ -11,7 +11,7 @@ public sealed record TensorReport(string Name, int Bits, int BlockSize, double R
     /// <summary>The relative error that plain rounding in blocks of 32 would make, for comparison; null for 8 bits.</summary>
     public double? PlainError { get; init; }
 
-    /// <summary>Sum of the squared weights, so that the errors of several can be put together.</summary>
+    /// <summary>Sum of the squared weights, with which the errors of several weights are combined.</summary>
     internal double SquaredWeight { get; init; }
 
     /// <summary>The number after <c>layers.</c> in the name; null where there is none.</summary>

@@ -7,9 +7,9 @@ using OnnxVlm.ModelFolder;
 namespace OnnxVlm.Export.Architectures;
 
 /// <summary>
-/// <c>fuyu</c> (adept/fuyu-8b): a Persimmon decoder that reads image patches through one linear layer. Pre-LayerNorm with biases, one matrix for q, k and v of
-/// a head after the other, LayerNorm of each head's q and k, rotary positions on a part of a head, squared ReLU. After transformers'
-/// <c>modeling_persimmon.py</c>, <c>modeling_fuyu.py</c> and <c>image_processing_fuyu.py</c>. Where a key is missing, theirs is the default.
+/// <c>fuyu</c> (adept/fuyu-8b): a Persimmon decoder that reads image patches through one linear layer. It has pre-LayerNorm with biases, one matrix
+/// that holds q, k and v head by head, LayerNorm of each head's q and k, rotary positions on a part of each head, and squared ReLU. The references
+/// are transformers' <c>modeling_persimmon.py</c>, <c>modeling_fuyu.py</c> and <c>image_processing_fuyu.py</c>. A missing key has their default.
 /// </summary>
 internal static class Fuyu
 {
@@ -46,7 +46,8 @@ internal static class Fuyu
         for (int i = 0; i < layers; i++)
         {
             string key = $"{decoder}layers.{i}";
-            (Value q, Value k, Value v) = QueryKeyValue(m, $"{key}.self_attn", h.LayerNorm($"{key}.input_layernorm", epsilon), attention, rotation, normalizeHeads, epsilon);
+            (Value q, Value k, Value v) = QueryKeyValue(
+                m, $"{key}.self_attn", h.LayerNorm($"{key}.input_layernorm", epsilon), attention, rotation, normalizeHeads, epsilon);
             Value attended = m.Attend($"{key}.self_attn", i, q, k, v, attention, rotary, lengths);
             h.Add(Linear(m, $"{key}.self_attn.dense", attended, hidden, hidden));
             if (i == layers - 1)
@@ -79,7 +80,9 @@ internal static class Fuyu
         };
     }
 
-    /// <summary>q, k, v of [B, S, H]: the matrix's rows lie as (head, q|k|v, number in the head), and are stacked as (q|k|v, head, number).</summary>
+    /// <summary>
+    /// q, k and v of [B, S, H]. The checkpoint orders the matrix's rows by (head, q|k|v, index in the head); they are stacked here as (q|k|v, head, index).
+    /// </summary>
     private static (Value Q, Value K, Value V) QueryKeyValue(
         ModelGraph m, string key, Value x, AttentionShape shape, PartialRotary rotation, bool normalizeHeads, float epsilon)
     {
@@ -91,7 +94,8 @@ internal static class Fuyu
         Value q = split.Output(m.Type), k = split.Output(m.Type), v = split.Output(m.Type);
         return normalizeHeads ? (NormalizeHeads(q, "q_layernorm"), NormalizeHeads(k, "k_layernorm"), v) : (q, k, v);
 
-        IEnumerable<int> Part(int part, int[] inHead) => Enumerable.Range(0, shape.Heads).SelectMany(head => inHead.Select(i => (((head * 3) + part) * shape.HeadSize) + i));
+        IEnumerable<int> Part(int part, int[] inHead) =>
+            Enumerable.Range(0, shape.Heads).SelectMany(head => inHead.Select(i => (((head * 3) + part) * shape.HeadSize) + i));
 
         Value NormalizeHeads(Value heads, string name)
         {
@@ -123,7 +127,8 @@ internal static class Fuyu
         double factor = c.Optional<double>("partial_rotary_factor") ?? 0.5;
         int rotated = (int)(factor * headSize);
         if (rotated < 2 || rotated > headSize || rotated % 2 != 0)
-            throw new ModelLoadException($"{c.Path}: partial_rotary_factor: expected an even number of 2 to {headSize} rotated numbers in a head, found {rotated}");
+            throw new ModelLoadException(
+                $"{c.Path}: partial_rotary_factor: expected an even number of 2 to {headSize} rotated numbers in a head, found {rotated}");
         return PartialRotary.TryCreate(headSize, rotated, c.Optional<double>("rope_theta") ?? 25000)
             ?? throw new UnsupportedModelException($"{c.Path}: partial_rotary_factor: {rotated} rotated numbers in a head of {headSize} are not implemented");
     }
@@ -157,10 +162,11 @@ internal static class Fuyu
         images.ExpectIfPresent("padding_mode", "constant");
         images.Ignore("processor_class", "do_convert_rgb", "data_format", "input_data_format", "default_to_square");
         if (images.Has("patch_size") && images.RequireSize("patch_size") is var side && side != (projection.PatchSize, projection.PatchSize))
-            throw new ModelLoadException($"{images.Path}: patch_size: expected {projection.PatchSize} by {projection.PatchSize} as in config.json, found {side.Height} by {side.Width}");
+            throw new ModelLoadException(
+                $"{images.Path}: patch_size: expected {projection.PatchSize} by {projection.PatchSize} as in config.json, found {side.Height} by {side.Width}");
         (int height, int width) = images.Has("size") ? images.RequireSize("size") : (1080, 1920);
 
-        // The reference pads before it rescales, so the value is one of 0 to 255.
+        // The reference pads before it rescales, so the value is between 0 and 255.
         double padding = images.Optional<double>("padding_value") ?? 1;
         if (padding is not (>= 0 and <= 255) || padding != Math.Floor(padding))
             throw new UnsupportedModelException($"{images.Path}: padding_value: only whole numbers from 0 to 255 are implemented, found {padding}");

@@ -7,10 +7,11 @@ using OnnxVlm.ModelFolder;
 namespace OnnxVlm.Export.Architectures;
 
 /// <summary>
-/// <c>gemma4_unified</c> (google/gemma-4-12B-it): five layers that see a window, then one that sees everything, with heads of another size. An image's tokens see each other in both directions
-/// in the layers with a window. A norm before and after each branch, normalized heads, gated GELU, a scalar for each layer, soft-capped logits. A patch of 48 pixels goes through norms, one
-/// linear layer and learned vectors of its column and row. After transformers' <c>modeling_gemma4_unified.py</c>, the masks of generation with a static cache. Where a key is missing,
-/// theirs is the default. Sound is left out.
+/// <c>gemma4_unified</c> (google/gemma-4-12B-it): five sliding-window layers, then one global-attention layer whose heads have another size. In the
+/// sliding-window layers the tokens of an image attend to each other in both directions. There is a norm before and after each branch; heads are
+/// normalized, the GELU is gated, each layer has a scalar, and the logits are soft-capped. A patch of 48 pixels goes through norms, one linear layer
+/// and learned vectors of its column and row. The reference is transformers' <c>modeling_gemma4_unified.py</c>, with the masks of generation with a
+/// static cache. A missing key has its default. Audio is left out.
 /// </summary>
 internal static class Gemma4Unified
 {
@@ -18,16 +19,15 @@ internal static class Gemma4Unified
 
     private const string Sliding = "sliding_attention", Full = "full_attention";
 
-    /// <summary>PyTorch's default, which the patch norms leave as it is.</summary>
+    /// <summary>PyTorch's default; the patch norms do not set another.</summary>
     private const double LayerNormEpsilon = 1e-5;
 
-    /// <summary>For checkpoints without a template; the library reads of it that turns are Gemma's.</summary>
-    /// <summary>Patches of an image that the model was trained with.</summary>
+    /// <summary>Image budgets, in patches, that the model was trained with.</summary>
     private static readonly int[] Budgets = [70, 140, 280, 560, 1120];
 
     public static ModelDescription Build(ModelGraph m, HfConfig c, HfConfig images, TokenizerFile? tokenizer)
     {
-        // Of the whole model; the decoder's section has keys of the same name.
+        // These are the whole model's; the decoder's section has keys of the same name.
         int[] ends = c.OneOrMore("eos_token_id");
         bool isTied = c.Optional<bool>("tie_word_embeddings") ?? true;
         c.Flatten("text_config");
@@ -45,7 +45,9 @@ internal static class Gemma4Unified
         SequenceLengths lengths = SequenceLengths.Create(m, withPast: true, withWindow: kinds.Contains(Sliding));
         Dictionary<(string, int), RotaryTables> rotary = CreateTables(m, c, kinds, shapes, context);
         PatchInputs patches = new(m, rules.Tokens.Placeholder, 3 * rules.PatchSize * rules.PatchSize, hasPositions: true);
-        ImageAttention? bidirectionalImageAttention = HasBidirectionalImageAttention(c) && kinds.Contains(Sliding) ? new ImageAttention(m, patches, lengths, shapes[Array.IndexOf(kinds, Sliding)].Window) : null;
+        ImageAttention? bidirectionalImageAttention = HasBidirectionalImageAttention(c) && kinds.Contains(Sliding)
+            ? new ImageAttention(m, patches, lengths, shapes[Array.IndexOf(kinds, Sliding)].Window)
+            : null;
 
         string decoder = m.Weights.PrefixOf("embed_tokens.weight");
         (Value embedded, EmbeddingMatrix embedding) = m.Embed($"{decoder}embed_tokens", vocabulary, hidden, isTied);        // [B, S, H]
@@ -56,8 +58,10 @@ internal static class Gemma4Unified
         {
             string key = $"{decoder}layers.{i}";
             bool slides = kinds[i] == Sliding;
-            (Value q, Value k, Value v) = QueryKeyValue(m, $"{key}.self_attn", h.RmsNorm($"{key}.input_layernorm", epsilon), shapes[i], keyIsValue && !slides, epsilon);
-            Value attended = m.Attend($"{key}.self_attn", i, q, k, v, shapes[i], rotary[(kinds[i], shapes[i].HeadSize)], lengths, slides ? bidirectionalImageAttention : null);
+            (Value q, Value k, Value v) = QueryKeyValue(
+                m, $"{key}.self_attn", h.RmsNorm($"{key}.input_layernorm", epsilon), shapes[i], keyIsValue && !slides, epsilon);
+            Value attended = m.Attend(
+                $"{key}.self_attn", i, q, k, v, shapes[i], rotary[(kinds[i], shapes[i].HeadSize)], lengths, slides ? bidirectionalImageAttention : null);
             Value output = m.Linear($"{key}.self_attn.o_proj", attended, shapes[i].Heads * shapes[i].HeadSize, ($"{key}.self_attn.o_proj.weight", hidden));
             h.Add(Norm(m, $"{key}.post_attention_layernorm", output, hidden, epsilon));
             if (i == kinds.Length - 1)
@@ -85,8 +89,12 @@ internal static class Gemma4Unified
             EndTokenIds = ends.Length > 0 ? ends : c.OneOrMore("eos_token_id"),
             PaddingTokenId = c.OptionalTokenId("pad_token_id", vocabulary),
             Image = rules with { BidirectionalAttention = bidirectionalImageAttention is not null },
-            ToolSyntax = tokenizer?.Find("<|tool_call>") is not null && tokenizer.Find("<tool_call|>") is not null && tokenizer.Find("<|\"|>") is not null ? "gemma" : null,
-            Reasoning = tokenizer?.Find("<|channel>") is int begin && tokenizer.Find("<channel|>") is int end ? new ReasoningTokens { Begin = begin, End = end, Header = "thought\n" } : null,
+            ToolSyntax = tokenizer?.Find("<|tool_call>") is not null && tokenizer.Find("<tool_call|>") is not null && tokenizer.Find("<|\"|>") is not null
+                ? "gemma"
+                : null,
+            Reasoning = tokenizer?.Find("<|channel>") is int begin && tokenizer.Find("<channel|>") is int end
+                ? new ReasoningTokens { Begin = begin, End = end, Header = "thought\n" }
+                : null,
         };
     }
 
@@ -112,19 +120,22 @@ internal static class Gemma4Unified
     }
 
     /// <summary>
-    /// norm → linear → norm → + column and row → norm → RMS norm → linear, all in 32 bits: the first product can be larger than 16 bits hold. The pixels are bytes. A norm does not
-    /// mind a factor, so that of the pixels, r, goes into its ε: (r·u − r·m)/√(r²·v + ε) = (u − m)/√(v + ε/r²).
+    /// norm → linear → norm → + column and row → norm → RMS norm → linear, all in float32, because the first product can exceed what 16 bits
+    /// hold. The pixels are bytes. A norm is invariant to a factor, so the rescaling factor r of the pixels goes into its ε: (r·u − r·m)/√(r²·v +
+    /// ε) = (u − m)/√(v + ε/r²).
     /// </summary>
     private static Func<Value> ProjectPatches(ModelGraph m, HfConfig vision, PatchInputs patches, int patchSize, double rescale, int hidden)
     {
         GraphBuilder g = m.Graph;
         int width = 3 * patchSize * patchSize, size = vision.RequireCount("mm_embed_dim"), places = vision.RequireCount("mm_posemb_size");
         vision.ExpectIfPresent("output_proj_dims", size);
-        string embedder = $"{m.Weights.PrefixOf("patch_dense.weight")}", projection = $"{m.Weights.PrefixOf("embed_vision.embedding_projection.weight")}embed_vision.embedding_projection";
+        string embedder = $"{m.Weights.PrefixOf("patch_dense.weight")}";
+        string projection = $"{m.Weights.PrefixOf("embed_vision.embedding_projection.weight")}embed_vision.embedding_projection";
         (Value Weight, Value Bias) first = NormWeights("patch_ln1", width), second = NormWeights("patch_ln2", size), last = NormWeights("pos_norm", size);
         Value dense = Matrix($"{embedder}patch_dense.weight", size, width), bias = m.Vector($"{embedder}patch_dense.bias", ElementType.Float32, size);
         CheckpointTensor table = m.Weights.Take($"{embedder}pos_embedding", places, 2, size);
-        Value columnsAndRows = m.Derive(table.Name, ElementType.Float32, [2L * places, size], [table], numbers => numbers[0]);   // column 0, row 0, column 1, …
+        // column 0, row 0, column 1, …
+        Value columnsAndRows = m.Derive(table.Name, ElementType.Float32, [2L * places, size], [table], numbers => numbers[0]);
         Value ones = g.Weight($"{projection}.norm", [.. Enumerable.Repeat(1f, size)], ElementType.Float32, size);
         Value matrix = Matrix($"{projection}.weight", hidden, size);
         float epsilon = Epsilon(vision);
@@ -132,9 +143,11 @@ internal static class Gemma4Unified
 
         Value Project()
         {
-            // Nor does a norm mind an offset. Around 0 the squares of thousands of pixels add up without losing digits.
-            Value pixels = g.Node("Sub", "patches.pixels", g.Cast("patches.pixels", patches.Pixels, ElementType.Float32), g.Scalar(127.5f, ElementType.Float32)).Output(ElementType.Float32);
-            Value product = m.Multiply("patches.dense", LayerNorm("patches.ln1", pixels, first, LayerNormEpsilon / (rescale * rescale)), dense).Output(ElementType.Float32);
+            // A norm is invariant to an offset, too. Around 0 the squares of thousands of pixels add up without losing digits.
+            Value pixels = g.Node("Sub", "patches.pixels", g.Cast("patches.pixels", patches.Pixels, ElementType.Float32), g.Scalar(127.5f, ElementType.Float32))
+                .Output(ElementType.Float32);
+            Value product = m.Multiply("patches.dense", LayerNorm("patches.ln1", pixels, first, LayerNormEpsilon / (rescale * rescale)), dense)
+                .Output(ElementType.Float32);
             Value projected = LayerNorm("patches.ln2", g.Node("Add", "patches.dense", product, bias).Output(ElementType.Float32), second, LayerNormEpsilon);
 
             Value doubled = g.Node("Mul", "patches.place", patches.Places("patches.place"), g.Constant(2)).Output(ElementType.Int64);
@@ -156,25 +169,27 @@ internal static class Gemma4Unified
             g.Node("LayerNormalization", path, x, norm.Weight, norm.Bias).Set("axis", -1).Set("epsilon", (float)constant).Output(ElementType.Float32);
     }
 
-    private static Value Norm(ModelGraph m, string key, Value x, int width, float epsilon) => m.RmsNorm(key, x, m.Vector($"{key}.weight", m.Type, width), epsilon);
+    private static Value Norm(ModelGraph m, string key, Value x, int width, float epsilon) =>
+        m.RmsNorm(key, x, m.Vector($"{key}.weight", m.Type, width), epsilon);
 
     private static float Epsilon(HfConfig c) => (float)(c.Optional<double>("rms_norm_eps") ?? 1e-6);
 
     private static void RefuseOthers(HfConfig c)
     {
         if (c.OptionalText("model_type") is not (ModelType or "gemma4_unified_text"))
-            throw new UnsupportedModelException($"{c.Path}: text_config.model_type: only gemma4_unified_text is implemented, found {c.OptionalText("model_type")}");
+            throw new UnsupportedModelException(
+                $"{c.Path}: text_config.model_type: only gemma4_unified_text is implemented, found {c.OptionalText("model_type")}");
         c.ExpectIfPresent("hidden_activation", "gelu_pytorch_tanh");
         c.ExpectIfPresent("attention_bias", false);
         c.ExpectIfPresent("num_kv_shared_layers", 0);
         c.ExpectIfPresent("use_double_wide_mlp", false);
 
-        // Parts of other Gemma-4 models, which converted configurations name and turn off.
+        // Parts of other Gemma 4 models, which converted configurations name and turn off.
         c.ExpectIfPresent("hidden_size_per_layer_input", 0);
         c.ExpectIfPresent("enable_moe_block", false);
     }
 
-    /// <summary>The kind of each layer; the last one sees everything, whatever the configuration says of it.</summary>
+    /// <summary>The kind of each layer. The last layer has global attention, whatever the configuration says of it.</summary>
     private static string[] ReadKinds(HfConfig c)
     {
         int layers = c.RequireCount("num_hidden_layers", max: 1024);
@@ -186,8 +201,8 @@ internal static class Gemma4Unified
     }
 
     /// <summary>
-    /// Head size and key/value heads of layers that see everything are given in <c>per_layer_config</c>, or for all of them in <c>global_head_dim</c> and, where their keys are their values,
-    /// <c>num_global_key_value_heads</c>.
+    /// Head size and key/value heads of global-attention layers come from <c>per_layer_config</c>. Otherwise one value for all of them comes from
+    /// <c>global_head_dim</c> and, where the keys serve as values, from <c>num_global_key_value_heads</c>.
     /// </summary>
     private static AttentionShape ReadShape(HfConfig c, int layer, string kind, int hidden)
     {
@@ -215,18 +230,19 @@ internal static class Gemma4Unified
         if (size < 2 || size % 2 != 0)
             throw new ModelLoadException($"{c.Path}: head_dim of layer {layer}: expected an even number, found {size}");
         if (keyValueHeads < 1 || heads % keyValueHeads != 0)
-            throw new ModelLoadException($"{c.Path}: num_attention_heads: expected a multiple of the {keyValueHeads} key/value heads of layer {layer}, found {heads}");
+            throw new ModelLoadException(
+                $"{c.Path}: num_attention_heads: expected a multiple of the {keyValueHeads} key/value heads of layer {layer}, found {heads}");
         return new AttentionShape(hidden, heads, keyValueHeads, size) { Scale = 1, Window = window, FillHalves = true };
     }
 
-    /// <summary>Null, in place of a missing key, says that images are read as text is.</summary>
+    /// <summary>A missing key means the default; a key that is null means that images are read causally, as text is.</summary>
     private static bool HasBidirectionalImageAttention(HfConfig c)
     {
         c.ExpectIfPresent("use_bidirectional_attention", "vision");
         return !c.IsNull("use_bidirectional_attention");
     }
 
-    /// <summary>One pair of tables for each kind of layer and size of a head.</summary>
+    /// <summary>One pair of tables for each kind of layer and head size.</summary>
     private static Dictionary<(string, int), RotaryTables> CreateTables(ModelGraph m, HfConfig c, string[] kinds, AttentionShape[] shapes, int context)
     {
         HfConfig? parameters = c.Has("rope_parameters") ? c.Section("rope_parameters") : null;
@@ -258,12 +274,13 @@ internal static class Gemma4Unified
         return Proportional(theta, size, rope.Optional<double>("partial_rotary_factor") ?? 1);
     }
 
-    /// <summary>The first of the frequencies of the whole head; the other pairs stand still.</summary>
-    private static double[] Proportional(double theta, int size, double factor) => RotaryTables.Frequencies(theta, size, Math.Clamp((int)(factor * size / 2), 0, size / 2));
+    /// <summary>The first of the frequencies of the whole head; the other pairs are not rotated.</summary>
+    private static double[] Proportional(double theta, int size, double factor) =>
+        RotaryTables.Frequencies(theta, size, Math.Clamp((int)(factor * size / 2), 0, size / 2));
 
     private static ImageRules ReadImageRules(HfConfig c, HfConfig images, HfConfig vision, int vocabulary)
     {
-        // Fast and Pil stand behind it in some versions; what they compute is the same.
+        // Some versions append Fast or Pil to the name; the computation is the same.
         if (images.OptionalText("image_processor_type") is string processor && !processor.StartsWith("Gemma4UnifiedImageProcessor", StringComparison.Ordinal))
             images.Expect("image_processor_type", "Gemma4UnifiedImageProcessor");
         images.ExpectIfPresent("do_rescale", true);
@@ -285,7 +302,7 @@ internal static class Gemma4Unified
             throw new ModelLoadException($"{images.Path}: max_soft_tokens: expected one of {string.Join(", ", Budgets)}, found {budget}");
         bool resizes = images.Optional<bool>("do_resize") ?? true;
 
-        // An image is at most as long as its budget; a shorter table of places is a limit of its own.
+        // A side of an image is at most as many patches long as its budget; a shorter position table is a limit of its own.
         int places = vision.RequireCount("mm_posemb_size");
         int? longest = places < (resizes ? Budgets[^1] : budget) ? places : null;
         return new ImageRules
@@ -303,10 +320,16 @@ internal static class Gemma4Unified
             },
             Padding = new PaddingRule { Mode = PaddingMode.Edge },
             HasPositions = true,
-            Tokens = new ImageTokens { Placeholder = Token("image_token_id", 258880), Begin = Token("boi_token_id", 255999), End = Token("eoi_token_id", 258882) },
+            Tokens = new ImageTokens
+            {
+                Placeholder = Token("image_token_id", 258880),
+                Begin = Token("boi_token_id", 255999),
+                End = Token("eoi_token_id", 258882),
+            },
         };
 
-        int Token(string key, int usual) => c.OptionalTokenId(key, vocabulary) ?? (usual < vocabulary ? usual : throw new ModelLoadException($"{c.Path}: {key} is missing"));
+        int Token(string key, int usual) =>
+            c.OptionalTokenId(key, vocabulary) ?? (usual < vocabulary ? usual : throw new ModelLoadException($"{c.Path}: {key} is missing"));
     }
 
     private static void LeaveOut(ModelGraph m, HfConfig c, HfConfig images)
@@ -314,6 +337,7 @@ internal static class Gemma4Unified
         m.Weights.LeaveOut("embed_audio.");
         c.Ignore("tie_word_embeddings", "video_token_id", "audio_config", "audio_token_id", "boa_token_id", "eoa_token_id", "eoa_token_index");
         c.Ignore("vocab_size_per_layer_input", "num_experts", "top_k_experts", "moe_intermediate_size");
-        images.Ignore("processor_class", "image_processor_type", "image_mean", "image_std", "image_seq_length", "do_convert_rgb", "size", "default_to_square", "data_format", "input_data_format", "return_tensors", "disable_grouping", "device");
+        images.Ignore("processor_class", "image_processor_type", "image_mean", "image_std", "image_seq_length", "do_convert_rgb", "size", "default_to_square",
+            "data_format", "input_data_format", "return_tensors", "disable_grouping", "device");
     }
 }

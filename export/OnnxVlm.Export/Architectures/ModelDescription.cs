@@ -17,7 +17,7 @@ internal sealed record ModelDescription
 
     public required AttentionShape Attention { get; init; }
 
-    /// <summary>Numbers of the cache for one token, where <see cref="Attention"/> is that of some layers only; null where all are alike.</summary>
+    /// <summary>KV-cache elements of one token, where <see cref="Attention"/> describes only some of the layers; null where all layers are alike.</summary>
     public long? CachedNumbers { get; init; }
 
     /// <summary>Tokens that a layer with a window sees, where the graph lets such layers' caches lack the first tokens; null for none.</summary>
@@ -37,13 +37,13 @@ internal sealed record ModelDescription
 
     public required ImageRules Image { get; init; }
 
-    /// <summary>How reasoning is set apart; null where it is not.</summary>
+    /// <summary>The tokens that mark reasoning; null where the model has none.</summary>
     public ReasoningTokens? Reasoning { get; init; }
 
     /// <summary>How the model writes function calls, as <see cref="ModelManifest.ToolSyntax"/>; null for the Hermes form.</summary>
     public string? ToolSyntax { get; init; }
 
-    /// <summary>The chat template where the checkpoint has none; null for architectures that bring one.</summary>
+    /// <summary>The chat template for checkpoints without one; null where the architecture brings none.</summary>
     public DefaultChatTemplate? Template { get; init; }
 
     /// <summary>Memory of a sequence.</summary>

@@ -7,10 +7,11 @@ using OnnxVlm.ModelFolder;
 namespace OnnxVlm.Export.Architectures;
 
 /// <summary>
-/// <c>neo_chat</c>: NEO 1.0 and 1.5 (Paranioar/NEO1_5-9B-SFT and others), and of SenseNova-U1 the branch that understands images. A Qwen3 decoder whose heads have three parts, rotated by
-/// time, row and column; the tokens of an image share one time and see each other in both directions. NEO has matrices of their own for row and column, SenseNova-U1 splits Qwen3's.
-/// After <c>modeling_qwen3.py</c>, <c>modeling_neo_vit.py</c> and <c>modeling_neo_chat.py</c> of EvolvingLMMs-Lab/NEO and OpenSenseNova/SenseNova-U1; the checkpoints have no
-/// preprocessor_config.json, since that code has the image rules in it.
+/// <c>neo_chat</c>: NEO 1.0 and 1.5 (Paranioar/NEO1_5-9B-SFT and others), and the image-understanding branch of SenseNova-U1. It is a Qwen3 decoder
+/// whose heads have three parts, rotated by temporal position, row and column. The tokens of an image share one temporal position and attend to each
+/// other in both directions. NEO has separate matrices for row and column; SenseNova-U1 splits Qwen3's. The references are <c>modeling_qwen3.py</c>,
+/// <c>modeling_neo_vit.py</c> and <c>modeling_neo_chat.py</c> of EvolvingLMMs-Lab/NEO and OpenSenseNova/SenseNova-U1. The checkpoints have no
+/// preprocessor_config.json, since the image rules are in that code.
 /// </summary>
 internal static class NeoChat
 {
@@ -18,18 +19,21 @@ internal static class NeoChat
 
     private const string ImageContext = "<IMG_CONTEXT>", ImageBegin = "<img>", ImageEnd = "</img>", TurnEnd = "<|im_end|>";
 
-    // ImageNet's, which load_image_native has as constants.
+    // ImageNet's; load_image_native has them as constants.
     private static readonly double[] Mean = [0.485, 0.456, 0.406], Std = [0.229, 0.224, 0.225];
 
-    // The conversation template neo1_0, the only one; Qwen's own, which some checkpoints bring, is another.
-    private static readonly DefaultChatTemplate Template = new("NeoChat", "<|im_start|>", TurnEnd, ImageBegin, ImageEnd, ImageContext) { ReplacesTemplate = true };
+    // NEO's only conversation template is neo1_0. Some checkpoints bring Qwen's own instead, which differs.
+    private static readonly DefaultChatTemplate Template =
+        new("NeoChat", "<|im_start|>", TurnEnd, ImageBegin, ImageEnd, ImageContext) { ReplacesTemplate = true };
 
     public static ModelDescription Build(ModelGraph m, HfConfig c, HfConfig images, TokenizerFile? tokenizer)
     {
         HfConfig llm = c.Section("llm_config"), vision = c.Section("vision_config");
         llm.Flatten("rope_parameters");
         bool splitsHeads = ReadGenerationBranch(m, c);
-        int hidden = llm.RequireCount("hidden_size"), intermediate = llm.RequireCount("intermediate_size"), layers = llm.RequireCount("num_hidden_layers", max: 1024);
+        int hidden = llm.RequireCount("hidden_size");
+        int intermediate = llm.RequireCount("intermediate_size");
+        int layers = llm.RequireCount("num_hidden_layers", max: 1024);
         int vocabulary = llm.RequireCount("vocab_size"), context = llm.Has("max_position_embeddings") ? llm.RequireCount("max_position_embeddings") : 32768;
         float epsilon = (float)(llm.Optional<double>("rms_norm_eps") ?? 1e-6);
         bool isTied = ReadTied(c, llm);
@@ -48,8 +52,10 @@ internal static class NeoChat
         for (int i = 0; i < layers; i++)
         {
             string key = $"{decoder}layers.{i}";
-            (Value q, Value k, Value v) = QueryKeyValue(m, $"{key}.self_attn", h.RmsNorm($"{key}.input_layernorm", epsilon), attention, head, splitsHeads, rotary, epsilon);
-            Value attended = m.Attend($"{key}.self_attn", i, q, k, v, attention, rotary: null, lengths, bidirectionalImageAttention);       // [B, S, heads · value size]
+            (Value q, Value k, Value v) = QueryKeyValue(
+                m, $"{key}.self_attn", h.RmsNorm($"{key}.input_layernorm", epsilon), attention, head, splitsHeads, rotary, epsilon);
+            // [B, S, heads · value size]
+            Value attended = m.Attend($"{key}.self_attn", i, q, k, v, attention, rotary: null, lengths, bidirectionalImageAttention);
             h.Add(m.Linear($"{key}.self_attn.o_proj", attended, attention.Heads * attention.ValueSize, ($"{key}.self_attn.o_proj.weight", hidden)));
             if (i == layers - 1)
                 h.KeepLastToken("last_token");                                                                          // [B, 1, H] from here on
@@ -92,18 +98,20 @@ internal static class NeoChat
         }
         else
         {
-            apart = [m.Linear($"{key}.q_proj", x, new StackedMatrix(q.Parts, q.Order)), m.Linear($"{key}.k_proj", x, new StackedMatrix(k.Parts, k.Order)), m.Linear($"{key}.v_proj", x, new StackedMatrix(v))];
+            apart = [m.Linear($"{key}.q_proj", x, new StackedMatrix(q.Parts, q.Order)), m.Linear($"{key}.k_proj", x, new StackedMatrix(k.Parts, k.Order)),
+                m.Linear($"{key}.v_proj", x, new StackedMatrix(v))];
         }
 
         return (Normalize("q", apart[0], shape.Heads), Normalize("k", apart[1], shape.KeyValueHeads), apart[2]);
 
-        // The checkpoint's rows of a head [time | row | column] and, of all heads, where the graph's rows are among them.
+        // The checkpoint's rows of a head [temporal | row | column] and, for all heads, the index of each of the graph's rows among them.
         (CheckpointTensor[] Parts, int[] Order) Heads(string name, int heads)
         {
             int first = splitsHeads ? head.Size : head.Time, second = head.Size - first;
             CheckpointTensor one = m.Weights.Take($"{key}.{name}_proj.weight", heads * first, shape.Hidden);
             CheckpointTensor[] parts = splitsHeads ? [one] : [one, m.Weights.Take($"{key}.{name}_proj_hw.weight", heads * second, shape.Hidden)];
-            return (parts, [.. Enumerable.Range(0, heads).SelectMany(n => head.Order.Select(i => i < first ? (n * first) + i : (heads * first) + (n * second) + i - first))]);
+            return (parts, [.. Enumerable.Range(0, heads).SelectMany(
+                n => head.Order.Select(i => i < first ? (n * first) + i : (heads * first) + (n * second) + i - first))]);
         }
 
         Value Normalize(string name, Value heads, int count)
@@ -133,7 +141,7 @@ internal static class NeoChat
         }
     }
 
-    /// <summary>The outer key repeats the inner one.</summary>
+    /// <summary>The outer configuration's key repeats the inner one.</summary>
     private static bool ReadTied(HfConfig c, HfConfig llm)
     {
         bool? outer = c.Optional<bool>("tie_word_embeddings");
@@ -148,8 +156,9 @@ internal static class NeoChat
         m.Weights.LeaveOut("_mot_gen");
         m.Weights.LeaveOut("fm_modules.");
         c.Ignore(
-            "timestep_shift", "time_schedule", "time_shift_type", "base_shift", "max_shift", "base_image_seq_len", "max_image_seq_len", "noise_scale_mode", "noise_scale_base_image_seq_len",
-            "add_noise_scale_embedding", "noise_scale_max_value", "noise_scale", "P_mean", "P_std", "t_eps", "fm_head_dim", "fm_head_layers", "fm_head_mlp_ratio", "extra_num_layers_post",
+            "timestep_shift", "time_schedule", "time_shift_type", "base_shift", "max_shift", "base_image_seq_len", "max_image_seq_len",
+            "noise_scale_mode", "noise_scale_base_image_seq_len", "add_noise_scale_embedding", "noise_scale_max_value", "noise_scale", "P_mean",
+            "P_std", "t_eps", "fm_head_dim", "fm_head_layers", "fm_head_mlp_ratio", "extra_num_layers_post",
             "concat_time_token_num", "use_pixel_head", "use_adaLN");
         return true;
     }
@@ -170,7 +179,8 @@ internal static class NeoChat
         }
 
         if (llm.Texts("layer_types") is { } types && (types.Length != layers || types.Any(type => type != "full_attention")))
-            throw new UnsupportedModelException($"{llm.Path}: layer_types: only full_attention in each of the {layers} layers is implemented, found {string.Join(", ", types.Distinct())} in {types.Length}");
+            throw new UnsupportedModelException($"{llm.Path}: layer_types: " +
+                $"only full_attention in each of the {layers} layers is implemented, found {string.Join(", ", types.Distinct())} in {types.Length}");
     }
 
     private static (AttentionShape Attention, MultiAxisHead Head) ReadAttention(HfConfig llm, int hidden, bool splitsHeads)
@@ -182,7 +192,8 @@ internal static class NeoChat
         if (size % parts != 0)
             throw new ModelLoadException($"{llm.Path}: head_dim: expected a multiple of {parts}, found {size}");
 
-        // Qwen3's head is the time's in NEO, which has another one for row and column; in SenseNova-U1 they share it. The scale is that of Qwen3's head in both.
+        // In NEO, Qwen3's head serves the temporal part, and row and column have a head of their own; in SenseNova-U1 they share one. The scale is
+        // that of Qwen3's head in both.
         MultiAxisHead head = splitsHeads ? new MultiAxisHead(size / 2, size / 4) : new MultiAxisHead(size, size / 2);
         return (new AttentionShape(hidden, heads, keyValueHeads, head.Size) { ValueSize = size, Scale = (float)(1 / Math.Sqrt(size)) }, head);
     }
@@ -192,18 +203,29 @@ internal static class NeoChat
         vision.ExpectIfPresent("num_channels", 3);
         if (vision.OptionalNumber("llm_hidden_size") is double width && width != hidden)
             throw new ModelLoadException($"{vision.Path}: llm_hidden_size: expected hidden_size of llm_config ({hidden}), found {width}");
-        int square = vision.Has("patch_size") ? vision.RequireCount("patch_size", max: 256) : 16, squareWidth = vision.Has("hidden_size") ? vision.RequireCount("hidden_size") : 1024;
+        int square = vision.Has("patch_size") ? vision.RequireCount("patch_size", max: 256) : 16;
+        int squareWidth = vision.Has("hidden_size") ? vision.RequireCount("hidden_size") : 1024;
         c.ExpectIfPresent("patch_size", square);
         double inner = vision.OptionalNumber("downsample_ratio") ?? 0.5, ratio = c.OptionalNumber("downsample_ratio") ?? inner;
         int merge = ratio > 0 ? (int)(1 / ratio) : 0;
         if (inner != ratio || merge is < 1 or > 8 || merge * square > 256)
-            throw new UnsupportedModelException($"{c.Path}: downsample_ratio: only one ratio for all, 1 to 1/8, and patches of at most 256 pixels are implemented, found {ratio}, {inner} in vision_config and patch_size {square}");
+            throw new UnsupportedModelException(
+                $"{c.Path}: downsample_ratio: only one ratio for all, " +
+                $"1 to 1/8, and patches of at most 256 pixels are implemented, found {ratio}, {inner} in vision_config and patch_size {square}");
         if (squareWidth % 4 != 0)
             throw new ModelLoadException($"{vision.Path}: hidden_size: expected a multiple of 4, found {squareWidth}");
         string key = $"{m.Weights.PrefixOf("vision_model.embeddings.patch_embedding.weight")}vision_model.embeddings";
         return new PatchMerger
         {
-            Squares = new PatchProjection { Key = $"{key}.patch_embedding", PatchSize = square, Hidden = squareWidth, Mean = Mean, Std = Std, IsConvolution = true },
+            Squares = new PatchProjection
+            {
+                Key = $"{key}.patch_embedding",
+                PatchSize = square,
+                Hidden = squareWidth,
+                Mean = Mean,
+                Std = Std,
+                IsConvolution = true,
+            },
             Key = $"{key}.dense_embedding",
             Merge = merge,
             Theta = vision.Optional<double>("rope_theta_vision") ?? 10000,
@@ -216,7 +238,9 @@ internal static class NeoChat
         int? Token(string text, string? key = null)
         {
             int? id = (key is null ? null : c.OptionalTokenId(key, vocabulary)) ?? tokenizer?.Find(text) ?? AddedTokens.Find(c.Folder, text);
-            return id is null || (id >= 0 && id < vocabulary) ? id : throw new ModelLoadException($"{c.Path}: expected an id of {text} below vocab_size ({vocabulary}), found {id}");
+            return id is null || (id >= 0 && id < vocabulary)
+                ? id
+                : throw new ModelLoadException($"{c.Path}: expected an id of {text} below vocab_size ({vocabulary}), found {id}");
         }
 
         return new ImageRules
@@ -239,7 +263,8 @@ internal static class NeoChat
             BidirectionalAttention = true,
             Tokens = new ImageTokens
             {
-                Placeholder = Token(ImageContext, "img_context_token_id") ?? throw new ModelLoadException($"{c.Path}: img_context_token_id is missing, and neither tokenizer.json nor added_tokens.json has {ImageContext}"),
+                Placeholder = Token(ImageContext, "img_context_token_id") ?? throw new ModelLoadException(
+                    $"{c.Path}: img_context_token_id is missing, and neither tokenizer.json nor added_tokens.json has {ImageContext}"),
                 Begin = Token(ImageBegin, "img_start_token_id"),
                 End = Token(ImageEnd, "img_end_token_id"),
                 TextAfter = "\n",
@@ -253,7 +278,7 @@ internal static class NeoChat
         }
     }
 
-    /// <summary>The reference ends at the end of a turn. Bare weights without any end token end where an answer would hold an image.</summary>
+    /// <summary>The reference stops at the end of a turn. Base weights without any end token stop where an answer would contain an image.</summary>
     private static int[] ReadEndTokens(HfConfig c, HfConfig llm, TokenizerFile? tokenizer, int placeholder)
     {
         int? turnEnd = tokenizer?.Find(TurnEnd) ?? AddedTokens.Find(c.Folder, TurnEnd);
@@ -266,7 +291,8 @@ internal static class NeoChat
         foreach (HfConfig config in new[] { c, llm, vision })
             config.Ignore("bos_token_id");
 
-        // Adapters are merged, or not there; the hidden size is a copy; the pre-buffer is among the layers; tables of the reference are as long as these limits.
+        // Adapters are merged or absent; the hidden size is a copy; the pre-buffer is among the layers; these limits are the lengths
+        // of the reference's tables.
         c.Ignore("use_backbone_lora", "use_llm_lora", "hidden_size", "is_composition");
         llm.Ignore("extra_num_layers", "max_position_embeddings_hw", "max_window_layers", "sliding_window", "use_deepep", "pure_llm");
         vision.Ignore("model_type", "max_position_embeddings_vision", "tie_word_embeddings", "eos_token_id", "pad_token_id");

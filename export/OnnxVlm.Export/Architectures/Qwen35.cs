@@ -7,9 +7,10 @@ using OnnxVlm.ModelFolder;
 namespace OnnxVlm.Export.Architectures;
 
 /// <summary>
-/// <c>qwen3_5</c> (Qwen3.5 and 3.6, dense): three layers of gated DeltaNet, whose memory of a sequence has one size, then one of gated attention with a cache. Norms whose weights are stored around 0,
-/// interleaved multi-axis RoPE on a part of a head, gated SiLU. Images go through a vision transformer, which is a part of this graph that runs of text skip. After transformers'
-/// <c>modeling_qwen3_5.py</c> and <c>configuration_qwen3_5.py</c>. Where a key is missing, theirs is the default. The layers that predict several tokens (<c>mtp.*</c>) are left out.
+/// <c>qwen3_5</c> (Qwen3.5 and 3.6, dense): three layers of gated DeltaNet, whose state of a sequence has a fixed size, then one of gated attention
+/// with a cache. The norms' weights are stored around 0; interleaved multi-axis RoPE covers a part of each head; the MLP is gated SiLU. Images go
+/// through a vision transformer, a part of this graph that runs of text skip. The references are transformers' <c>modeling_qwen3_5.py</c> and
+/// <c>configuration_qwen3_5.py</c>. A missing key has their default. The layers that predict several tokens (<c>mtp.*</c>) are left out.
 /// </summary>
 internal static class Qwen35
 {
@@ -17,7 +18,10 @@ internal static class Qwen35
 
     private const string Linear = "linear_attention", Full = "full_attention";
 
-    /// <summary>Pixels of an image unless more are asked for: 4096 tokens. Up to four times as many can be, for which the vision transformer takes sixteen times as long.</summary>
+    /// <summary>
+    /// Default limit of an image's pixels: 4096 tokens. A caller can ask for up to four times as many, which take the vision
+    /// transformer sixteen times as long.
+    /// </summary>
     private const int UsualMaxPixels = 4096 * 32 * 32;
 
     /// <summary>Width of the 2B.</summary>
@@ -50,7 +54,8 @@ internal static class Qwen35
         {
             string key = $"{decoder}layers.{i}";
             Value y = h.RmsNorm($"{key}.input_layernorm", epsilon, isAroundZero: true);
-            h.Add(kinds[i] == Full ? Attend(m, $"{key}.self_attn", i, y, attention, rope, lengths, epsilon) : m.DeltaNet($"{key}.linear_attn", i, y, delta, epsilon));
+            h.Add(kinds[i] == Full ? Attend(m, $"{key}.self_attn", i, y, attention, rope, lengths, epsilon) : m.DeltaNet(
+                $"{key}.linear_attn", i, y, delta, epsilon));
             if (i == kinds.Length - 1)
                 h.KeepLastToken("last_token");                                                                              // [B, 1, H] from here on
             h.Add(m.SiluMlp($"{key}.mlp", h.RmsNorm($"{key}.post_attention_layernorm", epsilon, isAroundZero: true), hidden, intermediate));
@@ -81,8 +86,9 @@ internal static class Qwen35
         };
     }
 
-    /// <summary>o_proj(attention · sigmoid(gate)); the rows of a head of q_proj are q, then the gate.</summary>
-    private static Value Attend(ModelGraph m, string key, int layer, Value x, AttentionShape shape, InterleavedRope rope, SequenceLengths lengths, float epsilon)
+    /// <summary>o_proj(attention · sigmoid(gate)). In q_proj, each head's rows are q, then the gate.</summary>
+    private static Value Attend(
+        ModelGraph m, string key, int layer, Value x, AttentionShape shape, InterleavedRope rope, SequenceLengths lengths, float epsilon)
     {
         GraphBuilder g = m.Graph;
         int size = shape.HeadSize, queries = shape.Heads * size, keys = shape.KeyValueHeads * size;
@@ -93,7 +99,8 @@ internal static class Qwen35
         if (m.Target.Pack)
         {
             int[] order = [.. ofQueries, .. ofGates, .. Enumerable.Range(2 * queries, 2 * keys)];
-            NodeBuilder split = g.Node("Split", $"{key}.qkv_proj", m.Linear($"{key}.qkv_proj", x, new StackedMatrix([both, k, v], order)), g.Constant(queries, queries, keys, keys)).Set("axis", -1);
+            NodeBuilder split = g.Node("Split", $"{key}.qkv_proj", m.Linear($"{key}.qkv_proj", x, new StackedMatrix([both, k, v], order)),
+                g.Constant(queries, queries, keys, keys)).Set("axis", -1);
             parts = [.. Enumerable.Range(0, 4).Select(_ => split.Output(m.Type))];
         }
         else
@@ -105,7 +112,8 @@ internal static class Qwen35
             ];
         }
 
-        Value attended = m.Attend(key, layer, Heads("q", parts[0], shape.Heads), Heads("k", parts[2], shape.KeyValueHeads), parts[3], shape, rotary: null, lengths);
+        Value attended = m.Attend(
+            key, layer, Heads("q", parts[0], shape.Heads), Heads("k", parts[2], shape.KeyValueHeads), parts[3], shape, rotary: null, lengths);
         Value gate = g.Node("Sigmoid", $"{key}.gate", parts[1]).Output(m.Type);
         Value gated = g.Node("Mul", $"{key}.gate", attended, gate).Output(m.Type);
         return m.Linear($"{key}.o_proj", gated, queries, ($"{key}.o_proj.weight", shape.Hidden));
@@ -129,7 +137,7 @@ internal static class Qwen35
         text.ExpectIfPresent("attn_output_gate", true);
         text.ExpectIfPresent("mamba_ssm_dtype", "float32");
 
-        // The gate of the norm: swish is another name of silu.
+        // The gate of the norm; swish is another name for silu.
         if (text.OptionalText("output_gate_type") is not (null or "silu"))
             text.Expect("output_gate_type", "swish");
         if (text.OneOrMore("mlp_only_layers").Length > 0)
@@ -139,7 +147,7 @@ internal static class Qwen35
         vision.ExpectIfPresent("in_channels", 3);
         vision.ExpectIfPresent("hidden_act", "gelu_pytorch_tanh");
 
-        // Of the layers that are left out, of videos, and the model's own name in another place.
+        // Keys of the layers that are left out, of videos, and of the model's own name in another place.
         text.Ignore("mtp_num_hidden_layers", "mtp_use_dedicated_embeddings");
         c.Ignore("model_type", "video_token_id", "language_model_only");
         vision.Ignore("model_type");
@@ -153,7 +161,8 @@ internal static class Qwen35
 
     private static string[] ReadKinds(HfConfig text)
     {
-        int layers = text.RequireCount("num_hidden_layers", max: 1024), interval = text.Has("full_attention_interval") ? text.RequireCount("full_attention_interval") : 4;
+        int layers = text.RequireCount("num_hidden_layers", max: 1024);
+        int interval = text.Has("full_attention_interval") ? text.RequireCount("full_attention_interval") : 4;
         string[] kinds = text.Texts("layer_types") ?? [.. Enumerable.Range(1, layers).Select(i => i % interval == 0 ? Full : Linear)];
         if (kinds.Length != layers || kinds.Any(kind => kind is not (Linear or Full)))
             throw new UnsupportedModelException($"{text.Path}: layer_types: expected {layers} times {Linear} or {Full}, found {string.Join(", ", kinds)}");
@@ -171,10 +180,14 @@ internal static class Qwen35
 
     private static DeltaShape ReadDelta(HfConfig text, int hidden)
     {
-        DeltaShape shape = new(hidden, Count("num_key_heads", 16), Count("num_value_heads", 32), Count("key_head_dim", 128), Count("value_head_dim", 128), Count("conv_kernel_dim", 4));
+        DeltaShape shape = new(hidden, Count("num_key_heads", 16), Count("num_value_heads", 32), Count("key_head_dim", 128), Count("value_head_dim", 128),
+            Count("conv_kernel_dim", 4));
         if (shape.ValueHeads % shape.KeyHeads != 0)
-            throw new ModelLoadException($"{text.Path}: linear_num_value_heads: expected a multiple of {shape.KeyHeads} (linear_num_key_heads), found {shape.ValueHeads}");
-        return shape.Kernel >= 2 ? shape : throw new UnsupportedModelException($"{text.Path}: linear_conv_kernel_dim: only 2 or more is implemented, found {shape.Kernel}");
+            throw new ModelLoadException(
+                $"{text.Path}: linear_num_value_heads: expected a multiple of {shape.KeyHeads} (linear_num_key_heads), found {shape.ValueHeads}");
+        return shape.Kernel >= 2
+            ? shape
+            : throw new UnsupportedModelException($"{text.Path}: linear_conv_kernel_dim: only 2 or more is implemented, found {shape.Kernel}");
 
         int Count(string name, int usual) => text.Has($"linear_{name}") ? text.RequireCount($"linear_{name}", max: 1 << 16) : usual;
     }
@@ -192,7 +205,8 @@ internal static class Qwen35
         int rotated = (int)(headSize * factor);
         int[] sections = rope is not null && rope.Has("mrope_section") ? rope.OneOrMore("mrope_section") : [11, 11, 10];
         if (rotated < 2 || rotated > headSize || rotated % 2 != 0)
-            throw new ModelLoadException($"{text.Path}: partial_rotary_factor: expected an even number of 2 to {headSize} rotated numbers in a head, found {rotated}");
+            throw new ModelLoadException(
+                $"{text.Path}: partial_rotary_factor: expected an even number of 2 to {headSize} rotated numbers in a head, found {rotated}");
         if (sections.Length != 3 || sections.Any(section => section is < 0 or > 1024) || sections.Sum() != rotated / 2)
             throw new ModelLoadException($"{text.Path}: mrope_section: expected three numbers that make {rotated / 2}, found {string.Join(", ", sections)}");
         if (!(theta > 0))
@@ -203,7 +217,8 @@ internal static class Qwen35
     private static VisionTransformer ReadTower(ModelGraph m, HfConfig vision, HfConfig images, int hidden)
     {
         int width = vision.RequireCount("hidden_size"), heads = vision.RequireCount("num_heads"), table = vision.RequireCount("num_position_embeddings");
-        int patch = vision.Has("patch_size") ? vision.RequireCount("patch_size", max: 256) : 16, merge = vision.Has("spatial_merge_size") ? vision.RequireCount("spatial_merge_size", max: 16) : 2;
+        int patch = vision.Has("patch_size") ? vision.RequireCount("patch_size", max: 256) : 16;
+        int merge = vision.Has("spatial_merge_size") ? vision.RequireCount("spatial_merge_size", max: 16) : 2;
         int frames = vision.Has("temporal_patch_size") ? vision.RequireCount("temporal_patch_size", max: 16) : 2, places = (int)Math.Round(Math.Sqrt(table));
         vision.ExpectIfPresent("out_hidden_size", hidden);
         images.ExpectIfPresent("patch_size", patch);
@@ -214,10 +229,12 @@ internal static class Qwen35
         if (width % heads != 0 || width / heads % 4 != 0)
             throw new UnsupportedModelException($"{vision.Path}: num_heads: only heads of a multiple of 4 numbers are implemented, found {width} / {heads}");
         if (patch * merge > 256)
-            throw new UnsupportedModelException($"{vision.Path}: patch_size, spatial_merge_size: only tokens of at most 256 pixels are implemented, found {patch} · {merge}");
+            throw new UnsupportedModelException(
+                $"{vision.Path}: patch_size, spatial_merge_size: only tokens of at most 256 pixels are implemented, found {patch} · {merge}");
         string key = m.Weights.PrefixOf("patch_embed.proj.weight");
         bool normalize = images.Optional<bool>("do_normalize") ?? true, rescale = images.Optional<bool>("do_rescale") ?? true;
-        double[] mean = images.Has("image_mean") ? images.RequireChannels("image_mean") : [0.5, 0.5, 0.5], std = images.Has("image_std") ? images.RequireChannels("image_std") : [0.5, 0.5, 0.5];
+        double[] mean = images.Has("image_mean") ? images.RequireChannels("image_mean") : [0.5, 0.5, 0.5];
+        double[] std = images.Has("image_std") ? images.RequireChannels("image_std") : [0.5, 0.5, 0.5];
         double factor = images.Optional<double>("rescale_factor") ?? (1 / 255.0);
         if (std.Any(deviation => !(deviation > 0)))
             throw new ModelLoadException($"{images.Path}: image_std: expected deviations above 0");
@@ -246,7 +263,8 @@ internal static class Qwen35
         images.ExpectIfPresent("do_center_crop", false);
         images.ExpectIfPresent("do_pad", false);
         (int min, int max) = ReadPixels(images);
-        images.Ignore("processor_class", "do_convert_rgb", "data_format", "input_data_format", "return_tensors", "disable_grouping", "device", "default_to_square", "image_processor_type");
+        images.Ignore("processor_class", "do_convert_rgb", "data_format", "input_data_format", "return_tensors", "disable_grouping", "device",
+            "default_to_square", "image_processor_type");
 
         // The checkpoint's template writes what stands before and after an image.
         c.Ignore("vision_start_token_id", "vision_end_token_id");
@@ -263,24 +281,29 @@ internal static class Qwen35
                 LimitPixels = max > UsualMaxPixels ? max : null,
             },
 
-            // Never used: both sides are multiples of a token's.
+            // Never used: both sides are multiples of a token's side.
             Padding = new PaddingRule { Mode = PaddingMode.Edge },
             HasPositions = true,
             SharesTextPosition = true,
 
-            // In the vision transformer they do.
+            // Attention is bidirectional inside the vision transformer.
             BidirectionalAttention = true,
             AdvancesByLongerSide = true,
-            Tokens = new ImageTokens { Placeholder = c.OptionalTokenId("image_token_id", vocabulary) ?? throw new ModelLoadException($"{c.Path}: image_token_id is missing") },
+            Tokens = new ImageTokens
+            {
+                Placeholder = c.OptionalTokenId("image_token_id", vocabulary) ?? throw new ModelLoadException($"{c.Path}: image_token_id is missing"),
+            },
         };
     }
 
-    /// <summary>The fewest and the most pixels, which are called sides of an image in newer files.</summary>
+    /// <summary>The fewest and the most pixels; newer files name these limits as edges of an image.</summary>
     private static (int Min, int Max) ReadPixels(HfConfig images)
     {
         HfConfig? size = images.Has("size") ? images.Section("size") : null;
-        int? shortest = size is not null && size.Has("shortest_edge") ? size.RequireCount("shortest_edge", max: 1 << 30) : null, longest = size is not null && size.Has("longest_edge") ? size.RequireCount("longest_edge", max: 1 << 30) : null;
-        int? least = images.Has("min_pixels") ? images.RequireCount("min_pixels", max: 1 << 30) : null, most = images.Has("max_pixels") ? images.RequireCount("max_pixels", max: 1 << 30) : null;
+        int? shortest = size is not null && size.Has("shortest_edge") ? size.RequireCount("shortest_edge", max: 1 << 30) : null;
+        int? longest = size is not null && size.Has("longest_edge") ? size.RequireCount("longest_edge", max: 1 << 30) : null;
+        int? least = images.Has("min_pixels") ? images.RequireCount("min_pixels", max: 1 << 30) : null;
+        int? most = images.Has("max_pixels") ? images.RequireCount("max_pixels", max: 1 << 30) : null;
         (int min, int max) = (least ?? shortest ?? 65536, most ?? longest ?? 16777216);
         return min <= max ? (min, max) : throw new ModelLoadException($"{images.Path}: shortest_edge: expected at most longest_edge ({max}), found {min}");
     }

@@ -8,8 +8,8 @@ namespace OnnxVlm.Export.Architectures;
 
 /// <summary>
 /// <c>unified_decoder</c>, the architecture of onnx-models/nano: a pre-norm causal decoder with grouped-query attention, rotary positions and a gated
-/// SiLU MLP, no biases. An image is patches through one linear layer, plus learned row and column vectors, in the places of the image token; each row
-/// of patches ends with a token of its own. The checkpoint format is described in export/training.
+/// SiLU MLP, without biases. The patches of an image go through one linear layer, get learned row and column vectors, and take the places of the
+/// image token. Each row of patches ends with a token of its own. The checkpoint format is described in export/training.
 /// </summary>
 internal static class UnifiedDecoder
 {
@@ -68,7 +68,7 @@ internal static class UnifiedDecoder
             throw new ModelLoadException($"{c.Path}: num_attention_heads: {found}");
         }
 
-        // A limit of the fused attention's rotary tables.
+        // The fused attention's rotary tables require this.
         if (attention.HeadSize % 16 != 0)
             throw new UnsupportedModelException($"{c.Path}: head_dim: only multiples of 16 are implemented, found {attention.HeadSize}");
         return attention;
@@ -107,7 +107,8 @@ internal static class UnifiedDecoder
 
         double? maxEnlargement = images.OptionalNumber("max_enlargement");
         if (maxEnlargement is < 1 or > 16)
-            throw new ModelLoadException(string.Create(CultureInfo.InvariantCulture, $"{images.Path}: max_enlargement: expected 1 to 16, found {maxEnlargement}"));
+            throw new ModelLoadException(
+                string.Create(CultureInfo.InvariantCulture, $"{images.Path}: max_enlargement: expected 1 to 16, found {maxEnlargement}"));
 
         return new ImageRules
         {

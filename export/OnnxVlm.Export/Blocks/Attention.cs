@@ -22,7 +22,7 @@ internal static class Attention
         Value Part(string name, (string Key, int Rows) part) => model.Linear($"{key}.{name}", x, shape.Hidden, part);
     }
 
-    /// <summary>Projections of x that are wanted apart: one multiplication, and a split.</summary>
+    /// <summary>Several projections of x, computed by one multiplication and split.</summary>
     /// <param name="model">The graph.</param>
     /// <param name="key">The checkpoint's key of the layer.</param>
     /// <param name="x">[B, S, width].</param>
@@ -47,16 +47,19 @@ internal static class Attention
     /// <param name="model">The graph.</param>
     /// <param name="key">Path of the layer.</param>
     /// <param name="layer">Its index.</param>
-    /// <param name="q">[B, S, heads · head size]; or q, k and v one after the other, and <see cref="Value.None"/> for the next two.</param>
+    /// <param name="q">[B, S, heads · head size]. Or q, k and v one after the other, with <see cref="Value.None"/> for the next two.</param>
     /// <param name="k">[B, S, key/value heads · head size].</param>
     /// <param name="v">[B, S, key/value heads · value size].</param>
     /// <param name="shape">Sizes.</param>
-    /// <param name="rotary">The tables; they may be narrower than half a head, and the rest of the head is not rotated then. Null where q and k are rotated already.</param>
+    /// <param name="rotary">The tables. They may be narrower than half a head; the rest of the head is then not rotated. Null where q and k
+    /// are already rotated.</param>
     /// <param name="lengths">Lengths of the sequences.</param>
-    /// <param name="images">Lets the tokens of an image see each other in both directions; null for a causal layer. It needs q, k and v apart.</param>
+    /// <param name="images">Lets the tokens of an image attend to each other in both directions; null for a causal layer. It needs
+    /// separate q, k and v.</param>
     /// <returns>[B, S, heads · value size].</returns>
     public static Value Attend(
-        this ModelGraph model, string key, int layer, Value q, Value k, Value v, AttentionShape shape, RotaryTables? rotary, SequenceLengths lengths, ImageAttention? images = null)
+        this ModelGraph model, string key, int layer, Value q, Value k, Value v, AttentionShape shape, RotaryTables? rotary, SequenceLengths lengths,
+        ImageAttention? images = null)
     {
         GraphBuilder g = model.Graph;
         int stored = shape.StoredHeadSize;
@@ -93,13 +96,13 @@ internal static class Attention
         return images is null ? attended : images.Apply(key, attended, q, presentKey, presentValue, shape, rotary);
     }
 
-    /// <summary>Rotates the first numbers of each head by halves, at the positions that the run's tokens have in their sequences.</summary>
+    /// <summary>Rotates the first elements of each head by halves, at the positions that the run's tokens have in their sequences.</summary>
     /// <returns>As x, [B, S, heads · size].</returns>
     public static Value Rotate(this ModelGraph model, string path, Value x, int heads, RotaryTables rotary, SequenceLengths lengths) =>
         model.Graph.Fused("RotaryEmbedding", path, x, lengths.Positions, rotary.Cos, rotary.Sin)
             .Set("num_heads", heads).Set("rotary_embedding_dim", rotary.Dimensions).Set("interleaved", 0).Output(model.Type);
 
-    /// <summary>Takes the fill of the value heads out again: [B, S, heads · stored head size] → [B, S, heads · value size].</summary>
+    /// <summary>Removes the padding of the value heads: [B, S, heads · stored head size] → [B, S, heads · value size].</summary>
     public static Value CutHeads(this ModelGraph model, string path, Value x, AttentionShape shape)
     {
         GraphBuilder g = model.Graph;

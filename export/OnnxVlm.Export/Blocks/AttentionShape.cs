@@ -13,17 +13,18 @@ internal sealed record AttentionShape(int Hidden, int Heads, int KeyValueHeads, 
     /// <summary>Width of a value head, at most <see cref="HeadSize"/>: the cache has one width for both.</summary>
     public int ValueSize { get; init; } = HeadSize;
 
-    /// <summary>A token sees itself and the Window − 1 before it; null for all before it.</summary>
+    /// <summary>A token attends to itself and the Window − 1 tokens before it; null for all before it.</summary>
     public int? Window { get; init; }
 
     /// <summary>
-    /// Whether heads narrower than <see cref="StoredHeadSize"/> are filled up half by half, which keeps pairs half a head apart where the whole head is rotated; else at the end.
+    /// How heads narrower than <see cref="StoredHeadSize"/> are padded. True pads each half, which keeps rotation pairs half a head apart where the
+    /// whole head is rotated; false pads the end.
     /// </summary>
     public bool FillHalves { get; init; }
 
-    /// <summary>Width of a head in the cache: GroupQueryAttention wants a multiple of 16, and a narrower head is filled up with zeros.</summary>
+    /// <summary>Width of a head in the cache: GroupQueryAttention needs a multiple of 16, and a narrower head is padded with zeros.</summary>
     public int StoredHeadSize => (HeadSize + 15) / 16 * 16;
 
-    /// <summary>Numbers of the cache for one token.</summary>
+    /// <summary>KV-cache elements of one token.</summary>
     public int CachedNumbers => 2 * KeyValueHeads * StoredHeadSize;
 }

@@ -11,8 +11,8 @@ internal static class Embedding
     /// <param name="key">The checkpoint's key of the embedding.</param>
     /// <param name="vocabulary">Rows.</param>
     /// <param name="hidden">Width.</param>
-    /// <param name="isTied">Whether the head is the embedding. Where the checkpoint has a head then, it must be a copy.</param>
-    /// <returns>[B, S, H], and the matrix [vocabulary, H] in one of its two forms.</returns>
+    /// <param name="isTied">Whether the head is the embedding. If the checkpoint has a head nevertheless, it must be a copy.</param>
+    /// <returns>[B, S, H], and the matrix [vocabulary, H], float or quantized.</returns>
     public static (Value Hidden, EmbeddingMatrix Matrix) Embed(this ModelGraph model, string key, int vocabulary, int hidden, bool isTied)
     {
         GraphBuilder g = model.Graph;
@@ -25,7 +25,7 @@ internal static class Embedding
     }
 
     /// <summary>
-    /// Puts the projected patches of this run over the placeholder tokens: one linear layer, and learned vectors of row and column where the model has them.
+    /// Writes the projected patches of this run over the placeholder tokens: one linear layer, plus learned row and column vectors where the model has them.
     /// </summary>
     /// <returns>[B, S, H].</returns>
     public static Value InsertPatches(this ModelGraph model, Value hidden, int placeholder, PatchProjection projection)

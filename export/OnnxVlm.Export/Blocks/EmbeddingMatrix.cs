@@ -10,7 +10,7 @@ namespace OnnxVlm.Export.Blocks;
 /// <param name="Quantized">The matrix when it is.</param>
 internal sealed record EmbeddingMatrix(StackedMatrix Rows, Value Float, QuantizedMatrix? Quantized)
 {
-    /// <summary>Path of a head that is stored apart, though its weights are the embedding's.</summary>
+    /// <summary>Path of a head that is stored separately although its weights are the embedding's.</summary>
     public const string TiedHeadPath = "lm_head.tied";
 
     private const string HeadPath = "lm_head";
@@ -23,7 +23,7 @@ internal sealed record EmbeddingMatrix(StackedMatrix Rows, Value Float, Quantize
         CheckpointTensor? copy = isTied && model.Weights.Has(Head) ? model.Weights.Take($"{model.Weights.PrefixOf(Head)}{Head}", vocabulary, hidden) : null;
         var rows = StackedMatrix.Tied(matrix, copy);
 
-        // GatherBlockQuantized wants whole blocks; a width that has none keeps its floats.
+        // GatherBlockQuantized needs whole blocks; a matrix whose width is not a multiple of the block keeps its floats.
         bool quantize = model.Target.EmbeddingBits > 0 && hidden % model.Target.BlockSize == 0;
         return Create(model, rows, key, quantize ? model.Target.EmbeddingBits : 0, forGather: true);
     }
@@ -32,7 +32,7 @@ internal sealed record EmbeddingMatrix(StackedMatrix Rows, Value Float, Quantize
     public static EmbeddingMatrix Head(ModelGraph model, string key, int vocabulary, int hidden) =>
         Create(model, new StackedMatrix(model.Weights.Take($"{key}.weight", vocabulary, hidden)), HeadPath, model.Target.HeadBits, forGather: false);
 
-    /// <summary>The embedding as head: the same weights, once in the file where embedding and head have the same bits.</summary>
+    /// <summary>The embedding as head: the same weights, stored once where embedding and head have the same bits.</summary>
     public EmbeddingMatrix AsHead(ModelGraph model) => (Quantized?.Bits ?? 0) == model.Target.HeadBits
         ? this with { Quantized = Quantized?.ForMultiply(model.Graph, HeadPath) }
         : Create(model, Rows, TiedHeadPath, model.Target.HeadBits, forGather: false);

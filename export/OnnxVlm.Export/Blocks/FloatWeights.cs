@@ -4,7 +4,7 @@ using OnnxVlm.Export.Safetensors;
 
 namespace OnnxVlm.Export.Blocks;
 
-/// <summary>A weight of 32-bit or 16-bit floats, copied from the rows of one checkpoint tensor or of several one after the other.</summary>
+/// <summary>A weight of 32-bit or 16-bit floats, copied from the rows of one checkpoint tensor, or of several tensors one after the other.</summary>
 internal sealed class FloatWeights(Initializer initializer, StackedMatrix matrix) : MatrixWeights(matrix)
 {
     public override string Name => initializer.Name;

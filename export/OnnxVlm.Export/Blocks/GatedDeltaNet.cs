@@ -4,20 +4,21 @@ using OnnxVlm.Export.Safetensors;
 namespace OnnxVlm.Export.Blocks;
 
 /// <summary>
-/// The gated delta rule (Yang et al., 2024): linear attention whose state of a head, S [key size, value size], fades and is corrected by each token,
-/// S ← exp(g)·S, S ← S + k·(β·(v − Sᵀk))ᵀ, o = Sᵀq. A short convolution goes before it and a gated norm after it. Between the projections all of it is 32 bits wide: a state of 16 bits is off by half
-/// a percent and more.
+/// The gated delta rule (Yang et al., 2024): linear attention whose state of a head, S [key size, value size], decays and is corrected by each
+/// token, S ← exp(g)·S, S ← S + k·(β·(v − Sᵀk))ᵀ, o = Sᵀq. A short convolution comes before it and a gated norm after it. Everything between
+/// the projections is float32: a 16-bit state is wrong by half a percent and more.
 /// </summary>
 internal static class GatedDeltaNet
 {
     private const ElementType F = ElementType.Float32;
 
-    // The reference's own, whatever the norms of the model have.
+    // The reference's constant, independent of the ε of the model's norms.
     private const float UnitEpsilon = 1e-6f;
 
     /// <summary>
-    /// out_proj(norm(DeltaNet(silu(conv(in_proj_qkv(x))))) · silu(in_proj_z(x))). Adds the inputs <c>past_key_values.i.conv_state|recurrent_state</c> and the outputs
-    /// <c>present.i.conv_state|recurrent_state</c>, float32 [B, kernel − 1, channels] and [B, value heads, key size, value size]; both are 0 before the first token.
+    /// out_proj(norm(DeltaNet(silu(conv(in_proj_qkv(x))))) · silu(in_proj_z(x))). Adds the inputs <c>past_key_values.i.conv_state|recurrent_state</c>
+    /// and the outputs <c>present.i.conv_state|recurrent_state</c>, float32 [B, kernel − 1, channels] and [B, value heads, key size, value size];
+    /// both are 0 before the first token.
     /// </summary>
     /// <param name="model">The graph.</param>
     /// <param name="key">The checkpoint's key of the layer.</param>
@@ -34,7 +35,7 @@ internal static class GatedDeltaNet
         NodeBuilder split = g.Node("Split", $"{key}.heads", convolved, g.Constant(shape.Keys, shape.Keys, shape.Values)).Set("axis", -1);
         Value q = split.Output(F), k = split.Output(F), v = split.Output(F);
 
-        // q has the scale of the scores too, 1/√(key size).
+        // q is also multiplied by the scale of the scores, 1/√(key size).
         q = UnitHeads(model, $"{key}.q", q, shape, 1.0 / shape.KeySize);
         k = UnitHeads(model, $"{key}.k", k, shape, 1 / Math.Sqrt(shape.KeySize));
         (Value decay, Value beta) = model.LinearAttentionGate(key, x, shape);
@@ -64,13 +65,17 @@ internal static class GatedDeltaNet
         return y;
     }
 
-    /// <summary>log of what is left of a state, −exp(A_log)·softplus(in_proj_a(x) + dt_bias), and how far it is corrected, sigmoid(in_proj_b(x)). The two matrices are small, and never quantized.</summary>
+    /// <summary>
+    /// The logarithm of the state's decay, −exp(A_log)·softplus(in_proj_a(x) + dt_bias), and the strength of the correction, sigmoid(in_proj_b(x)).
+    /// The two matrices are small, and never quantized.
+    /// </summary>
     /// <returns>[B, S, value heads] each.</returns>
     public static (Value Decay, Value Beta) LinearAttentionGate(this ModelGraph model, string key, Value x, DeltaShape shape)
     {
         GraphBuilder g = model.Graph;
         StackedMatrix both = new(
-            model.Weights.Take($"{key}.in_proj_a.weight", shape.ValueHeads, shape.Hidden), model.Weights.Take($"{key}.in_proj_b.weight", shape.ValueHeads, shape.Hidden));
+            model.Weights.Take($"{key}.in_proj_a.weight", shape.ValueHeads, shape.Hidden),
+            model.Weights.Take($"{key}.in_proj_b.weight", shape.ValueHeads, shape.Hidden));
         Value projected = model.Multiply($"{key}.in_proj_ab", x, model.FloatMatrix($"{key}.in_proj_ab.weight", both)).Output(model.Type);
         NodeBuilder split = g.Node("Split", $"{key}.in_proj_ab", Widen(model, $"{key}.in_proj_ab", projected)).Set("axis", -1).Set("num_outputs", 2);
         Value a = split.Output(F), b = split.Output(F);
@@ -125,13 +130,14 @@ internal static class GatedDeltaNet
         return (split.Output(model.Type), split.Output(model.Type));
     }
 
-    /// <summary>Each head of length 1, times a factor: x / √(Σx² + ε) is the RMS norm with ε / size, divided by √size.</summary>
+    /// <summary>Scales each head to length 1, times a factor: x / √(Σx² + ε) is the RMS norm with ε / size, divided by √size.</summary>
     private static Value UnitHeads(ModelGraph model, string path, Value x, DeltaShape shape, double factor)
     {
         GraphBuilder g = model.Graph;
         Value weight = g.Weight($"{path}.unit", [.. Enumerable.Repeat((float)factor, shape.KeySize)], F, shape.KeySize);
         Value apart = g.Node("Reshape", $"{path}.apart", x, g.Constant(0, 0, shape.KeyHeads, shape.KeySize)).Output(F);
-        return g.Node("Reshape", $"{path}.together", model.RmsNorm($"{path}.unit", apart, weight, UnitEpsilon / shape.KeySize), g.Constant(0, 0, shape.Keys)).Output(F);
+        return g.Node("Reshape", $"{path}.together", model.RmsNorm($"{path}.unit", apart, weight, UnitEpsilon / shape.KeySize),
+            g.Constant(0, 0, shape.Keys)).Output(F);
     }
 
     private static Value Widen(ModelGraph model, string path, Value x) => x.Type == F ? x : model.Graph.Cast($"{path}.wide", x, F);

@@ -10,7 +10,10 @@ internal static class GatedMlp
     public static Value SiluMlp(this ModelGraph model, string key, Value x, int hidden, int intermediate) =>
         Mlp(model, key, x, hidden, intermediate, gate => model.Graph.Fused("QuickGelu", $"{key}.silu", gate).Set("alpha", 1f));
 
-    /// <summary>down(gelu(gate(x)) · up(x)), gelu(z) = z/2 · (1 + tanh(√(2/π)·(z + 0.044715·z³))) (Hendrycks and Gimpel, 2016); gate and up are one multiplication.</summary>
+    /// <summary>
+    /// down(gelu(gate(x)) · up(x)), gelu(z) = z/2 · (1 + tanh(√(2/π)·(z + 0.044715·z³))) (Hendrycks and Gimpel, 2016); gate and
+    /// up are one multiplication.
+    /// </summary>
     /// <returns>[B, S, H].</returns>
     public static Value GeluMlp(this ModelGraph model, string key, Value x, int hidden, int intermediate) =>
         Mlp(model, key, x, hidden, intermediate, gate => model.Graph.Node("Gelu", $"{key}.gelu", gate).Set("approximate", "tanh"));

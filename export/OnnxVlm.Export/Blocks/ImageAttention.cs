@@ -3,13 +3,14 @@ using OnnxVlm.Export.Onnx;
 namespace OnnxVlm.Export.Blocks;
 
 /// <summary>
-/// Attention in which the tokens of an image see each other in both directions. GroupQueryAttention is causal; it keeps the cache and answers for text. In a run with images, a
-/// layer's answer is computed again over the keys and values it left in the cache, with this mask: a token sees itself, what is before it and, inside an image, the rest of that image,
-/// and of all these only what the window reaches. An image is a run of placeholder tokens that are neighbours, whole within one run of the graph, whose batch is 1 then.
+/// Attention in which the tokens of an image attend to each other in both directions. GroupQueryAttention is causal; it keeps the cache and computes
+/// runs of text. In a run with images, a layer's attention is computed again over the keys and values in the cache, with this mask: a token attends
+/// to itself, to what is before it and, inside an image, to the rest of that image; of all these, only to what is inside the window. An image is a
+/// run of adjacent placeholder tokens. It lies whole within one run of the graph, whose batch is then 1.
 /// </summary>
 internal sealed class ImageAttention
 {
-    // The lowest number of 16 bits; far below any score, so that exp() of it is 0.
+    // The lowest float16; far below any score, so that its exp() is 0.
     private const float Hidden = -65504;
 
     // The first version with the operator Attention.
@@ -28,7 +29,7 @@ internal sealed class ImageAttention
     /// <param name="model">The graph.</param>
     /// <param name="images">The images of a run.</param>
     /// <param name="lengths">Lengths of the sequences, with the past.</param>
-    /// <param name="window">A token sees itself and the window − 1 before it; null for all before it.</param>
+    /// <param name="window">A token attends to itself and the window − 1 tokens before it; null for all before it.</param>
     public ImageAttention(ModelGraph model, PatchInputs images, SequenceLengths lengths, int? window)
     {
         GraphBuilder g = model.Graph;
@@ -55,14 +56,14 @@ internal sealed class ImageAttention
         _bias = g.If(path, images.HaveImages, model.Type, () => Bias(path, window), () => g.Node("Identity", $"{path}.none", nothing).Output(model.Type));
     }
 
-    /// <summary>The causal answer of a layer; in a run with images the one with the mask.</summary>
+    /// <summary>The causal attention of a layer, or in a run with images the attention with the mask.</summary>
     /// <param name="path">Path of the layer.</param>
     /// <param name="causal">[B, S, heads · value size], GroupQueryAttention's.</param>
     /// <param name="q">[B, S, heads · stored head size], as GroupQueryAttention takes it.</param>
     /// <param name="keys">[B, key/value heads, T or more, stored head size]: the cache after the run, without the tokens that are evicted from it.</param>
     /// <param name="values">The same of the values.</param>
     /// <param name="shape">Sizes.</param>
-    /// <param name="rotary">The tables with which q is still to be rotated; null where it is.</param>
+    /// <param name="rotary">The tables to rotate q with; null where it is already rotated.</param>
     /// <returns>[B, S, heads · value size].</returns>
     public Value Apply(string path, Value causal, Value q, Value keys, Value values, AttentionShape shape, RotaryTables? rotary)
     {
@@ -97,7 +98,7 @@ internal sealed class ImageAttention
         return g.Node("Reshape", $"{path}.together", rows, g.Constant(0, 0, -1)).Output(_model.Type);
     }
 
-    /// <summary>The same with products of matrices, for devices without the operator. The query heads of one key head are an axis of their own.</summary>
+    /// <summary>The same with matrix products, for devices without the operator. The query heads of one key head are an axis of their own.</summary>
     private Value WithProducts(string path, Value q, Value keys, Value values, AttentionShape shape)
     {
         GraphBuilder g = _model.Graph;
@@ -116,7 +117,7 @@ internal sealed class ImageAttention
         return g.Node("Reshape", $"{path}.together", rows, g.Constant(0, 0, -1)).Output(_model.Type);
     }
 
-    /// <summary>[S, T − first]: 0 where a token of this run sees one of the sequence.</summary>
+    /// <summary>[S, T − first]: 0 where a token of this run attends to a token of the sequence.</summary>
     private Value Bias(string path, int? window)
     {
         GraphBuilder g = _model.Graph;
@@ -146,7 +147,9 @@ internal sealed class ImageAttention
         return g.Node("Where", path, seen, g.Scalar(0, _model.Type), g.Scalar(Hidden, _model.Type)).Output(_model.Type);
     }
 
-    /// <summary>int64 [S]: 1, 2, … for the tokens of the first image, the second, …; 0 for text. A group begins where a placeholder follows another token.</summary>
+    /// <summary>
+    /// int64 [S]: 1, 2, … for the tokens of the first image, the second, …; 0 for text. A group begins where a placeholder follows another token.
+    /// </summary>
     private Value Groups(string path)
     {
         GraphBuilder g = _model.Graph;
@@ -158,11 +161,12 @@ internal sealed class ImageAttention
         return g.Node("Mul", $"{path}.groups", count, isImage).Output(ElementType.Int64);
     }
 
-    /// <summary>int64 [T − first]: places in the sequence from one to the end.</summary>
+    /// <summary>int64 [T − first]: the positions in the sequence from the first one to the end.</summary>
     private Value Places(string path, Value first)
     {
         GraphBuilder g = _model.Graph;
-        Value start = g.Node("Squeeze", $"{path}.start", first).Output(ElementType.Int64), end = g.Node("Squeeze", $"{path}.end", _total).Output(ElementType.Int64);
+        Value start = g.Node("Squeeze", $"{path}.start", first).Output(ElementType.Int64);
+        Value end = g.Node("Squeeze", $"{path}.end", _total).Output(ElementType.Int64);
         return g.Node("Range", path, start, end, g.Scalar(1)).Output(ElementType.Int64);
     }
 }

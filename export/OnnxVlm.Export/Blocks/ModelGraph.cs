@@ -69,7 +69,7 @@ internal sealed class ModelGraph
         return bias is Value b ? Graph.Node("Add", path, y, b).Output(Type) : y;
     }
 
-    /// <summary>A matrix as it lies in the checkpoint: [rows, width]; in the type of the activations unless another is given.</summary>
+    /// <summary>A matrix in the checkpoint's layout, [rows, width], in the type of the activations unless another is given.</summary>
     public Value FloatMatrix(string name, StackedMatrix rows, ElementType? type = null)
     {
         Initializer initializer = Graph.Declare(name, type ?? Type, rows.Count, rows.Width);
@@ -78,14 +78,14 @@ internal sealed class ModelGraph
     }
 
     /// <summary>
-    /// x · Wᵀ. FusedMatMul transposes while it packs the weights, so that the file keeps the checkpoint's layout and a tied head is the embedding itself.
+    /// x · Wᵀ. FusedMatMul transposes while it packs the weights, so the file keeps the checkpoint's layout, and a tied head is the embedding itself.
     /// </summary>
     public NodeBuilder Multiply(string path, Value x, Value matrix) => Graph.Fused("FusedMatMul", path, x, matrix).Set("transB", 1);
 
     /// <summary>x · Wᵀ, or x · Wᵀ + b, with a quantized W.</summary>
     public NodeBuilder Multiply(string path, Value x, QuantizedMatrix matrix, Value? bias = null)
     {
-        // Codes, scales, zero points, order of the columns, bias; the last that are left out are not named.
+        // Codes, scales, zero points, order of the columns, bias. Inputs left out at the end are not named.
         Value zeros = matrix.ZeroPoints?.Value ?? Value.None;
         NodeBuilder product = (zeros, bias) switch
         {
@@ -99,21 +99,25 @@ internal sealed class ModelGraph
     }
 
     /// <summary>A small tensor of the checkpoint as it is.</summary>
-    public Value Vector(string key, ElementType type, params ReadOnlySpan<long> shape) => Derive(key, type, shape, [Weights.Take(key, shape)], numbers => numbers[0]);
+    public Value Vector(string key, ElementType type, params ReadOnlySpan<long> shape) =>
+        Derive(key, type, shape, [Weights.Take(key, shape)], numbers => numbers[0]);
 
-    /// <summary>A vector of the checkpoint, each number of it more by one: the weights of a norm that are stored around 0.</summary>
-    public Value OneMore(string key, int length) => Derive(key, Type, [length], [Weights.Take(key, length)], numbers => [.. numbers[0].Select(number => 1 + number)]);
+    /// <summary>A vector of the checkpoint with 1 added to each number: the weights of a norm that are stored around 0.</summary>
+    public Value OneMore(string key, int length) =>
+        Derive(key, Type, [length], [Weights.Take(key, length)], numbers => [.. numbers[0].Select(number => 1 + number)]);
 
     /// <summary>A vector of the checkpoint with its numbers in another order.</summary>
     public Value Vector(string key, int[] order) =>
         Derive(key, Type, [order.Length], [Weights.Take(key, order.Length)], numbers => [.. order.Select(i => numbers[0][i])]);
 
-    /// <summary>A small weight that is computed of whole tensors, when it is written: while the graph is built, no number of a checkpoint is there yet.</summary>
+    /// <summary>
+    /// A small weight that is computed from whole tensors when it is written. No number of the checkpoint is available earlier, while the graph is built.
+    /// </summary>
     /// <param name="name">Name of the weight.</param>
     /// <param name="type">Its element type.</param>
     /// <param name="shape">Its shape.</param>
-    /// <param name="tensors">What it is computed of.</param>
-    /// <param name="compute">From the numbers of each tensor, row-major, to those of the weight. It may change what it is given.</param>
+    /// <param name="tensors">What it is computed from.</param>
+    /// <param name="compute">From the numbers of each tensor, row-major, to those of the weight. It may overwrite its arguments.</param>
     public Value Derive(string name, ElementType type, ReadOnlySpan<long> shape, CheckpointTensor[] tensors, Func<float[][], float[]> compute)
     {
         Initializer initializer = Graph.Declare(name, type, shape);

@@ -1,9 +1,9 @@
 namespace OnnxVlm.Export.Blocks;
 
 /// <summary>
-/// Rotary positions on the first numbers of each head. GroupQueryAttention rotates multiples of 16 numbers; for other counts some that stand still are rotated
-/// by angle 0, and the numbers of q and k are put in an order in which the rotated halves are whole: [rotated first half, still | rotated second half, still | rest].
-/// Attention does not mind the order, as long as q and k have the same.
+/// Rotary positions on the first elements of each head. GroupQueryAttention rotates multiples of 16 elements. For other counts, some of the elements
+/// that are not rotated are included with angle 0. The elements of q and k are then ordered so that the rotated halves are contiguous: [rotated first
+/// half, padding | rotated second half, padding | rest]. Attention does not depend on the order, as long as q and k share it.
 /// </summary>
 internal sealed class PartialRotary
 {
@@ -19,14 +19,14 @@ internal sealed class PartialRotary
         Order = order;
     }
 
-    /// <summary>For each number of a head in the graph, its place in the checkpoint's head.</summary>
+    /// <summary>For each element of a head in the graph, its index in the checkpoint's head.</summary>
     public int[] Order { get; }
 
     /// <summary>Finds the order.</summary>
-    /// <param name="headSize">Numbers in a head.</param>
-    /// <param name="rotated">How many of them are rotated, even; pairs are half of that apart.</param>
+    /// <param name="headSize">Elements of a head.</param>
+    /// <param name="rotated">How many of them are rotated, even; the elements of a pair are half of that apart.</param>
     /// <param name="theta">Base of the frequencies.</param>
-    /// <returns>Null where a head has too few numbers that stand still.</returns>
+    /// <returns>Null where a head has too few elements that are not rotated.</returns>
     public static PartialRotary? TryCreate(int headSize, int rotated, double theta)
     {
         int pairs = rotated / 2, half = (pairs + 7) / 8 * 8, fill = half - pairs;

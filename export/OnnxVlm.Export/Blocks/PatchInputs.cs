@@ -3,8 +3,8 @@ using OnnxVlm.Export.Onnx;
 namespace OnnxVlm.Export.Blocks;
 
 /// <summary>
-/// The images of a run: the inputs <c>patches</c> uint8 [capacity, width], <c>patch_count</c> int64 [1] and, for models that need the place of a patch, <c>patch_xy</c> int64
-/// [capacity, 2] (column, row). One patch stands for one placeholder token; the patches are in the order of these.
+/// The images of a run: the inputs <c>patches</c> uint8 [capacity, width], <c>patch_count</c> int64 [1] and, for models that need the place of a
+/// patch, <c>patch_xy</c> int64 [capacity, 2] (column, row). One patch belongs to each placeholder token, in the same order.
 /// </summary>
 internal sealed class PatchInputs
 {
@@ -15,7 +15,7 @@ internal sealed class PatchInputs
 
     /// <summary>Adds the inputs.</summary>
     /// <param name="model">The graph.</param>
-    /// <param name="placeholder">The token that a patch stands in for.</param>
+    /// <param name="placeholder">The token that a patch replaces.</param>
     /// <param name="width">Bytes of a patch.</param>
     /// <param name="hasPositions">Whether there is <c>patch_xy</c>.</param>
     public PatchInputs(ModelGraph model, int placeholder, int width, bool hasPositions)
@@ -27,7 +27,7 @@ internal sealed class PatchInputs
         _count = g.Input("patch_count", ElementType.Int64, 1);
         _places = hasPositions ? g.Input("patch_xy", ElementType.Int64, "patch_capacity", 2) : null;
 
-        // The condition comes from a shape, which every device keeps on the host: no synchronization for a token of text.
+        // The condition comes from a shape, which every device keeps on the host, so that a token of text needs no synchronization.
         Pixels = g.Node("Slice", "patches.used", patches, g.Constant(0), _count, g.Constant(0)).Output(ElementType.UInt8);
         Value usedRows = g.Node("Shape", "patches.used", Pixels).Set("start", 0).Set("end", 1).Output(ElementType.Int64);
         HaveImages = g.Node("Greater", "patches.used", usedRows, g.Constant(0)).Output(ElementType.Bool);
@@ -49,7 +49,7 @@ internal sealed class PatchInputs
     public Value ImageTokens(string path) =>
         _model.Graph.Node("Equal", path, _model.InputIds, _model.Graph.Scalar(_placeholder)).Output(ElementType.Bool);
 
-    /// <summary>Puts the projected patches over the rows of their tokens; a run without images skips all of it.</summary>
+    /// <summary>Writes the projected patches over the rows of their tokens; a run without images skips all of it.</summary>
     /// <param name="hidden">[B, S, H].</param>
     /// <param name="project">Builds [N, H] from <see cref="Pixels"/>, in the type of the activations.</param>
     /// <returns>[B, S, H].</returns>

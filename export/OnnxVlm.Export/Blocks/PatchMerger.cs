@@ -4,8 +4,8 @@ using OnnxVlm.Export.Safetensors;
 namespace OnnxVlm.Export.Blocks;
 
 /// <summary>
-/// NEO's patch embedder. The square of a token is cut into squares of its own, which go through a convolution of their size, GELU and a rotation by column and row; a second convolution
-/// makes one hidden state of them. All of it is 32 bits wide: these numbers feed every layer, and are few.
+/// NEO's patch embedder. The square of a token is cut into smaller squares, which go through a convolution of their size, GELU and a rotation by column and
+/// row. A second convolution turns them into one hidden state. All of it is float32: there are few of these numbers, and every layer depends on them.
 /// </summary>
 internal sealed record PatchMerger
 {
@@ -50,7 +50,7 @@ internal sealed record PatchMerger
         Value projected = g.Node("Add", "patches.projection", product, bias).Output(F);
         Value rotated = Rotate(model, images, g.Fused("Gelu", "patches.projection", projected).Output(F));
 
-        // The convolution's weights lie by (number, row, column) of the squares.
+        // The convolution orders its weights by (number, row, column) of the squares.
         Value together = g.Node("Reshape", "patches.together", rotated, g.Constant(-1, Merge * Merge, Squares.Hidden)).Output(F);
         Value turned = g.Node("Transpose", "patches.together", together).Set("perm", 0, 2, 1).Output(F);
         Value flat = g.Node("Reshape", "patches.flat", turned, g.Constant(-1, Merge * Merge * Squares.Hidden)).Output(F);
@@ -58,7 +58,9 @@ internal sealed record PatchMerger
         return model.Type == F ? joined : g.Cast("patches.joined", joined, model.Type);
     }
 
-    /// <summary>Rotates pairs of neighbours: those of the first half of the numbers by the column of the square in the image, those of the second half by the row.</summary>
+    /// <summary>
+    /// Rotates pairs of adjacent elements: those of the first half by the column of the square in the image, those of the second half by the row.
+    /// </summary>
     private Value Rotate(ModelGraph model, PatchInputs images, Value squares)
     {
         const ElementType F = ElementType.Float32;
@@ -69,13 +71,13 @@ internal sealed record PatchMerger
         long[] within = [.. Enumerable.Range(0, Merge * Merge).SelectMany(i => new long[] { i % Merge, i / Merge })];
         Value offsets = g.Node("Reshape", "patches.offsets", g.Constant(within), g.Constant(1, Merge * Merge, 2)).Output(ElementType.Int64);
         Value corners = g.Node("Mul", "patches.corners", images.Places("patches.corners"), g.Constant(Merge)).Output(ElementType.Int64);
-        Value corner = g.Node("Unsqueeze", "patches.corners", corners, g.Constant(1)).Output(ElementType.Int64);                             // [N, 1, 2]
+        Value corner = g.Node("Unsqueeze", "patches.corners", corners, g.Constant(1)).Output(ElementType.Int64);            // [N, 1, 2]
         Value places = g.Node("Add", "patches.places", corner, offsets).Output(ElementType.Int64);
-        Value list = g.Node("Reshape", "patches.square_places", places, g.Constant(-1, 2)).Output(ElementType.Int64);                        // [N·m², 2] (column, row)
+        Value list = g.Node("Reshape", "patches.square_places", places, g.Constant(-1, 2)).Output(ElementType.Int64);       // [N·m², 2] (column, row)
         Value angles = g.Node("MatMul", "patches.angles", g.Cast("patches.square_places", list, F), turns).Output(F);
         Value cos = g.Node("Cos", "patches.angles", angles).Output(F), sin = g.Node("Sin", "patches.angles", angles).Output(F);
 
-        Value one = g.Node("Unsqueeze", "patches.rotated", squares, g.Constant(0)).Output(F);                                                // [1, N·m², width]
+        Value one = g.Node("Unsqueeze", "patches.rotated", squares, g.Constant(0)).Output(F);                               // [1, N·m², width]
         return g.Fused("RotaryEmbedding", "patches.rotated", one, g.Constant(0), cos, sin)
             .Set("num_heads", 1).Set("rotary_embedding_dim", Squares.Hidden).Set("interleaved", 1).Output(F);
     }

@@ -15,7 +15,7 @@ internal sealed record PatchProjection
     /// <summary>Width of the hidden states.</summary>
     public required int Hidden { get; init; }
 
-    /// <summary>Factor of a pixel's value before the normalization; 1/255 as a rule.</summary>
+    /// <summary>Factor of a pixel's value before the normalization; usually 1/255.</summary>
     public double Rescale { get; init; } = 1 / 255.0;
 
     /// <summary>Mean of each channel; the checkpoint normalizes x = (u8 · rescale − mean) / std.</summary>
@@ -27,10 +27,13 @@ internal sealed record PatchProjection
     /// <summary>Whether the checkpoint has a convolution [H, 3, p, p], whose patches are [channel, row, column] instead of [row, column, channel].</summary>
     public bool IsConvolution { get; init; }
 
-    /// <summary>Frames that the convolution spans, [H, 3, frames, p, p]: a still image is the same frame each time, so that their weights are added. Null for a convolution without time.</summary>
+    /// <summary>
+    /// Frames that the convolution spans, [H, 3, frames, p, p]. A still image is the same frame each time, so the frames' weights are added up. Null
+    /// for a convolution without a time axis.
+    /// </summary>
     public int? Frames { get; init; }
 
-    /// <summary>Learned vectors by row of the patch, the checkpoint's key and its rows; null for none.</summary>
+    /// <summary>Learned vectors by row of the patch: the checkpoint's key and its rows; null for none.</summary>
     public (string Key, int Rows)? RowTable { get; init; }
 
     /// <summary>Learned vectors by column of the patch; null for none.</summary>
@@ -43,8 +46,8 @@ internal sealed record PatchProjection
     public int PatchWidth => 3 * PatchSize * PatchSize;
 
     /// <summary>
-    /// W·((u·rescale − mean)/std) + b = W'·u + b' with W' = W·rescale/std, b' = b − Σ W·mean/std, in float64. Always float32 in the graph: W' is small and u is not,
-    /// which 16 bits would not survive.
+    /// W·((u·rescale − mean)/std) + b = W'·u + b' with W' = W·rescale/std, b' = b − Σ W·mean/std, in float64. It is always float32 in the graph: W'
+    /// is small and u is large, and 16 bits would lose too much.
     /// </summary>
     public (Value Weight, Value Bias) Fold(ModelGraph model)
     {
@@ -52,7 +55,8 @@ internal sealed record PatchProjection
             : IsConvolution ? model.Weights.Take($"{Key}.weight", Hidden, 3, PatchSize, PatchSize)
             : model.Weights.Take($"{Key}.weight", Hidden, PatchWidth);
         CheckpointTensor bias = model.Weights.Take($"{Key}.bias", Hidden);
-        Initializer folded = model.Graph.Declare($"{Key}.weight", ElementType.Float32, Hidden, PatchWidth), shifted = model.Graph.Declare($"{Key}.bias", ElementType.Float32, Hidden);
+        Initializer folded = model.Graph.Declare($"{Key}.weight", ElementType.Float32, Hidden, PatchWidth);
+        Initializer shifted = model.Graph.Declare($"{Key}.bias", ElementType.Float32, Hidden);
         model.Graph.Fill(new DerivedWeights([folded, shifted], [weight, bias], numbers => Fold(AddFrames(numbers[0]), numbers[1])));
         return (folded.Value, shifted.Value);
     }

@@ -3,8 +3,8 @@ using OnnxVlm.Export.Onnx;
 namespace OnnxVlm.Export.Blocks;
 
 /// <summary>
-/// The hidden states [B, S, H] that every layer reads through a norm and adds its branch to. An addition waits for the norm that follows it, so that
-/// the two become one fused node.
+/// The hidden states [B, S, H]. Every layer reads them through a norm and adds its branch to them. An addition waits for the norm that follows it, so
+/// that the two become one fused node.
 /// </summary>
 internal sealed class ResidualStream(ModelGraph model, Value start, int width)
 {
@@ -22,7 +22,7 @@ internal sealed class ResidualStream(ModelGraph model, Value start, int width)
     /// <summary>y = stream / sqrt(mean(stream²) + epsilon) · weight, over the last axis (Zhang and Sennrich, 2019).</summary>
     /// <param name="key">The checkpoint's key of the norm, without <c>.weight</c>.</param>
     /// <param name="epsilon">Added to the mean square.</param>
-    /// <param name="isAroundZero">Whether the checkpoint has the weights less one.</param>
+    /// <param name="isAroundZero">Whether the checkpoint stores the weights minus one.</param>
     /// <returns>[B, S, H].</returns>
     public Value RmsNorm(string key, float epsilon, bool isAroundZero = false)
     {

@@ -2,7 +2,7 @@ using OnnxVlm.Export.Onnx;
 
 namespace OnnxVlm.Export.Blocks;
 
-/// <summary>Fills rotary tables, computed in float64 row by row: at long contexts they are hundreds of megabytes.</summary>
+/// <summary>Fills rotary tables, computed in float64 row by row; at long contexts they are hundreds of megabytes.</summary>
 internal sealed class RotaryTableWeights(Initializer cos, Initializer sin, double[] frequencies) : WeightSource
 {
     public override string Name => cos.Name;

@@ -2,7 +2,7 @@ using OnnxVlm.Export.Onnx;
 
 namespace OnnxVlm.Export.Blocks;
 
-/// <summary>What attention wants to know of the attention mask, computed once a run. The sequences of a batch may have different lengths.</summary>
+/// <summary>What attention needs from the attention mask, computed once a run. The sequences of a batch may have different lengths.</summary>
 /// <param name="LastPosition">int32 [B]: tokens of the sequence, minus one.</param>
 /// <param name="Total">int32 scalar: T.</param>
 /// <param name="Past">int64 [1]: T − S, the position of the first token of this run in the longest sequence; only where it is asked for.</param>

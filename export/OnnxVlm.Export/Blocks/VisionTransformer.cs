@@ -4,15 +4,16 @@ using OnnxVlm.Export.Safetensors;
 namespace OnnxVlm.Export.Blocks;
 
 /// <summary>
-/// A vision transformer with a merger, as Qwen3-VL and Qwen3.5 have it, without the layers that it feeds into the decoder there. The square of a token is cut into merge² patches, which get a linear
-/// layer, a learned position by bilinear interpolation, and blocks of full attention with two-dimensional RoPE; the merger makes one hidden state of the patches of a token. One image at a
-/// time: an attention over all with a mask takes several times the time and the memory. The matrices have 8 bits or more, the residual stream 32.
+/// A vision transformer with a merger, as in Qwen3-VL and Qwen3.5, without Qwen3-VL's layers that feed into the decoder. The square of a token is cut
+/// into merge² patches. They go through a linear layer, get a learned position by bilinear interpolation, and pass blocks of full attention with
+/// two-dimensional RoPE. The merger makes one hidden state from the patches of a token. Images are computed one at a time: one attention over all of
+/// them with a mask takes several times the time and the memory. The matrices have at least 8 bits, the residual stream 32.
 /// </summary>
 internal sealed record VisionTransformer
 {
     private const ElementType F = ElementType.Float32;
 
-    /// <summary>PyTorch's LayerNorms, whose ε is in the reference's code.</summary>
+    /// <summary>The ε of the LayerNorms, which the reference has as a constant.</summary>
     private const float Epsilon = 1e-6f;
 
     private const int LeastBits = 8;
@@ -34,7 +35,7 @@ internal sealed record VisionTransformer
     /// <summary>Width of the blocks' MLP.</summary>
     public required int Intermediate { get; init; }
 
-    /// <summary>Places along a side of the table of positions.</summary>
+    /// <summary>Rows and columns of the table of positions.</summary>
     public required int Places { get; init; }
 
     /// <summary>Patches along a side of a token's square.</summary>
@@ -62,7 +63,8 @@ internal sealed record VisionTransformer
         // An image begins where column and row are 0.
         Value sum = g.Node("ReduceSum", "vision.begins", places, g.Constant(1)).Set("keepdims", 0).Output(ElementType.Int64);
         Value begins = g.Node("Equal", "vision.begins", sum, g.Constant(0)).Output(ElementType.Bool);
-        Value starts = g.Node("Reshape", "vision.starts", g.Node("NonZero", "vision.starts", begins).Output(ElementType.Int64), g.Constant(-1)).Output(ElementType.Int64);
+        Value starts = g.Node("Reshape", "vision.starts", g.Node("NonZero", "vision.starts", begins).Output(ElementType.Int64), g.Constant(-1))
+            .Output(ElementType.Int64);
         Value count = g.Node("Shape", "vision.count", starts).Output(ElementType.Int64);
         Value used = g.Node("Shape", "vision.used", places).Set("start", 0).Set("end", 1).Output(ElementType.Int64);
         Value bounds = g.Node("Concat", "vision.bounds", starts, used).Set("axis", 0).Output(ElementType.Int64);
@@ -105,7 +107,7 @@ internal sealed record VisionTransformer
         return Linear(model, $"{Key}merger.linear_fc2", g.Node("Gelu", "vision.merger", first).Output(model.Type), merged, Hidden);
     }
 
-    /// <summary>float [n·m², E]: the patches of a square follow each other by row and column.</summary>
+    /// <summary>float [n·m², E]: the patches of a square follow each other row by row.</summary>
     private Value Embed(ModelGraph model, Value squares)
     {
         GraphBuilder g = model.Graph;
@@ -125,12 +127,15 @@ internal sealed record VisionTransformer
         Value offsets = g.Node("Reshape", "vision.offsets", g.Constant(within), g.Constant(1, Merge * Merge, 2)).Output(ElementType.Int64);
         Value scaled = g.Node("Mul", "vision.corners", corners, g.Constant(Merge)).Output(ElementType.Int64);
         Value corner = g.Node("Unsqueeze", "vision.corners", scaled, g.Constant(1)).Output(ElementType.Int64);                       // [n, 1, 2]
-        Value list = g.Node("Reshape", "vision.patch_places", g.Node("Add", "vision.patch_places", corner, offsets).Output(ElementType.Int64), g.Constant(-1, 2)).Output(ElementType.Int64);
+        Value list = g.Node("Reshape", "vision.patch_places", g.Node("Add", "vision.patch_places", corner, offsets).Output(ElementType.Int64),
+            g.Constant(-1, 2)).Output(ElementType.Int64);
         NodeBuilder split = g.Node("Split", "vision.patch_places", list).Set("axis", 1).Set("num_outputs", 2);
         return (split.Output(ElementType.Int64), split.Output(ElementType.Int64));
     }
 
-    /// <summary>float [n·m², E]: the table's vectors at the patches' places, whose corners are the table's corners, by bilinear interpolation.</summary>
+    /// <summary>
+    /// float [n·m², E]: the table's vectors at the patches' places, by bilinear interpolation. The corner patches lie on the table's corners.
+    /// </summary>
     private Value Positions(ModelGraph model, Value column, Value row)
     {
         GraphBuilder g = model.Graph;
@@ -141,16 +146,18 @@ internal sealed record VisionTransformer
         Value bottom = Between("bottom", At("bottom_left", lower, left), At("bottom_right", lower, right), across);
         return Between("position", top, bottom, down);
 
-        // place · (places − 1) / (the last place): its whole part, the next one, and the rest. Whole numbers, so that no rounding moves a place.
+        // place · (places − 1) / (the last place): its integer part, the next integer, and the remainder. Integers, so that no rounding moves a place.
         (Value Before, Value After, Value Part) Neighbours(string name, Value place)
         {
             string path = $"vision.{name}";
-            Value last = g.Node("Max", $"{path}.last", g.Node("ReduceMax", $"{path}.last", place, g.Constant(0)).Set("keepdims", 1).Output(ElementType.Int64), g.Constant(1)).Output(ElementType.Int64);
+            Value last = g.Node("Max", $"{path}.last", g.Node("ReduceMax", $"{path}.last", place, g.Constant(0)).Set("keepdims", 1).Output(ElementType.Int64),
+                g.Constant(1)).Output(ElementType.Int64);
             Value scaled = g.Node("Mul", $"{path}.scaled", place, g.Constant(Places - 1)).Output(ElementType.Int64);
             Value before = g.Node("Div", $"{path}.before", scaled, last).Output(ElementType.Int64);
             Value whole = g.Node("Mul", $"{path}.whole", before, last).Output(ElementType.Int64);
             Value rest = g.Node("Sub", $"{path}.rest", scaled, whole).Output(ElementType.Int64);
-            Value after = g.Node("Min", $"{path}.after", g.Node("Add", $"{path}.after", before, g.Constant(1)).Output(ElementType.Int64), g.Constant(Places - 1)).Output(ElementType.Int64);
+            Value after = g.Node("Min", $"{path}.after", g.Node("Add", $"{path}.after", before, g.Constant(1)).Output(ElementType.Int64),
+                g.Constant(Places - 1)).Output(ElementType.Int64);
             return (before, after, g.Node("Div", $"{path}.part", g.Cast($"{path}.rest", rest, F), g.Cast($"{path}.last", last, F)).Output(F));
         }
 
@@ -193,7 +200,8 @@ internal sealed record VisionTransformer
         GraphBuilder g = model.Graph;
         NodeBuilder split = g.Node("Split", $"{key}.attn", Linear(model, $"{key}.attn.qkv", x, Width, 3 * Width)).Set("axis", -1).Set("num_outputs", 3);
         Value q = Rotate("q", split.Output(model.Type)), k = Rotate("k", split.Output(model.Type)), v = split.Output(model.Type);
-        Value attended = g.Fused("MultiHeadAttention", $"{key}.attn", q, k, v).Set("num_heads", Heads).Set("scale", (float)(1 / Math.Sqrt(HeadSize))).Output(model.Type);
+        Value attended = g.Fused("MultiHeadAttention", $"{key}.attn", q, k, v)
+            .Set("num_heads", Heads).Set("scale", (float)(1 / Math.Sqrt(HeadSize))).Output(model.Type);
         return Linear(model, $"{key}.attn.proj", attended, Width, Width);
 
         Value Rotate(string name, Value heads) => g.Fused("RotaryEmbedding", $"{key}.attn.{name}", heads, g.Constant(0), cos, sin)
@@ -201,7 +209,8 @@ internal sealed record VisionTransformer
     }
 
     private static Value Linear(ModelGraph model, string key, Value x, int inputs, int outputs) =>
-        model.Linear(key, x, new StackedMatrix(model.Weights.Take($"{key}.weight", outputs, inputs)), model.Vector($"{key}.bias", model.Type, outputs), LeastBits);
+        model.Linear(key, x, new StackedMatrix(model.Weights.Take($"{key}.weight", outputs, inputs)),
+            model.Vector($"{key}.bias", model.Type, outputs), LeastBits);
 
     private static Value Add(ModelGraph model, string path, Value stream, Value branch) =>
         model.Graph.Node("Add", $"{path}.residual", stream, model.Type == F ? branch : model.Graph.Cast($"{path}.residual", branch, F)).Output(F);

@@ -4,8 +4,8 @@ using System.Text.Json.Nodes;
 namespace OnnxVlm.Export.HuggingFace;
 
 /// <summary>
-/// <c>vocab.json</c> and <c>merges.txt</c>: how Qwen's tokenizers are kept where there is no <c>tokenizer.json</c>, as in checkpoints of NEO. The same as a <c>tokenizer.json</c>: what is
-/// not in the files is that of transformers' <c>Qwen2Tokenizer</c>.
+/// <c>vocab.json</c> and <c>merges.txt</c>: the form of Qwen's tokenizers where there is no <c>tokenizer.json</c>, as in NEO's checkpoints. They give
+/// the same tokenizer as a <c>tokenizer.json</c>; what is not in the files comes from transformers' <c>Qwen2Tokenizer</c>.
 /// </summary>
 internal static class BpeFiles
 {
@@ -32,9 +32,12 @@ internal static class BpeFiles
         {
             string? name = (string?)settings["tokenizer_class"];
             if (name is not (TokenizerClass or TokenizerClass + "Fast"))
-                throw new UnsupportedModelException($"{path}: without a tokenizer.json only tokenizer_class {TokenizerClass} is implemented, found {name}; save the tokenizer with use_fast=True");
+                throw new UnsupportedModelException(
+                    $"{path}: without a tokenizer.json only tokenizer_class {TokenizerClass} is implemented, " +
+                    $"found {name}; save the tokenizer with use_fast=True");
             if (settings["add_prefix_space"]?.GetValue<bool>() ?? false)
-                throw new UnsupportedModelException($"{path}: without a tokenizer.json add_prefix_space is not implemented; save the tokenizer with use_fast=True");
+                throw new UnsupportedModelException(
+                    $"{path}: without a tokenizer.json add_prefix_space is not implemented; save the tokenizer with use_fast=True");
             JsonObject vocabulary = JsonFile.ReadNode(path, MaxBytes, MaxDepth);
             return new JsonObject
             {
@@ -47,26 +50,38 @@ internal static class BpeFiles
                 {
                     ["type"] = "Sequence",
                     ["pretokenizers"] = new JsonArray(
-                        new JsonObject { ["type"] = "Split", ["pattern"] = new JsonObject { ["Regex"] = Pattern }, ["behavior"] = "Isolated", ["invert"] = false },
+                        new JsonObject
+                        {
+                            ["type"] = "Split",
+                            ["pattern"] = new JsonObject { ["Regex"] = Pattern },
+                            ["behavior"] = "Isolated",
+                            ["invert"] = false,
+                        },
                         ByteLevel()),
                 },
                 ["post_processor"] = ByteLevel(),
                 ["decoder"] = ByteLevel(),
                 ["model"] = new JsonObject
                 {
-                    ["type"] = "BPE", ["dropout"] = null, ["unk_token"] = null, ["continuing_subword_prefix"] = "", ["end_of_word_suffix"] = "", ["fuse_unk"] = false,
+                    ["type"] = "BPE", ["dropout"] = null, ["unk_token"] = null, ["continuing_subword_prefix"] = "", ["end_of_word_suffix"] = "",
+                    ["fuse_unk"] = false,
                     ["byte_fallback"] = false, ["ignore_merges"] = false, ["vocab"] = vocabulary,
-                    ["merges"] = new JsonArray([.. File.ReadLines(Path.Combine(folder, Merges)).Where(line => line.Length > 0 && !line.StartsWith("#version", StringComparison.Ordinal)).Select(line => (JsonNode)line)]),
+                    ["merges"] = new JsonArray(
+                        [.. File.ReadLines(Path.Combine(folder, Merges))
+                            .Where(line => line.Length > 0 && !line.StartsWith("#version", StringComparison.Ordinal)).Select(line => (JsonNode)line)]),
                 },
             };
         }
-        catch (Exception exception) when (exception is InvalidOperationException or FormatException or OverflowException or IOException or UnauthorizedAccessException)
+        catch (Exception exception)
+            when (exception is InvalidOperationException or FormatException or OverflowException or IOException or UnauthorizedAccessException)
         {
-            throw new ModelLoadException($"{path}: expected an object of token ids, with {Merges} and tokenizer_config.json beside it ({exception.Message.Split('\n')[0]}); download the checkpoint again", exception);
+            throw new ModelLoadException(
+                $"{path}: expected an object of token ids, with {Merges} and tokenizer_config.json beside it ({exception.Message.Split('\n')[0]}); " +
+                "download the checkpoint again", exception);
         }
     }
 
-    /// <summary>The tokens of tokenizer_config.json with their settings, and those that only added_tokens.json has as special ones.</summary>
+    /// <summary>The tokens of tokenizer_config.json with their settings; tokens that only added_tokens.json has become special ones.</summary>
     private static JsonArray ReadAddedTokens(string folder, JsonObject settings)
     {
         SortedDictionary<int, JsonObject> tokens = [];
@@ -74,11 +89,20 @@ internal static class BpeFiles
         if (File.Exists(path))
         {
             foreach ((string text, JsonNode? id) in JsonFile.ReadNode(path, MaxBytes, MaxDepth))
-                tokens[id?.GetValue<int>() ?? throw new FormatException($"{AddedTokens.FileName}: {text} has no id")] = new JsonObject { ["content"] = text, ["single_word"] = false, ["lstrip"] = false, ["rstrip"] = false, ["normalized"] = false, ["special"] = true };
+                tokens[id?.GetValue<int>() ?? throw new FormatException($"{AddedTokens.FileName}: {text} has no id")] = new JsonObject
+                {
+                    ["content"] = text,
+                    ["single_word"] = false,
+                    ["lstrip"] = false,
+                    ["rstrip"] = false,
+                    ["normalized"] = false,
+                    ["special"] = true,
+                };
         }
 
         foreach ((string id, JsonNode? token) in settings["added_tokens_decoder"]?.AsObject() ?? [])
-            tokens[int.Parse(id, CultureInfo.InvariantCulture)] = token?.DeepClone().AsObject() ?? throw new FormatException($"added_tokens_decoder: {id} has no token");
+            tokens[int.Parse(id, CultureInfo.InvariantCulture)] = token?.DeepClone().AsObject()
+                ?? throw new FormatException($"added_tokens_decoder: {id} has no token");
         return [.. tokens.Select(entry =>
         {
             entry.Value["id"] = entry.Key;

@@ -6,7 +6,7 @@ namespace OnnxVlm.Export.HuggingFace;
 
 /// <summary>
 /// A Hugging Face JSON file (<c>config.json</c>, <c>preprocessor_config.json</c>) that remembers which keys were read, so that
-/// <see cref="RefuseUnread"/> can name the ones that nobody implements. Keys are spelled as on disk.
+/// <see cref="RefuseUnread"/> can name the ones that are not implemented. Keys are spelled as on disk.
 /// </summary>
 internal sealed class HfConfig
 {
@@ -26,8 +26,9 @@ internal sealed class HfConfig
     /// <summary>The file's path, for messages.</summary>
     public string Path { get; }
 
-    /// <summary>A file that the checkpoints of an architecture do not have.</summary>
-    public static HfConfig Empty(string folder, string fileName) => new(System.IO.Path.Combine(folder, fileName), new Dictionary<string, JsonElement>(StringComparer.Ordinal));
+    /// <summary>Stands for a file that the checkpoints of an architecture do not have.</summary>
+    public static HfConfig Empty(string folder, string fileName) =>
+        new(System.IO.Path.Combine(folder, fileName), new Dictionary<string, JsonElement>(StringComparer.Ordinal));
 
     /// <summary>Reads a file of a checkpoint folder.</summary>
     /// <exception cref="ModelLoadException">The file is missing, too large or not a JSON object.</exception>
@@ -39,10 +40,14 @@ internal sealed class HfConfig
         if (!File.Exists(path))
             throw new ModelLoadException($"{path}: missing; give the folder of a complete Hugging Face checkpoint");
         using JsonDocument document = JsonFile.Read(path, MaxBytes, MaxDepth);
-        return new HfConfig(path, document.RootElement.EnumerateObject().ToDictionary(entry => entry.Name, entry => entry.Value.Clone(), StringComparer.Ordinal));
+        return new HfConfig(
+            path, document.RootElement.EnumerateObject().ToDictionary(entry => entry.Name, entry => entry.Value.Clone(), StringComparer.Ordinal));
     }
 
-    /// <summary>Reads <c>preprocessor_config.json</c>, or in its absence the section of the image processor in <c>processor_config.json</c>, where transformers 5 writes it.</summary>
+    /// <summary>
+    /// Reads <c>preprocessor_config.json</c>. In its absence, reads the image processor's section of <c>processor_config.json</c>, where
+    /// transformers 5 writes it.
+    /// </summary>
     /// <exception cref="ModelLoadException">Neither is there, or a file is not a JSON object.</exception>
     public static HfConfig LoadImageProcessor(string folder)
     {
@@ -50,7 +55,8 @@ internal sealed class HfConfig
         if (File.Exists(System.IO.Path.Combine(folder, Own)) || !File.Exists(System.IO.Path.Combine(folder, Shared)))
             return Load(folder, Own);
         HfConfig shared = Load(folder, Shared);
-        return shared.Has(Section) ? shared.Section(Section) : throw new ModelLoadException($"{shared.Path}: {Section} is missing, and there is no {Own}; give the folder of a complete Hugging Face checkpoint");
+        return shared.Has(Section) ? shared.Section(Section) : throw new ModelLoadException(
+            $"{shared.Path}: {Section} is missing, and there is no {Own}; give the folder of a complete Hugging Face checkpoint");
     }
 
     /// <summary>The folder of the file.</summary>
@@ -110,19 +116,20 @@ internal sealed class HfConfig
         JsonElement value => Convert<double>(key, value),
     };
 
-    /// <summary>A nested object with keys of its own; <see cref="RefuseUnread"/> looks into it too.</summary>
+    /// <summary>A nested object with keys of its own; <see cref="RefuseUnread"/> covers it too.</summary>
     /// <exception cref="ModelLoadException">The key is missing, or its value is not an object.</exception>
     public HfConfig Section(string key)
     {
         if (Find(key) is not { ValueKind: JsonValueKind.Object } value)
             throw new ModelLoadException($"{Path}: {key}: expected an object; give the folder of a complete Hugging Face checkpoint");
-        HfConfig section = new($"{Path}: {key}", value.EnumerateObject().ToDictionary(entry => entry.Name, entry => entry.Value.Clone(), StringComparer.Ordinal));
+        HfConfig section = new(
+            $"{Path}: {key}", value.EnumerateObject().ToDictionary(entry => entry.Name, entry => entry.Value.Clone(), StringComparer.Ordinal));
         _sections.Add(section);
         return section;
     }
 
     /// <summary>
-    /// Puts the keys of a nested object in the place of the object; where both have a key, the nested one wins, as it does in transformers. Without the object nothing happens.
+    /// Replaces a nested object by its keys. Where both objects have a key, the nested one wins, as in transformers. Does nothing when the object is missing.
     /// </summary>
     /// <exception cref="ModelLoadException">The value is not an object.</exception>
     public void Flatten(string section)
@@ -160,8 +167,8 @@ internal sealed class HfConfig
         : value.ValueKind == JsonValueKind.Array ? Convert<int[]>(key, value)
         : [Convert<int>(key, value)];
 
-    /// <summary>A value that must be there and be this one: what is not implemented is refused, not ignored.</summary>
-    /// <exception cref="UnsupportedModelException">The value is another.</exception>
+    /// <summary>Requires a key to have this value: what is not implemented is refused, not ignored.</summary>
+    /// <exception cref="UnsupportedModelException">The value differs.</exception>
     public void Expect<T>(string key, T expected)
         where T : notnull
     {
@@ -170,8 +177,8 @@ internal sealed class HfConfig
             throw new UnsupportedModelException($"{Path}: {key}: only {expected} is implemented, found {found}");
     }
 
-    /// <summary>A value that may be missing, and must be this one otherwise.</summary>
-    /// <exception cref="UnsupportedModelException">The value is another.</exception>
+    /// <summary>Requires a key to have this value, or to be missing.</summary>
+    /// <exception cref="UnsupportedModelException">The value differs.</exception>
     public void ExpectIfPresent<T>(string key, T expected)
         where T : notnull
     {
@@ -189,10 +196,10 @@ internal sealed class HfConfig
     /// <summary>Whether the key is there and not null. Does not count as reading it.</summary>
     public bool Has(string key) => _values.TryGetValue(key, out JsonElement value) && value.ValueKind != JsonValueKind.Null;
 
-    /// <summary>Whether the key is there and null, which can mean something else than a missing key.</summary>
+    /// <summary>Whether the key is there and null, which can differ in meaning from a missing key.</summary>
     public bool IsNull(string key) => _values.TryGetValue(key, out JsonElement value) && value.ValueKind == JsonValueKind.Null;
 
-    /// <summary>Throws when the file has keys that were never asked for and can have an effect; a null says nothing and is no such key.</summary>
+    /// <summary>Throws when the file has keys that were never read and can have an effect. A key that is null has none.</summary>
     /// <exception cref="UnsupportedModelException">There are such keys; the message names them.</exception>
     public void RefuseUnread(string architecture)
     {

@@ -6,8 +6,8 @@ using System.Text.Unicode;
 namespace OnnxVlm.Export.HuggingFace;
 
 /// <summary>
-/// Reads the JSON files of a checkpoint, which can hold anything. System.Text.Json looks at the bytes of a key or a string when it is asked for it, and fails then with an exception
-/// that names no file; so all of them are looked at first.
+/// Reads the JSON files of a checkpoint, which can hold anything. System.Text.Json decodes the bytes of a key or a string only when they are asked
+/// for, and then fails with an exception that names no file. So all of them are decoded first.
 /// </summary>
 internal static class JsonFile
 {
@@ -16,8 +16,8 @@ internal static class JsonFile
     /// <summary>Reads a file.</summary>
     /// <param name="path">The file.</param>
     /// <param name="maxBytes">The most bytes it may have.</param>
-    /// <param name="maxDepth">The most objects and arrays in each other.</param>
-    /// <returns>A document whose root is an object without a key twice in any object; the caller disposes it.</returns>
+    /// <param name="maxDepth">The most objects and arrays nested in each other.</param>
+    /// <returns>A document whose root is an object, and in which no object has a key twice; the caller disposes it.</returns>
     /// <exception cref="ModelLoadException">The file is missing, too large, cannot be read or is not a JSON object.</exception>
     public static JsonDocument Read(string path, long maxBytes, int maxDepth) =>
         Parse(path, ReadBytes(path, maxBytes), new JsonDocumentOptions { MaxDepth = maxDepth, AllowDuplicateProperties = false });
@@ -80,7 +80,7 @@ internal static class JsonFile
         Utf8JsonReader reader = new(json, new JsonReaderOptions { MaxDepth = maxDepth });
         while (reader.Read())
         {
-            // Only an escape can still spell what is no text.
+            // Only an escape can still spell invalid text.
             if (reader.TokenType is not (JsonTokenType.PropertyName or JsonTokenType.String) || !reader.ValueIsEscaped)
                 continue;
             try

@@ -8,7 +8,10 @@ using OnnxVlm.Tokenizers;
 
 namespace OnnxVlm.Export.HuggingFace;
 
-/// <summary>The tokenizer of a checkpoint: <c>tokenizer.json</c> with <c>tokenizer_config.json</c>. It is copied, once it is sure that a loaded model will follow it exactly.</summary>
+/// <summary>
+/// The tokenizer of a checkpoint: <c>tokenizer.json</c> with <c>tokenizer_config.json</c>. The files are copied after a check that a loaded model
+/// will follow them exactly.
+/// </summary>
 internal sealed class TokenizerFile
 {
     private const string Tokenizer = "tokenizer.json";
@@ -53,8 +56,8 @@ internal sealed class TokenizerFile
     }
 
     /// <summary>
-    /// Reads the tokenizer of a configuration folder without weights. Where there is only tokenizer_config.json, a byte-level tokenizer without merges is made: the tokens of its
-    /// <c>added_tokens_decoder</c>, and the 256 bytes at the lowest ids that are free.
+    /// Reads the tokenizer of a configuration folder without weights. Where there is only tokenizer_config.json, it makes a byte-level tokenizer
+    /// without merges: the tokens of <c>added_tokens_decoder</c>, and the 256 bytes at the lowest free ids.
     /// </summary>
     /// <exception cref="ModelLoadException">A file is not a JSON object, or tokenizer_config.json names no tokens.</exception>
     public static TokenizerFile? LoadOrGenerate(string folder)
@@ -68,18 +71,20 @@ internal sealed class TokenizerFile
         }
         catch (Exception exception) when (exception is InvalidOperationException or FormatException or NullReferenceException)
         {
-            throw new ModelLoadException($"{Path.Combine(folder, Settings)}: expected an object added_tokens_decoder of token ids; add it, or a tokenizer.json", exception);
+            throw new ModelLoadException(
+                $"{Path.Combine(folder, Settings)}: expected an object added_tokens_decoder of token ids; add it, or a tokenizer.json", exception);
         }
     }
 
-    /// <summary>The id of a token, of the vocabulary or added to it.</summary>
+    /// <summary>The id of a token of the vocabulary, or of an added token.</summary>
     /// <param name="text">The token as it is spelled in the file.</param>
     /// <returns>The id, or null where there is no such token.</returns>
     public int? Find(string text) => _reader.IdOf(text) ?? AddedTokens.Find(_folder, text);
 
     /// <summary>Where the chat template of the model folder comes from.</summary>
     /// <param name="standard">The architecture's own; null where it has none.</param>
-    /// <exception cref="ModelLoadException">The checkpoint's template cannot be read, or of several none is the default; the message says what to do.</exception>
+    /// <exception cref="ModelLoadException">The checkpoint's template cannot be read, or it has several and none is the default; the message
+    /// says what to do.</exception>
     public TemplateOrigin OriginOfTemplate(DefaultChatTemplate? standard)
     {
         if (standard is { ReplacesTemplate: true })
@@ -87,7 +92,10 @@ internal sealed class TokenizerFile
         return ChatTemplate.TryLoad(_folder) is not null ? TemplateOrigin.Checkpoint : standard is not null ? TemplateOrigin.Architecture : TemplateOrigin.None;
     }
 
-    /// <summary>Writes the files of the tokenizer into a model folder, byte for byte; where the checkpoint has no chat template, or one that is not this model's, the architecture's own is added.</summary>
+    /// <summary>
+    /// Writes the files of the tokenizer into a model folder, byte for byte. Adds the architecture's own chat template where the checkpoint has none,
+    /// or one that is not this model's.
+    /// </summary>
     /// <param name="folder">The model folder.</param>
     /// <param name="standard">The architecture's own template; null where it has none.</param>
     public void Write(string folder, DefaultChatTemplate? standard)
@@ -111,7 +119,8 @@ internal sealed class TokenizerFile
         {
             JsonNode entry = new JsonObject
             {
-                ["id"] = Find(token), ["content"] = token, ["single_word"] = false, ["lstrip"] = false, ["rstrip"] = false, ["normalized"] = false, ["special"] = true,
+                ["id"] = Find(token), ["content"] = token, ["single_word"] = false, ["lstrip"] = false, ["rstrip"] = false, ["normalized"] = false,
+                ["special"] = true,
             };
             added.Add(entry);
         }

@@ -30,7 +30,8 @@ public static class ModelInspector
         GraphProto graph = Load(path);
         Dictionary<string, TensorProto> initializers = graph.Initializer.Where(tensor => tensor.DataLocation == TensorProto.Types.DataLocation.External)
             .ToDictionary(tensor => tensor.Name, StringComparer.Ordinal);
-        List<(NodeProto Node, bool EveryToken)> nodes = [.. graph.Node.Select(node => (node, true)), .. graph.Node.SelectMany(InnerNodes).Select(node => (node, false))];
+        List<(NodeProto Node, bool EveryToken)> nodes =
+            [.. graph.Node.Select(node => (node, true)), .. graph.Node.SelectMany(InnerNodes).Select(node => (node, false))];
 
         Dictionary<(string, string), WeightGroup> groups = [];
         HashSet<long> counted = [];
@@ -39,7 +40,7 @@ public static class ModelInspector
         {
             TensorProto[] weights = [.. node.Input.Where(initializers.ContainsKey).Select(name => initializers[name])];
 
-            // A tied head has the embedding's bytes: it is counted once as weights, and read for each token.
+            // A tied head shares the embedding's bytes: as weights it is counted once, but it is read for each token.
             if (everyToken && node.OpType is not ("Gather" or "GatherBlockQuantized" or "GroupQueryAttention" or "RotaryEmbedding"))
                 bytesPerToken += weights.Sum(SizeBytes);
             TensorProto[] first = [.. weights.Where(tensor => counted.Add(Offset(tensor)))];
@@ -47,7 +48,12 @@ public static class ModelInspector
                 continue;
             (string, string) key = (LayerOf(node, everyToken), StorageOf(node, first[0]));
             WeightGroup group = groups.GetValueOrDefault(key) ?? new WeightGroup(key.Item1, key.Item2, 0, 0, 0);
-            groups[key] = group with { Tensors = group.Tensors + 1, Numbers = group.Numbers + Numbers(node, first), SizeBytes = group.SizeBytes + first.Sum(SizeBytes) };
+            groups[key] = group with
+            {
+                Tensors = group.Tensors + 1,
+                Numbers = group.Numbers + Numbers(node, first),
+                SizeBytes = group.SizeBytes + first.Sum(SizeBytes),
+            };
         }
 
         return new ModelSummary
@@ -66,7 +72,8 @@ public static class ModelInspector
                 StateBytes = graph.Input.Where(value => IsState(value.Name)).Sum(StateBytes),
             },
             WeightBytesPerToken = bytesPerToken,
-            BlockSumBytesPerToken = nodes.Where(item => item.EveryToken && item.Node.OpType == "MatMulNBits").Sum(item => Product(initializers[item.Node.Input[ScalesInput]]) * sizeof(float)),
+            BlockSumBytesPerToken = nodes.Where(item => item.EveryToken && item.Node.OpType == "MatMulNBits").Sum(
+                item => Product(initializers[item.Node.Input[ScalesInput]]) * sizeof(float)),
         };
     }
 
@@ -83,9 +90,10 @@ public static class ModelInspector
         }
     }
 
-    /// <summary>The nodes of its branches and bodies, at any depth.</summary>
+    /// <summary>The nodes of a node's branches and bodies, at any depth.</summary>
     private static IEnumerable<NodeProto> InnerNodes(NodeProto node) =>
-        node.Attribute.Where(attribute => attribute.G is not null).SelectMany(attribute => attribute.G.Node).SelectMany(inner => InnerNodes(inner).Prepend(inner));
+        node.Attribute.Where(attribute => attribute.G is not null).SelectMany(attribute => attribute.G.Node)
+            .SelectMany(inner => InnerNodes(inner).Prepend(inner));
 
     private static string LayerOf(NodeProto node, bool everyToken) => node switch
     {
@@ -126,9 +134,10 @@ public static class ModelInspector
 
     private static string External(TensorProto tensor, string key) => tensor.ExternalData.First(entry => entry.Key == key).Value;
 
-    private static bool IsCache(string name) => name.StartsWith("past_key_values.", StringComparison.Ordinal) || name.StartsWith("present.", StringComparison.Ordinal);
+    private static bool IsCache(string name) =>
+        name.StartsWith("past_key_values.", StringComparison.Ordinal) || name.StartsWith("present.", StringComparison.Ordinal);
 
-    /// <summary>What a recurrent layer remembers, which has one size.</summary>
+    /// <summary>The state of a recurrent layer, which has a fixed size.</summary>
     private static bool IsState(string name) => IsCache(name) && name.EndsWith("_state", StringComparison.Ordinal);
 
     /// <summary>Whether the cache of a layer may lack the first tokens.</summary>
@@ -149,7 +158,8 @@ public static class ModelInspector
     private static GraphValue Describe(ValueInfoProto value)
     {
         TypeProto.Types.Tensor tensor = value.Type.TensorType;
-        IEnumerable<string> sides = tensor.Shape.Dim.Select(side => side.DimParam.Length > 0 ? side.DimParam : side.DimValue.ToString(CultureInfo.InvariantCulture));
+        IEnumerable<string> sides = tensor.Shape.Dim.Select(
+            side => side.DimParam.Length > 0 ? side.DimParam : side.DimValue.ToString(CultureInfo.InvariantCulture));
         return new GraphValue(value.Name, $"{TypeName(tensor.ElemType)} [{string.Join(", ", sides)}]");
     }
 

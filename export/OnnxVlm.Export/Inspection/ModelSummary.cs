@@ -14,10 +14,10 @@ public sealed record ModelSummary
     /// <summary>Nodes of the standard operators.</summary>
     public required int StandardNodes { get; init; }
 
-    /// <summary>Inputs of the graph but the key/value cache.</summary>
+    /// <summary>Inputs of the graph, without the key/value cache.</summary>
     public required IReadOnlyList<GraphValue> Inputs { get; init; }
 
-    /// <summary>Outputs of the graph but the key/value cache.</summary>
+    /// <summary>Outputs of the graph, without the key/value cache.</summary>
     public required IReadOnlyList<GraphValue> Outputs { get; init; }
 
     /// <summary>Memory of a sequence beside the weights, on the CPU.</summary>
@@ -27,18 +27,20 @@ public sealed record ModelSummary
     public long CacheBytesPerToken => Cache.TokenBytes + Cache.WindowTokenBytes;
 
     /// <summary>
-    /// Bytes of weights that generating one token reads: matrices, norms and the head, with scales and zero points; of the embedding and the rotary tables a token reads one row each,
-    /// and of the patch projection or the vision transformer nothing.
+    /// Bytes of weights that generating one token reads: matrices, norms and the head, with scales and zero points. A token reads one row each of the
+    /// embedding and of the rotary tables, and nothing of the patch projection or the vision transformer.
     /// </summary>
     public required long WeightBytesPerToken { get; init; }
 
     /// <summary>
-    /// Bytes that ONNX Runtime reads besides on x64 CPUs: when it packs quantized matrices, it adds to each block's scale a float with the sum of the block's zero points times its scale, and
-    /// multiplies with these sums, too, for each token.
+    /// Bytes that ONNX Runtime reads in addition on x64 CPUs. When it packs quantized matrices, it stores for each block's scale a float with the sum
+    /// of the block's zero points times the scale; it reads these sums for each token, too.
     /// </summary>
     public required long BlockSumBytesPerToken { get; init; }
 
-    /// <summary>All weights but tables that are computed from the configuration, and a head that has the embedding's weights in other bits.</summary>
+    /// <summary>
+    /// All weights, without tables computed from the configuration, and without a head that repeats the embedding's weights in other bits.
+    /// </summary>
     public long Parameters => Weights.Where(group => group.Layer is not (ModelInspector.RotaryTables or ModelInspector.TiedHead)).Sum(group => group.Numbers);
 
     /// <summary>Bytes of all weights.</summary>

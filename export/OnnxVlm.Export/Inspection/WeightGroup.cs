@@ -1,6 +1,6 @@
 namespace OnnxVlm.Export.Inspection;
 
-/// <summary>Weights of one kind of layer, stored in one way.</summary>
+/// <summary>Weights of one kind of layer that are stored in the same way.</summary>
 /// <param name="Layer">What they are part of: embedding, attention, feed-forward, head, norm, patch projection, rotary tables.</param>
 /// <param name="Storage">How they are stored, for example <c>int4, block 128</c>.</param>
 /// <param name="Tensors">Number of matrices or vectors.</param>

@@ -4,16 +4,17 @@ using OnnxVlm.ModelFolder;
 
 namespace OnnxVlm.Export.ModelFolders;
 
-/// <summary>Finds out what to call a checkpoint and which revision it is.</summary>
+/// <summary>Finds the name and the revision of a checkpoint.</summary>
 internal static class CheckpointSource
 {
     private const string CachePrefix = "models--";
 
     /// <summary>
-    /// From a Hugging Face cache, <c>…/models--owner--name/snapshots/commit</c>, both are in the path. Elsewhere the revision is the hash of the
+    /// In a Hugging Face cache, <c>…/models--owner--name/snapshots/commit</c>, both are in the path. Elsewhere the revision is the hash of the
     /// weights: of the file, or of the shards' hashes one after the other.
     /// </summary>
-    public static ModelSource Identify(string checkpointFolder, string? name, IEnumerable<string> weightPaths, IProgress<ExportProgress>? progress, CancellationToken cancellationToken)
+    public static ModelSource Identify(
+        string checkpointFolder, string? name, IEnumerable<string> weightPaths, IProgress<ExportProgress>? progress, CancellationToken cancellationToken)
     {
         DirectoryInfo folder = new(Path.TrimEndingDirectorySeparator(Path.GetFullPath(checkpointFolder)));
         if (IsCommit(folder.Name) && folder.Parent is { Name: "snapshots", Parent: DirectoryInfo repository }

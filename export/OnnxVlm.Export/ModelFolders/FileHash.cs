@@ -2,7 +2,7 @@ using OnnxVlm.ModelFolder;
 
 namespace OnnxVlm.Export.ModelFolders;
 
-/// <summary>SHA-256 of a file, with progress: of a checkpoint of 20 GB it takes half a minute.</summary>
+/// <summary>SHA-256 of a file, with progress: a checkpoint of 20 GB takes half a minute.</summary>
 internal static class FileHash
 {
     public static string Compute(string path, IProgress<ExportProgress>? progress, CancellationToken cancellationToken)

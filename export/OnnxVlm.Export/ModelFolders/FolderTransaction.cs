@@ -3,8 +3,8 @@ using OnnxVlm.ModelFolder;
 namespace OnnxVlm.Export.ModelFolders;
 
 /// <summary>
-/// Writes a folder as a whole: files go to a temporary folder beside it and are moved into place by <see cref="Commit"/>. Disposing without a commit removes
-/// everything. What an export that was killed left behind is removed by the next one: its lock is free.
+/// Writes a folder as a whole: files go to a temporary folder beside it, and <see cref="Commit"/> moves them into place. Disposing without a commit
+/// removes everything. The next export removes what a killed export left behind; its lock is free.
 /// </summary>
 internal sealed class FolderTransaction : IDisposable
 {
@@ -53,8 +53,8 @@ internal sealed class FolderTransaction : IDisposable
     }
 
     /// <summary>
-    /// Makes a folder the model folder. A new one appears at once, by one rename. Into an existing one the old manifest goes first and the new one comes last, so
-    /// that a folder in between is not taken for a model; files of the old export that the new one does not have are removed.
+    /// Turns a folder into the model folder. A new one appears at once, by one rename. In an existing one, the old manifest is removed first and the new one
+    /// comes last, so that the folder is not taken for a model in between. Files of the old export that the new one does not have are removed.
     /// </summary>
     /// <param name="folder">The folder with the files, on the same disk.</param>
     /// <param name="output">The model folder.</param>
@@ -93,7 +93,7 @@ internal sealed class FolderTransaction : IDisposable
         }
         catch (ModelLoadException)
         {
-            // Not a model folder, or a damaged one: nothing in it is known to be ours.
+            // Not a model folder, or a damaged one: no file in it is known to be ours.
             return [];
         }
     }

@@ -5,7 +5,9 @@ using OnnxVlm.Export.Onnx;
 
 namespace OnnxVlm.Export.ModelFolders;
 
-/// <summary><c>genai_config.json</c>: what ONNX Runtime GenAI reads. It throws on keys it does not know, and its parser takes no \u escapes.</summary>
+/// <summary>
+/// <c>genai_config.json</c>, which ONNX Runtime GenAI reads. GenAI throws on keys that it does not know, and its parser accepts no \u escapes.
+/// </summary>
 internal static class GenAIConfig
 {
     public const string FileName = "genai_config.json";

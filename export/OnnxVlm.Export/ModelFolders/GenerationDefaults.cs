@@ -4,12 +4,21 @@ using OnnxVlm.ModelFolder;
 
 namespace OnnxVlm.Export.ModelFolders;
 
-/// <summary>What a checkpoint says about generating: its end tokens, and <c>generation_config.json</c> where there is one; else greedy.</summary>
-internal sealed record GenerationDefaults(IReadOnlyList<int> EndTokenIds, bool Sample, double Temperature, int TopK, double TopP, double RepetitionPenalty, IReadOnlyList<int>? SuppressedTokenIds, double? MinP = null)
+/// <summary>What a checkpoint says about generation: its end tokens, and <c>generation_config.json</c> where there is one; otherwise greedy.</summary>
+internal sealed record GenerationDefaults(
+    IReadOnlyList<int> EndTokenIds, bool Sample, double Temperature, int TopK, double TopP, double RepetitionPenalty, IReadOnlyList<int>? SuppressedTokenIds,
+    double? MinP = null)
 {
-    /// <summary>The sampling as the model folder has it: nothing is said where it is greedy, as transformers does it without <c>do_sample</c>.</summary>
+    /// <summary>The sampling as the model folder stores it; null where it is greedy, which is transformers' default without <c>do_sample</c>.</summary>
     public SamplingDefaults? Sampling => Sample
-        ? new SamplingDefaults { Temperature = Temperature, TopK = TopK, TopP = TopP, MinP = MinP, RepetitionPenalty = RepetitionPenalty == 1 ? null : RepetitionPenalty }
+        ? new SamplingDefaults
+        {
+            Temperature = Temperature,
+            TopK = TopK,
+            TopP = TopP,
+            MinP = MinP,
+            RepetitionPenalty = RepetitionPenalty == 1 ? null : RepetitionPenalty,
+        }
         : RepetitionPenalty == 1 ? null : new SamplingDefaults { RepetitionPenalty = RepetitionPenalty };
 
     private const string FileName = "generation_config.json";

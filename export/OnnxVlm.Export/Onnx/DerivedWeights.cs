@@ -3,13 +3,14 @@ using OnnxVlm.Export.Safetensors;
 namespace OnnxVlm.Export.Onnx;
 
 /// <summary>
-/// Weights that are computed of whole tensors, and are written when all of these have come: a norm, a bias in another order, a projection with the normalization of the pixels folded in.
-/// They are small.
+/// Small weights that are computed from whole tensors and written when all of these have arrived: a norm, a reordered bias, a projection that
+/// includes the normalization of the pixels.
 /// </summary>
-/// <param name="initializers">What is filled.</param>
-/// <param name="tensors">What it is computed of.</param>
-/// <param name="compute">From the numbers of each tensor, row-major, to those of each initializer. It may change what it is given.</param>
-internal sealed class DerivedWeights(IReadOnlyList<Initializer> initializers, IReadOnlyList<CheckpointTensor> tensors, Func<float[][], float[][]> compute) : WeightSource
+/// <param name="initializers">The initializers that it fills.</param>
+/// <param name="tensors">The tensors that it is computed from.</param>
+/// <param name="compute">From the numbers of each tensor, row-major, to those of each initializer. It may overwrite its arguments.</param>
+internal sealed class DerivedWeights(
+    IReadOnlyList<Initializer> initializers, IReadOnlyList<CheckpointTensor> tensors, Func<float[][], float[][]> compute) : WeightSource
 {
     public override string Name => initializers[0].Name;
 
@@ -35,7 +36,7 @@ internal sealed class DerivedWeights(IReadOnlyList<Initializer> initializers, IR
 
     /// <summary>Writes the weights.</summary>
     /// <param name="numbers">The numbers of each tensor.</param>
-    /// <param name="file">Where to.</param>
+    /// <param name="file">The data file.</param>
     public void Write(float[][] numbers, ExternalDataFile file)
     {
         float[][] results = compute(numbers);

@@ -6,7 +6,8 @@ using Microsoft.Win32.SafeHandles;
 namespace OnnxVlm.Export.Onnx;
 
 /// <summary>
-/// <c>model.onnx.data</c> while it is written: each source puts its rows at their place, several at a time. Or while it is compared with what would be written. Disposing closes the file.
+/// <c>model.onnx.data</c> while it is written: each source writes its rows at their place, several at a time. It can also compare an existing file
+/// with what would be written. Disposing closes the file.
 /// </summary>
 internal sealed class ExternalDataFile : IDisposable
 {
@@ -25,8 +26,9 @@ internal sealed class ExternalDataFile : IDisposable
         _compares = compares;
     }
 
-    /// <summary>Creates the file at its final size; a disk without that much room is found out here.</summary>
-    /// <exception cref="IOException">The file exists already, the disk is full, or its file system (FAT32: 4 GiB) has no files of that size.</exception>
+    /// <summary>Creates the file at its final size, which fails here if the disk has too little room.</summary>
+    /// <exception cref="IOException">The file already exists, the disk is full, or the file system (FAT32: 4 GiB) does not allow files
+    /// of that size.</exception>
     public static ExternalDataFile Create(string path, long sizeBytes)
     {
         SafeFileHandle? handle = null;
@@ -48,17 +50,17 @@ internal sealed class ExternalDataFile : IDisposable
         }
     }
 
-    /// <summary>Opens a file that was written in part.</summary>
+    /// <summary>Opens a partly written file.</summary>
     /// <exception cref="IOException">The file cannot be opened.</exception>
     public static ExternalDataFile Reopen(string path) =>
         new(path, File.OpenHandle(path, FileMode.Open, FileAccess.ReadWrite, FileShare.None), compares: false);
 
-    /// <summary>Opens a whole file, to compare with it what is written.</summary>
+    /// <summary>Opens a complete file; writing to it compares instead.</summary>
     /// <exception cref="IOException">The file cannot be opened.</exception>
     public static ExternalDataFile Compare(string path) =>
         new(path, File.OpenHandle(path, FileMode.Open, FileAccess.Read, FileShare.Read), compares: true);
 
-    /// <summary>The same file, to compare with what was written. It is not disposed apart.</summary>
+    /// <summary>The same file, for comparing with what was written. It shares this file's handle and is not disposed.</summary>
     public ExternalDataFile ForComparing() => new(_path, _handle, compares: true);
 
     /// <summary>Writes bytes of an initializer, or compares them. Thread-safe.</summary>
@@ -74,7 +76,7 @@ internal sealed class ExternalDataFile : IDisposable
         Interlocked.Add(ref _bytesWritten, bytes.Length);
     }
 
-    /// <summary>Returns when everything that was written would survive a power cut.</summary>
+    /// <summary>Returns when everything written so far would survive a power failure.</summary>
     public void Flush() => RandomAccess.FlushToDisk(_handle);
 
     /// <summary>Produces and writes all weights, in parallel, in the order of the file.</summary>
@@ -94,7 +96,7 @@ internal sealed class ExternalDataFile : IDisposable
         }
         catch (AggregateException exception)
         {
-            // One cause is enough for a message; the others are the same disk or the same checkpoint.
+            // One cause is enough for a message; the others concern the same disk or the same checkpoint.
             ExceptionDispatchInfo.Throw(exception.Flatten().InnerExceptions[0]);
         }
 

@@ -6,9 +6,9 @@ using OnnxVlm.Export.Onnx.Proto;
 namespace OnnxVlm.Export.Onnx;
 
 /// <summary>
-/// Builds one ONNX graph (IR 10, opset 21 or what <see cref="RequireOpset"/> asks for, com.microsoft 1). Small constants lie in <c>model.onnx</c>; weights are declared here with their place in
-/// <c>model.onnx.data</c> and written later by their <see cref="WeightSource"/>. Every node and initializer has a name of its own: a duplicate throws.
-/// Not thread-safe.
+/// Builds one ONNX graph (IR 10, opset 21 or what <see cref="RequireOpset"/> asks for, com.microsoft 1). Small constants are in <c>model.onnx</c>.
+/// Weights are declared here, with their place in <c>model.onnx.data</c>, and written later by their <see cref="WeightSource"/>. Every node and
+/// initializer has a unique name: a duplicate throws. Not thread-safe.
 /// </summary>
 internal sealed class GraphBuilder
 {
@@ -30,13 +30,13 @@ internal sealed class GraphBuilder
 
     public GraphBuilder() => _nodes = _graph.Node;
 
-    /// <summary>What will fill the data file.</summary>
+    /// <summary>The sources that fill the data file.</summary>
     public IReadOnlyList<WeightSource> Sources => _sources;
 
     /// <summary>Size of the data file in bytes.</summary>
     public long DataBytes { get; private set; }
 
-    /// <summary>Raises the version of the standard operators for a node that an older one does not have.</summary>
+    /// <summary>Raises the version of the standard operators for a node that older versions do not have.</summary>
     public void RequireOpset(long version) => _opset = Math.Max(_opset, version);
 
     /// <summary>Adds a graph input.</summary>
@@ -47,7 +47,7 @@ internal sealed class GraphBuilder
         return new Value(name, type);
     }
 
-    /// <summary>Declares a value that a node produced under this name to be a graph output.</summary>
+    /// <summary>Makes a value that a node produced under this name an output of the graph.</summary>
     public void Output(Value value, params ReadOnlySpan<Dimension> shape) => _graph.Output.Add(Info(value.Name, value.Type, shape));
 
     /// <summary>Adds a node of the standard operators; its name is <c>path/op</c>.</summary>
@@ -64,15 +64,18 @@ internal sealed class GraphBuilder
         return Node("If", path, condition).Set("then_branch", thenBranch).Set("else_branch", elseBranch).Output(type);
     }
 
-    /// <summary>Adds a <c>Loop</c> that runs a number of times and hands one value on; its body is built by a function and can use every value built before.</summary>
+    /// <summary>
+    /// Adds a <c>Loop</c> that runs a number of times and passes one value on; its body is built by a function and can use every value built before.
+    /// </summary>
     /// <param name="path">Name of the node.</param>
-    /// <param name="count">How often, int64 scalar.</param>
-    /// <param name="start">The value before the first time.</param>
-    /// <param name="body">From the number of the time, int64 scalar, and the value before it to the value after it; shapes may differ.</param>
+    /// <param name="count">The number of iterations, int64 scalar.</param>
+    /// <param name="start">The value before the first iteration.</param>
+    /// <param name="body">From the index of the iteration, int64 scalar, and the value before it to the value after it; shapes may differ.</param>
     public Value Loop(string path, Value count, Value start, Func<Value, Value, Value> body)
     {
         GraphProto graph = new() { Name = $"{path}/body" };
-        Value number = BodyInput(graph, $"{path}/number", ElementType.Int64, isScalar: true), goesOn = BodyInput(graph, $"{path}/goes_on", ElementType.Bool, isScalar: true);
+        Value number = BodyInput(graph, $"{path}/number", ElementType.Int64, isScalar: true);
+        Value goesOn = BodyInput(graph, $"{path}/goes_on", ElementType.Bool, isScalar: true);
         Value before = BodyInput(graph, $"{path}/before", start.Type, isScalar: false);
         Build(graph, () =>
         {
@@ -115,7 +118,7 @@ internal sealed class GraphBuilder
     /// <summary>A scalar int64 constant.</summary>
     public Value Scalar(long number) => Inline($"scalar/{number}", ElementType.Int64, [], MemoryMarshal.AsBytes(new ReadOnlySpan<long>(in number)));
 
-    /// <summary>A scalar of floats: 32 bits wide, or 16.</summary>
+    /// <summary>A float scalar, 32 or 16 bits wide.</summary>
     public Value Scalar(float number, ElementType type)
     {
         byte[] bytes = type == ElementType.Float16 ? BitConverter.GetBytes((Half)number) : BitConverter.GetBytes(number);
@@ -140,10 +143,10 @@ internal sealed class GraphBuilder
         return Place(name, original.Type, shape, original.Offset, original.SizeBytes);
     }
 
-    /// <summary>Says what fills a declared weight.</summary>
+    /// <summary>Sets the source of a declared weight.</summary>
     public void Fill(WeightSource source) => _sources.Add(source);
 
-    /// <summary>Declares and fills a weight that was computed here.</summary>
+    /// <summary>Declares and fills a weight whose numbers are known already.</summary>
     public Value Weight(string name, ReadOnlySpan<float> numbers, ElementType type, params ReadOnlySpan<long> shape)
     {
         Initializer initializer = Declare(name, type, shape);
@@ -190,7 +193,7 @@ internal sealed class GraphBuilder
         return branch;
     }
 
-    /// <summary>Fills a graph within this one; what the function returns is its last output.</summary>
+    /// <summary>Fills a nested graph; what the function returns is its last output.</summary>
     private void Build(GraphProto graph, Func<Value> build)
     {
         Google.Protobuf.Collections.RepeatedField<NodeProto> outer = _nodes;

@@ -3,7 +3,7 @@ using OnnxVlm.Export.Safetensors;
 
 namespace OnnxVlm.Export.Onnx;
 
-/// <summary>A weight whose rows are made of the rows of a matrix, each of one: quantized, or as floats.</summary>
+/// <summary>A weight, quantized or as floats, each of whose rows is made from one row of a matrix.</summary>
 /// <param name="matrix">The checkpoint's matrices.</param>
 internal abstract class MatrixWeights(StackedMatrix matrix) : WeightSource
 {
@@ -32,9 +32,9 @@ internal abstract class MatrixWeights(StackedMatrix matrix) : WeightSource
         }
     }
 
-    /// <summary>Writes neighbouring rows, whose numbers are given. Called concurrently for different rows.</summary>
+    /// <summary>Writes adjacent rows, whose numbers are given. Called concurrently for different rows.</summary>
     /// <param name="firstRow">The first of them.</param>
     /// <param name="numbers">[rows, width].</param>
-    /// <param name="file">Where to.</param>
+    /// <param name="file">The data file.</param>
     public abstract void Write(long firstRow, ReadOnlySpan<float> numbers, ExternalDataFile file);
 }

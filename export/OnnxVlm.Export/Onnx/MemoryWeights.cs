@@ -3,7 +3,7 @@ using System.Runtime.InteropServices;
 
 namespace OnnxVlm.Export.Onnx;
 
-/// <summary>A small weight that was computed at export and is held in memory: norms, rotary tables, a folded projection.</summary>
+/// <summary>A small weight that is computed at export and held in memory: norms, rotary tables, a folded projection.</summary>
 internal sealed class MemoryWeights(Initializer initializer, byte[] bytes) : WeightSource
 {
     public override string Name => initializer.Name;
@@ -14,7 +14,7 @@ internal sealed class MemoryWeights(Initializer initializer, byte[] bytes) : Wei
 
     public override long RowElements => bytes.Length;
 
-    /// <summary>The bytes of numbers in the element type asked for.</summary>
+    /// <summary>The bytes of numbers in the given element type.</summary>
     /// <exception cref="ModelLoadException">A number does not fit 16 bits.</exception>
     public static byte[] Encode(string name, ReadOnlySpan<float> numbers, ElementType type)
     {

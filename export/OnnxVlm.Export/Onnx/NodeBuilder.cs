@@ -45,14 +45,14 @@ internal sealed class NodeBuilder(NodeProto node)
         return new Value(name, type);
     }
 
-    /// <summary>An output with a name of its own: one of the graph's outputs.</summary>
+    /// <summary>An output with a given name: one of the graph's outputs.</summary>
     public Value Output(string name, ElementType type)
     {
         node.Output.Add(name);
         return new Value(name, type);
     }
 
-    /// <summary>Leaves an optional output out.</summary>
+    /// <summary>Skips an optional output.</summary>
     public NodeBuilder Skip(int count = 1)
     {
         for (int i = 0; i < count; i++)

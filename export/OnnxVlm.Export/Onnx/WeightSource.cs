@@ -3,9 +3,9 @@ using OnnxVlm.Export.Safetensors;
 namespace OnnxVlm.Export.Onnx;
 
 /// <summary>
-/// Produces the bytes of one or more initializers, any range of rows at a time and from several threads at once. Nothing is computed
-/// before the export writes the data file, so the weights of a model never are in memory together.
-/// <see cref="MatrixWeights"/> and <see cref="DerivedWeights"/> also take the numbers of their tensors as they come, for checkpoints that are read once from front to back.
+/// Produces the bytes of one or more initializers, any range of rows at a time and from several threads at once. Nothing is computed before the
+/// export writes the data file, so the weights of a model are never in memory all together. <see cref="MatrixWeights"/> and
+/// <see cref="DerivedWeights"/> also accept the numbers of their tensors as they arrive, for checkpoints that are read once from front to back.
 /// </summary>
 internal abstract class WeightSource
 {
@@ -15,13 +15,13 @@ internal abstract class WeightSource
     /// <summary>The initializers it fills.</summary>
     public abstract IReadOnlyList<Initializer> Initializers { get; }
 
-    /// <summary>The checkpoint's tensors that it is made of; empty where it is computed from the configuration alone.</summary>
+    /// <summary>The checkpoint's tensors that it is made from; empty where it is computed from the configuration alone.</summary>
     public virtual IReadOnlyList<CheckpointTensor> Tensors => [];
 
     /// <summary>Rows that can be produced independently.</summary>
     public abstract long Rows { get; }
 
-    /// <summary>Numbers in a row: how much memory a row takes while it is produced.</summary>
+    /// <summary>Numbers in a row, which determine the memory that a row takes while it is produced.</summary>
     public abstract long RowElements { get; }
 
     /// <summary>Bytes of all its initializers.</summary>

@@ -5,14 +5,16 @@ using System.Runtime.Intrinsics;
 namespace OnnxVlm.Export.Quantization;
 
 /// <summary>
-/// Quantization of one block: w ≈ scale · (code − zero), the arithmetic of ONNX Runtime's MatMulNBits. q = code − zero is from −zero to 2^bits − 1 − zero; the zero point of
-/// a symmetric block is 2^(bits−1). 8 bits: the largest weight becomes ±127, or with a zero point the range is used whole. 4 bits: of a grid of scales, of both signs or with several
-/// zero points, the one with the smallest squared error, refined around the best one; for given q the best scale is Σwq/Σq², which leaves the error Σw² − (Σwq)²/Σq², so one
-/// pass judges a candidate.
+/// Quantization of one block: w ≈ scale · (code − zero), the arithmetic of ONNX Runtime's MatMulNBits. q = code − zero ranges from −zero to 2^bits −
+/// 1 − zero; the zero point of a symmetric block is 2^(bits−1). With 8 bits, the largest weight becomes ±127; with a zero point, the weights use the
+/// whole range. With 4 bits, a grid of scales is searched, of both signs or with several zero points, for the smallest squared error, and refined
+/// around the best one. For given q the best scale is Σwq/Σq², which leaves the error Σw² − (Σwq)²/Σq², so one pass judges a candidate.
 /// </summary>
 internal static class BlockQuantizer
 {
-    /// <summary>Scales tried, as parts of the one that just covers all weights: below 1 the largest is clipped, above 1 a part of the range is not used.</summary>
+    /// <summary>
+    /// Scales tried, as multiples of the one that just covers all weights: below 1 the largest weight is clipped, above 1 a part of the range is unused.
+    /// </summary>
     private static readonly float[] Grid = [0.70f, 0.75f, 0.80f, 0.84f, 0.88f, 0.92f, 0.96f, 1.00f, 1.04f, 1.08f, 1.14f];
 
     private static readonly float[] Refinement = [0.985f, 1.015f, 0.993f, 1.007f];
@@ -73,7 +75,7 @@ internal static class BlockQuantizer
         int zero = Math.Clamp((int)MathF.Round(-low * cover), 0, largest);
         if (bits == 8)
         {
-            // The rounded zero point moves an end of the range out of reach by up to half a step; a slightly larger one reaches both.
+            // The rounded zero point puts an end of the range out of reach by up to half a step; a slightly larger scale reaches both ends.
             float inverse = MathF.Min(low < 0 ? zero / -low : float.MaxValue, high > 0 ? (largest - zero) / high : float.MaxValue);
             Round(weights, inverse, -zero, largest - zero, codes);
             return (1 / inverse, zero);
@@ -92,7 +94,7 @@ internal static class BlockQuantizer
         return (Finish(weights, best, codes), best.Zero);
     }
 
-    /// <summary>The scale that plain rounding would take (largest weight to −8): the yardstick for <see cref="Quantize"/>.</summary>
+    /// <summary>The scale of plain rounding (largest weight to −8): the baseline for <see cref="Quantize"/>.</summary>
     public static float QuantizeNaively(ReadOnlySpan<float> weights, Span<float> codes)
     {
         float scale = weights[TensorPrimitives.IndexOfMaxMagnitude(weights)] / -8;
@@ -106,7 +108,7 @@ internal static class BlockQuantizer
         foreach (float part in Refinement)
             best = Better(best, Judge(weights, inverse * part, best.Zero));
 
-        // The refitted scale moves a few weights to another code; with them, refit again.
+        // The refitted scale changes the codes of a few weights; refit again with these.
         for (int pass = 0; pass < RefitPasses && best.WeightedSum != 0; pass++)
             best = Better(best, Judge(weights, best.Squares / best.WeightedSum, best.Zero));
         Round(weights, best.Inverse, -best.Zero, 15 - best.Zero, codes);

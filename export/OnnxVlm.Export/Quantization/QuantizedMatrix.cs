@@ -8,9 +8,9 @@ namespace OnnxVlm.Export.Quantization;
 /// uint8, low nibble first: <c>[rows, blocks, bytes of a block]</c> for MatMulNBits, <c>[rows, bytes of a row]</c> for GatherBlockQuantized.
 /// </param>
 /// <param name="Scales">float <c>[rows, blocks]</c>.</param>
-/// <param name="ZeroPoints">uint8 <c>[rows, bytes]</c>, one code for each block, packed as the codes are; null for the middle of the range.</param>
+/// <param name="ZeroPoints">uint8 <c>[rows, bytes]</c>, one code for each block, packed like the codes; null for the middle of the range.</param>
 /// <param name="Rows">Outputs.</param>
-/// <param name="Width">Inputs; the last block is filled up with zeros.</param>
+/// <param name="Width">Inputs; the last block is padded with zeros.</param>
 /// <param name="Bits">4 or 8.</param>
 /// <param name="BlockSize">Weights that share a scale.</param>
 internal sealed record QuantizedMatrix(Initializer Codes, Initializer Scales, Initializer? ZeroPoints, long Rows, int Width, int Bits, int BlockSize)
@@ -22,7 +22,7 @@ internal sealed record QuantizedMatrix(Initializer Codes, Initializer Scales, In
     /// <summary>Bytes of the zero points of a row.</summary>
     public int ZeroPointBytes => ((Blocks * Bits) + 7) / 8;
 
-    /// <summary>Declares the initializers of a matrix and says what fills them.</summary>
+    /// <summary>Declares the initializers of a matrix and sets their source.</summary>
     /// <param name="graph">The graph.</param>
     /// <param name="name">Name of the matrix.</param>
     /// <param name="rows">The checkpoint's weights.</param>
@@ -43,7 +43,7 @@ internal sealed record QuantizedMatrix(Initializer Codes, Initializer Scales, In
         return matrix;
     }
 
-    /// <summary>The matrix of an embedding as one to multiply with: other dimensions over the same bytes of the file.</summary>
+    /// <summary>The matrix of an embedding for multiplication: other dimensions over the same bytes of the file.</summary>
     public QuantizedMatrix ForMultiply(GraphBuilder graph, string name) =>
         this with { Codes = graph.DeclareAlias($"{name}.codes", Codes, Rows, Blocks, BlockBytes) };
 }

@@ -7,7 +7,7 @@ namespace OnnxVlm.Export.Quantization;
 /// <summary>Fills a <see cref="QuantizedMatrix"/> from rows of the checkpoint, and adds up the error it makes.</summary>
 internal sealed class QuantizedWeights(string name, QuantizedMatrix matrix, StackedMatrix rows) : MatrixWeights(rows)
 {
-    /// <summary>The yardstick of the report, plain rounding in blocks of 32, is measured on one row of so many.</summary>
+    /// <summary>The report's baseline, plain rounding in blocks of 32, is measured on one of so many rows.</summary>
     private const int PlainRowInterval = 16;
     private const int PlainBlockSize = 32;
 
@@ -41,7 +41,8 @@ internal sealed class QuantizedWeights(string name, QuantizedMatrix matrix, Stac
             for (int row = 0; row < rowCount; row++)
             {
                 ReadOnlySpan<float> weights = numbers.Slice(row * width, width);
-                QuantizeRow(weights, codes.AsSpan(row * rowBytes, rowBytes), scales.AsSpan(row * blocks, blocks), zeros.AsSpan(row * zeroBytes, zeroBytes), ref errors);
+                QuantizeRow(weights, codes.AsSpan(row * rowBytes, rowBytes), scales.AsSpan(row * blocks, blocks), zeros.AsSpan(row * zeroBytes, zeroBytes),
+                    ref errors);
                 if (matrix.Bits == 4 && (firstRow + row) % PlainRowInterval == 0)
                     MeasurePlainRounding(weights, ref errors);
             }
@@ -128,7 +129,7 @@ internal sealed class QuantizedWeights(string name, QuantizedMatrix matrix, Stac
             bytes[i] = (byte)(((int)q[2 * i] + zero) | (((int)q[(2 * i) + 1] + zero) << 4));
     }
 
-    /// <summary>Sums of one call, added to the matrix's at its end.</summary>
+    /// <summary>Sums of one call, which are added to the matrix's at its end.</summary>
     private struct Errors
     {
         public double Squared, Weight, Max, PlainSquared, PlainWeight;

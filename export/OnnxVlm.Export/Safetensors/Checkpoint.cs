@@ -1,8 +1,8 @@
 namespace OnnxVlm.Export.Safetensors;
 
 /// <summary>
-/// All tensors of a Hugging Face folder: <c>model.safetensors</c>, or the shards that <c>model.safetensors.index.json</c> lists.
-/// <see cref="Take"/> checks a tensor's shape and remembers that it was used; <see cref="RefuseUnused"/> names what nobody asked for.
+/// All tensors of a Hugging Face folder: <c>model.safetensors</c>, or the shards that <c>model.safetensors.index.json</c> lists. <see cref="Take"/>
+/// checks a tensor's shape and records its use; <see cref="RefuseUnused"/> names the tensors that were not used.
 /// </summary>
 internal sealed class Checkpoint : TensorStore
 {
@@ -42,10 +42,10 @@ internal sealed class Checkpoint : TensorStore
         }
     }
 
-    /// <summary>The tensors of files of which only the headers are here.</summary>
+    /// <summary>The tensors of files of which only the headers are present.</summary>
     /// <param name="folder">The folder of the checkpoint's other files, with the index.</param>
     /// <param name="headers">The headers of the files, with their names.</param>
-    /// <exception cref="ModelLoadException">The index does not fit the headers, or a tensor is in two files.</exception>
+    /// <exception cref="ModelLoadException">The index does not match the headers, or a tensor is in two files.</exception>
     public static Checkpoint FromHeaders(string folder, IEnumerable<(string Name, SafetensorsHeader Header)> headers)
     {
         Checkpoint checkpoint = new(folder);
@@ -74,17 +74,21 @@ internal sealed class Checkpoint : TensorStore
     /// <inheritdoc/>
     public override string PrefixOf(string name)
     {
-        string[] found = [.. _tensors.Keys.Where(key => key.EndsWith(name, StringComparison.Ordinal) && !_leftOut.Contains(key)).Select(key => key[..^name.Length]).Where(prefix => prefix is "" or [.., '.'])];
+        string[] found = [.. _tensors.Keys.Where(key => key.EndsWith(name, StringComparison.Ordinal) && !_leftOut.Contains(key))
+            .Select(key => key[..^name.Length]).Where(prefix => prefix is "" or [.., '.'])];
         return found switch
         {
             [string prefix] => prefix,
-            [] => throw new ModelLoadException($"{_folder}: tensor {name} is missing, under any prefix; download the checkpoint again, with its own config.json"),
-            _ => throw new ModelLoadException($"{_folder}: expected one tensor {name}, found {string.Join(", ", found.Select(prefix => prefix + name).Order(StringComparer.Ordinal))}"),
+            [] => throw new ModelLoadException(
+                $"{_folder}: tensor {name} is missing, under any prefix; download the checkpoint again, with its own config.json"),
+            _ => throw new ModelLoadException(
+                $"{_folder}: expected one tensor {name}, found {string.Join(", ", found.Select(prefix => prefix + name).Order(StringComparer.Ordinal))}"),
         };
     }
 
     /// <inheritdoc/>
-    public override bool Has(string nameEnd) => _tensors.Keys.Any(key => key.EndsWith(nameEnd, StringComparison.Ordinal) && !_leftOut.Contains(key) && key[..^nameEnd.Length] is "" or [.., '.']);
+    public override bool Has(string nameEnd) =>
+        _tensors.Keys.Any(key => key.EndsWith(nameEnd, StringComparison.Ordinal) && !_leftOut.Contains(key) && key[..^nameEnd.Length] is "" or [.., '.']);
 
     /// <inheritdoc/>
     public override void Ignore(string nameEnd) => _used.UnionWith(_tensors.Keys.Where(key => key.EndsWith(nameEnd, StringComparison.Ordinal)));
@@ -120,7 +124,8 @@ internal sealed class Checkpoint : TensorStore
         if (!File.Exists(path))
         {
             throw Path.GetFileName(path) == WeightIndex.SingleFile
-                ? new ModelLoadException($"{_folder}: expected {WeightIndex.SingleFile} or {WeightIndex.IndexFile}, found neither; give a folder with safetensors weights")
+                ? new ModelLoadException(
+                    $"{_folder}: expected {WeightIndex.SingleFile} or {WeightIndex.IndexFile}, found neither; give a folder with safetensors weights")
                 : SafetensorsHeader.Damaged(path, $"the shard is missing ({WeightIndex.IndexFile} names it)");
         }
 

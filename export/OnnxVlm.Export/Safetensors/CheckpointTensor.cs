@@ -6,7 +6,7 @@ using System.Runtime.Intrinsics;
 
 namespace OnnxVlm.Export.Safetensors;
 
-/// <summary>A tensor of a checkpoint: where its bytes lie, and its numbers as 32-bit floats, a range at a time. Safe for concurrent reads.</summary>
+/// <summary>A tensor of a checkpoint: the place of its bytes, and its numbers as 32-bit floats, a range at a time. Safe for concurrent reads.</summary>
 /// <param name="file">The file it lies in, for messages.</param>
 /// <param name="name">Its name.</param>
 /// <param name="type">Its element type.</param>
@@ -31,7 +31,9 @@ internal class CheckpointTensor(string file, string name, TensorType type, long[
 
     internal void Attach(SafetensorsFile mapped) => _mapped = mapped;
 
-    /// <summary>Converts a range of elements to 32-bit floats. The range is mapped for this call only, so a large checkpoint does not stay resident.</summary>
+    /// <summary>
+    /// Converts a range of elements to 32-bit floats. The range is mapped only for this call, so a large checkpoint does not stay resident.
+    /// </summary>
     /// <param name="firstElement">Index of the first element, row-major.</param>
     /// <param name="destination">Receives the numbers; its length is the range's.</param>
     /// <exception cref="ModelLoadException">A number is not finite, or the element type is not F32, F16 or BF16.</exception>
@@ -41,7 +43,8 @@ internal class CheckpointTensor(string file, string name, TensorType type, long[
         ArgumentOutOfRangeException.ThrowIfGreaterThan(firstElement, ElementCount - destination.Length);
         if (destination.IsEmpty)
             return;
-        SafetensorsFile mapped = _mapped ?? throw new InvalidOperationException($"{file}: {name} is not on this disk, and comes when the weights are written; declare what is computed of it with ModelGraph.Derive.");
+        SafetensorsFile mapped = _mapped ?? throw new InvalidOperationException(
+            $"{file}: {name} is not on this disk, and comes when the weights are written; declare what is computed of it with ModelGraph.Derive.");
         int elementBytes = SafetensorsHeader.ElementBytes(type);
         long offset = fileOffset + (firstElement * elementBytes);
         int length = checked(destination.Length * elementBytes);
@@ -70,7 +73,7 @@ internal class CheckpointTensor(string file, string name, TensorType type, long[
                 throw new ModelLoadException($"{file}: {name}: expected F32, F16 or BF16, found {type}; convert the checkpoint");
         }
 
-        // One pass that an infinity or a NaN cannot survive.
+        // An infinity or a NaN becomes the largest magnitude, so one pass finds it.
         if (!float.IsFinite(TensorPrimitives.MaxMagnitude<float>(destination)))
             throw new ModelLoadException($"{file}: {name}: expected finite numbers, found NaN or infinity; the checkpoint is damaged");
     }

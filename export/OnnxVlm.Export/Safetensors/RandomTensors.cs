@@ -1,6 +1,6 @@
 namespace OnnxVlm.Export.Safetensors;
 
-/// <summary>Random weights of any name and shape, the same for the same seed: a model of full size without a download, to measure a machine with.</summary>
+/// <summary>Random weights of any name and shape, reproducible from a seed: a full-size model without a download, for measuring a machine.</summary>
 internal sealed class RandomTensors(int seed) : TensorStore
 {
     private readonly List<CheckpointTensor> _tensors = [];
@@ -46,19 +46,22 @@ internal sealed class RandomTensors(int seed) : TensorStore
     }
 
     /// <summary>
-    /// Weights of a norm and scalars of a layer are 1; everything else is near to normally distributed (the sum of four uniform numbers), a matrix or convolution with the deviation 1/sqrt(width), which
-    /// keeps the size of what it multiplies. A number depends on the seed, the name and its place only, so that any range can be made at any time.
+    /// Norm weights and layer scalars are 1. Everything else is approximately normally distributed (the sum of four uniform numbers). A matrix or
+    /// convolution has the standard deviation 1/sqrt(width), which preserves the magnitude of its input. A number depends only on the seed, the name
+    /// and its place, so that any range can be computed at any time.
     /// </summary>
     private sealed class RandomTensor(string name, long[] shape, int seed)
         : CheckpointTensor("random weights", name, TensorType.F32, shape, fileOffset: 0, checked(shape.Aggregate(4L, (product, side) => product * side)))
     {
-        // Deviation of the sum of four uniform 16-bit numbers.
+        // Standard deviation of the sum of four uniform 16-bit numbers.
         private const double UnitDeviation = 65536 * 0.57735026918962576;
 
-        private static readonly string[] Ones = ["norm.weight", "_norm_h.weight", "_norm_w.weight", "_norm_hw.weight", "_ln1.weight", "_ln2.weight", "layer_scalar"];
+        private static readonly string[] Ones =
+            ["norm.weight", "_norm_h.weight", "_norm_w.weight", "_norm_hw.weight", "_ln1.weight", "_ln2.weight", "layer_scalar"];
 
         private readonly bool _isOne = shape.Length == 1 && Ones.Any(end => name.EndsWith(end, StringComparison.Ordinal));
-        private readonly float _scale = (float)((shape.Length == 1 ? 0.02 : 1 / Math.Sqrt(shape.Skip(1).Aggregate(1.0, (product, side) => product * side))) / UnitDeviation);
+        private readonly float _scale =
+            (float)((shape.Length == 1 ? 0.02 : 1 / Math.Sqrt(shape.Skip(1).Aggregate(1.0, (product, side) => product * side))) / UnitDeviation);
         private readonly ulong _key = Key(name, seed);
 
         public override void Read(long firstElement, Span<float> destination)

@@ -5,8 +5,8 @@ using OnnxVlm.Export.HuggingFace;
 namespace OnnxVlm.Export.Safetensors;
 
 /// <summary>
-/// The beginning of a <c>.safetensors</c> file: 8 bytes header length (little endian), then a JSON header, which says where in the rest of the file each tensor's bytes lie, without gaps.
-/// The file is untrusted: everything in the header is checked against the file's length before any tensor is read.
+/// The beginning of a <c>.safetensors</c> file: 8 bytes header length (little endian), then a JSON header. The header says where in the rest of the file each
+/// tensor's bytes are, without gaps. The file is untrusted: everything in the header is checked against the file's length before any tensor is read.
 /// </summary>
 internal sealed class SafetensorsHeader
 {
@@ -30,7 +30,7 @@ internal sealed class SafetensorsHeader
         Tensors = [];
     }
 
-    /// <summary>Where the first tensor begins: bytes of the length and the header together.</summary>
+    /// <summary>Offset of the first tensor: bytes of the length and the header together.</summary>
     public long DataStart { get; }
 
     /// <summary>The tensors in the order of their bytes.</summary>

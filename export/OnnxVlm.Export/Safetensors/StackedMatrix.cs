@@ -3,8 +3,8 @@ using System.Buffers;
 namespace OnnxVlm.Export.Safetensors;
 
 /// <summary>
-/// Matrices of the checkpoint stacked into one: rows of the first, then rows of the second. Packs Q, K and V, or gate and up. The rows can be given another
-/// order: a matrix that holds Q, K and V head by head becomes one with all of Q first. Of a convolution a row is one of its filters.
+/// Matrices of the checkpoint stacked into one: rows of the first, then rows of the second. It packs Q, K and V, or gate and up. The rows can be
+/// reordered: a matrix that holds Q, K and V head by head becomes one with all of Q first. A row of a convolution is one of its filters.
 /// </summary>
 internal sealed class StackedMatrix
 {
@@ -29,15 +29,15 @@ internal sealed class StackedMatrix
 
     /// <summary>One matrix with its rows in another order.</summary>
     /// <param name="matrix">The matrix.</param>
-    /// <param name="order">For each row of the result, the row of the matrix; a row of the matrix stands in it once at most.</param>
+    /// <param name="order">For each row of the result, the row of the matrix; each row of the matrix occurs at most once.</param>
     public StackedMatrix(CheckpointTensor matrix, int[] order)
         : this([matrix], order)
     {
     }
 
-    /// <summary>Stacks matrices of the same width, and gives the rows another order.</summary>
+    /// <summary>Stacks matrices of the same width, and reorders the rows.</summary>
     /// <param name="parts">The matrices.</param>
-    /// <param name="order">For each row of the result, the row of the stack; a row of the stack stands in it once at most.</param>
+    /// <param name="order">For each row of the result, the row of the stack; each row of the stack occurs at most once.</param>
     public StackedMatrix(ReadOnlySpan<CheckpointTensor> parts, int[] order)
         : this(parts)
     {
@@ -45,7 +45,9 @@ internal sealed class StackedMatrix
         Count = order.Length;
     }
 
-    /// <summary>An embedding that is also the head, and of which the checkpoint may have a copy as head. The two are compared while they are read.</summary>
+    /// <summary>
+    /// An embedding that is also the head. The checkpoint may also have a copy of it as head; the two are then compared while they are read.
+    /// </summary>
     /// <param name="matrix">The embedding.</param>
     /// <param name="copy">The copy, of the same shape; null for none.</param>
     public static StackedMatrix Tied(CheckpointTensor matrix, CheckpointTensor? copy) => new(matrix) { _copy = copy };
@@ -63,7 +65,7 @@ internal sealed class StackedMatrix
     public int Width { get; }
 
     /// <summary>Reads whole rows as 32-bit floats.</summary>
-    /// <exception cref="ModelLoadException">The copy has other numbers, or a number is not finite.</exception>
+    /// <exception cref="ModelLoadException">The copy has different numbers, or a number is not finite.</exception>
     public void Read(long firstRow, Span<float> destination)
     {
         if (_order is null)
@@ -75,7 +77,7 @@ internal sealed class StackedMatrix
         int row = (int)firstRow;
         while (!destination.IsEmpty)
         {
-            // Neighbours in the checkpoint are read together.
+            // Rows that are adjacent in the checkpoint are read together.
             int run = 1, most = destination.Length / Width;
             while (run < most && _order[row + run] == _order[row] + run)
                 run++;
@@ -85,10 +87,10 @@ internal sealed class StackedMatrix
         }
     }
 
-    /// <summary>Where rows of a part stand in this matrix, for matrices that come row by row.</summary>
+    /// <summary>Finds the places of a part's rows in this matrix, for matrices that arrive row by row.</summary>
     /// <param name="part">Index of the part.</param>
     /// <param name="firstRow">The first of the part's rows.</param>
-    /// <param name="places">Receives the place of each row; −1 for one that this matrix does not have.</param>
+    /// <param name="places">Receives the place of each row; −1 for a row that this matrix does not contain.</param>
     public void FindPlaces(int part, long firstRow, Span<long> places)
     {
         long start = firstRow + _parts.Take(part).Sum(tensor => tensor.Shape[0]);
@@ -96,9 +98,10 @@ internal sealed class StackedMatrix
             places[i] = _placeOf.Value is int[] placeOf ? placeOf[start + i] : start + i;
     }
 
-    /// <summary>The error that the copy has other numbers.</summary>
+    /// <summary>The error for a copy with different numbers.</summary>
     public ModelLoadException OtherCopy() =>
-        new($"{_copy!.Name} and {_parts[0].Name}: expected the same numbers, since tie_word_embeddings is true, found others; set it to false if the head was trained apart");
+        new($"{_copy!.Name} and {_parts[0].Name}: " +
+            "expected the same numbers, since tie_word_embeddings is true, found others; set it to false if the head was trained apart");
 
     private int[]? InvertOrder()
     {

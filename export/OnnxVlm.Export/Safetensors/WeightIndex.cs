@@ -3,7 +3,10 @@ using OnnxVlm.Export.HuggingFace;
 
 namespace OnnxVlm.Export.Safetensors;
 
-/// <summary>Which files hold the weights of a checkpoint: <c>model.safetensors</c>, or the shards that <c>model.safetensors.index.json</c> lists. The index is untrusted.</summary>
+/// <summary>
+/// Which files hold the weights of a checkpoint: <c>model.safetensors</c>, or the shards that <c>model.safetensors.index.json</c>
+/// lists. The index is untrusted.
+/// </summary>
 internal sealed class WeightIndex
 {
     /// <summary>The weights of a checkpoint that is not sharded.</summary>
@@ -28,7 +31,7 @@ internal sealed class WeightIndex
     public IReadOnlyList<string> Files { get; }
 
     /// <summary>Reads the index of a folder; where there is none, the weights are in one file.</summary>
-    /// <exception cref="ModelLoadException">The index is damaged, or names files elsewhere.</exception>
+    /// <exception cref="ModelLoadException">The index is damaged, or names files outside the folder.</exception>
     public static WeightIndex Load(string folder)
     {
         string path = Path.Combine(folder, IndexFile);
@@ -37,7 +40,7 @@ internal sealed class WeightIndex
         WeightIndex index = new(path, Read(path));
         foreach (string shard in index.Files)
         {
-            // A plain name beside the index: a shard is never looked for elsewhere.
+            // A plain name beside the index: a shard is never searched for elsewhere.
             if (shard.Length == 0 || shard.AsSpan().IndexOfAny("/\\:\0") >= 0 || !shard.EndsWith(".safetensors", StringComparison.Ordinal))
                 throw new ModelLoadException($"{path}: expected file names ending in .safetensors, found \"{shard}\"; do not use this checkpoint");
         }
@@ -45,9 +48,9 @@ internal sealed class WeightIndex
         return index;
     }
 
-    /// <summary>Compares the index with what the files hold.</summary>
+    /// <summary>Compares the index with the contents of the files.</summary>
     /// <param name="names">The tensors of all files.</param>
-    /// <exception cref="ModelLoadException">A tensor is missing, or is not named.</exception>
+    /// <exception cref="ModelLoadException">A tensor is missing, or the index does not list it.</exception>
     public void Check(IReadOnlyCollection<string> names)
     {
         if (_shardOf is null)

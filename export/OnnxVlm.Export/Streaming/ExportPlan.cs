@@ -2,7 +2,7 @@ using OnnxVlm.Runtime;
 
 namespace OnnxVlm.Export.Streaming;
 
-/// <summary>What an export will take, known before any weight is read.</summary>
+/// <summary>The cost of an export, known before any weight is read.</summary>
 public sealed record ExportPlan
 {
     /// <summary>The checkpoint's <c>model_type</c>.</summary>

@@ -3,8 +3,8 @@ using OnnxVlm.Export.ModelFolders;
 namespace OnnxVlm.Export.Streaming;
 
 /// <summary>
-/// Where a streamed export writes until it is whole: a hidden folder beside the model folder, which outlives an interruption. <c>model</c> in it becomes the model folder; beside that are the
-/// <see cref="StreamState"/> and what else is needed until then.
+/// The folder that a streamed export writes to until it is complete: a hidden folder beside the model folder, which survives an interruption. Its
+/// folder <c>model</c> becomes the model folder. Beside that are the <see cref="StreamState"/> and what else is needed until then.
 /// </summary>
 internal sealed class PartialFolder : IDisposable
 {
@@ -14,7 +14,7 @@ internal sealed class PartialFolder : IDisposable
     private readonly string _root;
     private readonly FileStream _lock;
 
-    /// <summary>Creates the folder, or goes on in one that is there.</summary>
+    /// <summary>Creates the folder, or continues in an existing one.</summary>
     /// <exception cref="ModelLoadException">It cannot be written, or another process writes it.</exception>
     public PartialFolder(string output)
     {
@@ -23,18 +23,20 @@ internal sealed class PartialFolder : IDisposable
         try
         {
             Directory.CreateDirectory(ModelFolder);
-            _lock = new FileStream(Path.Combine(_root, LockFile), FileMode.OpenOrCreate, FileAccess.ReadWrite, FileShare.None, bufferSize: 1, FileOptions.DeleteOnClose);
+            _lock = new FileStream(
+                Path.Combine(_root, LockFile), FileMode.OpenOrCreate, FileAccess.ReadWrite, FileShare.None, bufferSize: 1, FileOptions.DeleteOnClose);
         }
         catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
         {
-            throw new ModelLoadException($"{output}: cannot be written, or another process writes it ({exception.Message}); wait for it, or choose another output folder", exception);
+            throw new ModelLoadException(
+                $"{output}: cannot be written, or another process writes it ({exception.Message}); wait for it, or choose another output folder", exception);
         }
     }
 
-    /// <summary>Where the state lies.</summary>
+    /// <summary>The folder of the state.</summary>
     public string Root => _root;
 
-    /// <summary>What becomes the model folder.</summary>
+    /// <summary>The folder that becomes the model folder.</summary>
     public string ModelFolder => Path.Combine(_root, "model");
 
     /// <summary>The partial folder of a model folder, whether it exists or not.</summary>
@@ -46,7 +48,7 @@ internal sealed class PartialFolder : IDisposable
     }
 
     /// <summary>Removes files of the model folder that is being written.</summary>
-    /// <param name="except">A file to leave; null for none.</param>
+    /// <param name="except">A file to keep; null for none.</param>
     public void Clear(string? except)
     {
         foreach (string path in Directory.EnumerateFiles(ModelFolder).Where(path => Path.GetFileName(path) != except).ToList())
@@ -61,6 +63,6 @@ internal sealed class PartialFolder : IDisposable
         Directory.Delete(_root, recursive: true);
     }
 
-    /// <summary>Lets go of the folder; what is in it stays.</summary>
+    /// <summary>Releases the folder; its contents stay.</summary>
     public void Dispose() => _lock.Dispose();
 }

@@ -4,9 +4,8 @@ namespace OnnxVlm.Export.Streaming;
 /// <param name="File">Index of the file.</param>
 /// <param name="Offset">Its first byte.</param>
 /// <param name="Length">Its bytes.</param>
-/// <param name="IsRepeated">
-/// Whether these bytes were read before a restart, and are read again because what is computed of them was not written then. They are not part of the file's running hash.
-/// </param>
+/// <param name="IsRepeated">Whether these bytes were read before a restart, and are read again because what is computed from them had not been
+/// written. They are not part of the file's running hash.</param>
 internal sealed record Piece(int File, long Offset, int Length, bool IsRepeated)
 {
     private int _slicesLeft;
@@ -14,10 +13,10 @@ internal sealed record Piece(int File, long Offset, int Length, bool IsRepeated)
     /// <summary>The byte after the last.</summary>
     public long End => Offset + Length;
 
-    /// <summary>Says how many slices it was cut into.</summary>
+    /// <summary>Sets the number of slices that it was cut into.</summary>
     public void Expect(int slices) => _slicesLeft = slices;
 
-    /// <summary>Says that a slice is written.</summary>
+    /// <summary>Counts a slice as written.</summary>
     /// <returns>Whether it was the last one.</returns>
     public bool FinishSlice() => Interlocked.Decrement(ref _slicesLeft) == 0;
 }

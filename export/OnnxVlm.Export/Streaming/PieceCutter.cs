@@ -3,13 +3,13 @@ using OnnxVlm.Export.Safetensors;
 namespace OnnxVlm.Export.Streaming;
 
 /// <summary>Cuts weight files into pieces and pieces into slices, so that no row of a matrix is ever cut through.</summary>
-/// <param name="router">Knows which tensors come by rows.</param>
+/// <param name="router">Knows which tensors need whole rows.</param>
 /// <param name="limits">How large they are.</param>
 internal sealed class PieceCutter(WeightRouter router, StreamLimits limits)
 {
     private const int MaxRowBytes = 64 << 20;
 
-    /// <summary>Cuts a range of a file. A tensor that is compared with another one begins a piece.</summary>
+    /// <summary>Cuts a range of a file. A tensor that is compared with another one begins a new piece.</summary>
     /// <param name="file">Index of the file.</param>
     /// <param name="tensors">Its tensors, in order.</param>
     /// <param name="start">Where to start: the beginning of a tensor, or where a piece ended.</param>
@@ -20,13 +20,16 @@ internal sealed class PieceCutter(WeightRouter router, StreamLimits limits)
         int index = 0;
         while (start < end)
         {
-            long limit = Math.Min(start + limits.PieceBytes, tensors.FirstOrDefault(tensor => tensor.FileOffset > start && router.IsCopy(tensor))?.FileOffset ?? end);
+            long limit = Math.Min(
+                start + limits.PieceBytes, tensors.FirstOrDefault(tensor => tensor.FileOffset > start && router.IsCopy(tensor))?.FileOffset ?? end);
             limit = Math.Min(limit, end);
             while (index < tensors.Count - 1 && tensors[index].FileOffset + tensors[index].SizeBytes < limit)
                 index++;
-            long cut = limit == end || limit == tensors[index].FileOffset + tensors[index].SizeBytes ? limit : tensors[index].FileOffset + ((limit - tensors[index].FileOffset) / Unit(tensors[index]) * Unit(tensors[index]));
+            long cut = limit == end || limit == tensors[index].FileOffset + tensors[index].SizeBytes
+                ? limit
+                : tensors[index].FileOffset + ((limit - tensors[index].FileOffset) / Unit(tensors[index]) * Unit(tensors[index]));
 
-            // A row that is longer than a piece makes a longer piece.
+            // A row that is longer than a piece makes the piece longer.
             if (cut <= start)
                 cut = Math.Min(end, start + Unit(tensors[index]));
             yield return new Piece(file, start, checked((int)(cut - start)), isRepeated);
@@ -34,14 +37,15 @@ internal sealed class PieceCutter(WeightRouter router, StreamLimits limits)
         }
     }
 
-    /// <summary>Cuts a piece that has come. What nothing is made of is left out.</summary>
+    /// <summary>Cuts a piece that has arrived. Tensors that nothing is made from are left out.</summary>
     /// <param name="piece">The piece.</param>
     /// <param name="tensors">The tensors of its file, in order.</param>
     /// <param name="bytes">The bytes of the piece.</param>
     public List<TensorSlice> Slice(Piece piece, IReadOnlyList<CheckpointTensor> tensors, ReadOnlyMemory<byte> bytes)
     {
         List<TensorSlice> slices = [];
-        foreach (CheckpointTensor tensor in tensors.Where(tensor => tensor.FileOffset < piece.End && tensor.FileOffset + tensor.SizeBytes > piece.Offset && router.IsUsed(tensor)))
+        foreach (CheckpointTensor tensor in tensors.Where(
+            tensor => tensor.FileOffset < piece.End && tensor.FileOffset + tensor.SizeBytes > piece.Offset && router.IsUsed(tensor)))
         {
             int elementBytes = SafetensorsHeader.ElementBytes(tensor.Type);
             long position = Math.Max(tensor.FileOffset, piece.Offset), end = Math.Min(tensor.FileOffset + tensor.SizeBytes, piece.End);
@@ -63,6 +67,8 @@ internal sealed class PieceCutter(WeightRouter router, StreamLimits limits)
         if (!router.ComesByRows(tensor))
             return elementBytes;
         long rowBytes = tensor.SizeBytes / Math.Max(1, tensor.Shape[0]);
-        return rowBytes <= MaxRowBytes ? Math.Max(elementBytes, rowBytes) : throw new UnsupportedModelException($"{tensor.Name}: expected rows of at most {MaxRowBytes} bytes, found {rowBytes}");
+        return rowBytes <= MaxRowBytes
+            ? Math.Max(elementBytes, rowBytes)
+            : throw new UnsupportedModelException($"{tensor.Name}: expected rows of at most {MaxRowBytes} bytes, found {rowBytes}");
     }
 }

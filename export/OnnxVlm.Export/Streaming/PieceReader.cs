@@ -4,17 +4,17 @@ using System.Runtime.CompilerServices;
 namespace OnnxVlm.Export.Streaming;
 
 /// <summary>Reads pieces, several at a time, and hands them out in order. Not thread-safe; the buffers are.</summary>
-/// <param name="source">Where from.</param>
+/// <param name="source">The source of the bytes.</param>
 /// <param name="limits">How many at a time.</param>
 internal sealed class PieceReader(ICheckpointSource source, StreamLimits limits)
 {
     private readonly ConcurrentBag<byte[]> _free = [];
 
     /// <summary>Reads the pieces in order.</summary>
-    /// <param name="files">The files that <see cref="Piece.File"/> means.</param>
+    /// <param name="files">The files that <see cref="Piece.File"/> indexes.</param>
     /// <param name="pieces">The pieces.</param>
-    /// <param name="cancellationToken">Breaks off what is under way.</param>
-    /// <returns>Each piece with a buffer whose first bytes it is; the caller gives the buffer to <see cref="Return"/>.</returns>
+    /// <param name="cancellationToken">Stops the reads in progress.</param>
+    /// <returns>Each piece with a buffer that begins with its bytes; the caller gives the buffer to <see cref="Return"/>.</returns>
     public async IAsyncEnumerable<(Piece Piece, byte[] Buffer)> ReadAsync(
         IReadOnlyList<CheckpointFile> files, IEnumerable<Piece> pieces, [EnumeratorCancellation] CancellationToken cancellationToken)
     {

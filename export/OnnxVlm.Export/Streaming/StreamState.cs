@@ -4,8 +4,8 @@ using System.Text.Json.Serialization;
 namespace OnnxVlm.Export.Streaming;
 
 /// <summary>
-/// How far a streamed export is: <c>state.json</c> in its partial folder. It only ever says less than what is on the disk: the data file is flushed first, and the state replaces the one
-/// before in one step.
+/// The progress of a streamed export: <c>state.json</c> in its partial folder. It never claims more than is on the disk: the data file is flushed
+/// first, and the new state replaces the old one atomically.
 /// </summary>
 internal sealed record StreamState
 {
@@ -18,18 +18,18 @@ internal sealed record StreamState
     /// <summary>For each weight file, the bytes from its beginning that are written.</summary>
     public required IReadOnlyList<long> BytesDone { get; init; }
 
-    /// <summary>For each weight file, whether all of it was read in one run and has the hash that was promised.</summary>
+    /// <summary>For each weight file, whether all of it was read in one run and has the expected hash.</summary>
     public required IReadOnlyList<bool> IsVerified { get; init; }
 
-    /// <summary>The weights that were computed of whole tensors and are written.</summary>
+    /// <summary>The weights that are computed from whole tensors and have been written.</summary>
     public required IReadOnlyList<string> Finished { get; init; }
 
-    /// <summary>Whether the run went on from an earlier one.</summary>
+    /// <summary>Whether the run continued an earlier one.</summary>
     [JsonIgnore]
     public bool IsResumed { get; init; }
 
     /// <summary>Reads the state of an earlier run.</summary>
-    /// <returns>The state; null where there is none, or one that cannot be read or is of other bytes.</returns>
+    /// <returns>The state; null where there is none, where it cannot be read, or where it belongs to other bytes.</returns>
     public static StreamState? Load(string folder, string key, int files)
     {
         string path = Path.Combine(folder, FileName);
@@ -42,7 +42,7 @@ internal sealed record StreamState
         }
         catch (JsonException)
         {
-            // Cut off by a power cut on a file system that does not order renames: as if there were none.
+            // Truncated by a power failure on a file system that does not order renames: treated as no state.
             return null;
         }
     }

@@ -9,15 +9,16 @@ using OnnxVlm.ModelFolder;
 namespace OnnxVlm.Export.Streaming;
 
 /// <summary>
-/// A checkpoint whose weights are exported while they are read, from front to back, without ever being on this disk. The result has the same bytes as <see cref="Exporter.Export(ExportOptions, IProgress{ExportProgress}, CancellationToken)"/> makes of
-/// the files. What was written survives an interruption: the next export of the same to the same folder goes on. Thread-safe; two exports must not write to the same folder at once.
+/// A checkpoint whose weights are exported while they are read, from front to back, without ever being on this disk. The result has the same bytes as
+/// <see cref="Exporter.Export(ExportOptions, IProgress{ExportProgress}, CancellationToken)"/> makes from the files. What was written survives an
+/// interruption: the next identical export to the same folder continues it. Thread-safe; two exports must not write to the same folder at once.
 /// </summary>
 public sealed class StreamedCheckpoint
 {
-    /// <summary>What the readers of the hub's own library refuse to be larger; the headers of real models are below 1 MB.</summary>
+    /// <summary>The Hub's own library refuses larger headers; those of real models are below 1 MB.</summary>
     private const int MaxHeaderBytes = 25_000_000;
 
-    /// <summary>Most headers fit in what is read first.</summary>
+    /// <summary>Bytes of the first read, in which most headers fit.</summary>
     private const int FirstBytes = 100_000;
 
     private readonly ICheckpointSource _source;
@@ -39,7 +40,7 @@ public sealed class StreamedCheckpoint
     /// <summary>Reads the headers of the weight files.</summary>
     /// <param name="source">Where the weights are.</param>
     /// <param name="folder">A folder with all other files of the checkpoint: config.json, the tokenizer, the index of the shards.</param>
-    /// <param name="cancellationToken">Breaks the reading off.</param>
+    /// <param name="cancellationToken">Stops the reading.</param>
     /// <exception cref="ModelLoadException">A file is missing, or a header breaks a rule of the format.</exception>
     /// <exception cref="VlmException">The source cannot be read.</exception>
     public static Task<StreamedCheckpoint> OpenAsync(ICheckpointSource source, string folder, CancellationToken cancellationToken = default)
@@ -49,7 +50,8 @@ public sealed class StreamedCheckpoint
         return OpenAsync(source, folder, StreamLimits.Default, cancellationToken);
     }
 
-    internal static async Task<StreamedCheckpoint> OpenAsync(ICheckpointSource source, string folder, StreamLimits limits, CancellationToken cancellationToken = default)
+    internal static async Task<StreamedCheckpoint> OpenAsync(
+        ICheckpointSource source, string folder, StreamLimits limits, CancellationToken cancellationToken = default)
     {
         List<StreamedFile> files = [];
         foreach (string name in WeightIndex.Load(folder).Files)
@@ -62,7 +64,7 @@ public sealed class StreamedCheckpoint
         return new StreamedCheckpoint(source, folder, files, limits);
     }
 
-    /// <summary>Builds the graph, refuses what cannot be exported, and tells what an export would take.</summary>
+    /// <summary>Builds the graph, refuses what cannot be exported, and tells the cost of an export.</summary>
     /// <param name="options">What to export and how; the folder of the checkpoint is the one that was opened.</param>
     /// <exception cref="ModelLoadException">The checkpoint is inconsistent.</exception>
     /// <exception cref="UnsupportedModelException">The checkpoint asks for something that is not implemented; the message names it.</exception>
@@ -70,7 +72,8 @@ public sealed class StreamedCheckpoint
     {
         ArgumentNullException.ThrowIfNull(options);
         using PreparedExport export = Prepare(options);
-        int activationBytes = export.Options.Precision == Precision.Fp32 || (export.Options.Precision != Precision.Fp16 && export.Options.Device == Runtime.Device.Cpu) ? sizeof(float) : sizeof(ushort);
+        int activationBytes = export.Options.Precision == Precision.Fp32
+            || (export.Options.Precision != Precision.Fp16 && export.Options.Device == Runtime.Device.Cpu) ? sizeof(float) : sizeof(ushort);
         return new ExportPlan
         {
             Architecture = export.Architecture,
@@ -82,22 +85,24 @@ public sealed class StreamedCheckpoint
         };
     }
 
-    /// <summary>Exports the checkpoint, or goes on with an export that was interrupted. The output folder appears when all of it is written.</summary>
+    /// <summary>Exports the checkpoint, or continues an interrupted export. The output folder appears when all of it is written.</summary>
     /// <param name="options">What to export and how; the folder of the checkpoint is the one that was opened.</param>
-    /// <param name="progress">Told about each piece of the weights, from several threads.</param>
-    /// <param name="cancellationToken">Interrupts the export; what is written stays, for the next one.</param>
+    /// <param name="progress">Reports each piece of the weights, from several threads.</param>
+    /// <param name="cancellationToken">Interrupts the export; what is written stays for the next one.</param>
     /// <returns>What was written; <see cref="ExportReport.Quantized"/> is empty after an interruption.</returns>
     /// <exception cref="ModelLoadException">The checkpoint is damaged, or the output cannot be written.</exception>
     /// <exception cref="UnsupportedModelException">The checkpoint asks for something that is not implemented; the message names it.</exception>
     /// <exception cref="VlmException">The source cannot be read.</exception>
     /// <exception cref="OperationCanceledException">The token was cancelled.</exception>
-    public async Task<ExportReport> ExportAsync(ExportOptions options, IProgress<ExportProgress>? progress = null, CancellationToken cancellationToken = default)
+    public async Task<ExportReport> ExportAsync(
+        ExportOptions options, IProgress<ExportProgress>? progress = null, CancellationToken cancellationToken = default)
     {
         ArgumentNullException.ThrowIfNull(options);
         var watch = Stopwatch.StartNew();
         using PreparedExport export = Prepare(options);
         if (!options.Overwrite && Directory.Exists(options.OutputFolder) && Directory.EnumerateFileSystemEntries(options.OutputFolder).Any())
-            throw new ModelLoadException($"{options.OutputFolder}: expected a new or an empty folder, found files in it; choose another one, or allow overwriting");
+            throw new ModelLoadException(
+                $"{options.OutputFolder}: expected a new or an empty folder, found files in it; choose another one, or allow overwriting");
         using PartialFolder output = new(options.OutputFolder);
         try
         {
@@ -111,7 +116,9 @@ public sealed class StreamedCheckpoint
                 state = stream.State;
             }
 
-            Exporter.WriteFiles(output.ModelFolder, export, new ModelSource { Name = _source.Name, Revision = _source.Revision, Unverified = Unverified(state) }, progress, cancellationToken);
+            Exporter.WriteFiles(
+                output.ModelFolder, export, new ModelSource { Name = _source.Name, Revision = _source.Revision, Unverified = Unverified(state) }, progress,
+                cancellationToken);
             string? omitted = Exporter.TryGraph(output.ModelFolder, export, progress, cancellationToken);
             ExportReport report = export.Report(output.ModelFolder, watch.Elapsed) with { TrialOmitted = omitted };
             output.Commit();
@@ -124,11 +131,11 @@ public sealed class StreamedCheckpoint
     }
 
     /// <summary>
-    /// Reads the checkpoint once more and compares a model folder with what is made of it; then the folder no longer says that it is unverified.
+    /// Reads the checkpoint once more and compares a model folder with what is made from it. If they match, the folder is no longer marked as unverified.
     /// </summary>
     /// <param name="options">What was exported and how; <see cref="ExportOptions.OutputFolder"/> is the folder.</param>
-    /// <param name="progress">Told about each piece of the weights, from several threads.</param>
-    /// <param name="cancellationToken">Breaks the reading off.</param>
+    /// <param name="progress">Reports each piece of the weights, from several threads.</param>
+    /// <param name="cancellationToken">Stops the reading.</param>
     /// <exception cref="ModelLoadException">The folder differs from the checkpoint, or the checkpoint from its hashes.</exception>
     /// <exception cref="VlmException">The source cannot be read.</exception>
     /// <exception cref="OperationCanceledException">The token was cancelled.</exception>
@@ -150,7 +157,7 @@ public sealed class StreamedCheckpoint
         manifest.Save(Path.Combine(options.OutputFolder, ModelManifest.FileName));
     }
 
-    /// <summary>What of an export stays after an interruption: a folder that <see cref="ExportAsync"/> goes on with.</summary>
+    /// <summary>The folder that an interrupted export leaves, and that <see cref="ExportAsync"/> continues in.</summary>
     /// <param name="outputFolder">The model folder that is being written.</param>
     /// <returns>The folder, whether it exists or not.</returns>
     public static string PartialFolderOf(string outputFolder)
@@ -165,11 +172,12 @@ public sealed class StreamedCheckpoint
         return Exporter.Prepare(options, ExportTarget.For(options), () => Checkpoint.FromHeaders(_folder, Files.Select(file => (file.File.Name, file.Header))));
     }
 
-    /// <summary>A restart goes on only where every byte of the result would be the same.</summary>
+    /// <summary>A restart continues only where every byte of the result would be the same.</summary>
     private string KeyOf(PreparedExport export)
     {
         using var hash = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
-        hash.AppendData(Encoding.UTF8.GetBytes(string.Join('\n', [_source.Name, _source.Revision, .. Files.Select(file => $"{file.File.Name} {file.File.SizeBytes} {file.File.Sha256}")])));
+        hash.AppendData(Encoding.UTF8.GetBytes(
+            string.Join('\n', [_source.Name, _source.Revision, .. Files.Select(file => $"{file.File.Name} {file.File.SizeBytes} {file.File.Sha256}")])));
         foreach (StreamedFile file in Files)
             hash.AppendData(file.HeaderBytes.Span);
         hash.AppendData(export.Graph.Serialize(Exporter.Version));

@@ -2,9 +2,9 @@ using OnnxVlm.Export.Safetensors;
 
 namespace OnnxVlm.Export.Streaming;
 
-/// <summary>Neighbouring numbers of a tensor, in a piece that has come.</summary>
+/// <summary>Adjacent numbers of a tensor, in a piece that has arrived.</summary>
 /// <param name="Piece">The piece.</param>
 /// <param name="Tensor">The tensor.</param>
 /// <param name="FirstElement">Index of the first number, row-major.</param>
-/// <param name="Bytes">The numbers as they lie in the file.</param>
+/// <param name="Bytes">The numbers as stored in the file.</param>
 internal readonly record struct TensorSlice(Piece Piece, CheckpointTensor Tensor, long FirstElement, ReadOnlyMemory<byte> Bytes);

@@ -5,8 +5,8 @@ using OnnxVlm.Export.Safetensors;
 namespace OnnxVlm.Export.Streaming;
 
 /// <summary>
-/// Brings the numbers of tensors to the weights that are made of them, in any order: rows of matrices are written at once, wherever they belong; small tensors are kept until the weight
-/// they are for can be computed. Safe for concurrent use.
+/// Passes the numbers of tensors, in any order, to the weights that are made from them. Rows of matrices are written at once, wherever they belong;
+/// small tensors are kept until the weight that needs them can be computed. Safe for concurrent use.
 /// </summary>
 internal sealed class WeightRouter
 {
@@ -15,8 +15,8 @@ internal sealed class WeightRouter
     private readonly Dictionary<CheckpointTensor, List<Collector>> _wholeUsers = [];
 
     /// <param name="sources">The weights of the graph.</param>
-    /// <param name="tensors">All tensors, in the order in which they come.</param>
-    /// <param name="isFinished">Whether a weight that is computed of whole tensors was written before a restart.</param>
+    /// <param name="tensors">All tensors, in the order of their arrival.</param>
+    /// <param name="isFinished">Whether a weight that is computed from whole tensors was written before a restart.</param>
     public WeightRouter(IEnumerable<WeightSource> sources, IReadOnlyList<CheckpointTensor> tensors, Func<string, bool> isFinished)
     {
         foreach (WeightSource source in sources)
@@ -27,7 +27,7 @@ internal sealed class WeightRouter
                     foreach ((int part, CheckpointTensor tensor) in matrix.Matrix.Parts.Index())
                         Add(_rowUsers, tensor, (matrix, part));
 
-                    // Of a matrix and its copy, the one that comes first is written, and the other one is compared with that.
+                    // Of a matrix and its copy, the one that arrives first is written, and the other is compared with it.
                     if (matrix.Matrix.Copy is CheckpointTensor copy)
                     {
                         Add(_rowUsers, copy, (matrix, 0));
@@ -51,23 +51,23 @@ internal sealed class WeightRouter
         }
     }
 
-    /// <summary>Whether anything is still made of a tensor.</summary>
+    /// <summary>Whether a tensor is still needed.</summary>
     public bool IsUsed(CheckpointTensor tensor) => _rowUsers.ContainsKey(tensor) || _wholeUsers.ContainsKey(tensor);
 
-    /// <summary>Whether whole rows of a tensor must come together.</summary>
+    /// <summary>Whether a tensor must arrive in whole rows.</summary>
     public bool ComesByRows(CheckpointTensor tensor) => _rowUsers.ContainsKey(tensor);
 
-    /// <summary>Whether a tensor is wanted for a weight that is computed of whole tensors and not written yet.</summary>
+    /// <summary>Whether a tensor is needed for a weight that is computed from whole tensors and not written yet.</summary>
     public bool IsCollected(CheckpointTensor tensor) => _wholeUsers.ContainsKey(tensor);
 
-    /// <summary>Whether a tensor is compared with one that came before; all of that must be written then.</summary>
+    /// <summary>Whether a tensor is compared with an earlier one, which must be written completely by then.</summary>
     public bool IsCopy(CheckpointTensor tensor) => _copies.Contains(tensor);
 
-    /// <summary>Writes what can be written of a slice.</summary>
+    /// <summary>Writes what can be written from a slice.</summary>
     /// <param name="slice">The slice.</param>
-    /// <param name="file">Where to.</param>
-    /// <param name="finished">Told the name of each weight that was computed of whole tensors and is written now.</param>
-    /// <exception cref="ModelLoadException">A number is not finite or does not fit 16 bits, or a copy has other numbers.</exception>
+    /// <param name="file">The data file.</param>
+    /// <param name="finished">Called with the name of each weight that was computed from whole tensors and is now written.</param>
+    /// <exception cref="ModelLoadException">A number is not finite or does not fit 16 bits, or a copy has different numbers.</exception>
     public void Write(TensorSlice slice, ExternalDataFile file, Action<string> finished)
     {
         CheckpointTensor tensor = slice.Tensor;
@@ -78,7 +78,7 @@ internal sealed class WeightRouter
             Span<float> numbers = rented.AsSpan(0, count);
             tensor.Convert(slice.Bytes.Span, numbers);
 
-            // What was written before a restart is read again for the collectors only.
+            // What was written before a restart is read again only for the collectors.
             if (!slice.Piece.IsRepeated && _rowUsers.TryGetValue(tensor, out List<(MatrixWeights Weights, int Part)>? rowUsers))
             {
                 foreach ((MatrixWeights weights, int part) in rowUsers)
@@ -115,7 +115,7 @@ internal sealed class WeightRouter
         }
     }
 
-    /// <summary>Rows that are neighbours in the result are written together; where the result has another order, they are brought together first.</summary>
+    /// <summary>Rows that are adjacent in the result are written together; where the result has another order, they are gathered first.</summary>
     private static void WriteRows(MatrixWeights weights, int part, long firstRow, ReadOnlySpan<float> numbers, ExternalDataFile file)
     {
         int width = weights.Matrix.Width;
@@ -142,7 +142,7 @@ internal sealed class WeightRouter
         }
     }
 
-    /// <summary>The tensors of one weight, while they come.</summary>
+    /// <summary>Collects the tensors of one weight as they arrive.</summary>
     private sealed class Collector(DerivedWeights weights)
     {
         private readonly Lock _lock = new();
@@ -151,7 +151,7 @@ internal sealed class WeightRouter
 
         public DerivedWeights Weights => weights;
 
-        /// <summary>Takes numbers of a tensor; writes the weight when nothing is missing.</summary>
+        /// <summary>Adds numbers of a tensor; writes the weight when it is complete.</summary>
         public bool Add(CheckpointTensor tensor, long firstElement, ReadOnlySpan<float> numbers, ExternalDataFile file)
         {
             lock (_lock)

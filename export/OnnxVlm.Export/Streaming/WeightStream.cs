@@ -7,12 +7,12 @@ using OnnxVlm.Export.Safetensors;
 namespace OnnxVlm.Export.Streaming;
 
 /// <summary>
-/// One run through the weight files of a checkpoint: pieces come in order, are hashed, cut into slices, and written by several threads. Every so often the data file is flushed and the state
-/// saved; a run that finds a state goes on after it.
+/// One pass through the weight files of a checkpoint: pieces arrive in order, are hashed, cut into slices, and written by several threads. At
+/// intervals the data file is flushed and the state saved; a run that finds a state continues from it.
 /// </summary>
 internal sealed class WeightStream
 {
-    /// <summary>Stands among the finished weights for those that are computed from the configuration alone.</summary>
+    /// <summary>Represents, among the finished weights, those that are computed from the configuration alone.</summary>
     private const string Computed = "computed";
 
     private readonly ICheckpointSource _source;
@@ -39,14 +39,15 @@ internal sealed class WeightStream
 
     /// <param name="source">Where the weights are.</param>
     /// <param name="files">The files, with their headers.</param>
-    /// <param name="weights">What is made of them.</param>
-    /// <param name="data">Where to.</param>
+    /// <param name="weights">The weights that are made from them.</param>
+    /// <param name="data">The data file.</param>
     /// <param name="stateFolder">Where the state is saved; null to save none.</param>
     /// <param name="key">See <see cref="StreamState.Key"/>.</param>
-    /// <param name="state">The state to go on from; null to begin.</param>
-    /// <param name="limits">How much is under way at a time.</param>
+    /// <param name="state">The state to continue from; null to start anew.</param>
+    /// <param name="limits">How much is in flight at a time.</param>
     public WeightStream(
-        ICheckpointSource source, IReadOnlyList<StreamedFile> files, IReadOnlyList<WeightSource> weights, ExternalDataFile data, string? stateFolder, string key, StreamState? state, StreamLimits limits)
+        ICheckpointSource source, IReadOnlyList<StreamedFile> files, IReadOnlyList<WeightSource> weights, ExternalDataFile data, string? stateFolder,
+        string key, StreamState? state, StreamLimits limits)
     {
         _source = source;
         _files = files;
@@ -57,7 +58,7 @@ internal sealed class WeightStream
         _finished = [.. state?.Finished ?? []];
         _bytesDone = [.. files.Select((file, i) => Math.Clamp(state?.BytesDone[i] ?? 0, file.Header.DataStart, file.File.SizeBytes))];
 
-        // A file whose last bytes are read anew is not the one whose hash was seen.
+        // If the last bytes of a file are read anew, it is no longer the file whose hash was checked.
         _isVerified = [.. files.Select((file, i) => state is not null && state.IsVerified[i] && _bytesDone[i] == file.File.SizeBytes)];
         _isHashWhole = [.. files.Select((file, i) => _bytesDone[i] == file.Header.DataStart)];
         IsResumed = state is not null;
@@ -67,21 +68,28 @@ internal sealed class WeightStream
         _limits = limits;
     }
 
-    /// <summary>Whether the run went on from an earlier one.</summary>
+    /// <summary>Whether the run continued an earlier one.</summary>
     public bool IsResumed { get; }
 
-    /// <summary>How far it is.</summary>
+    /// <summary>The progress so far.</summary>
     public StreamState State
     {
         get
         {
             lock (_lock)
-                return new StreamState { Key = _key, BytesDone = [.. _bytesDone], IsVerified = [.. _isVerified], Finished = [.. _finished], IsResumed = IsResumed };
+                return new StreamState
+                {
+                    Key = _key,
+                    BytesDone = [.. _bytesDone],
+                    IsVerified = [.. _isVerified],
+                    Finished = [.. _finished],
+                    IsResumed = IsResumed,
+                };
         }
     }
 
-    /// <summary>Reads and writes everything that is not yet.</summary>
-    /// <param name="progress">Told the bytes of the files that are written, from several threads.</param>
+    /// <summary>Reads and writes everything that is still missing.</summary>
+    /// <param name="progress">Reports the bytes of the files that are written, from several threads.</param>
     /// <param name="cancellationToken">Interrupts the run; the state is saved.</param>
     /// <exception cref="ModelLoadException">A number is not finite, or a file has another hash; the next run reads that file again.</exception>
     public async Task RunAsync(IProgress<ExportProgress>? progress, CancellationToken cancellationToken)
@@ -140,12 +148,14 @@ internal sealed class WeightStream
         }
     }
 
-    /// <summary>Pieces in order, hashed and cut. A piece of which nothing is made has one entry without a slice.</summary>
-    private async IAsyncEnumerable<(TensorSlice? Slice, Piece Piece, byte[] Buffer)> ReadSlicesAsync([EnumeratorCancellation] CancellationToken cancellationToken)
+    /// <summary>Pieces in order, hashed and cut. A piece that nothing is made from has one entry without a slice.</summary>
+    private async IAsyncEnumerable<(TensorSlice? Slice, Piece Piece, byte[] Buffer)> ReadSlicesAsync(
+        [EnumeratorCancellation] CancellationToken cancellationToken)
     {
         int current = -1;
         using var hash = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
-        await foreach ((Piece piece, byte[] buffer) in _reader.ReadAsync([.. _files.Select(file => file.File)], Pieces(), cancellationToken).ConfigureAwait(false))
+        await foreach ((Piece piece, byte[] buffer) in _reader.ReadAsync(
+            [.. _files.Select(file => file.File)], Pieces(), cancellationToken).ConfigureAwait(false))
         {
             if (!piece.IsRepeated)
             {
@@ -163,7 +173,7 @@ internal sealed class WeightStream
 
             else
             {
-                // These bytes are not the ones that were hashed.
+                // These bytes differ from the ones that were hashed.
                 lock (_lock)
                     _isVerified[piece.File] = false;
             }
@@ -185,7 +195,7 @@ internal sealed class WeightStream
         }
     }
 
-    /// <summary>Waits until every piece that was handed out is written.</summary>
+    /// <summary>Waits until every piece handed out so far is written.</summary>
     private async Task FinishAllBeforeAsync(CancellationToken cancellationToken)
     {
         while (true)
@@ -200,7 +210,9 @@ internal sealed class WeightStream
         }
     }
 
-    /// <summary>What is read: first again the small tensors that were read before a restart, and not written then; then all that was not read.</summary>
+    /// <summary>
+    /// The order of reading: first, again, the small tensors that were read but not written before a restart; then everything that was not read.
+    /// </summary>
     private IEnumerable<Piece> Pieces()
     {
         for (int i = 0; i < _files.Count; i++)
@@ -233,7 +245,7 @@ internal sealed class WeightStream
 
         lock (_lock)
         {
-            // What was made of it, and still is, is written over by the next run.
+            // What was already made from it, and what still follows, is overwritten by the next run.
             _hasFailed = true;
             (Piece Piece, StrongBox<bool> IsDone)[] others = [.. _underWay.Where(entry => entry.Piece.File != file)];
             _underWay.Clear();
@@ -244,10 +256,12 @@ internal sealed class WeightStream
                 _finished.Remove(weights.Name);
         }
 
-        throw new ModelLoadException($"{_source.Name}: {expected.Name}: expected SHA-256 {expected.Sha256}, found {found}: it was damaged on the way; pull again, only this file is read again");
+        throw new ModelLoadException(
+            $"{_source.Name}: {expected.Name}: expected SHA-256 {expected.Sha256}, found {found}: " +
+            "it was damaged on the way; pull again, only this file is read again");
     }
 
-    /// <summary>Moves the mark of the file over all pieces that are written, as far as there is none before them that is not.</summary>
+    /// <summary>Advances the file's mark over all pieces that are written, up to the first one that is not.</summary>
     private void FinishPiece(Piece piece)
     {
         bool isTime;
@@ -270,7 +284,7 @@ internal sealed class WeightStream
             Save();
     }
 
-    /// <summary>The state that is saved was taken before the data was flushed.</summary>
+    /// <summary>The saved state was taken before the data was flushed.</summary>
     private void Save()
     {
         if (_stateFolder is null)

@@ -6,7 +6,9 @@ using OnnxVlm.Runtime;
 
 namespace OnnxVlm.Export.Trials;
 
-/// <summary>Tries the graph of a model folder: it reads a short prompt, with an image where the model's rules take a small one, and then one token of its own.</summary>
+/// <summary>
+/// Tries the graph of a model folder: it reads a short prompt, with an image where the model's rules take a small one, and then one token of its own.
+/// </summary>
 public static class GraphTrial
 {
     /// <summary>What <see cref="ExportProgress.Step"/> is while an export has the graph tried.</summary>
@@ -18,8 +20,8 @@ public static class GraphTrial
     private const long OtherBytes = 512 * MegaByte;
 
     /// <summary>
-    /// Runs a model folder in this process. The runtime is native code, which a bad graph can end together with the process: what must live on starts another one for this, as
-    /// <see cref="ExportOptions.Trial"/> is meant.
+    /// Runs a model folder in this process. The runtime is native code, which a bad graph can end together with the process: what must live on starts
+    /// another one for this, as <see cref="ExportOptions.Trial"/> is meant.
     /// </summary>
     /// <param name="folder">The model folder; its hashes are not compared.</param>
     /// <param name="device">Where it runs.</param>

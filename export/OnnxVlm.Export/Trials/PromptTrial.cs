@@ -4,7 +4,9 @@ using OnnxVlm.Prompting;
 
 namespace OnnxVlm.Export.Trials;
 
-/// <summary>Tries what an export wrote for prompts: tokenizer, chat template and image rule together make a prompt of an image, and one of tools.</summary>
+/// <summary>
+/// Tests whether an export can make prompts: tokenizer, chat template and image rule together make one prompt of an image, and one of tools.
+/// </summary>
 internal static class PromptTrial
 {
     // A black square of 64 pixels.
@@ -21,7 +23,8 @@ internal static class PromptTrial
         """);
 
     private static readonly JsonElement Tools = JsonElement.Parse("""
-        [{"type": "function", "function": {"name": "now", "description": "Tells the time.", "parameters": {"type": "object", "properties": {"zone": {"type": "string"}}, "required": ["zone"]}}}]
+        [{"type": "function", "function": {"name": "now", "description": "Tells the time.",
+         "parameters": {"type": "object", "properties": {"zone": {"type": "string"}}, "required": ["zone"]}}}]
         """);
 
     /// <summary>Tries a model folder that has a tokenizer.</summary>
@@ -35,14 +38,16 @@ internal static class PromptTrial
             if (ChatTemplate.TryLoad(folder) is not { } template)
                 return;
             TokenCounter prompts = TokenCounter.Load(folder);
-            // Some models take pictures of few sizes; the place of one is tried all the same.
+            // Some models accept only few image sizes; the image's place in the prompt is tested all the same.
             prompts.Render(Question, refusedImages: []);
             if (template.UsesTools)
                 prompts.Render(Calling, Tools);
         }
         catch (Exception e) when (e is ChatTemplateException or ArgumentException or InvalidImageException)
         {
-            throw new ModelLoadException($"{checkpoint}: the chat template cannot make a prompt: {e.Message.TrimEnd('.')}; put one that can into chat_template.jinja beside the checkpoint", e);
+            throw new ModelLoadException(
+                $"{checkpoint}: the chat template cannot make a prompt: {e.Message.TrimEnd('.')}; " +
+                "put one that can into chat_template.jinja beside the checkpoint", e);
         }
     }
 }

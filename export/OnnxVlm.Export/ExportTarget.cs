@@ -28,8 +28,8 @@ internal sealed record ExportTarget(
     public bool HasAttentionOperator => Device != Device.DirectMl;
 
     /// <summary>
-    /// Whether the cache of layers with a window may lack the first tokens of a sequence. Only the CPU's attention is known to take positions beside what the cache holds, and GPUs give memory
-    /// when it is asked for, not when it is written.
+    /// Whether the cache of layers with a window may lack the first tokens of a sequence. Only the CPU's attention is known to take positions beside
+    /// what the cache holds, and GPUs give memory when it is asked for, not when it is written.
     /// </summary>
     public bool EvictsFromWindows => Device == Device.Cpu;
 

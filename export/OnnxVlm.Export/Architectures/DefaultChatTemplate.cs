@@ -13,7 +13,10 @@ internal sealed record DefaultChatTemplate(string Name, params string[] Tokens)
     /// <summary>Whether it also replaces a template of the checkpoint, which is then that of the model it was made from. Default false.</summary>
     public bool ReplacesTemplate { get; init; }
 
-    /// <summary>Whether an answer begins with reasoning where nobody says anything about it: the variable <c>thinks</c> of the template, where it has that. Default false.</summary>
+    /// <summary>
+    /// Whether an answer begins with reasoning where nobody says anything about it: the variable <c>thinks</c> of the template, where
+    /// it has that. Default false.
+    /// </summary>
     public bool Thinks { get; init; }
 
     /// <summary>The template.</summary>

@@ -26,7 +26,7 @@ internal sealed record ModelDescription
     /// <summary>Numbers of the cache for one token in these layers.</summary>
     public long EvictingNumbers { get; init; }
 
-    /// <summary>Numbers of 32 bits that are remembered of a sequence beside the cache, however long it is; 0 for none.</summary>
+    /// <summary>Float32 elements of the recurrent state that a sequence has beside the cache, however long it is; 0 for none.</summary>
     public long StateElements { get; init; }
 
     public required int? BeginTokenId { get; init; }

@@ -81,8 +81,13 @@ internal static class Qwen35
             PaddingTokenId = padding ?? outerPadding,
             Image = rules,
             // As it is published, the small ones answer at once.
-            Template = new DefaultChatTemplate("Qwen35", "<|im_start|>", "<|im_end|>", "<|vision_start|>", "<|image_pad|>", "<|vision_end|>") { Thinks = hidden > LargestThatAnswersAtOnce },
-            Reasoning = tokenizer?.Find("<think>") is int think && tokenizer.Find("</think>") is int done ? new ReasoningTokens { Begin = think, End = done } : null,
+            Template = new DefaultChatTemplate("Qwen35", "<|im_start|>", "<|im_end|>", "<|vision_start|>", "<|image_pad|>", "<|vision_end|>")
+            {
+                Thinks = hidden > LargestThatAnswersAtOnce,
+            },
+            Reasoning = tokenizer?.Find("<think>") is int think && tokenizer.Find("</think>") is int done
+                ? new ReasoningTokens { Begin = think, End = done }
+                : null,
         };
     }
 

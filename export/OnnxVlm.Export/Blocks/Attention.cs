@@ -40,9 +40,9 @@ internal static class Attention
     }
 
     /// <summary>
-    /// softmax(q·kᵀ · scale) · v, q and k rotated by halves at their index in the sequence. Adds the inputs
-    /// <c>past_key_values.i.key|value</c> and the outputs <c>present.i.key|value</c>, [B, key/value heads, past or T, stored head size]; of a layer with a window, whose cache may lack the first
-    /// tokens, the third side is called window_past.
+    /// softmax(q·kᵀ · scale) · v, q and k rotated by halves at their index in the sequence. Adds the inputs <c>past_key_values.i.key|value</c> and
+    /// the outputs <c>present.i.key|value</c>, [B, key/value heads, past or T, stored head size]; of a layer with a window, whose cache may lack the
+    /// first tokens, the third side is called window_past.
     /// </summary>
     /// <param name="model">The graph.</param>
     /// <param name="key">Path of the layer.</param>

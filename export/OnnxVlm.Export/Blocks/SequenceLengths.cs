@@ -15,7 +15,8 @@ internal sealed record SequenceLengths(Value LastPosition, Value Total, Value Pa
 
     /// <summary>Computes the lengths.</summary>
     /// <param name="model">The graph.</param>
-    /// <param name="withPast">Whether <see cref="Past"/>, <see cref="Starts"/> and <see cref="Positions"/> are needed; they are in any case where rotations are nodes of their own.</param>
+    /// <param name="withPast">Whether <see cref="Past"/>, <see cref="Starts"/> and <see cref="Positions"/> are needed. They are always needed where
+    /// rotations are nodes of their own.</param>
     /// <param name="withWindow">Whether there are layers with a window. Where the target allows it, the graph then has the input <c>evicted</c>.</param>
     public static SequenceLengths Create(ModelGraph model, bool withPast = false, bool withWindow = false)
     {
@@ -45,10 +46,11 @@ internal sealed record SequenceLengths(Value LastPosition, Value Total, Value Pa
 }
 
 /// <summary>
-/// Lengths of what the cache of a layer with a window holds: a sequence without its first tokens, which no token of this run or a later one sees. GroupQueryAttention does not mind that its
-/// past is shorter than the positions of the tokens say.
+/// Lengths of what the cache of a layer with a window holds: a sequence without its first tokens, which no token of this run or a later one sees.
+/// GroupQueryAttention does not mind that its past is shorter than the positions of the tokens say.
 /// </summary>
-/// <param name="Evicted">int64 [B], the input <c>evicted</c>: how many of the first tokens of each sequence are not there. At most the position of the run's first token − (window − 1), and 0 or more.</param>
+/// <param name="Evicted">int64 [B], the input <c>evicted</c>: how many of the first tokens of each sequence are not there. At most the position of
+/// the run's first token − (window − 1), and 0 or more.</param>
 /// <param name="LastPosition">int32 [B]: tokens that are there after this run, minus one.</param>
 /// <param name="Total">int32 scalar: tokens of the longest of them.</param>
 internal sealed record WindowLengths(Value Evicted, Value LastPosition, Value Total)

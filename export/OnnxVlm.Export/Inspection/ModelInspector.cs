@@ -141,13 +141,17 @@ public static class ModelInspector
     private static bool IsState(string name) => IsCache(name) && name.EndsWith("_state", StringComparison.Ordinal);
 
     /// <summary>Whether the cache of a layer may lack the first tokens.</summary>
-    private static bool HasWindow(ValueInfoProto value) => IsCache(value.Name) && value.Type.TensorType.Shape.Dim is [_, _, { DimParam: Attention.WindowPast }, ..];
+    private static bool HasWindow(ValueInfoProto value) =>
+        IsCache(value.Name) && value.Type.TensorType.Shape.Dim is [_, _, { DimParam: Attention.WindowPast }, ..];
 
     /// <summary>Tokens that a layer sees whose cache may lack the first ones; null where there is none.</summary>
     private static int? WindowOf(GraphProto graph) =>
-        graph.Input.FirstOrDefault(HasWindow) is { } cache ? (int)Attribute(graph.Node.First(node => node.Input.Contains(cache.Name)), "local_window_size") : null;
+        graph.Input.FirstOrDefault(HasWindow) is { } cache
+            ? (int)Attribute(graph.Node.First(node => node.Input.Contains(cache.Name)), "local_window_size")
+            : null;
 
-    private static long StateBytes(ValueInfoProto value) => value.Type.TensorType.Shape.Dim.Skip(1).Aggregate((long)sizeof(float), (product, side) => product * side.DimValue);
+    private static long StateBytes(ValueInfoProto value) =>
+        value.Type.TensorType.Shape.Dim.Skip(1).Aggregate((long)sizeof(float), (product, side) => product * side.DimValue);
 
     private static long CacheBytes(ValueInfoProto value)
     {

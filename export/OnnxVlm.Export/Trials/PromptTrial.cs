@@ -13,7 +13,8 @@ internal static class PromptTrial
     internal const string Picture = "iVBORw0KGgoAAAANSUhEUgAAAEAAAABACAAAAACPAi4CAAAAG0lEQVR4nO3BgQAAAADDoPlT3+AEVQEAAAB8AxBAAAFGOA0dAAAAAElFTkSuQmCC";
 
     private static readonly JsonElement Question = JsonElement.Parse($$$"""
-        [{"role": "user", "content": [{"type": "image_url", "image_url": {"url": "data:image/png;base64,{{{Picture}}}"}}, {"type": "text", "text": "What is this?"}]}]
+        [{"role": "user", "content": [
+         {"type": "image_url", "image_url": {"url": "data:image/png;base64,{{{Picture}}}"}}, {"type": "text", "text": "What is this?"}]}]
         """);
 
     private static readonly JsonElement Calling = JsonElement.Parse("""

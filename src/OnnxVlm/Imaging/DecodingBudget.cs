@@ -1,20 +1,20 @@
 namespace OnnxVlm.Imaging;
 
 /// <summary>
-/// Admits work by the memory that it takes, in the order in which it comes: large images wait for each other, and small ones do not pass a large one that waits.
-/// Work larger than the whole budget runs alone. Thread-safe.
+/// Admits work by the memory that it needs, in order of arrival: large images wait for each other, and small ones do not overtake a large one that
+/// waits. Work larger than the whole budget runs alone. Thread-safe.
 /// </summary>
-/// <param name="capacityBytes">What all work that runs at the same time may take, in bytes.</param>
+/// <param name="capacityBytes">The memory for all work that runs at the same time, in bytes.</param>
 internal sealed class DecodingBudget(long capacityBytes)
 {
     private readonly Lock _lock = new();
     private readonly LinkedList<Waiter> _waiting = [];
     private long _usedBytes;
 
-    /// <summary>The budget of this process: 400 MiB, two images of 40 million pixels.</summary>
+    /// <summary>The budget of this process: 400 MiB, enough for two images of 40 million pixels.</summary>
     public static DecodingBudget OfProcess { get; } = new(400L << 20);
 
-    /// <summary>What the work that runs takes, in bytes; for tests.</summary>
+    /// <summary>The memory of the work that is running, in bytes; for tests.</summary>
     public long UsedBytes
     {
         get
@@ -24,7 +24,7 @@ internal sealed class DecodingBudget(long capacityBytes)
         }
     }
 
-    /// <summary>How many wait; for tests.</summary>
+    /// <summary>The number of waiters; for tests.</summary>
     public int Waiting
     {
         get
@@ -35,7 +35,7 @@ internal sealed class DecodingBudget(long capacityBytes)
     }
 
     /// <summary>Waits until there is room.</summary>
-    /// <param name="sizeBytes">What the work takes at most, in bytes.</param>
+    /// <param name="sizeBytes">The most memory that the work needs, in bytes.</param>
     /// <param name="cancellationToken">Ends the waiting with <see cref="OperationCanceledException"/>.</param>
     /// <returns>The admission; disposing it makes room for others.</returns>
     public IDisposable Enter(long sizeBytes, CancellationToken cancellationToken)

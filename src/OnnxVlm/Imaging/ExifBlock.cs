@@ -3,8 +3,8 @@ using System.Buffers.Binary;
 namespace OnnxVlm.Imaging;
 
 /// <summary>
-/// The one EXIF value this library uses, from a TIFF block (TIFF 6.0, section 2). The other tags, sub-directories, maker notes and thumbnails
-/// are not touched: thousands of tags may point at the same bytes, so that a full reader can be made to hold gigabytes by a block of 64 KiB.
+/// The one EXIF value that this library uses, from a TIFF block (TIFF 6.0, section 2). Other tags, subdirectories, maker notes and thumbnails are not
+/// read: thousands of tags may point at the same bytes, so that a block of 64 KiB can make a full reader allocate gigabytes.
 /// </summary>
 internal static class ExifBlock
 {
@@ -12,7 +12,7 @@ internal static class ExifBlock
     private const int ShortType = 3;
     private const int EntryBytes = 12;
 
-    /// <summary>The orientation of the first directory; upright when there is none or the block is damaged, as browsers do.</summary>
+    /// <summary>The orientation of the first directory; upright when there is none or the block is damaged, as in browsers.</summary>
     public static ImageOrientation ReadOrientation(ReadOnlySpan<byte> tiff)
     {
         bool little = tiff.StartsWith("II*\0"u8);

@@ -12,12 +12,13 @@ internal static class GifFile
     {
         if (encoded.Length < ScreenEnd)
             throw ImageHeader.EndsEarly(ImageFormat.Gif, encoded.Length);
-        return ImageHeader.Create(ImageFormat.Gif, BinaryPrimitives.ReadUInt16LittleEndian(encoded[6..]), BinaryPrimitives.ReadUInt16LittleEndian(encoded[8..]));
+        return ImageHeader.Create(
+            ImageFormat.Gif, BinaryPrimitives.ReadUInt16LittleEndian(encoded[6..]), BinaryPrimitives.ReadUInt16LittleEndian(encoded[8..]));
     }
 
-    /// <summary>Checks that the file goes on to its trailer. It has passed <see cref="ReadHeader"/>.</summary>
-    /// <returns>Bytes that a decoder keeps for each pixel beside the result.</returns>
-    /// <exception cref="InvalidImageException">The file ends early, or has a block that does not exist.</exception>
+    /// <summary>Checks that the file continues to its trailer. It has passed <see cref="ReadHeader"/>.</summary>
+    /// <returns>Bytes per pixel that a decoder needs in addition to the result.</returns>
+    /// <exception cref="InvalidImageException">The file is truncated, or has a block of an unknown type.</exception>
     public static int Check(ReadOnlySpan<byte> encoded)
     {
         int at = ScreenEnd + ColourTableBytes(encoded[10]);
@@ -37,7 +38,8 @@ internal static class GifFile
     }
 
     /// <summary>
-    /// Gives the transparent pixels of the first frame the colour that their index has in the palette, and those around it that of the first index, as Pillow does: a decoder of transparency leaves them black.
+    /// Colours the transparent pixels of the first frame by the palette entry of their index, and those around the frame by the first entry, as
+    /// Pillow does. A decoder of transparency leaves them black.
     /// </summary>
     /// <param name="encoded">A file that was decoded.</param>
     /// <param name="rgba">uint8 <c>[pixels, 4]</c>; alpha is not changed.</param>
@@ -51,7 +53,7 @@ internal static class GifFile
         }
     }
 
-    /// <summary>Red, green and blue of the transparent index of the first frame, or of index 0; nothing where there is no palette.</summary>
+    /// <summary>Red, green and blue of the first frame's transparent index, or of index 0; empty where there is no palette.</summary>
     private static ReadOnlySpan<byte> TransparentColour(ReadOnlySpan<byte> encoded)
     {
         int tableBytes = ColourTableBytes(encoded[10]), at = ScreenEnd + tableBytes, transparent = 0;

@@ -1,6 +1,6 @@
 namespace OnnxVlm.Imaging;
 
-/// <summary>A file format whose header <see cref="ImageHeader"/> reads. Which of them can be decoded is up to the <see cref="IImageDecoder"/>.</summary>
+/// <summary>A file format whose header <see cref="ImageHeader"/> reads. The <see cref="IImageDecoder"/> determines which of them can be decoded.</summary>
 public enum ImageFormat
 {
     /// <summary>Portable Network Graphics.</summary>

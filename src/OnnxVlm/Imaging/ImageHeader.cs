@@ -3,13 +3,13 @@ using System.Globalization;
 namespace OnnxVlm.Imaging;
 
 /// <summary>
-/// What the first bytes of an image file say, read without decoding it and without trusting it: every read is bounds-checked,
-/// the time is linear in the size of the file, and nothing is allocated but the message of an error.
+/// The header of an image file, read without decoding the file and without trusting it: every read is bounds-checked, the time is linear in the size
+/// of the file, and nothing is allocated except the message of an error.
 /// </summary>
-/// <param name="Format">The format, told by the signature and never by a file name.</param>
+/// <param name="Format">The format, recognized by the signature and never by a file name.</param>
 /// <param name="WidthPx">Width as stored, in pixels, 1 or more.</param>
 /// <param name="HeightPx">Height as stored, in pixels, 1 or more.</param>
-/// <param name="Orientation">How the stored image must be turned (EXIF); upright where the file does not say, or says nonsense.</param>
+/// <param name="Orientation">How the stored image must be turned (EXIF); upright where the file does not say, or has an invalid value.</param>
 public readonly record struct ImageHeader(ImageFormat Format, int WidthPx, int HeightPx, ImageOrientation Orientation)
 {
     private static readonly byte[] PngSignature = [0x89, (byte)'P', (byte)'N', (byte)'G', 0x0D, 0x0A, 0x1A, 0x0A];
@@ -44,15 +44,15 @@ public readonly record struct ImageHeader(ImageFormat Format, int WidthPx, int H
             ? new ImageHeader(format, (int)widthPx, (int)heightPx, orientation)
             : throw new InvalidImageException($"damaged {Name(format)} image: its header gives a size of {widthPx}×{heightPx} pixels");
 
-    /// <summary>The exception for a file that ends before its end.</summary>
+    /// <summary>The exception for a truncated file.</summary>
     internal static InvalidImageException EndsEarly(ImageFormat format, int sizeBytes) =>
         new($"damaged {Name(format)} image: the file ends early, after {sizeBytes} bytes; send the whole file");
 
-    /// <summary>The exception for a file whose data have another size than its header says.</summary>
+    /// <summary>The exception for a file whose data differ in size from its header.</summary>
     internal InvalidImageException WrongSize(int widthPx, int heightPx) =>
         new($"damaged {Name(Format)} image: its header says {WidthPx}×{HeightPx} pixels, its data {widthPx}×{heightPx}");
 
-    /// <summary>The format as people write it.</summary>
+    /// <summary>The format's usual spelling.</summary>
     internal static string Name(ImageFormat format) => format == ImageFormat.WebP ? "WebP" : format.ToString().ToUpperInvariant();
 
     private static string Describe(ReadOnlySpan<byte> encoded)
@@ -68,6 +68,7 @@ public readonly record struct ImageHeader(ImageFormat Format, int WidthPx, int H
         ReadOnlySpan<byte> start = encoded[..Math.Min(encoded.Length, 64)];
         if (start.IndexOfAnyExceptInRange((byte)' ', (byte)'~') is int other && (other < 0 || start[other] is (byte)'\r' or (byte)'\n' or (byte)'\t'))
             return "text";
-        return string.Create(CultureInfo.InvariantCulture, $"{encoded.Length} bytes that start with {Convert.ToHexString(encoded[..Math.Min(encoded.Length, 4)])}");
+        return string.Create(
+            CultureInfo.InvariantCulture, $"{encoded.Length} bytes that start with {Convert.ToHexString(encoded[..Math.Min(encoded.Length, 4)])}");
     }
 }

@@ -6,22 +6,22 @@ public enum ImageOrientation
     /// <summary>It is upright as stored.</summary>
     Upright = 1,
 
-    /// <summary>Left and right change places.</summary>
+    /// <summary>Left and right are swapped.</summary>
     MirrorHorizontal = 2,
 
     /// <summary>Half a turn.</summary>
     Rotate180 = 3,
 
-    /// <summary>Top and bottom change places.</summary>
+    /// <summary>Top and bottom are swapped.</summary>
     MirrorVertical = 4,
 
-    /// <summary>Mirrored at the diagonal from top left to bottom right.</summary>
+    /// <summary>Mirrored along the diagonal from top left to bottom right.</summary>
     Transpose = 5,
 
     /// <summary>A quarter turn clockwise.</summary>
     Rotate90 = 6,
 
-    /// <summary>Mirrored at the diagonal from top right to bottom left.</summary>
+    /// <summary>Mirrored along the diagonal from top right to bottom left.</summary>
     Transverse = 7,
 
     /// <summary>A quarter turn counter-clockwise.</summary>

@@ -4,8 +4,8 @@ using OnnxVlm.ModelFolder;
 namespace OnnxVlm.Imaging;
 
 /// <summary>
-/// From an image file to the patches of one model: limits, header, decoding, EXIF orientation, resizing and cutting.
-/// Pixels stay bytes from end to end; normalization is part of the exported graph. Thread-safe if the decoder is.
+/// Turns an image file into the patches of one model: limits, header, decoding, EXIF orientation, resizing and cutting. Pixels stay bytes from end to
+/// end; normalization is part of the exported graph. Thread-safe if the decoder is.
 /// </summary>
 public sealed class ImagePreprocessor
 {
@@ -16,9 +16,10 @@ public sealed class ImagePreprocessor
 
     /// <summary>Creates a preprocessor.</summary>
     /// <param name="rules">The image rules of the model folder.</param>
-    /// <param name="limits">What an image may demand.</param>
-    /// <param name="decoder">Decodes files; used by several threads if this object is, and not disposed. Null for <see cref="SkiaImageDecoder"/>.</param>
-    /// <param name="blendsAlpha">Whether transparent images are laid over white, whatever the rule of the model.</param>
+    /// <param name="limits">The limits on images.</param>
+    /// <param name="decoder">Decodes files. It is used by several threads if this object is, and is not disposed. Null for
+    /// <see cref="SkiaImageDecoder"/>.</param>
+    /// <param name="blendsAlpha">Whether transparent images are blended over white, whatever the rule of the model.</param>
     /// <exception cref="ArgumentNullException">The rules or the limits are null.</exception>
     /// <exception cref="ArgumentException"><paramref name="rules"/> contradict themselves.</exception>
     public ImagePreprocessor(ImageRules rules, ImageLimits limits, IImageDecoder? decoder = null, bool blendsAlpha = false)
@@ -33,18 +34,19 @@ public sealed class ImagePreprocessor
     }
 
     /// <summary>
-    /// Turns an image file into patches. Nothing is decoded before the file has passed all limits, and images of this process that are decoded at the same time share 400 MiB:
-    /// what does not fit waits for its turn, and what is larger is decoded alone.
+    /// Turns an image file into patches. Nothing is decoded before the file has passed all limits. All images that this process decodes at the same
+    /// time share 400 MiB: an image that does not fit waits, and one that is larger is decoded alone.
     /// </summary>
     /// <param name="encoded">The whole file.</param>
     /// <param name="cancellationToken">Ends the waiting with <see cref="OperationCanceledException"/>.</param>
-    /// <exception cref="InvalidImageException">The file is not an image, is damaged, is in a format the decoder does not take, or is outside the limits.</exception>
+    /// <exception cref="InvalidImageException">The file is not an image, is damaged, is in a format that the decoder does not accept, or is
+    /// outside the limits.</exception>
     public PatchGrid Process(ReadOnlySpan<byte> encoded, CancellationToken cancellationToken = default) => Process(encoded, out _, cancellationToken);
 
-    /// <summary>Turns an image file into patches, and tells how long that took.</summary>
+    /// <summary>Turns an image file into patches, and reports how long that took.</summary>
     /// <param name="encoded">The whole file.</param>
     /// <param name="timings">The time of each stage.</param>
-    /// <param name="cancellationToken">As above.</param>
+    /// <param name="cancellationToken">Ends the waiting with <see cref="OperationCanceledException"/>.</param>
     /// <exception cref="InvalidImageException">As <see cref="Process(ReadOnlySpan{byte}, CancellationToken)"/>.</exception>
     public PatchGrid Process(ReadOnlySpan<byte> encoded, out ImageTimings timings, CancellationToken cancellationToken = default)
     {
@@ -68,7 +70,8 @@ public sealed class ImagePreprocessor
     /// <summary>Decodes an image file and turns it upright, in its own size. Nothing is decoded before the file has passed all limits.</summary>
     /// <param name="encoded">The whole file.</param>
     /// <param name="cancellationToken">Ends the waiting with <see cref="OperationCanceledException"/>.</param>
-    /// <exception cref="InvalidImageException">The file is not an image, is damaged, is in a format the decoder does not take, or is outside the limits.</exception>
+    /// <exception cref="InvalidImageException">The file is not an image, is damaged, is in a format that the decoder does not accept, or is
+    /// outside the limits.</exception>
     public RgbImage Decode(ReadOnlySpan<byte> encoded, CancellationToken cancellationToken = default)
     {
         ImageHeader header = Check(encoded, out FileStructure structure);
@@ -76,10 +79,11 @@ public sealed class ImagePreprocessor
         return Decode(encoded, header, structure);
     }
 
-    /// <summary>Reads no more than the header of an image file.</summary>
+    /// <summary>Reads only the header of an image file.</summary>
     /// <param name="encoded">The whole file.</param>
-    /// <returns>As many patches as <see cref="Process(ReadOnlySpan{byte}, CancellationToken)"/> makes of it, without pixels.</returns>
-    /// <exception cref="InvalidImageException">The file is not an image, is in a format the decoder does not take, or is outside the limits.</exception>
+    /// <returns>As many patches as <see cref="Process(ReadOnlySpan{byte}, CancellationToken)"/> would return, without pixels.</returns>
+    /// <exception cref="InvalidImageException">The file is not an image, is in a format that the decoder does not accept, or is
+    /// outside the limits.</exception>
     internal PatchGrid Measure(ReadOnlySpan<byte> encoded)
     {
         (int widthPx, int heightPx) = CheckHeader(encoded).UprightSize;

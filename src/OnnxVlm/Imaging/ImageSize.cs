@@ -2,11 +2,14 @@ using OnnxVlm.ModelFolder;
 
 namespace OnnxVlm.Imaging;
 
-/// <summary>The size an image is resized to. Products and quotients stand in the order of the reference code, since a rounding error may decide about a row of patches.</summary>
+/// <summary>
+/// The size that an image is resized to. Products and quotients are in the order of the reference code, since a rounding error can
+/// decide about a row of patches.
+/// </summary>
 internal static class ImageSize
 {
-    /// <returns>Width and height in pixels, each 1 or more; those given when the image is to keep its size.</returns>
-    /// <exception cref="InvalidImageException">The rule does not take an image of this size.</exception>
+    /// <returns>Width and height in pixels, each 1 or more; the given ones if the image keeps its size.</returns>
+    /// <exception cref="InvalidImageException">The rule does not accept an image of this size.</exception>
     public static (int WidthPx, int HeightPx) AfterResize(ResizeRule rule, int patchSize, int widthPx, int heightPx) => rule.Rule switch
     {
         ResizeMode.Fit => Fit(rule, patchSize, widthPx, heightPx),
@@ -19,9 +22,9 @@ internal static class ImageSize
     };
 
     /// <summary>
-    /// s = min(columns·p/w, rows·p/h, √(patches·p²/(w·h))), then both sides are rounded down to whole patches, but not to none.
-    /// An image so elongated that its shorter side had to be rounded up loses patches of its longer side instead.
-    /// An image within the limits is enlarged in the same way, with s no more than the rule's enlargement, unless a side would lose pixels by being rounded down.
+    /// s = min(columns·p/w, rows·p/h, √(patches·p²/(w·h))); then both sides are rounded down to whole patches, at least one. If the shorter side of
+    /// an elongated image had to be rounded up, the longer side loses patches instead. An image within the limits is enlarged in the same way, with s
+    /// at most the rule's enlargement, unless rounding down would cost a side pixels.
     /// </summary>
     private static (int WidthPx, int HeightPx) Fit(ResizeRule rule, int p, int w, int h)
     {
@@ -56,12 +59,16 @@ internal static class ImageSize
         return (Math.Max(1, (int)(w * s)), Math.Max(1, (int)(h * s)));
     }
 
-    /// <summary>As <c>smart_resize</c> of qwen-vl-utils and of NEO, whose sides round to one patch at least, and of transformers, where it is none; halves are rounded to even, as Python does.</summary>
+    /// <summary>
+    /// As <c>smart_resize</c>. In qwen-vl-utils and NEO, a side is rounded to at least one patch; in transformers it may be zero. Halves are
+    /// rounded to even, as in Python.
+    /// </summary>
     private static (int WidthPx, int HeightPx) SmartResize(ResizeRule rule, int p, int w, int h, int least)
     {
         (int min, int max) = (rule.MinPixels!.Value, rule.MaxPixels!.Value);
         if ((double)Math.Max(w, h) / Math.Min(w, h) > ResizeRule.SmartAspectRatio)
-            throw new InvalidImageException($"image too elongated: {w}×{h} pixels, the model takes one side of {ResizeRule.SmartAspectRatio} times the other; crop it");
+            throw new InvalidImageException(
+                $"image too elongated: {w}×{h} pixels, the model takes one side of {ResizeRule.SmartAspectRatio} times the other; crop it");
         (double columns, double rows) = (Math.Max(least, Math.Round((double)w / p)), Math.Max(least, Math.Round((double)h / p)));
         if (columns * rows * p * p > max)
         {
@@ -78,8 +85,9 @@ internal static class ImageSize
     }
 
     /// <summary>
-    /// As <c>get_aspect_ratio_preserving_size</c> of Gemma's image processor: s = √(patches·p²/(w·h)), and both sides are rounded down to whole patches. An image so elongated
-    /// that nothing would be left of its shorter side gets one row of as many patches as one side is longer than the other, if the budget allows.
+    /// As <c>get_aspect_ratio_preserving_size</c> of Gemma's image processor: s = √(patches·p²/(w·h)), and both sides are rounded down to whole
+    /// patches. If nothing would be left of the shorter side, the image gets one row instead. The row has as many patches as the longer side is times
+    /// the shorter, if the budget allows.
     /// </summary>
     private static (int WidthPx, int HeightPx) FillArea(int maxPatches, int p, int w, int h)
     {
@@ -95,12 +103,15 @@ internal static class ImageSize
     private static (int WidthPx, int HeightPx) RefuseTooLong(ResizeRule rule, int p, (int WidthPx, int HeightPx) size) =>
         size.WidthPx / p <= (rule.MaxColumns ?? int.MaxValue) && size.HeightPx / p <= (rule.MaxRows ?? int.MaxValue)
             ? size
-            : throw new InvalidImageException($"image too elongated: the model takes {rule.MaxColumns} columns and {rule.MaxRows} rows of {p} pixels at most; crop it");
+            : throw new InvalidImageException(
+                $"image too elongated: the model takes {rule.MaxColumns} columns and {rule.MaxRows} rows of {p} pixels at most; crop it");
 
     private static (int WidthPx, int HeightPx) Keep(int maxPatches, int p, int w, int h)
     {
         if (w % p != 0 || h % p != 0 || (long)(w / p) * (h / p) > maxPatches)
-            throw new InvalidImageException($"{w}×{h} pixels: this model does not resize images, and takes sides that are multiples of {p} with at most {maxPatches} squares of {p} pixels; resize the image");
+            throw new InvalidImageException(
+                $"{w}×{h} pixels: this model does not resize images, and takes sides " +
+                $"that are multiples of {p} with at most {maxPatches} squares of {p} pixels; resize the image");
         return (w, h);
     }
 }

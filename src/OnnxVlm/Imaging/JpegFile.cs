@@ -8,7 +8,9 @@ internal static class JpegFile
     private const byte Sof0 = 0xC0, Sof2 = 0xC2, Dht = 0xC4, Rst0 = 0xD0, Rst7 = 0xD7, Soi = 0xD8, Eoi = 0xD9, Sos = 0xDA, Dri = 0xDD;
     private const int MaxSidePx = 65500;
 
-    /// <summary>A decoder passes over the whole picture for every scan, so a small file of many scans could keep it busy for hours. Encoders write about ten.</summary>
+    /// <summary>
+    /// A decoder passes over the whole picture for every scan, so a small file with many scans could keep it busy for hours. Encoders write about ten scans.
+    /// </summary>
     private const int MaxScans = 100;
 
     private const byte App0 = 0xE0, App1 = 0xE1, App15 = 0xEF, Com = 0xFE, Tem = 0x01;
@@ -35,9 +37,12 @@ internal static class JpegFile
         }
     }
 
-    /// <summary>Walks the whole file without decoding: it goes on to its end marker, and has no more scans than are sensible. It has passed <see cref="ReadHeader"/>.</summary>
-    /// <returns>Bytes that a decoder needs for the coefficients of each pixel: a progressive picture is kept whole until its last scan.</returns>
-    /// <exception cref="InvalidImageException">The file ends early, or has too many scans.</exception>
+    /// <summary>
+    /// Walks the whole file without decoding it, and checks that it continues to its end marker and has a sensible number of scans. It has passed
+    /// <see cref="ReadHeader"/>.
+    /// </summary>
+    /// <returns>Bytes per pixel that a decoder needs for coefficients: it keeps all of a progressive picture until the last scan.</returns>
+    /// <exception cref="InvalidImageException">The file is truncated, or has too many scans.</exception>
     public static int Check(ReadOnlySpan<byte> encoded)
     {
         int at = 2, scans = 0, coefficientBytes = 0;
@@ -72,7 +77,7 @@ internal static class JpegFile
 
     private static InvalidImageException Damaged(string what) => new($"damaged JPEG image: {what}");
 
-    /// <summary>Skips to the next marker, over entropy-coded data or garbage as libjpeg does.</summary>
+    /// <summary>Skips to the next marker, over entropy-coded data or garbage, as libjpeg does.</summary>
     private static byte NextMarker(ReadOnlySpan<byte> encoded, ref int at)
     {
         while (encoded[at..].IndexOf((byte)0xFF) is int skip && skip >= 0)

@@ -36,7 +36,7 @@ internal static class PatchCutter
         return new PatchGrid(rows, columns, patches) { DropsTransparency = image.DropsTransparency, Reduction = image.Reduction };
     }
 
-    /// <summary>Row <paramref name="y"/> of the padded image: a row of the image itself where nothing is to be added.</summary>
+    /// <summary>Row <paramref name="y"/> of the padded image; a row of the image itself where no padding is needed.</summary>
     private static ReadOnlySpan<byte> PadLine(RgbImage image, int y, PaddingRule padding, Span<byte> padded)
     {
         bool constant = padding.Mode == PaddingMode.Constant;
@@ -58,7 +58,7 @@ internal static class PatchCutter
         return padded;
     }
 
-    /// <summary>RGBRGB… to a run of R, one of G and one of B, <paramref name="planeBytes"/> apart.</summary>
+    /// <summary>Splits RGBRGB… into a run each of R, G and B, <paramref name="planeBytes"/> apart.</summary>
     private static void SplitChannels(ReadOnlySpan<byte> run, Span<byte> planes, int planeBytes)
     {
         int pixels = run.Length / 3;
@@ -77,10 +77,13 @@ internal static class PatchCutter
         }
     }
 
-    /// <summary>One channel of 16 pixels: each third of the 48 bytes is shuffled into its place (an index beyond 15 gives 0), and the three are merged.</summary>
+    /// <summary>
+    /// One channel of 16 pixels: each third of the 48 bytes is shuffled into place (an index beyond 15 gives 0), and the three are merged.
+    /// </summary>
     private static Vector128<byte> TakeChannel(ReadOnlySpan<byte> pixels, int channel)
     {
-        Vector128<byte> places = Vector128.Create((byte)0, 3, 6, 9, 12, 15, 18, 21, 24, 27, 30, 33, 36, 39, 42, 45) + Vector128.Create((byte)channel); // 0 to 47
+        // 0 to 47
+        Vector128<byte> places = Vector128.Create((byte)0, 3, 6, 9, 12, 15, 18, 21, 24, 27, 30, 33, 36, 39, 42, 45) + Vector128.Create((byte)channel);
         return Vector128.Shuffle(Vector128.Create(pixels[..16]), places)
             | Vector128.Shuffle(Vector128.Create(pixels.Slice(16, 16)), places - Vector128.Create((byte)16))
             | Vector128.Shuffle(Vector128.Create(pixels.Slice(32, 16)), places - Vector128.Create((byte)32));

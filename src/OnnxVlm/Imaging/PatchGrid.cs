@@ -33,7 +33,7 @@ public sealed class PatchGrid
     /// <inheritdoc cref="RgbImage.Reduction"/>
     public double Reduction { get; init; } = 1;
 
-    /// <summary>Tells images apart: the first 64 bits of SHA-256 over the shape and the patches. Computed once.</summary>
+    /// <summary>Identifies an image: the first 64 bits of SHA-256 over the shape and the patches. Computed once.</summary>
     internal ulong ContentHash => _contentHash ??= ComputeHash();
 
     private ulong ComputeHash()
@@ -42,7 +42,7 @@ public sealed class PatchGrid
         hash.AppendData(BitConverter.GetBytes(Rows));
         hash.AppendData(BitConverter.GetBytes(Columns));
         hash.AppendData(Patches.Span);
-        // The highest bit is set so that an image's token never looks like a text token.
+        // The highest bit is set so that an image's token is never mistaken for a text token.
         return BinaryPrimitives.ReadUInt64LittleEndian(hash.GetHashAndReset()) | (1UL << 63);
     }
 }

@@ -2,7 +2,7 @@ using OnnxVlm.ModelFolder;
 
 namespace OnnxVlm.Imaging;
 
-/// <summary>How many patches an image becomes, told by its size alone: nothing is decoded.</summary>
+/// <summary>How many patches an image becomes, computed from its size alone: nothing is decoded.</summary>
 /// <param name="Rows">Rows of patches, 1 or more.</param>
 /// <param name="Columns">Columns of patches, 1 or more.</param>
 public readonly record struct PatchShape(int Rows, int Columns)
@@ -15,7 +15,7 @@ public readonly record struct PatchShape(int Rows, int Columns)
     /// <param name="widthPx">Width of the upright image in pixels, 1 or more.</param>
     /// <param name="heightPx">Height of the upright image in pixels, 1 or more.</param>
     /// <exception cref="ArgumentOutOfRangeException">A side is less than 1.</exception>
-    /// <exception cref="InvalidImageException">The rule does not take an image of this size.</exception>
+    /// <exception cref="InvalidImageException">The rule does not accept an image of this size.</exception>
     public static PatchShape Of(ImageRules rules, int widthPx, int heightPx)
     {
         ArgumentNullException.ThrowIfNull(rules);
@@ -25,7 +25,9 @@ public readonly record struct PatchShape(int Rows, int Columns)
         return Cover(width, height, rules.PatchSize);
     }
 
-    /// <summary>The tokens that stand for the image in a prompt: a placeholder for each patch, and the row ends, begin and end that the model has.</summary>
+    /// <summary>
+    /// The number of tokens that represent the image in a prompt: a placeholder for each patch, and the row ends, begin and end that the model has.
+    /// </summary>
     /// <param name="tokens">The model's token ids.</param>
     public int TokenCount(ImageTokens tokens)
     {
@@ -33,6 +35,6 @@ public readonly record struct PatchShape(int Rows, int Columns)
         return checked(Count + (tokens.RowEnd is null ? 0 : Rows) + (tokens.Begin is null ? 0 : 1) + (tokens.End is null ? 0 : 1));
     }
 
-    /// <summary>The patches that cover a size; the last row and column may stand out.</summary>
+    /// <summary>The patches that cover a size; the last row and column may extend beyond it.</summary>
     internal static PatchShape Cover(int widthPx, int heightPx, int patchSize) => new((heightPx - 1) / patchSize + 1, (widthPx - 1) / patchSize + 1);
 }

@@ -20,12 +20,15 @@ internal static class PngFile
         return ImageHeader.Create(ImageFormat.Png, width, height, FindOrientation(encoded));
     }
 
-    /// <summary>Whether there is a channel for transparency in which Pillow keeps it (its mode RGBA): colours with alpha, or 16-bit greys with alpha. The file has passed <see cref="ReadHeader"/>.</summary>
+    /// <summary>
+    /// Whether the file has an alpha channel that Pillow keeps (in its mode RGBA): colours with alpha, or 16-bit greys with alpha. The file has
+    /// passed <see cref="ReadHeader"/>.
+    /// </summary>
     public static bool HasAlphaChannel(ReadOnlySpan<byte> encoded) => (BitDepth(encoded), ColourType(encoded)) is (_, 6) or (16, 4);
 
-    /// <summary>Walks the chunks: the file goes on to its end. It has passed <see cref="ReadHeader"/>.</summary>
-    /// <returns>Bytes that a decoder keeps for each pixel beside the result: an interlaced picture is put together whole.</returns>
-    /// <exception cref="InvalidImageException">The file ends early.</exception>
+    /// <summary>Walks the chunks and checks that the file continues to its end. It has passed <see cref="ReadHeader"/>.</summary>
+    /// <returns>Bytes per pixel that a decoder needs in addition to the result: it assembles an interlaced picture as a whole.</returns>
+    /// <exception cref="InvalidImageException">The file is truncated.</exception>
     public static int Check(ReadOnlySpan<byte> encoded)
     {
         int at = SignatureBytes;

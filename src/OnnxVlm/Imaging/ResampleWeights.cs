@@ -8,7 +8,7 @@ namespace OnnxVlm.Imaging;
 /// </summary>
 internal sealed class ResampleWeights
 {
-    /// <summary>Fraction bits of a weight: 32 less 8 for a byte and 2 for the overshoot of the cubic.</summary>
+    /// <summary>Fraction bits of a weight: 32 minus 8 for a byte and 2 for the overshoot of the cubic filter.</summary>
     public const int PrecisionBits = 32 - 8 - 2;
 
     private readonly int[] _first;

@@ -8,9 +8,8 @@ using OnnxVlm.ModelFolder;
 namespace OnnxVlm.Imaging;
 
 /// <summary>
-/// Resizes RGB images with the exact results of Pillow's <c>Image.resize</c> (libImaging/Resample.c), which the models were trained with:
-/// a horizontal pass, then a vertical pass, each a weighted sum in 22-bit fixed point rounded to uint8; a pass that would not change its side is left out.
-/// Thread-safe.
+/// Resizes RGB images with exactly the results of Pillow's <c>Image.resize</c> (libImaging/Resample.c), which the models were trained with. A horizontal pass
+/// and then a vertical pass compute weighted sums in 22-bit fixed point, rounded to uint8; a pass that would not change its side is left out. Thread-safe.
 /// </summary>
 public static class Resampler
 {
@@ -21,7 +20,7 @@ public static class Resampler
     /// <param name="widthPx">New width in pixels, 1 or more.</param>
     /// <param name="heightPx">New height in pixels, 1 or more.</param>
     /// <param name="filter">The filter.</param>
-    /// <returns>A new image, or <paramref name="image"/> itself when it has that size already.</returns>
+    /// <returns>A new image, or <paramref name="image"/> itself when it already has that size.</returns>
     /// <exception cref="ArgumentNullException"><paramref name="image"/> is null.</exception>
     /// <exception cref="ArgumentOutOfRangeException">A side is less than 1, or the filter is unknown.</exception>
     /// <exception cref="OverflowException">The new image would have 2 GiB or more.</exception>
@@ -66,7 +65,7 @@ public static class Resampler
         int y = 0;
         if (Vector128.IsHardwareAccelerated)
         {
-            // A vector load takes one byte more than a pixel has, so the last row is left to the scalar loop.
+            // A vector load reads one byte more than a pixel has, so the last row is left to the scalar loop.
             for (; y + 4 < heightPx; y += 4)
                 ResizeFourRows(ref MemoryMarshal.GetReference(source.Slice(y * sourceStride, 4 * sourceStride + 1)), sourceStride,
                     destination.Slice(y * stride, 4 * stride), stride, weights);
@@ -96,7 +95,7 @@ public static class Resampler
         }
     }
 
-    /// <summary>Four rows at a time: they share the weights, and their sums (lanes red, green, blue, unused) do not wait for each other.</summary>
+    /// <summary>Four rows at a time: they share the weights, and their sums (lanes red, green, blue, unused) are independent of each other.</summary>
     private static void ResizeFourRows(ref byte source, int sourceStride, Span<byte> destination, int stride, ResampleWeights weights)
     {
         Span<byte> row0 = destination[..stride];
@@ -150,7 +149,7 @@ public static class Resampler
         }
     }
 
-    /// <summary>A vector of neighbouring bytes of a new row.</summary>
+    /// <summary>A vector of adjacent bytes of a new row.</summary>
     private static Vector<byte> SumColumns(ReadOnlySpan<byte> rows, int stride, int x, ReadOnlySpan<int> w)
     {
         Vector<int> sum0 = new(Round), sum1 = sum0, sum2 = sum0, sum3 = sum0;

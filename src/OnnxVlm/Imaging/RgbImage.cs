@@ -1,11 +1,14 @@
 namespace OnnxVlm.Imaging;
 
-/// <summary>An image in memory: uint8 <c>[height, width, 3]</c>, interleaved red, green, blue, rows without gaps. Immutable as long as the caller leaves the array alone.</summary>
+/// <summary>
+/// An image in memory: uint8 <c>[height, width, 3]</c>, interleaved red, green, blue, rows without gaps. Immutable as long as the caller
+/// does not change the array.
+/// </summary>
 public sealed class RgbImage
 {
     private readonly byte[] _pixels;
 
-    /// <summary>Wraps pixels; the array is taken over, not copied.</summary>
+    /// <summary>Wraps pixels; the image takes the array over and does not copy it.</summary>
     /// <param name="widthPx">Width in pixels, 1 or more.</param>
     /// <param name="heightPx">Height in pixels, 1 or more.</param>
     /// <param name="pixels">uint8 <c>[height, width, 3]</c>; its length is exactly 3·width·height.</param>
@@ -40,7 +43,7 @@ public sealed class RgbImage
     /// <summary>uint8 <c>[height, width, 3]</c>.</summary>
     public ReadOnlyMemory<byte> Pixels => _pixels.AsMemory(0, 3 * WidthPx * HeightPx);
 
-    /// <summary>Whether the file has transparent pixels and nothing of that is left: the colours stand as they are stored.</summary>
+    /// <summary>Whether the file has transparent pixels that were dropped: the colours are used as stored.</summary>
     public bool DropsTransparency { get; init; }
 
     /// <summary>How many times longer the sides were before the image was shrunk, by the side that lost more; 1 or less where it was not.</summary>
@@ -52,7 +55,8 @@ public sealed class RgbImage
     public ReadOnlySpan<byte> Row(int y) => _pixels.AsSpan(checked(y * 3 * WidthPx), 3 * WidthPx);
 
     /// <summary>Wraps pixels at the start of a larger array, in which they were decoded.</summary>
-    internal static RgbImage AtStartOf(byte[] pixels, int widthPx, int heightPx, bool dropsTransparency) => new(pixels, widthPx, heightPx) { DropsTransparency = dropsTransparency };
+    internal static RgbImage AtStartOf(byte[] pixels, int widthPx, int heightPx, bool dropsTransparency) =>
+        new(pixels, widthPx, heightPx) { DropsTransparency = dropsTransparency };
 
     /// <summary>The image turned upright.</summary>
     /// <param name="orientation">How the stored image must be turned.</param>
@@ -65,7 +69,7 @@ public sealed class RgbImage
         if (orientation == ImageOrientation.Upright)
             return this;
 
-        // The stored pixel of the upright (0, 0), and the steps to the next one along a row and down a column.
+        // The stored pixel that becomes the upright (0, 0), and the steps to the next one along a row and down a column.
         (int right, int bottom) = (WidthPx - 1, HeightPx - 1);
         (int x0, int y0, int alongX, int alongY, int downX, int downY) = orientation switch
         {

@@ -3,8 +3,8 @@ using SkiaSharp;
 namespace OnnxVlm.Imaging;
 
 /// <summary>
-/// Decodes PNG, JPEG, GIF, BMP and WebP with SkiaSharp (MIT). Its pixels equal those of Pillow, which the models were trained with; no colour profile is applied, and CMYK becomes RGB as Pillow does it.
-/// Thread-safe; holds native memory only during a call.
+/// Decodes PNG, JPEG, GIF, BMP and WebP with SkiaSharp (MIT). Its pixels equal those of Pillow, which the models were trained with. No colour profile
+/// is applied, and CMYK becomes RGB as in Pillow. Thread-safe; holds native memory only during a call.
 /// </summary>
 public sealed class SkiaImageDecoder : IImageDecoder
 {
@@ -12,7 +12,7 @@ public sealed class SkiaImageDecoder : IImageDecoder
     public IReadOnlyList<ImageFormat> Formats { get; } = [ImageFormat.Png, ImageFormat.Jpeg, ImageFormat.Gif, ImageFormat.Bmp, ImageFormat.WebP];
 
     /// <inheritdoc />
-    /// <exception cref="ArgumentException"><paramref name="rgba"/> has another size than <paramref name="header"/>.</exception>
+    /// <exception cref="ArgumentException"><paramref name="rgba"/> differs in size from <paramref name="header"/>.</exception>
     /// <exception cref="VlmException">The native library of SkiaSharp is missing.</exception>
     public unsafe void Decode(ReadOnlySpan<byte> encoded, ImageHeader header, Span<byte> rgba)
     {
@@ -29,7 +29,9 @@ public sealed class SkiaImageDecoder : IImageDecoder
         }
         catch (Exception e) when (e is DllNotFoundException or TypeInitializationException or BadImageFormatException)
         {
-            throw new VlmException("The image decoder does not load: SkiaSharp's native library is missing or made for another system. Add the package SkiaSharp.NativeAssets.Linux.NoDependencies, .Win32 or .macOS.", e);
+            throw new VlmException(
+                "The image decoder does not load: SkiaSharp's native library is missing or made for another system. " +
+                "Add the package SkiaSharp.NativeAssets.Linux.NoDependencies, .Win32 or .macOS.", e);
         }
 
         if (header.Format == ImageFormat.Gif)

@@ -3,20 +3,20 @@ using OnnxVlm.ModelFolder;
 
 namespace OnnxVlm.Imaging;
 
-/// <summary>What becomes of the transparency of a decoded image: the rule of the model, or white where the user wants it.</summary>
+/// <summary>Removes the transparency of a decoded image: by the rule of the model, or over white where the user wants that.</summary>
 internal static class Transparency
 {
     private const int Opaque = 255;
 
     /// <summary>
-    /// Turns RGBA into RGB within the same memory: the first three quarters are the image then. Without a rule alpha is dropped and the colours stand as they are stored, which is what Pillow's
-    /// <c>convert("RGB")</c> does.
+    /// Turns RGBA into RGB in place; the first three quarters of the memory then hold the image. Without a rule, alpha is dropped and the colours are
+    /// used as stored, as Pillow's <c>convert("RGB")</c> does.
     /// </summary>
     /// <param name="rgba">uint8 <c>[pixels, 4]</c>; afterwards <c>[pixels, 3]</c>.</param>
-    /// <param name="hasAlphaChannel">Whether the file has a channel for transparency, and not only transparent colours.</param>
+    /// <param name="hasAlphaChannel">Whether the file has an alpha channel, which transparent colours alone are not.</param>
     /// <param name="rule">The model's rule; null drops it.</param>
     /// <param name="blendsOverWhite">Whether the user wants transparent images over white, whatever the rule.</param>
-    /// <returns>Whether some pixel is not opaque and nothing of that is left.</returns>
+    /// <returns>Whether transparency was dropped: some pixel is not opaque, and no rule was applied.</returns>
     public static bool Remove(Span<byte> rgba, bool hasAlphaChannel, AlphaMode? rule, bool blendsOverWhite)
     {
         (bool isTransparent, bool someWholly, bool allWholly) = Look(rgba);

@@ -15,7 +15,8 @@ internal static class WebPFile
         ReadOnlySpan<byte> type = encoded.Slice(FirstChunk, 4);
         ReadOnlySpan<byte> data = encoded[(FirstChunk + ChunkHeaderBytes)..];
         if (type.SequenceEqual("VP8 "u8) && data[3..].StartsWith<byte>([0x9D, 0x01, 0x2A]))
-            return ImageHeader.Create(ImageFormat.WebP, BinaryPrimitives.ReadUInt16LittleEndian(data[6..]) & 0x3FFF, BinaryPrimitives.ReadUInt16LittleEndian(data[8..]) & 0x3FFF);
+            return ImageHeader.Create(
+                ImageFormat.WebP, BinaryPrimitives.ReadUInt16LittleEndian(data[6..]) & 0x3FFF, BinaryPrimitives.ReadUInt16LittleEndian(data[8..]) & 0x3FFF);
         if (type.SequenceEqual("VP8L"u8) && data[0] == 0x2F)
         {
             uint bits = BinaryPrimitives.ReadUInt32LittleEndian(data[1..]);
@@ -27,13 +28,15 @@ internal static class WebPFile
         throw new InvalidImageException("damaged WebP image: the first chunk is not VP8, VP8L or VP8X");
     }
 
-    /// <summary>Checks that the file has the length that its container gives. It has passed <see cref="ReadHeader"/>.</summary>
-    /// <returns>Bytes that a decoder keeps for each pixel beside the result: a lossless picture is put together whole.</returns>
-    /// <exception cref="InvalidImageException">The file ends early.</exception>
+    /// <summary>Checks that the file has the length that its container states. It has passed <see cref="ReadHeader"/>.</summary>
+    /// <returns>Bytes per pixel that a decoder needs in addition to the result: it assembles a lossless picture as a whole.</returns>
+    /// <exception cref="InvalidImageException">The file is truncated.</exception>
     public static int Check(ReadOnlySpan<byte> encoded)
     {
         const int DecoderBytes = 4;
-        return BinaryPrimitives.ReadUInt32LittleEndian(encoded[4..]) <= encoded.Length - ChunkHeaderBytes ? DecoderBytes : throw ImageHeader.EndsEarly(ImageFormat.WebP, encoded.Length);
+        return BinaryPrimitives.ReadUInt32LittleEndian(encoded[4..]) <= encoded.Length - ChunkHeaderBytes
+            ? DecoderBytes
+            : throw ImageHeader.EndsEarly(ImageFormat.WebP, encoded.Length);
     }
 
     private static ImageOrientation FindOrientation(ReadOnlySpan<byte> encoded)

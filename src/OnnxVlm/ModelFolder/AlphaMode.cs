@@ -2,12 +2,13 @@ using System.Text.Json.Serialization;
 
 namespace OnnxVlm.ModelFolder;
 
-/// <summary>What becomes of the transparency of an image.</summary>
+/// <summary>How the transparency of an image is treated.</summary>
 [JsonConverter(typeof(SnakeCaseEnumConverter<AlphaMode>))]
 public enum AlphaMode
 {
     /// <summary>
-    /// An image with a channel for it is laid over white where at least one pixel, and not every one, is wholly transparent; else its colours stand as they are. The rule of NEO.
+    /// An image with an alpha channel is blended over white if some of its pixels, but not all, are fully transparent; otherwise its colours are used
+    /// as stored. This is NEO's rule.
     /// </summary>
     WhiteIfTransparent,
 }

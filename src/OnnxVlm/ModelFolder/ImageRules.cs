@@ -16,37 +16,39 @@ public sealed record ImageRules
     /// <summary>Order of the 3·p·p bytes within a patch.</summary>
     public required PatchLayout PatchLayout { get; init; }
 
-    /// <summary>When the image is resized, to what size and with which filter.</summary>
+    /// <summary>Whether and how the image is resized: to what size, and with which filter.</summary>
     public required ResizeRule Resize { get; init; }
 
-    /// <summary>What fills the right and the bottom up to a multiple of <see cref="PatchSize"/>.</summary>
+    /// <summary>How the right and the bottom are padded to a multiple of <see cref="PatchSize"/>.</summary>
     public required PaddingRule Padding { get; init; }
 
-    /// <summary>What becomes of transparency; null drops it: the colours stand as they are stored.</summary>
+    /// <summary>How transparency is treated; null drops it: the colours are used as stored.</summary>
     public AlphaMode? Alpha { get; init; }
 
     /// <summary>Whether the graph has the input <c>patch_xy</c> (column and row of each patch).</summary>
     public required bool HasPositions { get; init; }
 
     /// <summary>
-    /// Whether the tokens of an image share one position in the text: the graph has the input <c>position_offset</c> then. Default false.
+    /// Whether the tokens of an image share one position in the text; the graph then has the input <c>position_offset</c>. Default false.
     /// </summary>
     [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingDefault)]
     public bool SharesTextPosition { get; init; }
 
     /// <summary>
-    /// Whether the tokens of an image, or its patches, see each other in both directions, so that an image is read whole. Default false: as text, and then an image may be read in pieces.
+    /// Whether the tokens of an image, or its patches, attend to each other in both directions, so that an image has to be read whole. Default false:
+    /// attention is causal, as for text, and an image may be read in pieces.
     /// </summary>
     [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingDefault)]
     public bool BidirectionalAttention { get; init; }
 
     /// <summary>
-    /// Where the tokens of an image share a place in the text: whether what follows the image is as many places later as the longer side of the image has patches. Default false: one place later.
+    /// How far the position advances after an image whose tokens share one position. True: by the number of patches along the longer side of the
+    /// image. Default false: by one.
     /// </summary>
     [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingDefault)]
     public bool AdvancesByLongerSide { get; init; }
 
-    /// <summary>Ids of the tokens that stand for an image in the prompt.</summary>
+    /// <summary>Ids of the tokens that represent an image in the prompt.</summary>
     public required ImageTokens Tokens { get; init; }
 
     /// <summary>The most patches that an image can have after <see cref="Resize"/>.</summary>
@@ -59,7 +61,8 @@ public sealed record ImageRules
     };
 
     /// <summary>Checks the values that depend on each other.</summary>
-    /// <exception cref="ArgumentException">A section is missing, a value that a rule needs is missing, or one that it cannot use is given.</exception>
+    /// <exception cref="ArgumentException">A section is missing, a value that a rule needs is missing, or a value is given that the rule
+    /// does not use.</exception>
     public void Validate()
     {
         ManifestCheck.Present(Resize, "image.resize");
@@ -69,7 +72,9 @@ public sealed record ImageRules
         Padding.Validate();
     }
 
-    /// <summary>The same rules with another budget of patches, each of which is a token: a smaller one reads faster, a larger one sees more.</summary>
+    /// <summary>
+    /// The same rules with another budget of patches, each of which is a token: a smaller budget is faster, a larger one shows more detail.
+    /// </summary>
     /// <param name="maxPatches">The most patches of an image.</param>
     /// <exception cref="ArgumentException">The model has no budget, or was trained with others.</exception>
     internal ImageRules WithBudget(int maxPatches)
@@ -77,16 +82,19 @@ public sealed record ImageRules
         if (Resize.Rule is ResizeMode.ShrinkToBox or ResizeMode.Keep)
             throw new ArgumentException($"The model's images have no budget of tokens to choose, found {maxPatches}; leave it out.");
         int area = PatchSize * PatchSize;
-        (int least, int most) = Resize.MaxPixels is int pixels ? ((Resize.MinPixels!.Value + area - 1) / area, (Resize.LimitPixels ?? pixels) / area) : (1, Resize.MaxPatches!.Value);
+        (int least, int most) = Resize.MaxPixels is int pixels
+            ? ((Resize.MinPixels!.Value + area - 1) / area, (Resize.LimitPixels ?? pixels) / area)
+            : (1, Resize.MaxPatches!.Value);
         IReadOnlyList<int>? budgets = Resize.Budgets;
         if (budgets?.Contains(maxPatches) == false || (budgets is null && (maxPatches < least || maxPatches > most)))
-            throw new ArgumentException($"Tokens of an image: the model takes {(budgets is null ? $"{least} to {most}" : string.Join(", ", budgets))}, found {maxPatches}.");
+            throw new ArgumentException(
+                $"Tokens of an image: the model takes {(budgets is null ? $"{least} to {most}" : string.Join(", ", budgets))}, found {maxPatches}.");
         return this with { Resize = Resize.MaxPixels is not null ? Resize with { MaxPixels = maxPatches * area } : Resize with { MaxPatches = maxPatches } };
     }
 
     /// <summary>
-    /// As many as the upper limit holds; or, where that is little, those of an elongated image, whose shorter side keeps one patch when it shrinks, and whose sides are both rounded up
-    /// when it grows.
+    /// The larger of two numbers: what the upper limit allows; and the patches of an elongated image, whose shorter side keeps one patch when it
+    /// shrinks, and both of whose sides are rounded up when it grows.
     /// </summary>
     private int MostSmartPatches()
     {

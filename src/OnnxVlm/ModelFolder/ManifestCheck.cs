@@ -17,7 +17,8 @@ internal static class ManifestCheck
     public static double? Range(double? value, double min, double max, string key) =>
         value is null || (value >= min && value <= max)
             ? value
-            : throw new ArgumentException(string.Create(CultureInfo.InvariantCulture, $"{key}: expected {min} to {max}, found {value}; export the model again"));
+            : throw new ArgumentException(
+                string.Create(CultureInfo.InvariantCulture, $"{key}: expected {min} to {max}, found {value}; export the model again"));
 
     public static void Present(object? section, string key)
     {

@@ -24,18 +24,20 @@ public sealed record ModelManifest
     /// <summary>The values of <see cref="Precision"/>.</summary>
     public static IReadOnlyList<string> Precisions { get; } = ["fp32", "fp16", "int8", "int4"];
 
-    /// <summary>Files a model folder cannot do without.</summary>
+    /// <summary>Files that every model folder must have.</summary>
     public static IReadOnlyList<string> RequiredFiles { get; } = ["model.onnx", "model.onnx.data", "genai_config.json"];
 
-    /// <summary>The tokenizer's files: both are there, or neither in a folder that was exported from bare weights.</summary>
+    /// <summary>The tokenizer's files: a folder has both, or neither if it was exported from bare weights.</summary>
     public static IReadOnlyList<string> TokenizerFiles { get; } = ["tokenizer.json", "tokenizer_config.json"];
 
     private const long MaxManifestBytes = 1 << 20;
 
-    /// <summary>Files that take so long to read that it is worth remembering that they were.</summary>
+    /// <summary>Files from this size on take so long to read that their verification is remembered.</summary>
     private const long LargeFileBytes = 64 << 20;
 
-    /// <summary>Version of the folder's format: 3, or 2, whose layers with a window cache all tokens. In graphs of version 1 the sequences of a batch had one length.</summary>
+    /// <summary>
+    /// Version of the folder's format: 3, or 2, whose layers with a window cache all tokens. In graphs of version 1 the sequences of a batch had one length.
+    /// </summary>
     public required int FormatVersion { get; init; }
 
     /// <summary>The checkpoint's <c>model_type</c>, for example <c>unified_decoder</c>.</summary>
@@ -47,7 +49,7 @@ public sealed record ModelManifest
     /// <summary>Storage of the weights: <c>fp32</c>, <c>fp16</c>, <c>int8</c> or <c>int4</c>.</summary>
     public required string Precision { get; init; }
 
-    /// <summary>The device that the graph was written for, <c>cuda</c> or <c>directml</c>; null for the CPU. It runs on the others too.</summary>
+    /// <summary>The device that the graph was written for, <c>cuda</c> or <c>directml</c>; null for the CPU. It also runs on other devices.</summary>
     public string? Device { get; init; }
 
     /// <summary>The most tokens of prompt and answer together.</summary>
@@ -56,44 +58,48 @@ public sealed record ModelManifest
     /// <summary>Rows of the embedding and width of the logits; may exceed the tokenizer's vocabulary.</summary>
     public required int VocabularySize { get; init; }
 
-    /// <summary>Ids that end an answer.</summary>
+    /// <summary>Ids of the tokens that end an answer.</summary>
     public required IReadOnlyList<int> EndTokenIds { get; init; }
 
-    /// <summary>Ids that an answer never has, because the model was not trained to say them; null for none.</summary>
+    /// <summary>Ids that are never generated, because the model was not trained to produce them; null for none.</summary>
     public IReadOnlyList<int>? SuppressedTokenIds { get; init; }
 
-    /// <summary>How reasoning is set apart from the answer; null for a model that does not.</summary>
+    /// <summary>The tokens that separate reasoning from the answer; null for a model without reasoning.</summary>
     public ReasoningTokens? Reasoning { get; init; }
 
     /// <summary>How the model writes function calls: <c>hermes</c>, <c>gemma</c> or <c>qwen_xml</c>; null for <c>hermes</c>.</summary>
     public string? ToolSyntax { get; init; }
 
-    /// <summary>How the model's authors have it sampled; null where they say nothing, and the most probable token is taken.</summary>
+    /// <summary>The sampling that the model's authors recommend; null where they recommend none, and sampling is greedy.</summary>
     public SamplingDefaults? Sampling { get; init; }
 
-    /// <summary>Numbers of the key-value cache for one token; null where the layers are alike, and <c>genai_config.json</c> tells it.</summary>
+    /// <summary>KV-cache elements of one token; null where all layers are alike, and <c>genai_config.json</c> determines it.</summary>
     public long? CacheNumbersPerToken { get; init; }
 
     /// <summary>
-    /// Tokens that a layer with a window sees, where the graph has the input <c>evicted</c>: then the cache of such layers needs no more than these. Null for models without such layers, and for
-    /// graphs in which they cache all tokens.
+    /// Tokens that a layer with a window sees, where the graph has the input <c>evicted</c>: then the cache of such layers needs no more than these.
+    /// Null for models without such layers, and for graphs in which they cache all tokens.
     /// </summary>
     public int? SlidingWindow { get; init; }
 
-    /// <summary>Elements of 32 bits that the model remembers of a sequence beside the key-value cache, however long it is: the state of recurrent layers. Null for none.</summary>
+    /// <summary>Float32 elements of the recurrent state that a sequence has beside the KV cache, however long it is. Null for none.</summary>
     public long? StateElements { get; init; }
 
     /// <summary>How images become patches and tokens.</summary>
     public required ImageRules Image { get; init; }
 
-    /// <summary>File name to SHA-256 in lower-case hexadecimal: each file of the folder but this one, README.md, LICENSE and what is in folders.</summary>
+    /// <summary>
+    /// File name to SHA-256 in lower-case hexadecimal: each file of the folder except this one, README.md, LICENSE and the contents of subfolders.
+    /// </summary>
     public required IReadOnlyDictionary<string, string> Files { get; init; }
 
-    /// <summary>Whether the folder has a tokenizer. Without one the model takes token ids only.</summary>
+    /// <summary>Whether the folder has a tokenizer. A model without one takes only token ids.</summary>
     [JsonIgnore]
     public bool HasTokenizer => Files.ContainsKey(TokenizerFiles[0]);
 
-    /// <summary>Bytes of a number of the hidden states and of the key/value cache: graphs for GPUs compute in 16 bits, unless they were exported as fp32.</summary>
+    /// <summary>
+    /// Bytes of an element of the hidden states and of the key/value cache. Graphs for GPUs compute in 16 bits, unless they were exported as fp32.
+    /// </summary>
     [JsonIgnore]
     internal int ActivationBytes => Precision == "fp16" || (Device is not null && Precision != "fp32") ? 2 : 4;
 
@@ -147,13 +153,11 @@ public sealed record ModelManifest
         File.WriteAllBytes(path, [.. JsonSerializer.SerializeToUtf8Bytes(this, ManifestJson.Strict.ModelManifest), (byte)'\n']);
     }
 
-    /// <summary>
-    /// Compares each file of <see cref="Files"/> with its SHA-256, streaming. Files the manifest does not name are not looked at.
-    /// </summary>
+    /// <summary>Compares each file of <see cref="Files"/> with its SHA-256, streaming. Files that the manifest does not name are ignored.</summary>
     /// <param name="folder">The folder this manifest was loaded from.</param>
     /// <param name="cancellationToken">Checked between blocks of 1 MiB.</param>
     /// <exception cref="ArgumentException"><paramref name="folder"/> is null, empty or blank.</exception>
-    /// <exception cref="ModelLoadException">A file is missing, is a link that leaves the folder, cannot be read, or has other content.</exception>
+    /// <exception cref="ModelLoadException">A file is missing, is a link that leads out of the folder, cannot be read, or has other content.</exception>
     /// <exception cref="OperationCanceledException">The token was cancelled.</exception>
     public void VerifyFiles(string folder, CancellationToken cancellationToken = default)
     {
@@ -166,8 +170,8 @@ public sealed record ModelManifest
     }
 
     /// <summary>
-    /// The same for a model that is being loaded: small files are compared at once, large ones by the task that is returned, unless they are known not to have changed since they
-    /// were compared.
+    /// The same for a model that is being loaded: small files are compared at once. Large ones are compared by the returned task, unless they are
+    /// known to be unchanged since an earlier comparison.
     /// </summary>
     /// <param name="folder">The folder this manifest was loaded from.</param>
     /// <param name="known">Files compared before.</param>
@@ -206,9 +210,9 @@ public sealed record ModelManifest
     /// <exception cref="OperationCanceledException">The token was cancelled.</exception>
     public static string HashFile(string path, CancellationToken cancellationToken = default) => HashFile(path, progress: null, cancellationToken);
 
-    /// <summary>SHA-256 of a file in lower-case hexadecimal, for files so large that one wants to know how far it is.</summary>
+    /// <summary>SHA-256 of a file in lower-case hexadecimal, with progress for large files.</summary>
     /// <param name="path">The file.</param>
-    /// <param name="progress">Told the bytes read so far, after each block; null for none.</param>
+    /// <param name="progress">Receives the bytes read so far, after each block; null for none.</param>
     /// <param name="cancellationToken">Checked between blocks of 1 MiB.</param>
     /// <exception cref="ModelLoadException">The file is missing or cannot be read.</exception>
     /// <exception cref="OperationCanceledException">The token was cancelled.</exception>
@@ -257,7 +261,8 @@ public sealed record ModelManifest
         ManifestCheck.Range(Reasoning?.Begin, 0, VocabularySize - 1, "reasoning.begin");
         ManifestCheck.Range(Reasoning?.End, 0, VocabularySize - 1, "reasoning.end");
         if (ToolSyntax is not null && !ToolSyntaxes.Names.Contains(ToolSyntax))
-            throw new ArgumentException($"tool_syntax: expected {string.Join(", ", ToolSyntaxes.Names)}, found \"{ToolSyntax}\"; update OnnxVlm, or export the model again");
+            throw new ArgumentException(
+                $"tool_syntax: expected {string.Join(", ", ToolSyntaxes.Names)}, found \"{ToolSyntax}\"; update OnnxVlm, or export the model again");
         Sampling?.Validate();
         if (CacheNumbersPerToken is <= 0)
             throw new ArgumentException($"cache_numbers_per_token: expected 1 or more, found {CacheNumbersPerToken}; export the model again");
@@ -274,17 +279,20 @@ public sealed record ModelManifest
         ValidateFiles();
     }
 
-    // Before anything else: a folder of another version may have other keys.
+    // This check comes first: a folder of another version may have other keys.
     private static void RefuseOtherVersion(byte[] json, string folder)
     {
         using JsonDocument document = JsonDocument.Parse(json);
-        if (document.RootElement.ValueKind != JsonValueKind.Object || !document.RootElement.TryGetProperty("format_version", out JsonElement version) || version.ValueKind != JsonValueKind.Number || !version.TryGetInt32(out int found) || found >= OldestFormatVersion)
+        if (document.RootElement.ValueKind != JsonValueKind.Object || !document.RootElement.TryGetProperty("format_version", out JsonElement version)
+            || version.ValueKind != JsonValueKind.Number || !version.TryGetInt32(out int found) || found >= OldestFormatVersion)
             return;
         string precision = Text("precision", "fp32"), device = Text("device", "cpu");
-        throw new ArgumentException($"format_version: expected {CurrentFormatVersion}, found {found}; the folder is older than this OnnxVlm; export the model again: "
+        throw new ArgumentException(
+            $"format_version: expected {CurrentFormatVersion}, found {found}; the folder is older than this OnnxVlm; export the model again: "
             + $"onnxvlm export --checkpoint DIR --output {folder} --precision {precision} --device {device} --overwrite");
 
-        string Text(string key, string missing) => document.RootElement.TryGetProperty(key, out JsonElement value) && value.ValueKind == JsonValueKind.String ? value.GetString()! : missing;
+        string Text(string key, string missing) =>
+            document.RootElement.TryGetProperty(key, out JsonElement value) && value.ValueKind == JsonValueKind.String ? value.GetString()! : missing;
     }
 
     private void ValidateFiles()
@@ -323,7 +331,7 @@ public sealed record ModelManifest
 
     private static void RefuseLinkOut(string folder, string path)
     {
-        // A link inside the folder is fine; Hugging Face caches link out, and then the hashes would speak of files that others can change.
+        // A link inside the folder is fine. Hugging Face caches link out of it; the hashes would then describe files that others can change.
         FileSystemInfo? target = File.ResolveLinkTarget(path, returnFinalTarget: true);
         if (target is null)
             return;

@@ -2,11 +2,11 @@ using System.Text.Json.Serialization;
 
 namespace OnnxVlm.ModelFolder;
 
-/// <summary>What fills the right and the bottom of an image up to whole patches: <c>image.padding</c> of <c>onnxvlm.json</c>.</summary>
+/// <summary>How the right and the bottom of an image are padded to whole patches: <c>image.padding</c> of <c>onnxvlm.json</c>.</summary>
 [JsonUnmappedMemberHandling(JsonUnmappedMemberHandling.Disallow)]
 public sealed record PaddingRule
 {
-    /// <summary>What is repeated.</summary>
+    /// <summary>What the padding consists of.</summary>
     public required PaddingMode Mode { get; init; }
 
     /// <summary><see cref="PaddingMode.Constant"/>: the value of all three channels before normalization, 0 to 255; required.</summary>
@@ -14,7 +14,7 @@ public sealed record PaddingRule
     public int? Value { get; init => field = ManifestCheck.Range(value, 0, 255, "image.padding.value"); }
 
     /// <summary>Checks that there is a value exactly when the mode needs one.</summary>
-    /// <exception cref="ArgumentException">The value is missing, or is given and cannot be used.</exception>
+    /// <exception cref="ArgumentException">The value is missing, or the mode does not use it.</exception>
     public void Validate()
     {
         if (Mode == PaddingMode.Constant && Value is null)

@@ -2,7 +2,7 @@ using System.Text.Json.Serialization;
 
 namespace OnnxVlm.ModelFolder;
 
-/// <summary>How a model sets its reasoning apart from its answer: <c>reasoning</c> of <c>onnxvlm.json</c>.</summary>
+/// <summary>How a model separates its reasoning from its answer: <c>reasoning</c> of <c>onnxvlm.json</c>.</summary>
 [JsonUnmappedMemberHandling(JsonUnmappedMemberHandling.Disallow)]
 public sealed record ReasoningTokens
 {
@@ -14,6 +14,6 @@ public sealed record ReasoningTokens
     /// <exception cref="ArgumentException">The id is negative.</exception>
     public required int End { get; init => field = ManifestCheck.Range(value, 0, int.MaxValue, "reasoning.end"); }
 
-    /// <summary>What the model writes first, to name what follows, and nobody wants to read; null for nothing.</summary>
+    /// <summary>The label that the model writes at the beginning of its reasoning, which is removed from the text; null for none.</summary>
     public string? Header { get; init; }
 }

@@ -2,7 +2,7 @@ using System.Text.Json.Serialization;
 
 namespace OnnxVlm.ModelFolder;
 
-/// <summary>A resampling filter, as Pillow defines it; widened by the scale when an image is made smaller.</summary>
+/// <summary>A resampling filter, as defined by Pillow; its support grows with the scale when an image is made smaller.</summary>
 [JsonConverter(typeof(SnakeCaseEnumConverter<ResizeFilter>))]
 public enum ResizeFilter
 {

@@ -3,7 +3,10 @@ using OnnxVlm.Generation;
 
 namespace OnnxVlm.ModelFolder;
 
-/// <summary>How the model's authors have it sampled, from the checkpoint's <c>generation_config.json</c>: <c>sampling</c> of <c>onnxvlm.json</c>. It holds where a request says nothing. Immutable.</summary>
+/// <summary>
+/// The sampling that the model's authors recommend, from the checkpoint's <c>generation_config.json</c>: <c>sampling</c> of <c>onnxvlm.json</c>. It
+/// applies where a request does not set a value. Immutable.
+/// </summary>
 [JsonUnmappedMemberHandling(JsonUnmappedMemberHandling.Disallow)]
 public sealed record SamplingDefaults
 {

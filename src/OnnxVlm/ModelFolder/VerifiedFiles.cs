@@ -5,17 +5,18 @@ using System.Text;
 namespace OnnxVlm.ModelFolder;
 
 /// <summary>
-/// Remembers which large files had which hash, with their size and the time of their last change, so that gigabytes are not read again each time a model is loaded.
-/// A file that was written to since is read again. It guards against damage, not against someone who sets the clock back: who can write to the folder can write its manifest.
+/// Remembers the hashes of large files, with their size and the time of their last change, so that gigabytes are not read again each time a model is
+/// loaded. A file that has been written to since is read again. This guards against damage, not against someone who sets the clock back: whoever can
+/// write to the folder can write its manifest.
 /// </summary>
-/// <param name="folder">Where the notes are kept, one small file each; null to remember nothing.</param>
+/// <param name="folder">The folder of the notes, one small file each; null to remember nothing.</param>
 internal sealed class VerifiedFiles(string? folder)
 {
     /// <summary>The notes of this user.</summary>
     public static VerifiedFiles OfUser { get; } = new(
         Environment.GetFolderPath(Environment.SpecialFolder.LocalApplicationData) is { Length: > 0 } data ? Path.Combine(data, "onnxvlm", "verified") : null);
 
-    /// <summary>Whether the file was found to have this hash, and was not changed since.</summary>
+    /// <summary>Whether the file was found to have this hash, and has not changed since.</summary>
     public bool Contains(string path, string hash)
     {
         try
@@ -29,9 +30,9 @@ internal sealed class VerifiedFiles(string? folder)
         }
     }
 
-    /// <summary>Notes that the file has this hash.</summary>
+    /// <summary>Records that the file has this hash.</summary>
     /// <param name="path">The file.</param>
-    /// <param name="description">What <see cref="Describe"/> said before the file was read.</param>
+    /// <param name="description">What <see cref="Describe"/> returned before the file was read.</param>
     public void Add(string path, string description)
     {
         if (folder is null)
@@ -45,7 +46,7 @@ internal sealed class VerifiedFiles(string? folder)
         }
         catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
         {
-            // A home that cannot be written to costs the time to read the file again, nothing else.
+            // If the user's folder is not writable, the file is read again next time; nothing else is lost.
         }
     }
 

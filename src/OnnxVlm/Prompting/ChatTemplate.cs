@@ -4,8 +4,8 @@ using OnnxVlm.Prompting.Jinja;
 namespace OnnxVlm.Prompting;
 
 /// <summary>
-/// The chat template that a checkpoint brings, rendered as Hugging Face's <c>apply_chat_template</c> renders it. A template is a program of a stranger: its steps, its depth and the text that it
-/// builds are bounded. Immutable; safe to use from several threads at once.
+/// The chat template that a checkpoint brings, rendered as Hugging Face's <c>apply_chat_template</c> renders it. A template is a program of a
+/// stranger: its steps, its depth and the text that it builds are bounded. Immutable; safe to use from several threads at once.
 /// <code>
 /// ChatTemplate template = ChatTemplate.Load("onnx-models/nano");
 /// RenderedPrompt prompt = template.Render(JsonElement.Parse("""[{"role": "user", "content": "Hello"}]"""));
@@ -15,7 +15,7 @@ public sealed class ChatTemplate
 {
     private const string ReasonsName = "enable_thinking", OtherReasonsName = "thinking", FinalTag = "CONTINUE_FINAL_MESSAGE_TAG ";
 
-    // A short conversation takes some thousand steps. Templates that look ahead from each message take more for each the longer the conversation is.
+    // A short conversation takes some thousand steps. Templates that look ahead from each message take more steps per message the longer the conversation is.
     private const long StepsOfAny = 5_000_000, StepsOfMessage = 20_000;
 
     private readonly JinjaTemplate _template;
@@ -38,25 +38,30 @@ public sealed class ChatTemplate
     /// <summary>The template as it was written; of several, the default.</summary>
     public string Source => _source;
 
-    /// <summary>Whether the template declares tools itself. Where it does not, the chat client describes them in the system message.</summary>
+    /// <summary>Whether the template declares tools itself. If it does not, the chat client describes them in the system message.</summary>
     public bool UsesTools => _usesTools.Value;
 
-    /// <summary>Whether the template can be told that the model is to reason, or not to.</summary>
+    /// <summary>Whether the template can be told to ask for reasoning, or to suppress it.</summary>
     public bool CanReason => Templates.Any(template => template.NamesRead.Contains(ReasonsName) || template.NamesRead.Contains(OtherReasonsName));
 
-    /// <summary>The forms of content that it takes.</summary>
+    /// <summary>The forms of content that it accepts.</summary>
     internal ContentForm Form => _form.Value;
 
     private IEnumerable<JinjaTemplate> Templates => _toolUse is null ? [_template] : [_template, _toolUse];
 
-    /// <summary>Reads the template of a folder: <c>chat_template.jinja</c>, else that of <c>tokenizer_config.json</c>, where of several the one named default is taken.</summary>
+    /// <summary>
+    /// Reads the template of a folder: <c>chat_template.jinja</c>, or else that of <c>tokenizer_config.json</c>. If that file has several, the
+    /// one named default is used.
+    /// </summary>
     /// <param name="folder">A model folder or a checkpoint.</param>
-    /// <exception cref="ModelLoadException">There is no template, none of several is the default, a file is damaged, or the template cannot be read; the message says what to do.</exception>
+    /// <exception cref="ModelLoadException">There is no template, none of several is the default, a file is damaged, or the template cannot be read;
+    /// the message says what to do.</exception>
     public static ChatTemplate Load(string folder)
     {
         ArgumentException.ThrowIfNullOrWhiteSpace(folder);
         return TryLoad(folder) ?? throw new ModelLoadException(
-            $"{folder}: there is no chat template, neither in {TemplateFile.TextName} nor in tokenizer_config.json; put the template that the model was trained with into {TemplateFile.TextName}");
+            $"{folder}: there is no chat template, neither in {TemplateFile.TextName} nor in tokenizer_config.json; " +
+            $"put the template that the model was trained with into {TemplateFile.TextName}");
     }
 
     /// <summary>The same, or null where the folder has no template.</summary>
@@ -69,22 +74,25 @@ public sealed class ChatTemplate
             return null;
         try
         {
-            return new ChatTemplate(file.Default, JinjaTemplate.Parse(file.Default), file.ToolUse is null ? null : JinjaTemplate.Parse(file.ToolUse), file.Variables);
+            return new ChatTemplate(
+                file.Default, JinjaTemplate.Parse(file.Default), file.ToolUse is null ? null : JinjaTemplate.Parse(file.ToolUse), file.Variables);
         }
         catch (JinjaException e)
         {
-            throw new ModelLoadException($"{file.Path}: the chat template cannot be read: {e.Message}; put one that can into {TemplateFile.TextName} beside it", e);
+            throw new ModelLoadException(
+                $"{file.Path}: the chat template cannot be read: {e.Message}; put one that can into {TemplateFile.TextName} beside it", e);
         }
     }
 
     /// <summary>Reads a template from its text.</summary>
     /// <param name="template">The template.</param>
-    /// <param name="specialTokens">The tokens that it may name, for example <c>bos_token</c>; null for none.</param>
+    /// <param name="specialTokens">The special tokens that it may refer to, for example <c>bos_token</c>; null for none.</param>
     /// <exception cref="ChatTemplateException">The text is not a template.</exception>
     public static ChatTemplate Parse(string template, IReadOnlyDictionary<string, string>? specialTokens = null)
     {
         ArgumentNullException.ThrowIfNull(template);
-        Dictionary<string, object> variables = (specialTokens ?? new Dictionary<string, string>()).ToDictionary(token => token.Key, token => (object)TemplateText.Own(token.Value), StringComparer.Ordinal);
+        Dictionary<string, object> variables = (specialTokens ?? new Dictionary<string, string>()).ToDictionary(
+            token => token.Key, token => (object)TemplateText.Own(token.Value), StringComparer.Ordinal);
         try
         {
             return new ChatTemplate(template, JinjaTemplate.Parse(template), null, variables);
@@ -96,12 +104,13 @@ public sealed class ChatTemplate
     }
 
     /// <summary>Renders a conversation.</summary>
-    /// <param name="messages">An array of messages in the form of OpenAI or Hugging Face; their types reach the template unchanged.</param>
+    /// <param name="messages">An array of messages in the form of OpenAI or Hugging Face; their JSON types reach the template unchanged.</param>
     /// <param name="tools">An array of OpenAI's function objects; null for none.</param>
-    /// <param name="options">How; null for the defaults.</param>
+    /// <param name="options">The options; null for the defaults.</param>
     /// <returns>The prompt.</returns>
-    /// <exception cref="ArgumentException">The messages or the tools are no array; the options contradict each other, or the template cannot be told to reason.</exception>
-    /// <exception cref="ChatTemplateException">The template refuses, fails, or takes more than it may.</exception>
+    /// <exception cref="ArgumentException">The messages or the tools are not an array, the options contradict each other, or the template has no
+    /// switch for reasoning.</exception>
+    /// <exception cref="ChatTemplateException">The template refuses, fails, or exceeds its limits.</exception>
     public RenderedPrompt Render(JsonElement messages, JsonElement? tools = null, ChatTemplateOptions? options = null)
     {
         if (messages.ValueKind != JsonValueKind.Array)
@@ -109,7 +118,8 @@ public sealed class ChatTemplate
         if (tools is { ValueKind: not (JsonValueKind.Array or JsonValueKind.Null) })
             throw new ArgumentException("Expected an array of tools.", nameof(tools));
         return Guarded(() => Render(
-            new ListValue([.. messages.EnumerateArray().Select(message => message.ValueKind == JsonValueKind.Object ? TemplateValues.Structure(message, (_, _) => null) : TemplateValues.From(message))]),
+            new ListValue([.. messages.EnumerateArray().Select(
+                message => message.ValueKind == JsonValueKind.Object ? TemplateValues.Structure(message, (_, _) => null) : TemplateValues.From(message))]),
             TemplateValues.From(tools ?? default),
             options ?? new ChatTemplateOptions()));
     }
@@ -117,7 +127,7 @@ public sealed class ChatTemplate
     /// <summary>The same for values of the template's language.</summary>
     /// <param name="messages">The messages.</param>
     /// <param name="tools">A list of tools, or None.</param>
-    /// <param name="options">How.</param>
+    /// <param name="options">The options.</param>
     internal RenderedPrompt Render(ListValue messages, object tools, ChatTemplateOptions options) => Guarded(() =>
     {
         if (options.ContinueFinalMessage && options.AddGenerationPrompt)
@@ -135,7 +145,7 @@ public sealed class ChatTemplate
         return new RenderedPrompt(text.Value, origins);
     });
 
-    /// <summary>Turns errors of the language into the public one.</summary>
+    /// <summary>Converts errors of the template language to the public exception.</summary>
     internal static T Guarded<T>(Func<T> render)
     {
         try
@@ -181,7 +191,7 @@ public sealed class ChatTemplate
         }
     }
 
-    // Hugging Face marks the end of the last message's text and cuts the prompt there.
+    // Hugging Face marks the end of the last message's text and cuts the prompt at the mark.
     private (ListValue Messages, TemplateText Final) AddTag(ListValue messages)
     {
         if (messages.Items.Count == 0 || messages.Items[^1] is not DictValue last)
@@ -222,7 +232,7 @@ public sealed class ChatTemplate
     {
         string tag = FinalTag.TrimEnd();
         int cut = text.Value.LastIndexOf(tag, StringComparison.Ordinal);
-        // A message may spell the tag too, but only ours is not from outside.
+        // A message may also contain the tag, but only ours is from the template.
         while (cut > 0 && !text.IsFromTemplate(cut))
             cut = text.Value.LastIndexOf(tag, cut - 1, StringComparison.Ordinal);
         if (cut < 0 || !text.Value.Contains(PythonText.Strip(final.Value), StringComparison.Ordinal))

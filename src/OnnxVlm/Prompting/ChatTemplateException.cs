@@ -1,6 +1,6 @@
 namespace OnnxVlm.Prompting;
 
-/// <summary>A chat template refuses a conversation, or fails on it. The message is the template's own, or the one that Jinja or Python would give.</summary>
+/// <summary>A chat template refuses a conversation, or fails on it. The message is the template's own, or the one of Jinja or Python.</summary>
 public sealed class ChatTemplateException : VlmException
 {
     /// <summary>Creates the exception.</summary>

@@ -2,22 +2,24 @@ using OnnxVlm.Prompting.Jinja;
 
 namespace OnnxVlm.Prompting;
 
-/// <summary>In which forms a template takes the content of a message. Templates do not say it, so each is tried once on a short conversation.</summary>
-/// <param name="TakesText">Whether a plain text is shown.</param>
-/// <param name="TakesParts">Whether a list of parts is shown, and not as Python would print it.</param>
+/// <summary>
+/// The forms in which a template accepts the content of a message. Templates do not state them, so each form is tried once on a short conversation.
+/// </summary>
+/// <param name="TakesText">Whether plain text is shown.</param>
+/// <param name="TakesParts">Whether a list of parts is shown, and not printed as a Python list.</param>
 /// <param name="TakesImages">Whether an image among the parts leaves a trace.</param>
-/// <param name="TakesArgumentText">Whether the arguments of a call may be a text.</param>
+/// <param name="TakesArgumentText">Whether the arguments of a call may be text.</param>
 internal sealed record ContentForm(bool TakesText, bool TakesParts, bool TakesImages, bool TakesArgumentText)
 {
     private const string Probe = "a1b2c3d4";
 
     /// <summary>Tries the forms.</summary>
-    /// <param name="render">Renders a conversation of one message of the user; null where the template fails.</param>
+    /// <param name="render">Renders a conversation with one message of the user; null where the template fails.</param>
     public static ContentForm Of(Func<ListValue, string?> render)
     {
         string? text = Try(TemplateValues.Outside(Probe)), parts = Try(new ListValue([TextPart()])), images = Try(new ListValue([ImagePart(), TextPart()]));
         bool takesParts = Shows(parts);
-        // A template that fails on all of them is given what the oldest ones take.
+        // If a template fails on all forms, it gets the form that the oldest templates accept.
         return new ContentForm(
             TakesText: Shows(text) || !takesParts, takesParts, takesParts && Shows(images) && images != parts,
             TakesArgumentText: Shows(render(new ListValue([Message("user", TemplateValues.Outside("x")), CallingMessage()]))));
@@ -28,7 +30,7 @@ internal sealed record ContentForm(bool TakesText, bool TakesParts, bool TakesIm
             && !rendered.Contains("'type'", StringComparison.Ordinal) && !rendered.Contains("\"type\"", StringComparison.Ordinal);
     }
 
-    /// <summary>Whether a tool that is given leaves its name in the prompt.</summary>
+    /// <summary>Whether the name of a given tool appears in the prompt.</summary>
     /// <param name="render">Renders a conversation with tools; null where the template fails.</param>
     public static bool DeclaresTools(Func<ListValue, object, string?> render)
     {

@@ -3,19 +3,18 @@ using Microsoft.Extensions.AI;
 namespace OnnxVlm.Prompting;
 
 /// <summary>
-/// Cuts a conversation to a budget of tokens. Whole turns are dropped, the oldest first: a turn is one or several messages of the user in a row
-/// and all that answers them.
-/// System messages and the last turn, which holds the last message of the user, always stay.
+/// Trims a conversation to a budget of tokens. Whole turns are dropped, the oldest first. A turn is one or several consecutive messages of the user
+/// and everything that answers them. System messages and the last turn, which holds the last message of the user, always stay.
 /// </summary>
 public static class ConversationTrimmer
 {
-    /// <summary>Drops as few turns as the budget allows.</summary>
+    /// <summary>Drops as few turns as possible.</summary>
     /// <param name="messages">The conversation.</param>
     /// <param name="maxTokens">The most tokens of the prompt, 1 or more.</param>
-    /// <param name="count">Counts the tokens of a prompt; fewer turns must not give more tokens.</param>
-    /// <returns>What is left, what was dropped, and the tokens.</returns>
+    /// <param name="count">Counts the tokens of a prompt; a prompt with fewer turns must not have more tokens.</param>
+    /// <returns>The remaining messages, the dropped ones, and the number of tokens.</returns>
     /// <exception cref="ArgumentException">There is no message.</exception>
-    /// <exception cref="PromptTooLongException">It does not fit even with the last turn and the system messages alone.</exception>
+    /// <exception cref="PromptTooLongException">Even the last turn and the system messages alone do not fit.</exception>
     public static TrimmedConversation Trim(IEnumerable<ChatMessage> messages, int maxTokens, Func<IEnumerable<ChatMessage>, int> count)
     {
         ArgumentNullException.ThrowIfNull(messages);

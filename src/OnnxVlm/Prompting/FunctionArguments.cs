@@ -3,15 +3,18 @@ using Microsoft.Extensions.AI;
 
 namespace OnnxVlm.Prompting;
 
-/// <summary>Arguments of a function call that come as text, as in OpenAI's messages.</summary>
+/// <summary>Arguments of a function call as text, the form of OpenAI's messages.</summary>
 public static class FunctionArguments
 {
     private const string TextName = "arguments_text";
 
-    /// <summary>Makes a call of the text of its arguments. What is no JSON object, as a call that was cut off, stays text: the model reads it as it wrote it.</summary>
+    /// <summary>
+    /// Makes a call from the text of its arguments. Text that is not a JSON object, as in a truncated call, stays text, so that the
+    /// model reads what it wrote.
+    /// </summary>
     /// <param name="callId">The id of the call.</param>
     /// <param name="name">The function.</param>
-    /// <param name="arguments">The arguments; an empty text is none.</param>
+    /// <param name="arguments">The arguments; an empty text means none.</param>
     public static FunctionCallContent Parse(string callId, string name, string arguments)
     {
         if (TryParse(arguments.Length == 0 ? "{}" : arguments) is not { ValueKind: JsonValueKind.Object } parsed)

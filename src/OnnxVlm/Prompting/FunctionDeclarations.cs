@@ -3,7 +3,7 @@ using OnnxVlm.Prompting.Jinja;
 
 namespace OnnxVlm.Prompting;
 
-/// <summary>Functions as OpenAI's objects, which templates know.</summary>
+/// <summary>Functions as OpenAI's objects, the form that templates know.</summary>
 internal static class FunctionDeclarations
 {
     /// <summary>Converts functions.</summary>

@@ -4,7 +4,7 @@ using OnnxVlm.Chat;
 
 namespace OnnxVlm.Prompting;
 
-/// <summary>What a function's result is to the model: text, or texts and images.</summary>
+/// <summary>A function's result as the model reads it: text, or texts and images.</summary>
 internal static class FunctionResults
 {
     /// <summary>The contents of a result.</summary>

@@ -3,14 +3,14 @@ using Microsoft.Extensions.AI;
 
 namespace OnnxVlm.Prompting;
 
-/// <summary>The bytes of an image in a message of JSON: OpenAI's <c>image_url</c>, or Hugging Face's <c>url</c>, <c>image</c>, <c>base64</c>.</summary>
+/// <summary>The bytes of an image in a JSON message: OpenAI's <c>image_url</c>, or Hugging Face's <c>url</c>, <c>image</c>, <c>base64</c>.</summary>
 internal static class ImageData
 {
     private static readonly string[] Keys = ["image_url", "url", "image", "path", "base64"];
 
     /// <summary>Reads a part.</summary>
     /// <param name="part">A part of type image or image_url.</param>
-    /// <returns>The encoded image; null where the part only says that there is one.</returns>
+    /// <returns>The encoded image; null where the part is only a placeholder.</returns>
     /// <exception cref="ArgumentException">The image is not given as a data: URI.</exception>
     public static ReadOnlyMemory<byte>? Of(JsonElement part)
     {
@@ -40,5 +40,6 @@ internal static class ImageData
     }
 
     private static ArgumentException Unexpected(string key, string found) =>
-        new($"Nothing is fetched from the network or from files: {key}: expected a data: URI with the bytes of an image, found {(found.Length > 100 ? found[..100] + "…" : found)}.");
+        new($"Nothing is fetched from the network or from files: {key}: " +
+            $"expected a data: URI with the bytes of an image, found {(found.Length > 100 ? found[..100] + "…" : found)}.");
 }

@@ -3,10 +3,13 @@ using OnnxVlm.ModelFolder;
 
 namespace OnnxVlm.Prompting;
 
-/// <summary>The tokens that stand for an image.</summary>
+/// <summary>The tokens that represent an image.</summary>
 public static class ImageRun
 {
-    /// <summary>Begin token, then for each row of patches one placeholder a patch and the row-end token, then the end token; those a model does not have are left out.</summary>
+    /// <summary>
+    /// Builds the begin token, then for each row of patches one placeholder per patch and the row-end token, then the end token. Tokens that a model
+    /// does not have are left out.
+    /// </summary>
     /// <param name="tokens">The model's token ids.</param>
     /// <param name="image">The image.</param>
     /// <returns>The segment of the prompt.</returns>

@@ -1,6 +1,6 @@
 namespace OnnxVlm.Prompting;
 
-/// <summary>Stands in for the tokenizer of a model folder that has none, and says so when it is asked.</summary>
+/// <summary>Represents the tokenizer of a model folder that has none; every use of it is refused with the reason.</summary>
 internal sealed class MissingTokenizer : ITokenizer
 {
     public int[] Encode(string text) => throw Missing();
@@ -9,7 +9,8 @@ internal sealed class MissingTokenizer : ITokenizer
 
     public int[] EncodeAsText(ReadOnlySpan<char> text) => throw Missing();
 
-    /// <summary>What is said.</summary>
+    /// <summary>The error that says so.</summary>
     public static ModelLoadException Missing() =>
-        new("The model folder has no tokenizer, so it takes token ids only; put tokenizer.json and tokenizer_config.json beside the checkpoint and export it again.");
+        new("The model folder has no tokenizer, so it takes token ids only; " +
+            "put tokenizer.json and tokenizer_config.json beside the checkpoint and export it again.");
 }

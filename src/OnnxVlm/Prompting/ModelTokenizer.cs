@@ -3,7 +3,7 @@ using OnnxVlm.Tokenizers;
 namespace OnnxVlm.Prompting;
 
 /// <summary>The tokenizer of a model folder. Immutable; safe to use from several threads at once.</summary>
-/// <param name="tokenizer">What reads its <c>tokenizer.json</c>; it is also a tokenizer of Microsoft.ML.Tokenizers.</param>
+/// <param name="tokenizer">The reader of its <c>tokenizer.json</c>, which is also a tokenizer of Microsoft.ML.Tokenizers.</param>
 public sealed class ModelTokenizer(HuggingFaceTokenizer tokenizer) : ITokenizer
 {
     /// <summary>The tokenizer itself, for tokens, bytes, offsets and everything that Microsoft.ML.Tokenizers can do.</summary>
@@ -17,7 +17,7 @@ public sealed class ModelTokenizer(HuggingFaceTokenizer tokenizer) : ITokenizer
 
     /// <summary>Reads a file's content.</summary>
     /// <param name="json">The content of a <c>tokenizer.json</c>, in UTF-8.</param>
-    /// <param name="path">What messages call the file.</param>
+    /// <param name="path">The name of the file in messages.</param>
     /// <exception cref="ModelLoadException">The content is damaged; the message names the key.</exception>
     /// <exception cref="UnsupportedModelException">The content has a setting that cannot be followed exactly; the message names the key.</exception>
     public static ModelTokenizer Parse(ReadOnlyMemory<byte> json, string path) => Create(() => HuggingFaceTokenizer.Parse(json, path));

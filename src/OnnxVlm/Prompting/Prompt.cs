@@ -1,9 +1,9 @@
 namespace OnnxVlm.Prompting;
 
-/// <summary>What the model reads before it answers: token ids with the patches of the images among them. Immutable.</summary>
+/// <summary>What the model reads before it answers: token ids, with the patches of the images among them. Immutable.</summary>
 public sealed class Prompt
 {
-    /// <summary>Puts a prompt together.</summary>
+    /// <summary>Creates a prompt from its segments.</summary>
     /// <param name="segments">Text and images in the order the model reads them.</param>
     /// <param name="preprocessingTime">How long decoding, resizing and patching the images took.</param>
     /// <exception cref="ArgumentException">There are no tokens.</exception>
@@ -21,7 +21,9 @@ public sealed class Prompt
     /// <summary>Text and images in the order the model reads them.</summary>
     public IReadOnlyList<PromptSegment> Segments { get; }
 
-    /// <summary>What the chat template wrote, special tokens spelled out and an image as the template writes it; null for a prompt that no template wrote.</summary>
+    /// <summary>
+    /// What the chat template wrote, special tokens spelled out and an image as the template writes it; null for a prompt that no template wrote.
+    /// </summary>
     public string? Text { get; init; }
 
     /// <summary>Number of tokens, those of images included.</summary>
@@ -36,7 +38,9 @@ public sealed class Prompt
     /// <summary>Number of images with transparent pixels whose transparency was dropped, by the rule of the model.</summary>
     public int TransparentImageCount => Segments.Count(segment => segment.Image is { DropsTransparency: true });
 
-    /// <summary>Number of images whose sides were more than three times as long before they were shrunk to what the model takes, so that small print in them is lost.</summary>
+    /// <summary>
+    /// Number of images whose sides were more than three times as long before they were shrunk to what the model takes, so that small print in them is lost.
+    /// </summary>
     public int ShrunkImageCount => Segments.Count(segment => segment.Image is { Reduction: > 3 });
 
     /// <summary>How long decoding, resizing and patching the images took.</summary>

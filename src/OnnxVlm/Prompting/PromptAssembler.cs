@@ -4,16 +4,16 @@ using OnnxVlm.ModelFolder;
 
 namespace OnnxVlm.Prompting;
 
-/// <summary>Puts the segments of a prompt together, text and images in turn, and the text that shows them.</summary>
-/// <param name="tokens">The tokens that stand for an image.</param>
-/// <param name="tokenizer">Encodes text, and tells how the tokens of images are spelled.</param>
-/// <param name="shown">Where the text is appended; null for none.</param>
+/// <summary>Assembles the segments of a prompt, text and images in turn, and the text that shows them.</summary>
+/// <param name="tokens">The tokens that represent an image.</param>
+/// <param name="tokenizer">Encodes text, and knows the spelling of the image tokens.</param>
+/// <param name="shown">Receives the text; null for none.</param>
 internal sealed class PromptAssembler(ImageTokens tokens, ITokenizer tokenizer, StringBuilder? shown)
 {
     private readonly List<PromptSegment> _segments = [];
     private readonly List<int> _text = [];
 
-    // The template's text from here on is not shown yet; and whether the end token of an image may follow, which is already there.
+    // From here on, the template's text is not shown yet. The flag tells whether the end token of an image may follow, which is already there.
     private RenderedPrompt? _piece;
     private int _shownTo, _pieceEnd;
     private bool _skipsEnd;
@@ -24,11 +24,11 @@ internal sealed class PromptAssembler(ImageTokens tokens, ITokenizer tokenizer, 
             AddToken(id);
     }
 
-    /// <summary>Adds a stretch of a rendered prompt.</summary>
+    /// <summary>Adds a range of a rendered prompt.</summary>
     /// <param name="rendered">The prompt.</param>
-    /// <param name="start">Where the stretch begins.</param>
-    /// <param name="end">Where it ends.</param>
-    /// <returns>True at each placeholder that the template wrote: the caller adds the image then.</returns>
+    /// <param name="start">The start of the range.</param>
+    /// <param name="end">Its end.</param>
+    /// <returns>True at each placeholder that the template wrote; the caller then adds the image.</returns>
     public IEnumerable<bool> AddPiece(RenderedPrompt rendered, int start, int end)
     {
         (_piece, _shownTo, _pieceEnd) = (rendered, start, end);
@@ -47,11 +47,11 @@ internal sealed class PromptAssembler(ImageTokens tokens, ITokenizer tokenizer, 
         _piece = null;
     }
 
-    /// <summary>Adds an image. Begin and end tokens that the template has written around it are its own.</summary>
+    /// <summary>Adds an image. Begin and end tokens that the template has written around it are not repeated.</summary>
     /// <param name="image">The image.</param>
     public void AddImage(PatchGrid image) => Add(ImageRun.Create(tokens, image));
 
-    /// <summary>Adds an image of which nothing is known, as one placeholder.</summary>
+    /// <summary>Adds an image of unknown size as one placeholder.</summary>
     public void AddUnknownImage() => Add(ImageRun.Create(tokens with { RowEnd = null }, new PatchGrid(1, 1, [])) with { Image = null });
 
     public PromptSegment[] ToSegments()
@@ -93,7 +93,7 @@ internal sealed class PromptAssembler(ImageTokens tokens, ITokenizer tokenizer, 
             return;
         foreach (int id in run[(hasBegin ? 1 : 0)..])
             shown.Append(Spell(id));
-        // The template's own end token is shown with its text.
+        // The end token that the template wrote is shown with the template's text.
         string? end = tokens.End is { } last ? Spell(last) : null;
         int next = _shownTo + (Spell(tokens.Placeholder)?.Length ?? 0);
         if (end is not null && _piece is { } piece && next <= _pieceEnd && piece.Text.AsSpan(next, _pieceEnd - next).StartsWith(end, StringComparison.Ordinal))
@@ -106,12 +106,14 @@ internal sealed class PromptAssembler(ImageTokens tokens, ITokenizer tokenizer, 
         _shownTo = end;
     }
 
-    // Where the next placeholder is spelled that the template wrote.
+    // Finds the next placeholder that the template wrote.
     private int FindPlaceholder()
     {
         if (Spell(tokens.Placeholder) is not { } spelled)
             return _shownTo;
-        for (int found = _piece!.Text.IndexOf(spelled, _shownTo, StringComparison.Ordinal); found >= 0; found = _piece.Text.IndexOf(spelled, found + 1, StringComparison.Ordinal))
+        string text = _piece!.Text;
+        int found = text.IndexOf(spelled, _shownTo, StringComparison.Ordinal);
+        for (; found >= 0; found = text.IndexOf(spelled, found + 1, StringComparison.Ordinal))
         {
             if (!_piece.FromTemplate.Span.Slice(found, spelled.Length).Contains(false))
                 return found;

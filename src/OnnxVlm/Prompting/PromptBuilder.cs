@@ -9,8 +9,8 @@ using OnnxVlm.Prompting.Jinja;
 namespace OnnxVlm.Prompting;
 
 /// <summary>
-/// Conversations to prompts: the chat template is rendered, and the whole text is tokenized in one pass. Each character carries its origin, and a special token is made only of characters
-/// that the template wrote: nothing in a message can end a turn or stand for an image. Safe to use from several threads at once.
+/// Converts conversations to prompts: the chat template is rendered, and the whole text is tokenized in one pass. Each character carries its origin,
+/// and only characters that the template wrote can become a special token: nothing in a message can end a turn or represent an image. Thread-safe.
 /// </summary>
 public sealed class PromptBuilder
 {
@@ -22,7 +22,7 @@ public sealed class PromptBuilder
     /// <summary>Creates a builder.</summary>
     /// <param name="tokenizer">Encodes the prompts.</param>
     /// <param name="template">The checkpoint's chat template.</param>
-    /// <param name="imageTokens">Tokens that stand for an image.</param>
+    /// <param name="imageTokens">The tokens that represent an image.</param>
     /// <param name="preprocessor">Turns an encoded image into patches.</param>
     public PromptBuilder(ITokenizer tokenizer, ChatTemplate template, ImageTokens imageTokens, ImagePreprocessor preprocessor)
         : this(tokenizer, () => template, imageTokens, (ImageReader)preprocessor.Process)
@@ -46,10 +46,12 @@ public sealed class PromptBuilder
     /// The conversation. Content is <see cref="TextContent"/>, <see cref="DataContent"/> with an image, and in their roles <see cref="FunctionCallContent"/>,
     /// <see cref="FunctionResultContent"/> and <see cref="TextReasoningContent"/>.
     /// </param>
-    /// <param name="options">How; null for the defaults.</param>
-    /// <param name="cancellationToken">Ends the building between images, and while one waits to be decoded, with <see cref="OperationCanceledException"/>.</param>
+    /// <param name="options">The options; null for the defaults.</param>
+    /// <param name="cancellationToken">Cancels between images, and while an image waits to be decoded, with
+    /// <see cref="OperationCanceledException"/>.</param>
     /// <returns>The prompt.</returns>
-    /// <exception cref="ArgumentException">There is no message, one of the user's is empty, the model cannot read a content, or its chat template has no place for an image or cannot ask for reasoning.</exception>
+    /// <exception cref="ArgumentException">There is no message, a message of the user is empty, the model cannot read a content, or its chat template
+    /// has no place for an image or no switch for reasoning.</exception>
     /// <exception cref="ChatTemplateException">The chat template refuses the conversation.</exception>
     /// <exception cref="InvalidImageException">An image cannot be read or is outside the limits.</exception>
     public Prompt Build(IEnumerable<ChatMessage> messages, PromptOptions? options = null, CancellationToken cancellationToken = default)
@@ -72,12 +74,13 @@ public sealed class PromptBuilder
     }
 
     /// <summary>Builds the prompt of a conversation in JSON.</summary>
-    /// <param name="messages">An array of messages in the form of OpenAI or Hugging Face; images are data: URIs. All else reaches the template unchanged.</param>
+    /// <param name="messages">An array of messages in the form of OpenAI or Hugging Face; images are data: URIs. Everything else reaches the
+    /// template unchanged.</param>
     /// <param name="tools">An array of OpenAI's function objects; null for none.</param>
-    /// <param name="options">How.</param>
-    /// <param name="text">The prompt as text, with the placeholders of its images, is appended here.</param>
-    /// <param name="refusedImages">Takes what is wrong with an image, for which one placeholder stands then; null has it thrown.</param>
-    /// <exception cref="ArgumentException">The JSON has another form, or as above.</exception>
+    /// <param name="options">The options.</param>
+    /// <param name="text">Receives the prompt as text, with the placeholders of its images.</param>
+    /// <param name="refusedImages">Receives the errors of images, which are then represented by one placeholder each; null to throw the errors.</param>
+    /// <exception cref="ArgumentException">The JSON has another form, or one of the conditions above holds.</exception>
     /// <exception cref="ChatTemplateException">The chat template refuses the conversation.</exception>
     /// <exception cref="InvalidImageException">An image cannot be read or is outside the limits.</exception>
     internal Prompt Build(JsonElement messages, JsonElement? tools, ChatTemplateOptions options, StringBuilder text, ICollection<string>? refusedImages)
@@ -95,7 +98,7 @@ public sealed class PromptBuilder
         });
     }
 
-    /// <summary>Turns text and images into segments without the template around them, for content in the middle of an answer.</summary>
+    /// <summary>Converts text and images to segments without the template around them, for content in the middle of an answer.</summary>
     /// <param name="contents"><see cref="TextContent"/>, and <see cref="DataContent"/> with an image.</param>
     /// <returns>The segments; none where the contents are empty.</returns>
     /// <exception cref="ArgumentException">Content of a kind that the model cannot read.</exception>
@@ -105,7 +108,7 @@ public sealed class PromptBuilder
     internal IReadOnlyList<PromptSegment> Encode(IReadOnlyList<AIContent> contents, CancellationToken cancellationToken)
     {
         PromptAssembler prompt = new(_imageTokens, _tokenizer, null);
-        // Neighbouring texts are one text to the model, and are encoded as one.
+        // The model reads adjacent texts as one text, so they are encoded as one.
         StringBuilder text = new();
         bool afterImage = false;
         foreach (AIContent content in contents)
@@ -134,8 +137,9 @@ public sealed class PromptBuilder
         return prompt.ToSegments();
     }
 
-    // Tokenizes the text, and puts an image where the template wrote its placeholder, or where the mark of one stands.
-    private Prompt Assemble(RenderedPrompt rendered, IReadOnlyList<ReadOnlyMemory<byte>?> images, StringBuilder? text, ICollection<string>? refusedImages, CancellationToken cancellationToken)
+    // Tokenizes the text, and inserts an image at each placeholder that the template wrote, or at the mark of an image.
+    private Prompt Assemble(RenderedPrompt rendered, IReadOnlyList<ReadOnlyMemory<byte>?> images, StringBuilder? text, ICollection<string>? refusedImages,
+        CancellationToken cancellationToken)
     {
         PromptAssembler prompt = new(_imageTokens, _tokenizer, text);
         int used = 0;
@@ -154,7 +158,8 @@ public sealed class PromptBuilder
             start = end + 1;
         }
         if (used < images.Count)
-            throw new ArgumentException($"The model's chat template has a place for {used} of the {images.Count} images; leave the others out, or put them into messages of the user.");
+            throw new ArgumentException(
+                $"The model's chat template has a place for {used} of the {images.Count} images; leave the others out, or put them into messages of the user.");
         return new Prompt(prompt.ToSegments(), Stopwatch.GetElapsedTime(0, preprocessing)) { Text = rendered.Text };
 
         void AddImage()

@@ -2,22 +2,23 @@ using Microsoft.Extensions.AI;
 
 namespace OnnxVlm.Prompting;
 
-/// <summary>Refuses prompts that cannot fit by their sheer size, before anything is tokenized or decoded.</summary>
+/// <summary>Refuses prompts whose size alone shows that they cannot fit, before anything is tokenized or decoded.</summary>
 internal static class PromptSize
 {
-    /// <summary>Checks the length of a prompt's text: a token stands for no more characters than the longest one.</summary>
+    /// <summary>Checks the length of a prompt's text: no token has more characters than the longest one.</summary>
     /// <param name="contents">All contents of the prompt.</param>
     /// <param name="contextLength">The tokens that the model's context holds.</param>
-    /// <param name="longestToken">The most characters that a token stands for; null where there is no limit.</param>
+    /// <param name="longestToken">The most characters of a token; null where there is no limit.</param>
     /// <exception cref="PromptTooLongException">The text has more characters than the context can hold.</exception>
     public static void CheckText(IEnumerable<AIContent> contents, int contextLength, int? longestToken)
     {
         long fewest = contents.Sum(content => content is TextContent text ? (long)text.Text.Length : 0) / (longestToken ?? int.MaxValue);
         if (fewest >= contextLength)
-            throw new PromptTooLongException($"The prompt has at least {fewest} tokens, and the model's context has room for {contextLength} with the answer. Shorten the text.");
+            throw new PromptTooLongException(
+                $"The prompt has at least {fewest} tokens, and the model's context has room for {contextLength} with the answer. Shorten the text.");
     }
 
-    /// <summary>Checks the tokens of a prompt, of which the images were only measured.</summary>
+    /// <summary>Checks the number of tokens of a prompt whose images were only measured.</summary>
     /// <param name="tokens">All tokens.</param>
     /// <param name="imageTokens">Those of the images.</param>
     /// <param name="contextLength">The tokens that the model's context holds.</param>
@@ -26,7 +27,8 @@ internal static class PromptSize
     {
         if (tokens >= contextLength)
         {
-            throw new PromptTooLongException($"The prompt has {tokens} tokens ({imageTokens} of them for images), and the model's context has room for {contextLength} with the answer. "
+            throw new PromptTooLongException(
+                $"The prompt has {tokens} tokens ({imageTokens} of them for images), and the model's context has room for {contextLength} with the answer. "
                 + "Shorten the text, or use fewer or smaller images.");
         }
     }

@@ -5,12 +5,12 @@ using OnnxVlm.Prompting.Jinja;
 
 namespace OnnxVlm.Prompting;
 
-/// <summary>A conversation as a chat template takes it, and the images in it, in order.</summary>
+/// <summary>A conversation in the form that a chat template accepts, and the images in it, in order.</summary>
 internal sealed class TemplateConversation
 {
     /// <summary>
-    /// Stands for an image in a text, where a template takes no images of its own. It is the template's word, so that the same character in a message is only a character; Unicode keeps it
-    /// for such uses.
+    /// Marks the place of an image in a text for templates that do not support images. The mark counts as the template's text, so that the same
+    /// character in a message is only a character. Unicode reserves it for such uses.
     /// </summary>
     public const char ImageMark = '\uFDD0';
 
@@ -25,31 +25,36 @@ internal sealed class TemplateConversation
     /// <summary>The messages.</summary>
     public ListValue Messages => new(_messages);
 
-    /// <summary>The encoded images; null for one of which only the place is known.</summary>
+    /// <summary>The encoded images; null for an image of which only the place is known.</summary>
     public IReadOnlyList<ReadOnlyMemory<byte>?> Images => _images;
 
     /// <summary>Converts messages of Microsoft.Extensions.AI.</summary>
     /// <param name="messages">The messages: text, images, and in their roles function calls, results and reasoning.</param>
-    /// <param name="form">The forms of content that the template takes.</param>
-    /// <exception cref="ArgumentException">There is no message, one of the user's is empty, or the model cannot read a content.</exception>
+    /// <param name="form">The forms of content that the template accepts.</param>
+    /// <exception cref="ArgumentException">There is no message, a message of the user is empty, or the model cannot read a content.</exception>
     public static TemplateConversation From(IEnumerable<ChatMessage> messages, ContentForm form)
     {
         TemplateConversation conversation = new(form);
         Dictionary<string, string> names = new(StringComparer.Ordinal);
         foreach (ChatMessage message in messages)
             conversation.Add(message, names);
-        return conversation._messages.Count > 0 ? conversation : throw new ArgumentException("There is no message; give the model at least one.", nameof(messages));
+        return conversation._messages.Count > 0
+            ? conversation
+            : throw new ArgumentException("There is no message; give the model at least one.", nameof(messages));
     }
 
-    /// <summary>Converts messages in JSON. All that is in them reaches the template unchanged, but an image becomes a part of its kind without its bytes.</summary>
+    /// <summary>
+    /// Converts messages in JSON. Their contents reach the template unchanged, except that an image becomes a part of its kind without its bytes.
+    /// </summary>
     /// <param name="messages">An array.</param>
-    /// <param name="form">The forms of content that the template takes.</param>
+    /// <param name="form">The forms of content that the template accepts.</param>
     /// <exception cref="ArgumentException">An image is not given as a data: URI.</exception>
     public static TemplateConversation From(JsonElement messages, ContentForm form)
     {
         TemplateConversation conversation = new(form);
         foreach (JsonElement message in messages.EnumerateArray())
-            conversation._messages.Add(message.ValueKind == JsonValueKind.Object ? TemplateValues.Structure(message, conversation.Replace) : TemplateValues.From(message));
+            conversation._messages.Add(
+                message.ValueKind == JsonValueKind.Object ? TemplateValues.Structure(message, conversation.Replace) : TemplateValues.From(message));
         return conversation;
     }
 
@@ -68,7 +73,7 @@ internal sealed class TemplateConversation
                     calls.Add(Call(call));
                     break;
                 case FunctionResultContent result:
-                    // Each result is a message of its own, whatever message it came in.
+                    // Each result becomes a message of its own, whatever message it came in.
                     AddMessage(ChatRole.Tool, [.. FunctionResults.ContentsOf(result)], entry =>
                     {
                         entry.Set("tool_call_id", TemplateValues.Outside(result.CallId));
@@ -113,11 +118,12 @@ internal sealed class TemplateConversation
     private object Content(ChatRole role, List<AIContent> contents)
     {
         bool hasImages = contents.Exists(content => content is not TextContent);
-        // Templates take parts from the user first of all; what is only text elsewhere is one text.
+        // Templates expect parts mainly from the user; content that is only text elsewhere is passed as text.
         bool asParts = hasImages ? _form.TakesImages : !_form.TakesText || (_form.TakesParts && role == ChatRole.User && contents.Count > 1);
         if (!asParts)
             return Flat(contents.Select(content => content is TextContent text ? TemplateValues.Outside(text.Text) : Image(content, Mark)));
-        return new ListValue([.. contents.Select(content => content is TextContent text ? ContentForm.TextPart(text.Text) : Image(content, ContentForm.ImagePart()))]);
+        return new ListValue(
+            [.. contents.Select(content => content is TextContent text ? ContentForm.TextPart(text.Text) : Image(content, ContentForm.ImagePart()))]);
     }
 
     private T Image<T>(AIContent content, T stand)
@@ -140,14 +146,16 @@ internal sealed class TemplateConversation
     {
         DictValue function = new(), entry = new();
         function.Set("name", TemplateValues.Outside(call.Name));
-        function.Set("arguments", FunctionArguments.TextOf(call) is { } text ? ArgumentText(text) : TemplateValues.From(ChatJson.ToElement(call.Arguments ?? new Dictionary<string, object?>())));
+        function.Set("arguments", FunctionArguments.TextOf(call) is { } text
+            ? ArgumentText(text)
+            : TemplateValues.From(ChatJson.ToElement(call.Arguments ?? new Dictionary<string, object?>())));
         entry.Set("type", TemplateText.Own("function"));
         entry.Set("id", TemplateValues.Outside(call.CallId));
         entry.Set("function", function);
         return entry;
     }
 
-    // What could not be parsed stays the text that the model wrote; a template that refuses texts gets it as the one argument.
+    // What could not be parsed stays the text that the model wrote; a template that refuses text gets it as the only argument.
     private object ArgumentText(string text)
     {
         if (_form.TakesArgumentText)
@@ -157,7 +165,7 @@ internal sealed class TemplateConversation
         return arguments;
     }
 
-    // The content of a message in JSON: a list of parts, of which images are taken out.
+    // The content of a message in JSON: a list of parts, from which images are taken out.
     private object? Replace(string name, JsonElement value)
     {
         if (name != "content" || value.ValueKind != JsonValueKind.Array)
@@ -166,7 +174,7 @@ internal sealed class TemplateConversation
         bool hasImages = parts.Exists(part => part is DictValue dict && IsImage(dict));
         if (hasImages ? _form.TakesImages : _form.TakesParts)
             return new ListValue(parts);
-        // A template that takes no parts would print them as Python does, or nothing.
+        // A template without support for parts would print them as Python does, or print nothing.
         return parts.TrueForAll(part => part is DictValue dict && (IsImage(dict) || TextOf(dict) is not null))
             ? Flat(parts.Select(part => TextOf((DictValue)part) ?? Mark))
             : new ListValue(parts);
@@ -174,7 +182,8 @@ internal sealed class TemplateConversation
 
     private object Part(JsonElement part)
     {
-        if (part.ValueKind != JsonValueKind.Object || !part.TryGetProperty("type", out JsonElement kind) || kind.ValueKind != JsonValueKind.String || kind.GetString() is not ("image" or "image_url"))
+        if (part.ValueKind != JsonValueKind.Object || !part.TryGetProperty("type", out JsonElement kind)
+            || kind.ValueKind != JsonValueKind.String || kind.GetString() is not ("image" or "image_url"))
             return part.ValueKind == JsonValueKind.Object ? TemplateValues.Structure(part, (_, _) => null) : TemplateValues.From(part);
         _images.Add(ImageData.Of(part));
         return ContentForm.ImagePart();

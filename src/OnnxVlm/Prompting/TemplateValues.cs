@@ -6,10 +6,13 @@ using OnnxVlm.Prompting.Jinja;
 
 namespace OnnxVlm.Prompting;
 
-/// <summary>JSON to the values of templates. Text is from outside; only the names of roles and of kinds of parts are the template's own words, because templates write tokens with them.</summary>
+/// <summary>
+/// Converts JSON to the values of templates. Text counts as outside text, except the names of roles and of kinds of parts, because
+/// templates build tokens with them.
+/// </summary>
 internal static class TemplateValues
 {
-    // A template may write '<|' + role + '|>', which is one token. Other roles than these stay text.
+    // A template may write '<|' + role + '|>', which is one token. Only these roles count as the template's text.
     private static readonly HashSet<string> Roles = new(StringComparer.Ordinal)
     {
         "system", "developer", "user", "assistant", "tool", "function", "model", "ipython", "observation", "context", "documents", "environment",
@@ -46,30 +49,33 @@ internal static class TemplateValues
         }
     }
 
-    /// <summary>A message or a part of one: its role and type are the template's words where they are known.</summary>
+    /// <summary>A message, or a part of one: its role and type count as the template's text if they are known.</summary>
     public static DictValue Structure(JsonElement value, Func<string, JsonElement, object?> replace)
     {
         DictValue dict = new();
         foreach (JsonProperty property in value.EnumerateObject())
         {
-            object converted = replace(property.Name, property.Value) ?? (property.Value.ValueKind == JsonValueKind.String ? (property.Name, property.Value.GetString()!) switch
-            {
-                ("role", string role) => Role(role),
-                ("type", string kind) => new TemplateText(kind, Kinds.Contains(kind)),
-                (_, string text) => Outside(text),
-            } : From(property.Value));
+            object converted = replace(property.Name, property.Value)
+                ?? (property.Value.ValueKind == JsonValueKind.String ? Text(property.Name, property.Value.GetString()!) : From(property.Value));
             dict.Set(Outside(property.Name), converted);
         }
         return dict;
+
+        static TemplateText Text(string name, string value) => name switch
+        {
+            "role" => Role(value),
+            "type" => new TemplateText(value, Kinds.Contains(value)),
+            _ => Outside(value),
+        };
     }
 
-    // As Python reads it: whole numbers of any size, and floats.
+    // Numbers as Python reads them: integers of any size, and floats.
     private static object Number(string text) =>
         text.AsSpan().IndexOfAny('.', 'e', 'E') >= 0 ? double.Parse(text, CultureInfo.InvariantCulture)
         : text.Length <= 4300 ? BigInteger.Parse(text, NumberStyles.AllowLeadingSign, CultureInfo.InvariantCulture)
         : throw new JinjaException(JinjaError.Value, "Exceeds the limit (4300 digits) for integer string conversion");
 }
 
-/// <summary>JSON of this folder without reflection.</summary>
+/// <summary>The source-generated JSON of this folder.</summary>
 [JsonSerializable(typeof(string))]
 internal sealed partial class TemplateJson : JsonSerializerContext;

@@ -13,7 +13,8 @@ public sealed class Vocabulary
     {
         _tokenizer = tokenizer;
         _special = tokenizer?.AddedTokens.Where(token => token.IsSpecial).ToDictionary(token => token.Content, token => token.Id) ?? [];
-        _digitTokens = new Lazy<IReadOnlyList<int>>(() => [.. Enumerable.Range(0, Size).Where(id => BytesOf(id).Span is { Length: > 0 } text && !text.ContainsAnyExceptInRange((byte)'0', (byte)'9'))]);
+        _digitTokens = new Lazy<IReadOnlyList<int>>(
+            () => [.. Enumerable.Range(0, Size).Where(id => BytesOf(id).Span is { Length: > 0 } text && !text.ContainsAnyExceptInRange((byte)'0', (byte)'9'))]);
         SpecialTokens = [.. _special.Keys.OrderByDescending(text => text.Length).ThenBy(text => text, StringComparer.Ordinal)];
     }
 
@@ -47,12 +48,12 @@ public sealed class Vocabulary
     /// <exception cref="UnsupportedModelException">The file has a setting that cannot be followed exactly; the message names the key.</exception>
     public static Vocabulary Load(string path) => Of(ModelTokenizer.Load(path).Inner);
 
-    /// <summary>The bytes that a token adds to the text; none for a special token, a padding row or an id outside the vocabulary.</summary>
+    /// <summary>The bytes that a token adds to the text; empty for a special token, a padding row or an id outside the vocabulary.</summary>
     /// <param name="tokenId">The token's id.</param>
-    /// <returns>UTF-8 bytes, which may be part of a character only.</returns>
+    /// <returns>UTF-8 bytes, possibly only a part of a character.</returns>
     public ReadOnlyMemory<byte> BytesOf(int tokenId) => _tokenizer?.BytesOf(tokenId) ?? default;
 
-    /// <summary>The id of a special token, or null where the text is not one.</summary>
+    /// <summary>The id of a special token; null where the text is not one.</summary>
     /// <param name="text">The token's text, for example <c>&lt;|im_end|&gt;</c>.</param>
     /// <returns>The id.</returns>
     public int? FindSpecial(string text) => _special.TryGetValue(text, out int id) ? id : null;

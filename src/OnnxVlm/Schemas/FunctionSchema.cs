@@ -10,10 +10,12 @@ internal static class FunctionSchema
 {
     private static readonly string[] Descriptive = ["title", "description", "default"];
 
-    /// <summary>Prepares the schema of a function. Of a .NET method each parameter is as narrow as its type, see <see cref="TypeSchema"/>.</summary>
+    /// <summary>
+    /// Prepares the schema of a function. For a .NET method, the schema of each parameter is as narrow as its type, see <see cref="TypeSchema"/>.
+    /// </summary>
     /// <param name="function">The function.</param>
     /// <returns>A schema of an object.</returns>
-    /// <exception cref="ArgumentException">The schema cannot be followed; the message names the function and the path.</exception>
+    /// <exception cref="ArgumentException">A grammar cannot express the schema; the message names the function and the path.</exception>
     public static JsonObject Create(AIFunctionDeclaration function)
     {
         if (function.JsonSchema.ValueKind == JsonValueKind.Undefined)
@@ -37,7 +39,7 @@ internal static class FunctionSchema
         {
             if (parameter.Name is not { } name || properties[name] is not JsonNode described)
                 continue;
-            // Where somebody has written another schema for a parameter, that one holds.
+            // A schema that somebody has written for a parameter is kept.
             JsonNode plain = JsonNode.Parse(AIJsonUtilities.CreateJsonSchema(parameter.ParameterType, serializerOptions: options).GetRawText())!;
             if (!JsonNode.DeepEquals(Bare(plain), Bare(described)))
                 continue;

@@ -4,8 +4,8 @@ using System.Text.RegularExpressions;
 namespace OnnxVlm.Schemas;
 
 /// <summary>
-/// What a grammar that a stranger wrote may demand. Compiling one costs memory and time that grow with the states of its expressions, and joining or negating them multiplies these. Everything is
-/// counted as it is written, without compiling anything.
+/// What a grammar that a stranger wrote may demand. Compiling one costs memory and time that grow with the states of its expressions, and joining or
+/// negating them multiplies these. Everything is counted as it is written, without compiling anything.
 /// </summary>
 internal static partial class GrammarBudget
 {
@@ -31,11 +31,13 @@ internal static partial class GrammarBudget
     {
         CheckLength("grammar", grammar);
         PatternBudget patterns = new();
-        foreach (string expression in Literal().Matches(grammar).Select(match => match.Groups["regex"]).Where(group => group.Success).Select(group => group.Value))
+        foreach (string expression in Literal()
+            .Matches(grammar).Select(match => match.Groups["regex"]).Where(group => group.Success).Select(group => group.Value))
             patterns.Check("grammar", expression);
         string rules = Literal().Replace(grammar, "\"\"");
         if (rules.AsSpan().IndexOfAny('&', '~', '%') is int at and >= 0)
-            throw Refused($"grammar: {rules[at]} is not taken from a request, since it multiplies what the parser has to keep, or sets it up; write the rules without it");
+            throw Refused($"grammar: {rules[at]} is not taken from a request, " +
+                "since it multiplies what the parser has to keep, or sets it up; write the rules without it");
         if (rules.Count(c => c == ':') > MaxRules)
             throw Refused($"grammar: a grammar may have {MaxRules} rules; leave some out");
         long repeated = 1;
@@ -45,7 +47,8 @@ internal static partial class GrammarBudget
             long times = count.Length > 9 ? PatternBudget.MaxStates : Math.Max(1, long.Parse(count, CultureInfo.InvariantCulture));
             repeated = Math.Min(long.MaxValue / (PatternBudget.MaxStates + 1), repeated) * Math.Min(times, PatternBudget.MaxStates + 1);
             if (repeated > PatternBudget.MaxStates)
-                throw Refused($"grammar: the counts of all repetitions together may be {PatternBudget.MaxStates}, since rules may repeat each other; use smaller counts");
+                throw Refused(
+                    $"grammar: the counts of all repetitions together may be {PatternBudget.MaxStates}, since rules may repeat each other; use smaller counts");
         }
     }
 

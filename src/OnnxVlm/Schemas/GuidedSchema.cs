@@ -4,14 +4,15 @@ using System.Text.Json.Nodes;
 namespace OnnxVlm.Schemas;
 
 /// <summary>
-/// A JSON schema as the grammar gets it. What says nothing about a value is left out, what older drafts and OpenAPI write is written as the current draft does, and some parts are made narrower;
-/// the schema as it was written accepts every answer all the same:
+/// A JSON schema in the form that the grammar receives. Keys that say nothing about a value are left out, the forms of older drafts and of OpenAPI
+/// are converted to the current draft, and some parts are made narrower. The schema as it was written still accepts every answer:
 /// <list type="bullet">
-/// <item>Where a schema names an object's keys and does not say whether there are others, there are none: a model at liberty invents some.</item>
-/// <item>A format is a pattern, see <see cref="StringFormats"/>; a format that is not known says nothing, as the standard has it. A pattern beside a format defines the text.</item>
-/// <item>An integer without bounds is one that every JSON reader holds exactly, ±(2^53 − 1) (RFC 8259, section 6).</item>
+/// <item>Where a schema names an object's keys and does not say whether there are others, there are none: an unconstrained model invents some.</item>
+/// <item>A format becomes a pattern, see <see cref="StringFormats"/>; an unknown format says nothing, as in the standard. If there is also a pattern,
+/// the pattern defines the text.</item>
+/// <item>An integer without bounds is limited to the range that every JSON reader holds exactly, ±(2^53 − 1) (RFC 8259, section 6).</item>
 /// </list>
-/// What a grammar cannot hold an answer to is refused with its path.
+/// What a grammar cannot enforce is refused with its path.
 /// </summary>
 internal sealed class GuidedSchema
 {
@@ -21,18 +22,19 @@ internal sealed class GuidedSchema
 
     private static readonly string[] Annotations =
     [
-        "$schema", "$comment", "$vocabulary", "title", "description", "default", "example", "examples", "deprecated", "readOnly", "writeOnly", "contentMediaType", "contentSchema",
-        "discriminator", "xml", "externalDocs",
+        "$schema", "$comment", "$vocabulary", "title", "description", "default", "example", "examples", "deprecated", "readOnly", "writeOnly",
+        "contentMediaType", "contentSchema", "discriminator", "xml", "externalDocs",
     ];
 
-    // Under these, a narrower part can make the whole wider, or impossible.
+    // Under these keys, a narrower part can make the whole wider, or impossible.
     private static readonly string[] LeftOpen = ["allOf", "oneOf"];
 
     private static readonly string[] NotImplemented =
         ["not", "if", "contains", "dependentRequired", "dependentSchemas", "dependencies", "unevaluatedItems", "$dynamicRef", "$recursiveRef"];
 
     private static readonly string[] Joining = ["$ref", "anyOf", "oneOf"];
-    private static readonly string[] Joined = ["pattern", "properties", "patternProperties", "additionalProperties", "items", "prefixItems", "minLength", "maxLength"];
+    private static readonly string[] Joined =
+        ["pattern", "properties", "patternProperties", "additionalProperties", "items", "prefixItems", "minLength", "maxLength"];
 
     private readonly JsonObject _root;
     private readonly PatternBudget _patterns = new();
@@ -42,8 +44,9 @@ internal sealed class GuidedSchema
 
     /// <summary>Prepares a schema.</summary>
     /// <param name="schema">The schema, a JSON object; not changed.</param>
-    /// <param name="path">What an error calls the schema.</param>
-    /// <exception cref="ArgumentException">The schema is not a JSON object, or says what a grammar cannot hold an answer to; the message has the path.</exception>
+    /// <param name="path">The name of the schema in errors.</param>
+    /// <exception cref="ArgumentException">The schema is not a JSON object, or has something that a grammar cannot enforce; the message
+    /// has the path.</exception>
     public static JsonObject Create(JsonElement schema, string path = "schema")
     {
         if (schema.ValueKind != JsonValueKind.Object)
@@ -63,7 +66,8 @@ internal sealed class GuidedSchema
             throw Refused(path, "expected a schema, which is an object, true or false");
         foreach (string name in Annotations)
             schema.Remove(name);
-        foreach (string name in schema.Select(property => property.Key).Where(name => name.StartsWith("x-", StringComparison.Ordinal) && (name != "x-guidance" || schema != _root)).ToArray())
+        foreach (string name in schema.Select(property => property.Key)
+            .Where(name => name.StartsWith("x-", StringComparison.Ordinal) && (name != "x-guidance" || schema != _root)).ToArray())
             schema.Remove(name);
         RefuseUnimplemented(schema, path);
         if (schema.ContainsKey("allOf") || (Array.Exists(Joining, schema.ContainsKey) && Array.Exists(Joined, schema.ContainsKey)))
@@ -125,7 +129,9 @@ internal sealed class GuidedSchema
             schema.Remove("unevaluatedItems");
         if (Array.Find(NotImplemented, schema.ContainsKey) is not { } name)
             return;
-        string why = name == "not" && IsBoolean(schema["not"], true) ? "it allows no value at all; a .NET type without a JSON form is described so" : "it is not implemented; say it in another way, or leave it out";
+        string why = name == "not" && IsBoolean(schema["not"], true)
+            ? "it allows no value at all; a .NET type without a JSON form is described so"
+            : "it is not implemented; say it in another way, or leave it out";
         throw Refused($"{path}.{name}", why);
     }
 
@@ -150,11 +156,13 @@ internal sealed class GuidedSchema
     }
 
     private static string NameOf(JsonNode? type, string path) =>
-        type is JsonValue value && value.TryGetValue(out string? name) && Types.Contains(name) ? name : throw Refused($"{path}.type", $"expected {string.Join(", ", Types)}, found {type?.ToJsonString() ?? "null"}");
+        type is JsonValue value && value.TryGetValue(out string? name) && Types.Contains(name)
+            ? name
+            : throw Refused($"{path}.type", $"expected {string.Join(", ", Types)}, found {type?.ToJsonString() ?? "null"}");
 
     private static void SimplifyNumber(JsonObject schema)
     {
-        // Draft 4, and OpenAPI 3.0: the bound itself stands elsewhere.
+        // Draft 4, and OpenAPI 3.0: these two are booleans, and the bound itself is under another key.
         foreach ((string exclusive, string bound) in new[] { ("exclusiveMinimum", "minimum"), ("exclusiveMaximum", "maximum") })
         {
             if (schema[exclusive]?.GetValueKind() is not (JsonValueKind.True or JsonValueKind.False))
@@ -192,10 +200,11 @@ internal sealed class GuidedSchema
         schema.Remove("uniqueItems");
     }
 
-    // A grammar does not remember what it has had, so the values come in the order in which the schema has them.
+    // A grammar has no memory of earlier items, so the values come in the schema's order.
     private static void MakeUnique(JsonObject schema, string path)
     {
-        if (schema["items"]?["enum"] is not JsonArray values || values.Count > 12 || schema.ContainsKey("minItems") || schema.ContainsKey("maxItems") || schema.ContainsKey("prefixItems"))
+        if (schema["items"]?["enum"] is not JsonArray values
+            || values.Count > 12 || schema.ContainsKey("minItems") || schema.ContainsKey("maxItems") || schema.ContainsKey("prefixItems"))
             throw Refused($"{path}.uniqueItems", "it is not implemented but for items of an enum without counts; leave it out");
         List<JsonNode?> choices = [];
         for (int set = 0; set < 1 << values.Count && values.Count <= 6; set++)
@@ -218,7 +227,8 @@ internal sealed class GuidedSchema
         if (reference.Length > 1 && reference[1] != '/')
             return;
         JsonNode? target = _root;
-        foreach (string step in reference.Split('/').Skip(1).Select(step => Uri.UnescapeDataString(step).Replace("~1", "/", StringComparison.Ordinal).Replace("~0", "~", StringComparison.Ordinal)))
+        foreach (string step in reference.Split('/').Skip(1).Select(
+            step => Uri.UnescapeDataString(step).Replace("~1", "/", StringComparison.Ordinal).Replace("~0", "~", StringComparison.Ordinal)))
         {
             target = target switch
             {
@@ -243,13 +253,13 @@ internal sealed class GuidedSchema
     }
 
     /// <summary>An error of a schema.</summary>
-    /// <param name="path">Where.</param>
+    /// <param name="path">The place of the error.</param>
     /// <param name="why">What is wrong there.</param>
     public static ArgumentException Refused(string path, string why) => new($"{Shorten(path)}: {why}. It is part of a JSON schema.");
 
-    /// <summary>Whether a value is true or false, as asked.</summary>
+    /// <summary>Whether a value is the given boolean.</summary>
     /// <param name="node">The value, or null where there is none.</param>
-    /// <param name="expected">Which.</param>
+    /// <param name="expected">The boolean.</param>
     public static bool IsBoolean(JsonNode? node, bool expected) => node?.GetValueKind() == (expected ? JsonValueKind.True : JsonValueKind.False);
 
     /// <summary>Whether a schema names a type.</summary>

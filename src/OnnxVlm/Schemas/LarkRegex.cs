@@ -2,7 +2,7 @@ using System.Text;
 
 namespace OnnxVlm.Schemas;
 
-/// <summary>A pattern of JSON Schema, which is found anywhere in a text, as a terminal of Lark, which is the whole of it.</summary>
+/// <summary>Converts patterns of JSON Schema, which match anywhere in a text, to terminals of Lark, which match the whole text.</summary>
 internal static class LarkRegex
 {
     private const string Anything = "(?s:.)*";
@@ -16,11 +16,11 @@ internal static class LarkRegex
     {
         bool isStart = alternative.StartsWith('^'), isEnd = alternative.EndsWith('$') && !IsEscaped(alternative, alternative.Length - 1);
         string body = alternative[(isStart ? 1 : 0)..(isEnd ? ^1 : ^0)];
-        // An alternative that is nothing but one group with anchors in it, as in ^(?:a|b)$, needs no more.
+        // An alternative that is a single group containing anchors, such as ^(?:a|b)$, needs nothing else.
         return $"{(isStart ? "" : Anything)}(?:{Escape(body)}){(isEnd ? "" : Anything)}";
     }
 
-    // At the top: those in groups and classes stay.
+    // Splits at the top level only; alternatives in groups and classes stay.
     private static List<string> Alternatives(string pattern)
     {
         List<string> parts = [];
@@ -65,7 +65,7 @@ internal static class LarkRegex
         return slashes % 2 == 1;
     }
 
-    // JSON Schema's digits and word characters are those of ASCII. A slash would end the terminal.
+    // The digits and word characters of JSON Schema are those of ASCII. A slash would end the terminal.
     private static string Escape(string body)
     {
         StringBuilder escaped = new();

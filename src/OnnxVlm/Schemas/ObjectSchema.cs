@@ -3,7 +3,9 @@ using System.Text.Json.Nodes;
 
 namespace OnnxVlm.Schemas;
 
-/// <summary>The part of <see cref="GuidedSchema"/> that is about objects: each required key is a property, and rules for keys become properties or patterns.</summary>
+/// <summary>
+/// The part of <see cref="GuidedSchema"/> for objects: each required key becomes a property, and rules for keys become properties or patterns.
+/// </summary>
 internal static class ObjectSchema
 {
     private static readonly string[] Applicators = ["anyOf", "oneOf", "allOf", "$ref"];
@@ -84,7 +86,8 @@ internal static class ObjectSchema
             if (properties.ContainsKey(key))
                 continue;
             if (GuidedSchema.IsBoolean(others, false))
-                throw GuidedSchema.Refused($"{path}.required", $"the key \"{key}\" is required, but properties does not have it and additionalProperties is false");
+                throw GuidedSchema.Refused(
+                    $"{path}.required", $"the key \"{key}\" is required, but properties does not have it and additionalProperties is false");
             properties[key] = others.DeepClone();
         }
     }

@@ -3,8 +3,8 @@ using System.Globalization;
 namespace OnnxVlm.Schemas;
 
 /// <summary>
-/// What the regular expressions of one schema may demand together. Compiling one costs memory and time that grow with the states it can be in, and two of them on one text multiply. The size of
-/// an expression is counted as the states that its repetitions unroll to, without compiling anything.
+/// Limits the regular expressions of one schema, taken together. Compiling one takes memory and time that grow with its states, and two of them on
+/// one text multiply. The size of an expression is the number of states that its repetitions unroll to; it is counted without compiling anything.
 /// </summary>
 internal sealed class PatternBudget
 {
@@ -14,15 +14,15 @@ internal sealed class PatternBudget
     /// <summary>The most patterns of a schema.</summary>
     public const int MaxPatterns = 200;
 
-    /// <summary>The most patterns of a schema whose parts are joined: on one text they multiply.</summary>
+    /// <summary>The most patterns of a schema whose parts are joined; on one text, their states multiply.</summary>
     public const int MaxJoinedPatterns = 4;
 
     private long _states;
     private int _patterns;
     private string? _joined;
 
-    /// <summary>Notes that parts of the schema are joined, so that several patterns may have to hold for one text.</summary>
-    /// <param name="path">Where.</param>
+    /// <summary>Records that parts of the schema are joined, so that several patterns may apply to one text.</summary>
+    /// <param name="path">The place of the parts.</param>
     /// <exception cref="ArgumentException">There are too many patterns for that.</exception>
     public void Join(string path)
     {
@@ -33,7 +33,7 @@ internal sealed class PatternBudget
     /// <summary>Checks a pattern and counts it.</summary>
     /// <param name="path">Its path, for errors.</param>
     /// <param name="pattern">The regular expression.</param>
-    /// <exception cref="ArgumentException">It looks around, or the patterns of the schema are too many or too large.</exception>
+    /// <exception cref="ArgumentException">The pattern has a lookaround, or the patterns of the schema are too many or too large.</exception>
     public void Check(string path, string pattern)
     {
         if (LooksAround(pattern))
@@ -43,25 +43,29 @@ internal sealed class PatternBudget
         RefuseJoined(path);
         _states += StatesOf(pattern);
         if (_states > MaxStates)
-            throw GuidedSchema.Refused(path, $"the patterns of a schema may have {MaxStates} states, which is what their repetitions unroll to; use smaller counts");
+            throw GuidedSchema.Refused(
+                path, $"the patterns of a schema may have {MaxStates} states, which is what their repetitions unroll to; use smaller counts");
     }
 
     private void RefuseJoined(string path)
     {
         if (_joined is not null && _patterns > MaxJoinedPatterns)
-            throw GuidedSchema.Refused(path, $"a schema with allOf, or with other rules beside $ref, anyOf or oneOf, may have {MaxJoinedPatterns} patterns; leave some out, or put them in one");
+            throw GuidedSchema.Refused(
+                path, "a schema with allOf, or with other rules beside $ref, anyOf or oneOf, " +
+                $"may have {MaxJoinedPatterns} patterns; leave some out, or put them in one");
     }
 
     /// <summary>Whether a regular expression looks ahead or behind.</summary>
     /// <param name="pattern">The regular expression.</param>
     public static bool LooksAround(string pattern) =>
-        pattern.Contains("(?=", StringComparison.Ordinal) || pattern.Contains("(?!", StringComparison.Ordinal) || pattern.Contains("(?<=", StringComparison.Ordinal) || pattern.Contains("(?<!", StringComparison.Ordinal);
+        pattern.Contains("(?=", StringComparison.Ordinal) || pattern.Contains("(?!", StringComparison.Ordinal)
+            || pattern.Contains("(?<=", StringComparison.Ordinal) || pattern.Contains("(?<!", StringComparison.Ordinal);
 
-    /// <summary>The states that a regular expression unrolls to; at least that many, where its syntax is wrong.</summary>
+    /// <summary>The states that a regular expression unrolls to; a lower bound where its syntax is wrong.</summary>
     /// <param name="pattern">The regular expression.</param>
     internal static long StatesOf(string pattern)
     {
-        // Of each open group what is in it so far; the last atom is what a count applies to.
+        // For each open group, its contents so far; a repetition applies to the last atom.
         Stack<(long Sum, long Atom)> groups = new();
         long sum = 0, atom = 0;
         for (int i = 0; i < pattern.Length; i++)
@@ -84,7 +88,9 @@ internal sealed class PatternBudget
                     (sum, atom) = (groups.Pop().Sum, sum + atom + 1);
                     break;
                 case '{' when TryReadCount(pattern, ref i, out long most):
-                    atom = Math.Min(long.MaxValue / 4, Math.Max(1, atom)) is long one && one > MaxStates * 4 / Math.Max(1, most) ? MaxStates * 4 : atom * Math.Max(1, most);
+                    atom = Math.Min(long.MaxValue / 4, Math.Max(1, atom)) is long one && one > MaxStates * 4 / Math.Max(1, most)
+                        ? MaxStates * 4
+                        : atom * Math.Max(1, most);
                     break;
                 default:
                     (sum, atom) = (Math.Min(sum + atom, MaxStates * 4), 1);
@@ -113,7 +119,7 @@ internal sealed class PatternBudget
         return pattern.Length;
     }
 
-    // {n}, {n,} or {n,m}: the larger number is what is unrolled.
+    // {n}, {n,} or {n,m}: the larger number counts.
     private static bool TryReadCount(string pattern, ref int i, out long most)
     {
         most = 0;
@@ -126,7 +132,8 @@ internal sealed class PatternBudget
                 continue;
             if (!number.All(char.IsAsciiDigit))
                 return false;
-            most = Math.Max(most, long.TryParse(number, NumberStyles.None, CultureInfo.InvariantCulture, out long count) ? Math.Min(count, MaxStates * 4) : MaxStates * 4);
+            most = Math.Max(most,
+                long.TryParse(number, NumberStyles.None, CultureInfo.InvariantCulture, out long count) ? Math.Min(count, MaxStates * 4) : MaxStates * 4);
         }
         i = end;
         return true;

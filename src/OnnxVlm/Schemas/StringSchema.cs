@@ -2,10 +2,10 @@ using System.Text.Json.Nodes;
 
 namespace OnnxVlm.Schemas;
 
-/// <summary>The part of <see cref="GuidedSchema"/> that is about texts: a text has a pattern or none.</summary>
+/// <summary>The part of <see cref="GuidedSchema"/> for strings, which end up with one pattern or none.</summary>
 internal static class StringSchema
 {
-    /// <summary>Simplifies what a schema says about texts.</summary>
+    /// <summary>Simplifies what a schema says about strings.</summary>
     /// <param name="schema">The schema, changed.</param>
     /// <param name="path">Its path, for errors.</param>
     /// <param name="patterns">Checks patterns.</param>
@@ -21,7 +21,7 @@ internal static class StringSchema
         {
             string pattern = TextOf(schema, "pattern") ?? throw GuidedSchema.Refused($"{path}.pattern", "expected a regular expression");
             string? narrower = StringFormats.NarrowerThan(pattern);
-            // Some libraries write a format and a pattern that looks ahead, which no grammar does.
+            // Some libraries write a format and, beside it, a pattern with a lookahead, which grammars do not support.
             if (known is not null && PatternBudget.LooksAround(pattern))
                 narrower = known;
             if (narrower is not null && !isListed)
@@ -32,7 +32,7 @@ internal static class StringSchema
         if (isText && known is not null && !isListed)
             schema["pattern"] = known;
         else if (GuidedSchema.HasType(schema, "string") && !isListed && IsOne(schema["minLength"]) && IsOne(schema["maxLength"]))
-            // One character of .NET and JavaScript, which count those outside the basic plane as two.
+            // One character of .NET and JavaScript, which count characters outside the basic plane as two.
             schema["pattern"] = StringFormats.BasicCharacter;
     }
 

@@ -6,8 +6,8 @@ using Microsoft.Extensions.AI;
 namespace OnnxVlm.Schemas;
 
 /// <summary>
-/// The JSON schema of a .NET type, so narrow that System.Text.Json reads every value of it. The exporter's own schema says <c>integer</c> of a byte and <c>string</c> of a byte array,
-/// and nothing of the keys of a dictionary.
+/// The JSON schema of a .NET type, narrow enough that System.Text.Json reads every value of it. The exporter's own schema is wider: a byte is just an
+/// <c>integer</c>, a byte array just a <c>string</c>, and the keys of a dictionary are not described.
 /// </summary>
 internal static class TypeSchema
 {
@@ -23,7 +23,7 @@ internal static class TypeSchema
         [typeof(ushort)] = (ushort.MinValue, ushort.MaxValue),
         [typeof(int)] = (int.MinValue, int.MaxValue),
         [typeof(uint)] = (uint.MinValue, uint.MaxValue),
-        // As exact as the bounds of a grammar are.
+        // Limited by the precision of a grammar's bounds.
         [typeof(long)] = (-9e18, 9e18),
         [typeof(ulong)] = (0, 9e18),
         [typeof(Int128)] = (-9e18, 9e18),
@@ -34,9 +34,10 @@ internal static class TypeSchema
 
     /// <summary>Describes a type.</summary>
     /// <param name="type">The type.</param>
-    /// <param name="options">How its values are read.</param>
+    /// <param name="options">The options for reading its values.</param>
     /// <exception cref="ArgumentException">The type, or one in it, has no JSON form; the message names it.</exception>
-    public static JsonElement Create(Type type, JsonSerializerOptions options) => AIJsonUtilities.CreateJsonSchema(type, serializerOptions: options, inferenceOptions: Narrowing);
+    public static JsonElement Create(Type type, JsonSerializerOptions options) =>
+        AIJsonUtilities.CreateJsonSchema(type, serializerOptions: options, inferenceOptions: Narrowing);
 
     private static JsonNode Narrow(AIJsonSchemaCreateContext context, JsonNode node)
     {
@@ -48,7 +49,8 @@ internal static class TypeSchema
         if (schema.ContainsKey("$ref"))
             return node;
         Type number = type.IsEnum ? Enum.GetUnderlyingType(type) : type;
-        if (Numbers.TryGetValue(number, out (double Least, double Most) range) && (GuidedSchema.HasType(schema, "integer") || GuidedSchema.HasType(schema, "number")))
+        if (Numbers.TryGetValue(number, out (double Least, double Most) range)
+            && (GuidedSchema.HasType(schema, "integer") || GuidedSchema.HasType(schema, "number")))
         {
             schema.TryAdd("minimum", range.Least);
             schema.TryAdd("maximum", range.Most);
@@ -62,9 +64,10 @@ internal static class TypeSchema
         return node;
     }
 
-    // The library's own types that the exporter describes by their properties are read by other means, or not at all.
+    // The base library's own types that the exporter describes by their properties are read in another way, or not at all.
     private static bool IsOpaque(Type type) => type.Namespace is { } name && (name == "System" || name.StartsWith("System.", StringComparison.Ordinal))
-        && !(type.IsGenericType && type.FullName!.AsSpan().StartsWith("System.Collections.Generic.KeyValuePair")) && !type.FullName!.StartsWith("System.ValueTuple", StringComparison.Ordinal)
+        && !(type.IsGenericType && type.FullName!.AsSpan().StartsWith("System.Collections.Generic.KeyValuePair"))
+        && !type.FullName!.StartsWith("System.ValueTuple", StringComparison.Ordinal)
         && !type.FullName.StartsWith("System.Tuple", StringComparison.Ordinal);
 
     private static IEnumerable<string> NamesOf(Type type, JsonTypeInfo info)
@@ -117,7 +120,9 @@ internal static class TypeSchema
             return StringFormats.NarrowerThan(@"^-?(\d+\.)?\d{2}:\d{2}:\d{2}(\.\d{1,7})?$");
         if (key == typeof(Version))
             return StringFormats.NarrowerThan(@"^\d+(\.\d+){1,3}$");
-        string? format = key == typeof(DateTime) || key == typeof(DateTimeOffset) ? "date-time" : key == typeof(DateOnly) ? "date" : key == typeof(TimeOnly) ? "time"
+        string? format = key == typeof(DateTime) || key == typeof(DateTimeOffset)
+            ? "date-time"
+            : key == typeof(DateOnly) ? "date" : key == typeof(TimeOnly) ? "time"
             : key == typeof(Guid) ? "uuid" : key == typeof(Uri) ? "uri" : null;
         return format is null ? null : StringFormats.PatternOf(format);
     }

@@ -2,7 +2,7 @@ using System.Numerics;
 
 namespace OnnxVlm.Prompting.Jinja;
 
-/// <summary>Python's <c>'…{}…'.format(values)</c>, with attributes and elements found as the sandbox does. What is inserted keeps its origin.</summary>
+/// <summary>Python's <c>'…{}…'.format(values)</c>, with the sandbox's access to attributes and elements. Inserted text keeps its origin.</summary>
 internal static class BraceFormat
 {
     public static object Format(TemplateText format, CallArguments arguments, TemplateRun run) => new Formatter(format, arguments, run).Write();
@@ -22,7 +22,7 @@ internal static class BraceFormat
 
         public TemplateText Write() => Write(0, format.Value.Length, depth: 2);
 
-        // A format specification may have fields of its own, once.
+        // A format specification may contain fields, one level deep.
         private TemplateText Write(int start, int end, int depth)
         {
             TemplateTextBuilder text = new(run.Budget);
@@ -69,7 +69,7 @@ internal static class BraceFormat
             run.Budget.UseSteps();
             string source = format.Value;
             int stop = start;
-            // The name ends at a conversion or a specification; brackets may hold either sign.
+            // The name ends at a conversion or a specification; brackets may contain either sign.
             for (bool inBrackets = false; stop < end && (inBrackets || source[stop] is not ('!' or ':')); stop++)
                 inBrackets = source[stop] == '[' || (inBrackets && source[stop] != ']');
             object value = Lookup(source[start..stop]);
@@ -110,7 +110,9 @@ internal static class BraceFormat
                 if (field[i] != '[' || close < 0)
                     throw JinjaException.Value(field[i] != '[' ? "Only '.' or '[' may follow ']' in format field specifier" : "Missing ']' in format string");
                 string key = field[(i + 1)..close];
-                value = PythonMembers.Element(value, key.Length > 0 && key.All(char.IsAsciiDigit) ? BigInteger.Parse(key, System.Globalization.CultureInfo.InvariantCulture) : TemplateText.Own(key), run);
+                bool isIndex = key.Length > 0 && key.All(char.IsAsciiDigit);
+                object member = isIndex ? BigInteger.Parse(key, System.Globalization.CultureInfo.InvariantCulture) : TemplateText.Own(key);
+                value = PythonMembers.Element(value, member, run);
                 i = close + 1;
             }
             return value;

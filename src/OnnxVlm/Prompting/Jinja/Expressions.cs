@@ -3,7 +3,7 @@ namespace OnnxVlm.Prompting.Jinja;
 /// <summary>An expression of a template.</summary>
 internal abstract record Expression
 {
-    /// <summary>Computes the value; a step of the budget.</summary>
+    /// <summary>Computes the value; counts as a step of the budget.</summary>
     public object Evaluate(Frame frame)
     {
         frame.Run.Budget.UseSteps();
@@ -61,7 +61,7 @@ internal sealed record ElementExpression(Expression Owner, Expression Key) : Exp
     }
 }
 
-/// <summary>What stands in the brackets of <c>a[b:c:d]</c>.</summary>
+/// <summary>The contents of the brackets in <c>a[b:c:d]</c>.</summary>
 internal sealed record SliceExpression(Expression? Start, Expression? Stop, Expression? Step) : Expression
 {
     protected override object Compute(Frame frame) => new SliceValue(Bound(Start, frame), Bound(Stop, frame), Bound(Step, frame));
@@ -81,7 +81,7 @@ internal sealed record NotExpression(Expression Operand) : Expression
     protected override object Compute(Frame frame) => !PythonType.IsTrue(Operand.Evaluate(frame));
 }
 
-/// <summary><c>a and b</c>, <c>a or b</c>: the operand that decides.</summary>
+/// <summary><c>a and b</c>, <c>a or b</c>: the value is the operand that decides.</summary>
 internal sealed record LogicalExpression(bool IsAnd, Expression Left, Expression Right) : Expression
 {
     protected override object Compute(Frame frame)
@@ -91,7 +91,7 @@ internal sealed record LogicalExpression(bool IsAnd, Expression Left, Expression
     }
 }
 
-/// <summary><c>a &lt; b &lt; c</c>: all comparisons must hold, and the first that does not ends it.</summary>
+/// <summary><c>a &lt; b &lt; c</c>: all comparisons must hold; evaluation stops at the first that does not.</summary>
 internal sealed record ComparisonExpression(Expression First, IReadOnlyList<(string Symbol, Expression Operand)> Rest) : Expression
 {
     protected override object Compute(Frame frame)
@@ -119,7 +119,8 @@ internal sealed record ComparisonExpression(Expression First, IReadOnlyList<(str
 
 internal sealed record UnaryExpression(string Symbol, Expression Operand) : Expression
 {
-    protected override object Compute(Frame frame) => Symbol == "-" ? PythonOperators.Negate(Operand.Evaluate(frame)) : PythonOperators.Plus(Operand.Evaluate(frame));
+    protected override object Compute(Frame frame) =>
+        Symbol == "-" ? PythonOperators.Negate(Operand.Evaluate(frame)) : PythonOperators.Plus(Operand.Evaluate(frame));
 }
 
 internal sealed record BinaryExpression(string Symbol, Expression Left, Expression Right) : Expression
@@ -140,7 +141,7 @@ internal sealed record BinaryExpression(string Symbol, Expression Left, Expressi
     }
 }
 
-/// <summary><c>a ~ b ~ c</c>: all as text.</summary>
+/// <summary><c>a ~ b ~ c</c>: all operands as text.</summary>
 internal sealed record ConcatenationExpression(IReadOnlyList<Expression> Operands) : Expression
 {
     protected override object Compute(Frame frame)
@@ -154,7 +155,8 @@ internal sealed record ConcatenationExpression(IReadOnlyList<Expression> Operand
 }
 
 /// <summary>The arguments of a call, a filter or a test.</summary>
-internal sealed record ArgumentList(IReadOnlyList<Expression> Positional, IReadOnlyList<(string Name, Expression Value)> Named, Expression? Rest, Expression? NamedRest)
+internal sealed record ArgumentList(
+    IReadOnlyList<Expression> Positional, IReadOnlyList<(string Name, Expression Value)> Named, Expression? Rest, Expression? NamedRest)
 {
     public static readonly ArgumentList None = new([], [], null, null);
 
@@ -172,7 +174,8 @@ internal sealed record ArgumentList(IReadOnlyList<Expression> Positional, IReadO
                 throw JinjaException.Type("argument after ** must be a mapping");
             frame.Run.Budget.UseSteps(dict.Count);
             for (int i = 0; i < dict.Count; i++)
-                named.Add(KeyValuePair.Create((dict.At(i).Key as TemplateText ?? throw JinjaException.Type("keywords must be strings")).Value, dict.At(i).Value));
+                named.Add(KeyValuePair.Create(
+                    (dict.At(i).Key as TemplateText ?? throw JinjaException.Type("keywords must be strings")).Value, dict.At(i).Value));
         }
         return new CallArguments(positional, named);
     }
@@ -180,7 +183,7 @@ internal sealed record ArgumentList(IReadOnlyList<Expression> Positional, IReadO
 
 internal sealed record CallExpression(Expression Callee, ArgumentList Arguments) : Expression
 {
-    /// <summary>Calls with one more argument, which a call block passes.</summary>
+    /// <summary>Calls with an additional argument, which a call block passes.</summary>
     public object Call(Frame frame, CallableValue? caller)
     {
         object callee = Callee.Evaluate(frame);
@@ -196,7 +199,7 @@ internal sealed record CallExpression(Expression Callee, ArgumentList Arguments)
 /// <summary><c>a | name(…)</c>; in a filter block there is no expression before the bar.</summary>
 internal sealed record FilterExpression(Expression? Operand, string Name, ArgumentList Arguments) : Expression
 {
-    /// <summary>Applies the filter, and those before it, to a value.</summary>
+    /// <summary>Applies this filter and those before it to a value.</summary>
     public object Apply(object value, Frame frame) =>
         Filters.Apply(Name, Operand is null ? value : ((FilterExpression)Operand).Apply(value, frame), Arguments.Evaluate(frame), frame.Run);
 

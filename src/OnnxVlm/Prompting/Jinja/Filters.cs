@@ -2,18 +2,23 @@ using System.Numerics;
 
 namespace OnnxVlm.Prompting.Jinja;
 
-/// <summary>A filter: the value before the bar, and the arguments in the brackets behind its name.</summary>
+/// <summary>A filter: it takes the value before the bar, and the arguments in the brackets after its name.</summary>
 internal delegate object Filter(object value, CallArguments arguments, TemplateRun run);
 
-/// <summary>Jinja's filters by name. Those that need randomness or HTML attributes (random, xmlattr, urlize, pprint) are not there.</summary>
+/// <summary>Jinja's filters by name, without those that need randomness or HTML attributes (random, xmlattr, urlize, pprint).</summary>
 internal static class Filters
 {
     private static readonly Dictionary<string, Filter> All = new(StringComparer.Ordinal)
     {
         ["abs"] = (value, arguments, _) => { arguments.Bind("abs", 0); return Abs(value); },
-        ["attr"] = (value, arguments, _) => PythonMembers.OnlyAttribute(value, arguments.Bind("do_attr", 1, "name")[0] as TemplateText ?? throw JinjaException.Type("attribute name must be string")),
+        ["attr"] = (value, arguments, _) => PythonMembers.OnlyAttribute(
+            value, arguments.Bind("do_attr", 1, "name")[0] as TemplateText ?? throw JinjaException.Type("attribute name must be string")),
         ["batch"] = SequenceFilters.Batch,
-        ["capitalize"] = (value, arguments, run) => { arguments.Bind("do_capitalize", 0); return PythonCase.Capitalize(PythonText.Str(value, run.Budget), run.Budget); },
+        ["capitalize"] = (value, arguments, run) =>
+        {
+            arguments.Bind("do_capitalize", 0);
+            return PythonCase.Capitalize(PythonText.Str(value, run.Budget), run.Budget);
+        },
         ["center"] = TextFilters.Center,
         ["count"] = (value, arguments, _) => { arguments.Bind("len", 0); return PythonType.LengthOf(value); },
         ["d"] = Default,
@@ -74,17 +79,21 @@ internal static class Filters
 
     public static bool Has(string name) => All.ContainsKey(name);
 
-    /// <exception cref="JinjaException">There is no such filter, or it does not take these values.</exception>
+    /// <exception cref="JinjaException">There is no such filter, or it does not accept these values.</exception>
     public static object Apply(string name, object value, CallArguments arguments, TemplateRun run)
     {
         run.Budget.UseSteps(value is TemplateText text ? 1 + (text.Value.Length / 16) : 1);
-        return All.TryGetValue(name, out Filter? filter) ? filter(value, arguments, run) : throw new JinjaException(JinjaError.Runtime, $"No filter named {PythonText.Quote(name)}.");
+        return All.TryGetValue(name, out Filter? filter)
+            ? filter(value, arguments, run)
+            : throw new JinjaException(JinjaError.Runtime, $"No filter named {PythonText.Quote(name)}.");
     }
 
     private static object Abs(object value) => value switch
     {
         double d => Math.Abs(d),
-        _ => PythonType.TryInteger(value, out BigInteger integer) ? BigInteger.Abs(integer) : throw JinjaException.Type($"bad operand type for abs(): '{PythonType.NameOf(value)}'"),
+        _ => PythonType.TryInteger(value, out BigInteger integer)
+            ? BigInteger.Abs(integer)
+            : throw JinjaException.Type($"bad operand type for abs(): '{PythonType.NameOf(value)}'"),
     };
 
     private static object Default(object value, CallArguments arguments, TemplateRun run)
@@ -144,7 +153,9 @@ internal static class Filters
         if (value is UndefinedValue || !PythonType.IsNumber(value))
             throw JinjaException.Type($"type {PythonType.NameOf(value)} doesn't define __round__ method");
         if (method == "common")
-            return PythonType.TryInteger(value, out BigInteger integer) ? PythonRounding.Round(integer, precision, run.Limits) : PythonRounding.Round((double)value, precision);
+            return PythonType.TryInteger(value, out BigInteger integer)
+                ? PythonRounding.Round(integer, precision, run.Limits)
+                : PythonRounding.Round((double)value, precision);
         object power = PythonOperators.Power((BigInteger)10, (BigInteger)precision, run);
         double scaled = PythonOperators.ToDouble(PythonOperators.Multiply(value, power, run));
         if (!double.IsFinite(scaled))

@@ -1,8 +1,9 @@
 namespace OnnxVlm.Prompting.Jinja;
 
-/// <summary><c>{% for target in iterable if test recursive %}…{% else %}…{% endfor %}</c>. Each turn has variables of its own.</summary>
+/// <summary><c>{% for target in iterable if test recursive %}…{% else %}…{% endfor %}</c>. Each iteration has variables of its own.</summary>
 internal sealed record ForStatement(
-    Target Target, Expression Iterable, Expression? Test, bool IsRecursive, Body Body, Body Else, BlockNames BodyNames, BlockNames TestNames, BlockNames ElseNames) : Statement
+    Target Target, Expression Iterable, Expression? Test, bool IsRecursive, Body Body, Body Else, BlockNames BodyNames, BlockNames TestNames,
+    BlockNames ElseNames) : Statement
 {
     protected override Flow Run(Frame frame)
     {
@@ -24,8 +25,9 @@ internal sealed record ForStatement(
 
     private void Loop(object iterable, int depth, Frame frame, Func<object, int, object>? recurse)
     {
-        LoopValue loop = new(Test is null ? iterable : new IteratorValue(Filtered(PythonType.Elements(iterable, frame.Run.Budget), frame)), depth, recurse, frame.Run.Budget);
-        // As in Jinja, the else block also runs where no turn came to its end, because each was left by break or continue.
+        LoopValue loop = new(
+            Test is null ? iterable : new IteratorValue(Filtered(PythonType.Elements(iterable, frame.Run.Budget), frame)), depth, recurse, frame.Run.Budget);
+        // As in Jinja, the else block also runs if no iteration reached its end, because break or continue left each of them.
         bool finishedAny = false;
         while (loop.TryNext(out object element))
         {

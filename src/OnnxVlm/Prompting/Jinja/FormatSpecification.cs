@@ -6,7 +6,7 @@ namespace OnnxVlm.Prompting.Jinja;
 internal static class FormatSpecification
 {
     /// <summary>Appends a value.</summary>
-    /// <param name="text">Where.</param>
+    /// <param name="text">Receives the result.</param>
     /// <param name="value">The value.</param>
     /// <param name="specification">For example <c>&gt;10.2f</c>.</param>
     /// <param name="run">The rendering.</param>
@@ -40,7 +40,8 @@ internal static class FormatSpecification
 
     private static void AppendNumber(TemplateTextBuilder text, object value, Parts parts)
     {
-        bool isInteger = PythonType.TryInteger(value, out BigInteger integer), asFloat = !isInteger || parts.Type is 'e' or 'E' or 'f' or 'F' or 'g' or 'G' or '%';
+        bool isInteger = PythonType.TryInteger(value, out BigInteger integer);
+        bool asFloat = !isInteger || parts.Type is 'e' or 'E' or 'f' or 'F' or 'g' or 'G' or '%';
         bool isNegative = isInteger ? integer.Sign < 0 : double.IsNegative((double)value) && !double.IsNaN((double)value);
         string digits = asFloat ? WriteFloat(PythonOperators.ToDouble(value), parts) : WriteInteger(value, integer, parts);
         string prefix = parts.IsAlternate && !asFloat ? parts.Type switch { 'x' => "0x", 'X' => "0X", 'o' => "0o", 'b' => "0b", _ => "" } : "";
@@ -63,7 +64,7 @@ internal static class FormatSpecification
         };
         return digits;
 
-        // Without a type a float keeps one digit behind the point.
+        // Without a type, a float keeps one digit after the point.
         static string General(double number, Parts parts)
         {
             int precision = Math.Max(1, parts.Precision);
@@ -90,12 +91,14 @@ internal static class FormatSpecification
             'X' => NumberFormat.WriteInteger(integer, 16).ToUpperInvariant(),
             'o' => NumberFormat.WriteInteger(integer, 8),
             'b' => NumberFormat.WriteInteger(integer, 2),
-            'c' => integer >= 0 && integer < 0x110000 && (integer < 0xD800 || integer > 0xDFFF) ? char.ConvertFromUtf32((int)integer) : throw new JinjaException(JinjaError.Overflow, "%c arg not in range(0x110000)"),
+            'c' => integer >= 0 && integer < 0x110000 && (integer < 0xD800 || integer > 0xDFFF)
+                ? char.ConvertFromUtf32((int)integer)
+                : throw new JinjaException(JinjaError.Overflow, "%c arg not in range(0x110000)"),
             _ => throw JinjaException.Value($"Unknown format code '{parts.Type}' for object of type 'int'"),
         };
     }
 
-    // Groups the digits before the point; zeros that fill the width are grouped too.
+    // Groups the digits before the point; zeros that fill the width are also grouped.
     private static string Group(string digits, Parts parts, int signLength)
     {
         int size = parts.Type is 'x' or 'X' or 'o' or 'b' ? 4 : 3, end = digits.AsSpan().IndexOfAny('.', 'e', '%');

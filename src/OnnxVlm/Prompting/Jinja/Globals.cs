@@ -29,10 +29,13 @@ internal static class Globals
         if (step.IsZero)
             throw JinjaException.Value("range() arg 3 must not be zero");
         RangeValue range = bound[1] is null ? new RangeValue(0, first, step) : new RangeValue(first, Integer(bound[1]!), step);
-        return range.Count <= MaxRange ? range : throw new JinjaException(JinjaError.Overflow, $"Range too big. The sandbox blocks ranges larger than MAX_RANGE ({MaxRange}).");
+        return range.Count <= MaxRange
+            ? range
+            : throw new JinjaException(JinjaError.Overflow, $"Range too big. The sandbox blocks ranges larger than MAX_RANGE ({MaxRange}).");
 
         static BigInteger Integer(object value) => PythonType.TryInteger(value, out BigInteger integer) ? integer
-            : throw (value is UndefinedValue ? JinjaException.Type("'Undefined' object cannot be interpreted as an integer") : JinjaException.Type($"'{PythonType.NameOf(value)}' object cannot be interpreted as an integer"));
+            : throw JinjaException.Type(
+                $"'{(value is UndefinedValue ? "Undefined" : PythonType.NameOf(value))}' object cannot be interpreted as an integer");
     }
 
     private static DictValue MakeDict(CallArguments arguments, TemplateRun run)
@@ -66,7 +69,7 @@ internal static class Globals
     }
 }
 
-/// <summary>What <c>cycler()</c> gives: one of several values after the other, round and round.</summary>
+/// <summary>The result of <c>cycler()</c>: it returns several values in turn, again and again.</summary>
 internal sealed class CyclerValue : CallableValue
 {
     private readonly IReadOnlyList<object> _items;
@@ -103,7 +106,7 @@ internal sealed class CyclerValue : CallableValue
     };
 }
 
-/// <summary>What <c>joiner()</c> gives: nothing at the first call, the separator at all others.</summary>
+/// <summary>The result of <c>joiner()</c>: it returns nothing at the first call, and the separator at all others.</summary>
 internal sealed class JoinerValue(object separator) : CallableValue
 {
     private bool _used;

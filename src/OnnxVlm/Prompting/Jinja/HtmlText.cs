@@ -3,7 +3,7 @@ namespace OnnxVlm.Prompting.Jinja;
 /// <summary>markupsafe's escape().</summary>
 internal static class HtmlText
 {
-    /// <summary>Escapes what HTML would read otherwise; Markup stays as it is.</summary>
+    /// <summary>Escapes the characters that are special in HTML; Markup is not changed.</summary>
     /// <returns>Markup.</returns>
     public static TemplateText Escape(TemplateText text, TemplateBudget budget)
     {

@@ -1,6 +1,6 @@
 namespace OnnxVlm.Prompting.Jinja;
 
-/// <summary>What went wrong in a template: Python's and Jinja's kinds of errors, as far as templates can tell them apart.</summary>
+/// <summary>Kinds of errors in a template: those of Python and Jinja, as far as templates can distinguish them.</summary>
 internal enum JinjaError
 {
     Syntax,
@@ -13,15 +13,15 @@ internal enum JinjaError
     Overflow,
     ZeroDivision,
 
-    /// <summary>The template itself refuses, by raise_exception.</summary>
+    /// <summary>The template itself refuses, with raise_exception.</summary>
     Raised,
 
-    /// <summary>The rendering used up what it may use.</summary>
+    /// <summary>The rendering exceeded its budget.</summary>
     Budget,
 }
 
-/// <summary>A template cannot be read or rendered. The message is the one that Jinja or Python would give.</summary>
-/// <param name="kind">What went wrong.</param>
+/// <summary>A template cannot be read or rendered. The message is the one of Jinja or Python.</summary>
+/// <param name="kind">The kind of error.</param>
 /// <param name="message">The message.</param>
 internal sealed class JinjaException(JinjaError kind, string message) : Exception(message)
 {

@@ -1,8 +1,9 @@
 namespace OnnxVlm.Prompting.Jinja;
 
 /// <summary>
-/// A template in the language of Jinja 3.1, as Hugging Face sets it up for chat templates: sandboxed, nothing can be changed, trim_blocks and lstrip_blocks, break and continue, generation
-/// blocks, json.dumps for tojson, raise_exception and strftime_now. It stands alone: no includes, no inheritance. Immutable, so it can be shared between threads.
+/// A template in the language of Jinja 3.1, with Hugging Face's settings for chat templates: a sandbox in which values are immutable, trim_blocks and
+/// lstrip_blocks, break and continue, generation blocks, json.dumps for tojson, raise_exception and strftime_now. A template is self-contained: there
+/// are no includes and no inheritance. Immutable, so it can be shared between threads.
 /// </summary>
 internal sealed class JinjaTemplate
 {
@@ -18,13 +19,13 @@ internal sealed class JinjaTemplate
         NamesRead = namesRead;
     }
 
-    /// <summary>The names that the template reads anywhere.</summary>
+    /// <summary>All names that the template reads.</summary>
     public IReadOnlySet<string> NamesRead { get; }
 
     /// <summary>Reads a template.</summary>
     /// <param name="source">Its text.</param>
-    /// <param name="limits">What it may use; null for the defaults.</param>
-    /// <exception cref="JinjaException">It is not a template.</exception>
+    /// <param name="limits">Its limits; null for the defaults.</param>
+    /// <exception cref="JinjaException">The text is not a template.</exception>
     public static JinjaTemplate Parse(string source, TemplateLimits? limits = null)
     {
         (Body body, BlockNames names, IReadOnlySet<string> namesRead) = Parser.Read(source, limits ?? TemplateLimits.Default);
@@ -34,14 +35,14 @@ internal sealed class JinjaTemplate
     /// <summary>Renders it.</summary>
     /// <param name="variables">Its variables.</param>
     /// <param name="now">The time for strftime_now.</param>
-    /// <exception cref="JinjaException">The template refuses, fails, or takes more than it may.</exception>
+    /// <exception cref="JinjaException">The template refuses, fails, or exceeds its limits.</exception>
     public TemplateText Render(IReadOnlyDictionary<string, object> variables, DateTimeOffset now) => Render(variables, _limits, now, out _);
 
     /// <summary>The same with other limits.</summary>
     /// <param name="variables">Its variables.</param>
-    /// <param name="limits">What the rendering may use.</param>
+    /// <param name="limits">The limits of the rendering.</param>
     /// <param name="now">The time for strftime_now.</param>
-    /// <param name="used">What it used.</param>
+    /// <param name="used">Receives what the rendering used.</param>
     /// <exception cref="JinjaException">As above.</exception>
     public TemplateText Render(IReadOnlyDictionary<string, object> variables, TemplateLimits limits, DateTimeOffset now, out TemplateBudget used)
     {

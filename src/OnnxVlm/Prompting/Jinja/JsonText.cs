@@ -3,17 +3,19 @@ using System.Numerics;
 
 namespace OnnxVlm.Prompting.Jinja;
 
-/// <summary>The filter <c>tojson</c> as Hugging Face has it: Python's json.dumps, without HTML escapes, and by default without ASCII escapes.</summary>
-/// <param name="text">Where it is written.</param>
-/// <param name="ensureAscii">Whether all but ASCII is escaped.</param>
-/// <param name="indent">What a level is indented by; null for one line.</param>
-/// <param name="itemSeparator">What stands between elements.</param>
-/// <param name="keySeparator">What stands between a key and its value.</param>
+/// <summary>The filter <c>tojson</c> in Hugging Face's version: Python's json.dumps, without HTML escapes, and by default without ASCII escapes.</summary>
+/// <param name="text">Receives the JSON.</param>
+/// <param name="ensureAscii">Whether all non-ASCII characters are escaped.</param>
+/// <param name="indent">The indentation of a level; null for a single line.</param>
+/// <param name="itemSeparator">The separator between elements.</param>
+/// <param name="keySeparator">The separator between a key and its value.</param>
 /// <param name="sortKeys">Whether keys are sorted.</param>
-/// <param name="budget">What the rendering may use.</param>
-internal sealed class JsonText(TemplateTextBuilder text, bool ensureAscii, TemplateText? indent, TemplateText itemSeparator, TemplateText keySeparator, bool sortKeys, TemplateBudget budget)
+/// <param name="budget">The budget of the rendering.</param>
+internal sealed class JsonText(
+    TemplateTextBuilder text, bool ensureAscii, TemplateText? indent, TemplateText itemSeparator, TemplateText keySeparator, bool sortKeys,
+    TemplateBudget budget)
 {
-    // As deep as Python's json goes before it gives up.
+    // The depth at which Python's json gives up.
     private const int MaxLevels = 1000;
 
     private int _level;
@@ -35,7 +37,8 @@ internal sealed class JsonText(TemplateTextBuilder text, bool ensureAscii, Templ
             _ => throw JinjaException.Type("tojson: separators must be two texts"),
         };
         TemplateTextBuilder text = new(run.Budget);
-        new JsonText(text, bound[0] is { } ascii && PythonType.IsTrue(ascii), indent, item, key, bound[3] is { } sort && PythonType.IsTrue(sort), run.Budget).Write(value);
+        new JsonText(text, bound[0] is { } ascii && PythonType.IsTrue(ascii), indent, item, key, bound[3] is { } sort && PythonType.IsTrue(sort), run.Budget)
+            .Write(value);
         return text.ToText();
     }
 
@@ -115,7 +118,8 @@ internal sealed class JsonText(TemplateTextBuilder text, bool ensureAscii, Templ
         Write(entry.Value);
     }
 
-    private static string WriteFloat(double number) => double.IsNaN(number) ? "NaN" : double.IsInfinity(number) ? (number > 0 ? "Infinity" : "-Infinity") : PythonNumbers.Write(number);
+    private static string WriteFloat(double number) =>
+        double.IsNaN(number) ? "NaN" : double.IsInfinity(number) ? (number > 0 ? "Infinity" : "-Infinity") : PythonNumbers.Write(number);
 
     private void WriteString(TemplateText words)
     {

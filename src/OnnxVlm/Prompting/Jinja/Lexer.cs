@@ -27,8 +27,8 @@ internal enum TokenKind
 internal readonly record struct Token(TokenKind Kind, string Text, int Line, object? Number = null);
 
 /// <summary>
-/// Cuts a template into tokens, with the settings of Hugging Face: trim_blocks (a line break behind a block tag goes), lstrip_blocks (blanks before one that begins a line go), and one line
-/// break at the end of the template goes.
+/// Splits a template into tokens, with Hugging Face's settings: trim_blocks removes a line break after a block tag, lstrip_blocks removes blanks
+/// before a tag that begins a line, and one line break at the end of the template is removed.
 /// </summary>
 internal sealed class Lexer
 {
@@ -48,8 +48,8 @@ internal sealed class Lexer
             _source = _source[..^1];
     }
 
-    /// <summary>Cuts a template.</summary>
-    /// <exception cref="JinjaException">It is not one.</exception>
+    /// <summary>Splits a template.</summary>
+    /// <exception cref="JinjaException">The text is not a template.</exception>
     public static List<Token> Read(string source)
     {
         Lexer lexer = new(source);
@@ -57,7 +57,7 @@ internal sealed class Lexer
         return lexer._tokens;
     }
 
-    /// <summary>Whether a text is a name: letters, digits and underscores, with no digit in front.</summary>
+    /// <summary>Whether a text is a name: letters, digits and underscores, not beginning with a digit.</summary>
     public static bool IsIdentifier(string text)
     {
         bool isFirst = true;
@@ -73,7 +73,7 @@ internal sealed class Lexer
 
     private void ReadTemplate()
     {
-        // Whether what was read last ended a line, so that blanks here begin one.
+        // Whether the preceding text ended a line, so that blanks here begin one.
         bool startsLine = true;
         while (_position < _source.Length)
         {
@@ -136,7 +136,7 @@ internal sealed class Lexer
             Add(TokenKind.Data, data);
     }
 
-    // The end of a tag that begins raw text, if one stands here: raw, and the end of the block.
+    // The end of a tag that begins raw text, if there is one here: raw, and the end of the block.
     private int MatchRaw(int position)
     {
         int at = SkipSpace(position);
@@ -176,7 +176,7 @@ internal sealed class Lexer
         MoveTo(strips ? SkipSpace(end) : !keeps && Matches(end, "\n") ? end + 1 : end);
     }
 
-    // What ends a block: -%} takes the white space behind it, %} one line break, +%} nothing.
+    // The end of a block: -%} removes the white space after it, %} one line break, +%} nothing.
     private int MatchEnd(int position, string mark, bool trims)
     {
         if (Matches(position, "-" + mark))
@@ -239,7 +239,8 @@ internal sealed class Lexer
 
     private void ReadOperator()
     {
-        string symbol = Array.Find(Operators, candidate => Matches(_position, candidate)) ?? throw Fail($"unexpected char {PythonText.Quote(_source[_position].ToString())} at {_position}");
+        string symbol = Array.Find(Operators, candidate => Matches(_position, candidate))
+            ?? throw Fail($"unexpected char {PythonText.Quote(_source[_position].ToString())} at {_position}");
         switch (symbol[0])
         {
             case '(' or '[' or '{':
@@ -260,10 +261,12 @@ internal sealed class Lexer
     private void ReadNumber()
     {
         int start = _position, end = Digits(start, 10);
-        // A number behind a dot is an index, as in a.0.1.
+        // A number after a dot is an index, as in a.0.1.
         bool canBeFloat = start == 0 || _source[start - 1] != '.';
         int fraction = canBeFloat && end < _source.Length && _source[end] == '.' && Digits(end + 1, 10) > end + 1 ? Digits(end + 1, 10) : end;
-        int sign = fraction + 1 < _source.Length && _source[fraction] is 'e' or 'E' ? fraction + 1 + (_source[fraction + 1] is '+' or '-' ? 1 : 0) : _source.Length;
+        int sign = fraction + 1 < _source.Length && _source[fraction] is 'e' or 'E'
+            ? fraction + 1 + (_source[fraction + 1] is '+' or '-' ? 1 : 0)
+            : _source.Length;
         int exponent = canBeFloat && Digits(sign, 10) > sign ? Digits(sign, 10) : fraction;
         if (exponent > end)
         {
@@ -272,11 +275,13 @@ internal sealed class Lexer
             MoveTo(exponent);
             return;
         }
-        int radix = end == start + 1 && _source[start] == '0' && end < _source.Length ? _source[end] switch { 'b' or 'B' => 2, 'o' or 'O' => 8, 'x' or 'X' => 16, _ => 10 } : 10;
+        int radix = end == start + 1 && _source[start] == '0' && end < _source.Length
+            ? _source[end] switch { 'b' or 'B' => 2, 'o' or 'O' => 8, 'x' or 'X' => 16, _ => 10 }
+            : 10;
         int last = radix == 10 ? end : Digits(end + 1, radix);
         if (radix != 10 && last == end + 1)
             (radix, last) = (10, end);
-        // Zeros in front belong to no number but zero itself.
+        // Only zero itself may begin with zeros.
         if (radix == 10 && _source[start] == '0')
         {
             last = start;
@@ -293,7 +298,8 @@ internal sealed class Lexer
     private int Digits(int start, int radix)
     {
         int end = start;
-        while (end < _source.Length && (IsDigit(_source[end]) || (_source[end] == '_' && (end > start || radix != 10) && end + 1 < _source.Length && IsDigit(_source[end + 1]))))
+        while (end < _source.Length
+            && (IsDigit(_source[end]) || (_source[end] == '_' && (end > start || radix != 10) && end + 1 < _source.Length && IsDigit(_source[end + 1]))))
             end++;
         return end;
 
@@ -311,7 +317,8 @@ internal sealed class Lexer
         MoveTo(end + 1);
     }
 
-    private static bool IsNameRune(Rune rune) => Rune.IsLetterOrDigit(rune) || rune.Value == '·' || Rune.GetUnicodeCategory(rune) is UnicodeCategory.LetterNumber or UnicodeCategory.NonSpacingMark
+    private static bool IsNameRune(Rune rune) =>
+        Rune.IsLetterOrDigit(rune) || rune.Value == '·' || Rune.GetUnicodeCategory(rune) is UnicodeCategory.LetterNumber or UnicodeCategory.NonSpacingMark
         or UnicodeCategory.SpacingCombiningMark or UnicodeCategory.ConnectorPunctuation;
 
     private bool Matches(int position, string text) => string.CompareOrdinal(_source, position, text, 0, text.Length) == 0;

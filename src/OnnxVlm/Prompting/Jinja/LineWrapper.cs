@@ -1,9 +1,9 @@
 namespace OnnxVlm.Prompting.Jinja;
 
-/// <summary>Python's textwrap without changes of white space, as the filter <c>wordwrap</c> uses it: for one line.</summary>
+/// <summary>Python's textwrap without changes of white space, as the filter <c>wordwrap</c> uses it for one line.</summary>
 /// <param name="width">The most code points of a line.</param>
-/// <param name="breaksWords">Whether words that are longer are broken.</param>
-/// <param name="atHyphens">Whether words are broken behind hyphens.</param>
+/// <param name="breaksWords">Whether longer words are broken.</param>
+/// <param name="atHyphens">Whether words are broken after hyphens.</param>
 /// <param name="run">The rendering.</param>
 internal sealed class LineWrapper(int width, bool breaksWords, bool atHyphens, TemplateRun run)
 {
@@ -15,7 +15,7 @@ internal sealed class LineWrapper(int width, bool breaksWords, bool atHyphens, T
         {
             List<TemplateText> line = [];
             int length = 0;
-            // White space that would begin a new line is dropped.
+            // White space at the beginning of a new line is dropped.
             if (lines.Count > 0 && IsSpace(chunks.Peek()))
                 chunks.Pop();
             while (chunks.Count > 0 && length + chunks.Peek().CodePoints <= width)
@@ -59,7 +59,7 @@ internal sealed class LineWrapper(int width, bool breaksWords, bool atHyphens, T
         chunks.Push(word.Slice(cut, word.Value.Length - cut));
     }
 
-    // Words and the white space between them, each a chunk; words end behind a hyphen between letters too.
+    // Chunks are words and the white space between them; a hyphen between letters also ends a word.
     private List<TemplateText> Chunks(TemplateText text)
     {
         List<TemplateText> chunks = [];
@@ -78,7 +78,8 @@ internal sealed class LineWrapper(int width, bool breaksWords, bool atHyphens, T
     }
 
     private static bool EndsPart(string value, int start, int end) =>
-        value[end - 1] == '-' && end - 2 >= start && char.IsLetter(value[end - 2]) && end + 1 < value.Length && char.IsLetter(value[end]) && (char.IsLetter(value[end + 1]) || value[end + 1] == '-');
+        value[end - 1] == '-' && end - 2 >= start && char.IsLetter(value[end - 2])
+            && end + 1 < value.Length && char.IsLetter(value[end]) && (char.IsLetter(value[end + 1]) || value[end + 1] == '-');
 
     private static bool IsSpace(char c) => c is '\t' or '\n' or '\v' or '\f' or '\r' or ' ';
 

@@ -2,7 +2,7 @@ using System.Numerics;
 
 namespace OnnxVlm.Prompting.Jinja;
 
-/// <summary>The variable <c>loop</c>: where a loop is. Elements are taken one by one, at most one ahead.</summary>
+/// <summary>The variable <c>loop</c>: the position in a loop. Elements are read one by one, at most one ahead.</summary>
 internal sealed class LoopValue
 {
     private readonly object _iterable;
@@ -14,7 +14,7 @@ internal sealed class LoopValue
     private IReadOnlyList<object>? _lastChanged;
 
     /// <summary>Creates the variable of a loop that has not begun.</summary>
-    /// <param name="iterable">What is looped over; for a loop with a condition an iterator of what passes it.</param>
+    /// <param name="iterable">The elements of the loop; for a loop with a condition, an iterator of the elements that satisfy it.</param>
     /// <param name="depth0">How many recursive loops are around it.</param>
     /// <param name="recurse">Renders the loop's body over other elements; null where the loop is not recursive.</param>
     /// <param name="budget">What the rendering may use.</param>
@@ -33,7 +33,7 @@ internal sealed class LoopValue
 
     public BigInteger Index => Index0 + 1;
 
-    /// <summary>How many elements there are; what has no length is read to its end.</summary>
+    /// <summary>The number of elements; an iterable without a length is read to its end.</summary>
     public BigInteger Length
     {
         get
@@ -63,7 +63,7 @@ internal sealed class LoopValue
         return true;
     }
 
-    /// <summary>The elements that are left.</summary>
+    /// <summary>The remaining elements.</summary>
     public IEnumerable<object> Rest()
     {
         if (_next is not null)

@@ -3,19 +3,19 @@ namespace OnnxVlm.Prompting.Jinja;
 /// <summary>A macro, or the body of a call block, as the template defines it.</summary>
 internal sealed record MacroDefinition(string Name, IReadOnlyList<string> Parameters, IReadOnlyList<Expression> Defaults, Body Body, BlockNames Names)
 {
-    /// <summary>Whether the body speaks of caller, so that one can be passed.</summary>
+    /// <summary>Whether the body uses caller, so that one can be passed.</summary>
     public bool UsesCaller { get; init; }
 
-    /// <summary>Whether the body speaks of kwargs, so that it takes arguments of any name.</summary>
+    /// <summary>Whether the body uses kwargs, so that the macro accepts arguments of any name.</summary>
     public bool UsesNamedRest { get; init; }
 
-    /// <summary>Whether the body speaks of varargs, so that it takes any number of arguments.</summary>
+    /// <summary>Whether the body uses varargs, so that the macro accepts any number of arguments.</summary>
     public bool UsesRest { get; init; }
 }
 
 /// <summary>A macro that can be called.</summary>
-/// <param name="macro">What it does.</param>
-/// <param name="closure">The variables where it was defined.</param>
+/// <param name="macro">Its definition.</param>
+/// <param name="closure">The variables at the place of its definition.</param>
 internal sealed class MacroValue(MacroDefinition macro, Scope closure) : CallableValue
 {
     public override string TypeName => "Macro";
@@ -52,7 +52,7 @@ internal sealed class MacroValue(MacroDefinition macro, Scope closure) : Callabl
         _ => null,
     };
 
-    // Gives each parameter its argument, null where there is none, and sets caller, kwargs and varargs.
+    // Gives each parameter its argument, null for a missing one, and sets caller, kwargs and varargs.
     private object?[] Bind(CallArguments arguments, Scope scope, TemplateRun run)
     {
         int count = macro.Parameters.Count;

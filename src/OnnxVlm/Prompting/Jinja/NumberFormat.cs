@@ -6,14 +6,14 @@ namespace OnnxVlm.Prompting.Jinja;
 /// <summary>Floats with a given number of digits, as C's printf and Python's format() write them.</summary>
 internal static class NumberFormat
 {
-    /// <summary>The most digits behind the point.</summary>
+    /// <summary>The most digits after the point.</summary>
     public const int MaxPrecision = 10_000;
 
     /// <summary>The absolute value of a float.</summary>
     /// <param name="number">The number; its sign is left out.</param>
     /// <param name="form">e, f, g, or a letter in upper case for an upper-case exponent, INF and NAN.</param>
-    /// <param name="precision">Digits behind the point, or with g all digits.</param>
-    /// <param name="keepsZeros">The flag #: with g zeros at the end stay, and a point is always written.</param>
+    /// <param name="precision">Digits after the point, or with g all digits.</param>
+    /// <param name="keepsZeros">The flag #: with g, trailing zeros stay, and a point is always written.</param>
     public static string WriteFloat(double number, char form, int precision, bool keepsZeros)
     {
         if (precision > MaxPrecision)
@@ -25,14 +25,15 @@ internal static class NumberFormat
         else
             text = char.ToLowerInvariant(form) switch
             {
-                'f' => value.ToString("F" + precision.ToString(CultureInfo.InvariantCulture), CultureInfo.InvariantCulture) + (keepsZeros && precision == 0 ? "." : ""),
+                'f' => value.ToString("F" + precision.ToString(CultureInfo.InvariantCulture), CultureInfo.InvariantCulture)
+                    + (keepsZeros && precision == 0 ? "." : ""),
                 'e' => Exponential(value, precision, keepsZeros),
                 _ => General(value, Math.Max(1, precision), keepsZeros),
             };
         return char.IsUpper(form) ? text.ToUpperInvariant() : text;
     }
 
-    /// <summary>The absolute value of a whole number in another base, without a prefix.</summary>
+    /// <summary>The absolute value of an integer in another base, without a prefix.</summary>
     public static string WriteInteger(BigInteger number, int radix)
     {
         BigInteger value = BigInteger.Abs(number);
@@ -46,11 +47,12 @@ internal static class NumberFormat
         return new string([.. digits]);
     }
 
-    // .NET writes three digits of the exponent or more, C two or more.
+    // .NET writes at least three digits of the exponent, C at least two.
     private static string Exponential(double value, int precision, bool keepsPoint)
     {
         string text = value.ToString("E" + precision.ToString(CultureInfo.InvariantCulture), CultureInfo.InvariantCulture);
-        int e = text.IndexOf('E', StringComparison.Ordinal), exponent = int.Parse(text.AsSpan(e + 1), NumberStyles.AllowLeadingSign, CultureInfo.InvariantCulture);
+        int e = text.IndexOf('E', StringComparison.Ordinal);
+        int exponent = int.Parse(text.AsSpan(e + 1), NumberStyles.AllowLeadingSign, CultureInfo.InvariantCulture);
         string point = keepsPoint && precision == 0 ? "." : "";
         return $"{text[..e]}{point}e{(exponent < 0 ? '-' : '+')}{Math.Abs(exponent).ToString("00", CultureInfo.InvariantCulture)}";
     }
@@ -58,7 +60,8 @@ internal static class NumberFormat
     private static string General(double value, int precision, bool keepsZeros)
     {
         string text = Exponential(value, precision - 1, keepsZeros);
-        int e = text.IndexOf('e', StringComparison.Ordinal), exponent = int.Parse(text.AsSpan(e + 1), NumberStyles.AllowLeadingSign, CultureInfo.InvariantCulture);
+        int e = text.IndexOf('e', StringComparison.Ordinal);
+        int exponent = int.Parse(text.AsSpan(e + 1), NumberStyles.AllowLeadingSign, CultureInfo.InvariantCulture);
         if (exponent < -4 || exponent >= precision)
             return keepsZeros ? text : TrimZeros(text[..e]) + text[e..];
         string plain = value.ToString("F" + (precision - 1 - exponent).ToString(CultureInfo.InvariantCulture), CultureInfo.InvariantCulture);

@@ -3,7 +3,7 @@ namespace OnnxVlm.Prompting.Jinja;
 /// <summary>Reads expressions: from the loosest operator to the tightest, one method each.</summary>
 internal sealed partial class Parser
 {
-    // One expression, or several with commas between them, which are a tuple.
+    // One expression, or several separated by commas, which form a tuple.
     private Expression ParseTuple(bool withConditional = true, string? endName = null, bool inParentheses = false)
     {
         List<Expression> items = [];
@@ -24,7 +24,8 @@ internal sealed partial class Parser
         return items.Count == 1 ? items[0] : throw Fail($"Expected an expression, got {PythonText.Quote(Describe(Current))}");
     }
 
-    private bool IsTupleEnd(string? endName) => Current.Kind is TokenKind.VariableEnd or TokenKind.BlockEnd || IsOperator(")") || (endName is not null && IsName(endName));
+    private bool IsTupleEnd(string? endName) =>
+        Current.Kind is TokenKind.VariableEnd or TokenKind.BlockEnd || IsOperator(")") || (endName is not null && IsName(endName));
 
     private Target ParseTarget(bool withNamespaces, string? endName)
     {
@@ -41,7 +42,9 @@ internal sealed partial class Parser
                 break;
             isTuple = true;
         }
-        return isTuple ? new TupleTarget(targets) : targets.Count == 1 ? targets[0] : throw Fail($"Expected an expression, got {PythonText.Quote(Describe(Current))}");
+        if (isTuple)
+            return new TupleTarget(targets);
+        return targets.Count == 1 ? targets[0] : throw Fail($"Expected an expression, got {PythonText.Quote(Describe(Current))}");
     }
 
     private Target ParseOneTarget(bool withNamespaces)
@@ -55,7 +58,9 @@ internal sealed partial class Parser
             return inner;
         }
         if (Current.Kind != TokenKind.Name)
-            throw Fail(Current.Kind is TokenKind.String or TokenKind.Integer or TokenKind.Float ? "can't assign to 'const'" : $"unexpected {PythonText.Quote(Describe(Current))}");
+            throw Fail(Current.Kind is TokenKind.String or TokenKind.Integer or TokenKind.Float
+                ? "can't assign to 'const'"
+                : $"unexpected {PythonText.Quote(Describe(Current))}");
         string name = Next().Text;
         if (name is "true" or "false" or "none" or "True" or "False" or "None")
             throw Fail("can't assign to 'const'");
@@ -83,7 +88,7 @@ internal sealed partial class Parser
             Expression? otherwise = SkipName("else") ? ParseExpression() : null;
             expression = new ConditionalExpression(test, expression, otherwise, line);
             line = Current.Line;
-            // What is not known here is an error only when it is used.
+            // An unknown filter or test is an error here only when it is used.
             _unknown.RemoveRange(unknown, _unknown.Count - unknown);
         }
         return expression;
@@ -330,7 +335,9 @@ internal sealed partial class Parser
             }
         }
         ExpectOperator(")");
-        return positional.Count == 0 && named.Count == 0 && rest is null && namedRest is null ? ArgumentList.None : new ArgumentList(positional, named, rest, namedRest);
+        return positional.Count == 0 && named.Count == 0 && rest is null && namedRest is null
+            ? ArgumentList.None
+            : new ArgumentList(positional, named, rest, namedRest);
 
         void Ensure(bool holds)
         {

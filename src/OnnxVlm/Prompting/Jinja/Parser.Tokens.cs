@@ -1,6 +1,6 @@
 namespace OnnxVlm.Prompting.Jinja;
 
-/// <summary>Walks along the tokens.</summary>
+/// <summary>Moves along the tokens.</summary>
 internal sealed partial class Parser
 {
     private Token Next()
@@ -77,7 +77,7 @@ internal sealed partial class Parser
 
     private void Leave() => _nesting--;
 
-    // Operators in a row are read in a loop, but evaluated one inside the other.
+    // Operators in a row are read in a loop, but their evaluation is nested.
     private void CountLink(ref int links)
     {
         if (++links > _limits.MaxChain)

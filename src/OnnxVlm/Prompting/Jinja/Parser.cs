@@ -1,6 +1,6 @@
 namespace OnnxVlm.Prompting.Jinja;
 
-/// <summary>Reads the statements of a template. Errors are worded as Jinja words them.</summary>
+/// <summary>Reads the statements of a template. Error messages are worded as in Jinja.</summary>
 internal sealed partial class Parser
 {
     private readonly List<Token> _tokens;
@@ -9,10 +9,10 @@ internal sealed partial class Parser
     private readonly Stack<string> _openTags = new();
     private readonly Stack<string[]> _endTags = new();
 
-    // The special names that the bodies of the macros around here speak of.
+    // For each enclosing macro, the special names that its body uses.
     private readonly List<HashSet<string>> _macros = [];
 
-    // Filters and tests that do not exist, where Jinja would not wait with the error until they are used.
+    // Unknown filters and tests that Jinja reports before they are used.
     private readonly List<(string Kind, string Name, int Line)> _unknown = [];
 
     private BlockNames _names = new(null);
@@ -30,8 +30,8 @@ internal sealed partial class Parser
 
     /// <summary>Reads a template.</summary>
     /// <param name="source">Its text.</param>
-    /// <param name="limits">How long and how nested it may be.</param>
-    /// <exception cref="JinjaException">It is not a template.</exception>
+    /// <param name="limits">Its limits of length and nesting.</param>
+    /// <exception cref="JinjaException">The text is not a template.</exception>
     public static (Body Body, BlockNames Names, IReadOnlySet<string> NamesRead) Read(string source, TemplateLimits limits)
     {
         if (source.Length > limits.MaxSourceLength)
@@ -43,7 +43,7 @@ internal sealed partial class Parser
         return (body, parser._names, parser._namesRead);
     }
 
-    // Up to one of the tags given, which becomes the current token; without any, up to the end.
+    // Reads up to one of the given tags, which becomes the current token; without any, up to the end.
     private Body ParseBody(string[] endTags)
     {
         Enter();
@@ -78,7 +78,7 @@ internal sealed partial class Parser
         return new Body(statements);
     }
 
-    // The body of a statement: the end of its tag, what follows, and one of the end tags.
+    // Reads the body of a statement: the end of its tag, the contents, and one of the end tags.
     private (Body Body, string EndTag) ParseBlock(params string[] endTags)
     {
         SkipOperator(":");
@@ -87,7 +87,7 @@ internal sealed partial class Parser
         return (body, Next().Text);
     }
 
-    // The same with names of its own.
+    // The same, for a block with names of its own.
     private (Body Body, BlockNames Names, string EndTag) ParseScope(Action<BlockNames> declare, params string[] endTags)
     {
         BlockNames outer = _names;
@@ -116,7 +116,8 @@ internal sealed partial class Parser
             "generation" => [ParseGeneration()],
             "print" => ParsePrint(),
             "break" or "continue" => [ParseFlow()],
-            "block" or "extends" or "include" or "import" or "from" or "autoescape" => throw Fail($"the tag '{token.Text}' is not implemented, since a chat template stands alone"),
+            "block" or "extends" or "include" or "import" or "from" or "autoescape" => throw Fail(
+                $"the tag '{token.Text}' is not implemented, since a chat template stands alone"),
             _ => throw FailAtUnknownTag(),
         };
         _openTags.Pop();
@@ -238,7 +239,7 @@ internal sealed partial class Parser
         return new CallBlockStatement(call as CallExpression ?? throw Fail("expected call", line), caller);
     }
 
-    // Parameters with defaults, for a call block then the call, and the body.
+    // Reads parameters with defaults, for a call block also the call, and the body.
     private MacroDefinition ParseMacroBody(string name, string endTag, bool hasSignature, out Expression? call)
     {
         List<string> parameters = [];

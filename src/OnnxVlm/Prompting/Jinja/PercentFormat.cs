@@ -2,7 +2,7 @@ using System.Numerics;
 
 namespace OnnxVlm.Prompting.Jinja;
 
-/// <summary>Python's <c>'…%s…' % values</c>. What is inserted keeps its origin.</summary>
+/// <summary>Python's <c>'…%s…' % values</c>. Inserted text keeps its origin.</summary>
 internal static class PercentFormat
 {
     /// <summary>Formats.</summary>
@@ -30,7 +30,7 @@ internal static class PercentFormat
             else
                 Append(text, conversion, conversion.Name is { } name ? ByName(values, name) : Take(), run);
         }
-        // One value that is no tuple may be left over where it is a dict or a list.
+        // A single value that is not a tuple may be left over if it is a dict or a list.
         if (used < items.Count && values is not (DictValue or ListValue or DictView))
             throw JinjaException.Type("not all arguments converted during string formatting");
         return text.ToText();
@@ -62,7 +62,8 @@ internal static class PercentFormat
         if (c.Type == 'c')
         {
             TemplateText character = value is TemplateText one && one.CodePoints == 1 ? one
-                : PythonType.TryInteger(value, out BigInteger code) && code >= 0 && code < 0x110000 && (code < 0xD800 || code > 0xDFFF) ? TemplateText.Own(char.ConvertFromUtf32((int)code))
+                : PythonType.TryInteger(value, out BigInteger code) && code >= 0 && code < 0x110000 && (code < 0xD800 || code > 0xDFFF)
+                    ? TemplateText.Own(char.ConvertFromUtf32((int)code))
                 : throw JinjaException.Type("%c requires int or char");
             AppendPadded(text, c, character, "", 1, zeros: false);
             return;
@@ -71,20 +72,27 @@ internal static class PercentFormat
             throw undefined.Fail();
         bool isFloat = c.Type is 'e' or 'E' or 'f' or 'F' or 'g' or 'G';
         if (!PythonType.IsNumber(value))
-            throw JinjaException.Type(isFloat ? $"must be real number, not {PythonType.NameOf(value)}" : $"%{c.Type} format: a real number is required, not {PythonType.NameOf(value)}");
+            throw JinjaException.Type(isFloat
+                ? $"must be real number, not {PythonType.NameOf(value)}"
+                : $"%{c.Type} format: a real number is required, not {PythonType.NameOf(value)}");
         if (!isFloat && value is double && c.Type is 'x' or 'X' or 'o')
             throw JinjaException.Type($"%{c.Type} format: an integer is required, not float");
         (bool isNegative, string prefix, string digits) = isFloat ? WriteFloat(c, PythonOperators.ToDouble(value)) : WriteInteger(c, ToInteger(value));
-        string sign = (isNegative ? "-" : c.Flags.Contains('+', StringComparison.Ordinal) ? "+" : c.Flags.Contains(' ', StringComparison.Ordinal) ? " " : "") + prefix;
+        string plus = c.Flags.Contains('+', StringComparison.Ordinal) ? "+" : c.Flags.Contains(' ', StringComparison.Ordinal) ? " " : "";
+        string sign = (isNegative ? "-" : plus) + prefix;
         AppendPadded(text, c, TemplateText.Own(digits), sign, sign.Length + digits.Length, zeros: c.Flags.Contains('0', StringComparison.Ordinal));
     }
 
     private static BigInteger ToInteger(object value) => value is double d
-        ? double.IsFinite(d) ? new BigInteger(d) : throw (double.IsNaN(d) ? JinjaException.Value("cannot convert float NaN to integer") : new JinjaException(JinjaError.Overflow, "cannot convert float infinity to integer"))
+        ? double.IsFinite(d) ? new BigInteger(d)
+        : throw (double.IsNaN(d)
+            ? JinjaException.Value("cannot convert float NaN to integer")
+            : new JinjaException(JinjaError.Overflow, "cannot convert float infinity to integer"))
         : PythonType.TryInteger(value, out BigInteger integer) ? integer : 0;
 
     private static (bool, string, string) WriteFloat(Conversion c, double number) =>
-        (double.IsNegative(number) && !double.IsNaN(number), "", NumberFormat.WriteFloat(number, c.Type, c.Precision < 0 ? 6 : c.Precision, c.Flags.Contains('#', StringComparison.Ordinal)));
+        (double.IsNegative(number) && !double.IsNaN(number), "",
+            NumberFormat.WriteFloat(number, c.Type, c.Precision < 0 ? 6 : c.Precision, c.Flags.Contains('#', StringComparison.Ordinal)));
 
     private static (bool, string, string) WriteInteger(Conversion c, BigInteger number)
     {
@@ -150,7 +158,9 @@ internal static class PercentFormat
                 if (at < source.Length && source[at] == '*')
                 {
                     at++;
-                    return PythonType.TryInteger(take(), out BigInteger given) ? (int)BigInteger.Clamp(given, int.MinValue, int.MaxValue) : throw JinjaException.Type("* wants int");
+                    return PythonType.TryInteger(take(), out BigInteger given)
+                        ? (int)BigInteger.Clamp(given, int.MinValue, int.MaxValue)
+                        : throw JinjaException.Type("* wants int");
                 }
                 long number = missing;
                 for (; at < source.Length && char.IsAsciiDigit(source[at]); at++)

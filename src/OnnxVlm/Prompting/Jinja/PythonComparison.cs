@@ -2,7 +2,7 @@ using System.Numerics;
 
 namespace OnnxVlm.Prompting.Jinja;
 
-/// <summary>Python's ==, &lt;, in and hash. Comparing walks through values, and each pair is a step of the budget.</summary>
+/// <summary>Python's ==, &lt;, in and hash. A comparison walks through values, and each pair is a step of the budget.</summary>
 internal static class PythonComparison
 {
     public static bool AreEqual(object left, object right, TemplateBudget budget)
@@ -23,11 +23,11 @@ internal static class PythonComparison
         };
     }
 
-    /// <summary>Whether left comes before right.</summary>
+    /// <summary>Whether the comparison holds.</summary>
     /// <param name="left">The left operand.</param>
     /// <param name="right">The right operand.</param>
     /// <param name="symbol">The operator: &lt;, &lt;=, &gt; or &gt;=.</param>
-    /// <param name="budget">What the rendering may use.</param>
+    /// <param name="budget">The budget of the rendering.</param>
     /// <exception cref="JinjaException">The two have no order.</exception>
     public static bool IsOrdered(object left, object right, string symbol, TemplateBudget budget)
     {
@@ -56,7 +56,7 @@ internal static class PythonComparison
     }
 
     /// <summary>The operator <c>in</c>.</summary>
-    /// <exception cref="JinjaException">The container is none, or the item cannot be in such a one.</exception>
+    /// <exception cref="JinjaException">The value is not a container, or cannot contain the item.</exception>
     public static bool Contains(object container, object item, TemplateBudget budget)
     {
         switch (container)
@@ -71,7 +71,8 @@ internal static class PythonComparison
                 return dict.TryGet(item, out _);
             case RangeValue range when PythonType.TryInteger(item, out BigInteger integer):
                 BigInteger offset = integer - range.Start;
-                return !range.Count.IsZero && BigInteger.Remainder(offset, range.Step).IsZero && offset / range.Step is var index && index.Sign >= 0 && index < range.Count;
+                return !range.Count.IsZero && BigInteger.Remainder(offset, range.Step).IsZero
+                    && offset / range.Step is var index && index.Sign >= 0 && index < range.Count;
             default:
                 if (!PythonType.IsIterable(container))
                     throw JinjaException.Type($"argument of type '{PythonType.NameOf(container)}' is not iterable");
@@ -84,7 +85,7 @@ internal static class PythonComparison
         }
     }
 
-    /// <exception cref="JinjaException">The value, or one inside it, can change in Python and so has no hash.</exception>
+    /// <exception cref="JinjaException">The value, or one inside it, is mutable in Python and therefore has no hash.</exception>
     public static void RequireHashable(object value, TemplateBudget budget)
     {
         budget.UseSteps();
@@ -106,7 +107,7 @@ internal static class PythonComparison
         return isLeftInteger ? -CompareToInteger((double)right, a) : CompareToInteger((double)left, b);
     }
 
-    /// <summary>Compares by code points, as Python does; UTF-16 units have another order.</summary>
+    /// <summary>Compares by code points, as Python does; UTF-16 units have a different order.</summary>
     public static int CompareCodePoints(string left, string right)
     {
         int common = left.AsSpan().CommonPrefixLength(right);
@@ -163,18 +164,18 @@ internal static class PythonComparison
 }
 
 /// <summary>Compares the keys of dicts and sets.</summary>
-/// <param name="budget">Each comparison is a step of it, so that keys chosen to have one hash get nowhere.</param>
+/// <param name="budget">Each comparison is a step of it, so that keys chosen to share one hash are bounded.</param>
 internal sealed class KeyComparer(TemplateBudget budget) : IEqualityComparer<object>
 {
     public TemplateBudget Budget { get; } = budget;
 
-    /// <summary>For dicts whose keys are texts: .NET's hashes of texts cannot be foreseen.</summary>
+    /// <summary>For dicts with text keys: nobody can choose colliding texts, since .NET randomizes their hashes.</summary>
     public static readonly KeyComparer OfTexts = new(new TemplateBudget(new TemplateLimits { MaxSteps = long.MaxValue }));
 
     public new bool Equals(object? x, object? y) =>
         ReferenceEquals(x, y) || (x is TemplateText first ? y is TemplateText second && first.Equals(second) : PythonComparison.AreEqual(x!, y!, Budget));
 
-    // Numbers that are equal have one hash, whatever their type; of a tuple the length must do.
+    // Equal numbers have one hash, whatever their type; a tuple is hashed by its length.
     public int GetHashCode(object obj) => obj switch
     {
         TemplateText text => HashOf(text),

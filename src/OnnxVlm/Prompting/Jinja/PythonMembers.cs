@@ -3,12 +3,13 @@ using System.Numerics;
 namespace OnnxVlm.Prompting.Jinja;
 
 /// <summary>
-/// What stands behind a dot or in brackets, as Jinja's sandbox finds it: <c>a.b</c> looks for an attribute first and for an element then, <c>a['b']</c> the other way round. What is not there
-/// is undefined. Attributes with an underscore in front, and methods that change a list or a dict, are out of bounds.
+/// Access with a dot or brackets, as in Jinja's sandbox: <c>a.b</c> looks for an attribute first and then for an element, <c>a['b']</c> the other way
+/// round. A missing member is undefined. Attributes that begin with an underscore, and methods that change a list or a dict, are forbidden.
 /// </summary>
 internal static class PythonMembers
 {
-    private static readonly HashSet<string> ListChangers = new(StringComparer.Ordinal) { "append", "clear", "pop", "reverse", "insert", "sort", "extend", "remove" };
+    private static readonly HashSet<string> ListChangers =
+        new(StringComparer.Ordinal) { "append", "clear", "pop", "reverse", "insert", "sort", "extend", "remove" };
 
     private static readonly HashSet<string> DictChangers = new(StringComparer.Ordinal) { "clear", "pop", "popitem", "setdefault", "update" };
 
@@ -23,7 +24,7 @@ internal static class PythonMembers
     /// <summary>The filter <c>attr</c>: an attribute, never an element.</summary>
     public static object OnlyAttribute(object owner, TemplateText name) => TryAttribute(owner, name.Value) ?? UndefinedValue.Member(owner, name);
 
-    /// <summary><c>a[b:c:d]</c>, which Jinja leaves to Python: what cannot be sliced is an error.</summary>
+    /// <summary><c>a[b:c:d]</c>, which Jinja leaves to Python: slicing a value that has no slices is an error.</summary>
     public static object Slice(object owner, SliceValue slice, TemplateRun run)
     {
         if (owner is UndefinedValue undefined)
@@ -83,7 +84,8 @@ internal static class PythonMembers
             return names.Attributes.TryGet(TemplateText.Own(name), out object value) ? value : null;
         bool changes = owner is ListValue ? ListChangers.Contains(name) : owner is DictValue && DictChangers.Contains(name);
         if (changes || (name.StartsWith("__", StringComparison.Ordinal) && name.EndsWith("__", StringComparison.Ordinal)))
-            return UndefinedValue.Hint($"access to attribute {PythonText.Quote(name)} of {PythonText.Quote(PythonType.NameOf(owner))} object is unsafe.", JinjaError.Security);
+            return UndefinedValue.Hint(
+                $"access to attribute {PythonText.Quote(name)} of {PythonText.Quote(PythonType.NameOf(owner))} object is unsafe.", JinjaError.Security);
         return owner switch
         {
             TemplateText text => StringMethods.Find(text, name),
@@ -172,7 +174,7 @@ internal static class PythonMembers
         _ => null,
     };
 
-    // A bound of list.index(), which may be negative or out of range.
+    // Clips a bound of list.index(), which may be negative or out of range.
     private static int Clip(object? bound, int missing, int length)
     {
         if (bound is null)
@@ -187,7 +189,8 @@ internal static class PythonMembers
         "real" => number,
         "imag" => number is double ? 0.0 : BigInteger.Zero,
         "denominator" when number is not double => BigInteger.One,
-        "bit_length" when PythonType.TryInteger(number, out BigInteger integer) => new FunctionValue(name, (_, _) => (BigInteger)(long)BigInteger.Abs(integer).GetBitLength()),
+        "bit_length" when PythonType.TryInteger(number, out BigInteger integer) =>
+            new FunctionValue(name, (_, _) => (BigInteger)(long)BigInteger.Abs(integer).GetBitLength()),
         "is_integer" when number is double d => new FunctionValue(name, (_, _) => double.IsFinite(d) && d == Math.Floor(d)),
         _ => null,
     };

@@ -7,6 +7,8 @@ namespace OnnxVlm.Prompting.Jinja;
 /// <summary>Numbers as Python reads and writes them.</summary>
 internal static class PythonNumbers
 {
+    private const NumberStyles FloatStyles = NumberStyles.AllowLeadingSign | NumberStyles.AllowDecimalPoint | NumberStyles.AllowExponent;
+
     /// <summary>repr() of a float: the shortest digits that give the same number, with an exponent below 1e-4 and from 1e16 on.</summary>
     public static string Write(double number)
     {
@@ -40,7 +42,7 @@ internal static class PythonNumbers
         _ => Write((double)number),
     };
 
-    /// <summary>float() of a text: white space around it, digits of any script, single underscores between digits, inf and nan.</summary>
+    /// <summary>float() of a text: it accepts surrounding white space, digits of any script, single underscores between digits, inf and nan.</summary>
     public static double? TryReadFloat(string text)
     {
         string? plain = ToPlain(text);
@@ -50,7 +52,7 @@ internal static class PythonNumbers
         if (plain.Length - word.Length <= 1 && word.ToLowerInvariant() is "inf" or "infinity" or "nan")
             return word.StartsWith("n", StringComparison.OrdinalIgnoreCase) ? double.NaN : plain[0] == '-' ? double.NegativeInfinity : double.PositiveInfinity;
         return plain.Length > 0 && (char.IsAsciiDigit(plain[^1]) || plain[^1] == '.')
-            && double.TryParse(plain, NumberStyles.AllowLeadingSign | NumberStyles.AllowDecimalPoint | NumberStyles.AllowExponent, CultureInfo.InvariantCulture, out double number) ? number : null;
+            && double.TryParse(plain, FloatStyles, CultureInfo.InvariantCulture, out double number) ? number : null;
     }
 
     /// <summary>int() of a text.</summary>
@@ -67,7 +69,7 @@ internal static class PythonNumbers
             (digits, radix) = (digits[2..], prefix);
         else if (radix == 0 && digits.Length > 1 && digits[0] == '0' && digits.Trim('0').Length > 0)
             return null;
-        // Python reads no longer ones either.
+        // Python has the same limit.
         if (digits.Length is 0 or > 4300)
             return null;
         BigInteger number = 0;
@@ -87,9 +89,10 @@ internal static class PythonNumbers
         BigInteger limit = BigInteger.One << 53;
         if (BigInteger.Abs(a) <= limit && BigInteger.Abs(b) <= limit)
             return (double)a / (double)b;
-        // 64 bits of the quotient and a bit for the rest are more than a double has.
+        // 64 bits of the quotient and a bit for the remainder are more than a double holds.
         int shift = (int)(BigInteger.Abs(b).GetBitLength() - BigInteger.Abs(a).GetBitLength()) + 64;
-        BigInteger numerator = shift >= 0 ? BigInteger.Abs(a) << shift : BigInteger.Abs(a), denominator = shift >= 0 ? BigInteger.Abs(b) : BigInteger.Abs(b) << -shift;
+        BigInteger numerator = shift >= 0 ? BigInteger.Abs(a) << shift : BigInteger.Abs(a);
+        BigInteger denominator = shift >= 0 ? BigInteger.Abs(b) : BigInteger.Abs(b) << -shift;
         BigInteger quotient = BigInteger.DivRem(numerator, denominator, out BigInteger rest);
         double value = Math.ScaleB((double)((quotient << 1) | (rest.IsZero ? 0 : 1)), -shift - 1);
         if (double.IsInfinity(value))
@@ -97,7 +100,7 @@ internal static class PythonNumbers
         return a.Sign * b.Sign < 0 ? -value : value;
     }
 
-    // The digits of .NET's shortest form without zeros at the ends, and where the point stands among them.
+    // The digits of .NET's shortest form without leading and trailing zeros, and the position of the point among them.
     private static (bool IsNegative, string Digits, int Point) Digits(string shortest)
     {
         bool isNegative = shortest.StartsWith('-');
@@ -114,7 +117,7 @@ internal static class PythonNumbers
         return digits.Length == 0 ? (isNegative, "0", 1) : (isNegative, digits, point);
     }
 
-    // Without the white space around, with ASCII digits, and without underscores between digits; null where one stands elsewhere.
+    // Removes surrounding white space and underscores between digits, and converts digits to ASCII; null for an underscore elsewhere.
     private static string? ToPlain(string text)
     {
         StringBuilder plain = new();

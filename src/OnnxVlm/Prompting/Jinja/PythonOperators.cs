@@ -11,7 +11,8 @@ internal static class PythonOperators
         {
             case (TemplateText a, TemplateText b):
                 if (a.IsMarkup || b.IsMarkup)
-                    return new TemplateTextBuilder(run.Budget).Append(HtmlText.Escape(a, run.Budget)).Append(HtmlText.Escape(b, run.Budget)).ToText().AsMarkup(true);
+                    return new TemplateTextBuilder(run.Budget)
+                        .Append(HtmlText.Escape(a, run.Budget)).Append(HtmlText.Escape(b, run.Budget)).ToText().AsMarkup(true);
                 return b.Value.Length == 0 ? a : a.Value.Length == 0 ? b : new TemplateTextBuilder(run.Budget).Append(a).Append(b).ToText();
             case (ListValue a, ListValue b):
                 return a.With(Join(a, b, run.Budget));
@@ -102,21 +103,27 @@ internal static class PythonOperators
         if (x < 0 && double.IsFinite(x) && double.IsFinite(y) && y != Math.Floor(y))
             throw new JinjaException(JinjaError.Runtime, "a negative number has no real power that is not whole; complex numbers are not implemented");
         double result = Math.Pow(x, y);
-        return double.IsInfinity(result) && double.IsFinite(x) && double.IsFinite(y) ? throw new JinjaException(JinjaError.Overflow, "(34, 'Numerical result out of range')") : result;
+        return double.IsInfinity(result) && double.IsFinite(x) && double.IsFinite(y)
+            ? throw new JinjaException(JinjaError.Overflow, "(34, 'Numerical result out of range')")
+            : result;
     }
 
     public static object Negate(object value) => value switch
     {
         double d => -d,
         UndefinedValue undefined => throw undefined.Fail(),
-        _ => PythonType.TryInteger(value, out BigInteger integer) ? -integer : throw JinjaException.Type($"bad operand type for unary -: '{PythonType.NameOf(value)}'"),
+        _ => PythonType.TryInteger(value, out BigInteger integer)
+            ? -integer
+            : throw JinjaException.Type($"bad operand type for unary -: '{PythonType.NameOf(value)}'"),
     };
 
     public static object Plus(object value) => value switch
     {
         double => value,
         UndefinedValue undefined => throw undefined.Fail(),
-        _ => PythonType.TryInteger(value, out BigInteger integer) ? integer : throw JinjaException.Type($"bad operand type for unary +: '{PythonType.NameOf(value)}'"),
+        _ => PythonType.TryInteger(value, out BigInteger integer)
+            ? integer
+            : throw JinjaException.Type($"bad operand type for unary +: '{PythonType.NameOf(value)}'"),
     };
 
     public static double ToDouble(object number)
@@ -177,7 +184,8 @@ internal static class PythonOperators
 
     private static BigInteger Check(BigInteger integer, TemplateRun run) => integer.GetBitLength() > run.Limits.MaxIntegerBits ? throw TooLarge(run) : integer;
 
-    private static JinjaException TooLarge(TemplateRun run) => new(JinjaError.Budget, $"the template computed a number of more than {run.Limits.MaxIntegerBits} bits");
+    private static JinjaException TooLarge(TemplateRun run) =>
+        new(JinjaError.Budget, $"the template computed a number of more than {run.Limits.MaxIntegerBits} bits");
 
     private static void RequireNumbers(string symbol, object left, object right)
     {

@@ -3,7 +3,7 @@ using System.Numerics;
 
 namespace OnnxVlm.Prompting.Jinja;
 
-/// <summary>Python's round(): to the even neighbour at a tie, and for floats on the exact value, not on a product with a power of ten.</summary>
+/// <summary>Python's round(): a tie goes to the even neighbour. Floats are rounded by their exact value, not by a product with a power of ten.</summary>
 internal static class PythonRounding
 {
     public static object Round(BigInteger number, int digits, TemplateLimits limits)
@@ -28,7 +28,7 @@ internal static class PythonRounding
             return Math.CopySign(0, number);
         if (digits <= 0)
         {
-            // From 2 to the 53rd on a float is whole, and exact as an integer.
+            // From 2 to the power of 53 on, a float is an integer.
             BigInteger whole = new(number);
             double rest = number - Math.Truncate(number);
             if (digits == 0)
@@ -41,7 +41,7 @@ internal static class PythonRounding
             BigInteger rounded = half > 0 || (half == 0 && !(below / unit).IsEven) ? below + unit : below;
             return rounded.IsZero ? Math.CopySign(0, number) : (double)rounded;
         }
-        // .NET's fixed-point form is exact, and rounds a tie away from zero: a tie is seen by writing all digits.
+        // .NET's fixed-point form is exact, but rounds a tie away from zero. Writing all digits shows whether there is a tie.
         string exact = Math.Abs(number).ToString("F" + (digits + 1100).ToString(CultureInfo.InvariantCulture), CultureInfo.InvariantCulture);
         int cut = exact.IndexOf('.', StringComparison.Ordinal) + 1 + digits;
         string kept = exact[..cut], dropped = exact[cut..].TrimEnd('0');

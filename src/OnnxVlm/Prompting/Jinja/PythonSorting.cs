@@ -5,7 +5,7 @@ internal static class PythonSorting
 {
     public static List<T> Sort<T>(IEnumerable<T> items, Func<T, object> key, bool reverse, TemplateBudget budget)
     {
-        // Sorting backwards keeps the order of equal elements too, so the comparison is turned and not the result.
+        // Reverse sorting also keeps the order of equal elements, so the comparison is reversed and not the result.
         Comparer<object> comparer = Comparer<object>.Create((left, right) =>
         {
             if (PythonComparison.IsOrdered(right, left, "<", budget))
@@ -18,7 +18,7 @@ internal static class PythonSorting
         }
         catch (Exception e) when (e is InvalidOperationException or ArgumentException)
         {
-            // .NET's sort wraps what the comparison throws, and notices some orders that are none (NaN).
+            // .NET's sort wraps exceptions of the comparison, and reports some comparisons that are not an order (NaN).
             throw e.InnerException as JinjaException ?? JinjaException.Value("the elements have no order");
         }
     }

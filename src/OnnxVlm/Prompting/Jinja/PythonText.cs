@@ -4,10 +4,10 @@ using System.Text;
 
 namespace OnnxVlm.Prompting.Jinja;
 
-/// <summary>Values as text: Python's str() and repr(), and which characters Python takes for white space or for printable.</summary>
+/// <summary>Values as text: Python's str() and repr(), and Python's ideas of white space and of printable characters.</summary>
 internal static class PythonText
 {
-    /// <summary>Python's white space: .NET's and the four separators U+001C to U+001F.</summary>
+    /// <summary>Python's white space: .NET's, and the four separators U+001C to U+001F.</summary>
     public static bool IsSpace(char c) => char.IsWhiteSpace(c) || c is >= '\u001C' and <= '\u001F';
 
     /// <summary>str.strip() of a plain string.</summary>
@@ -21,7 +21,7 @@ internal static class PythonText
         return text[start..end];
     }
 
-    /// <summary>str(): what <c>{{ … }}</c> prints.</summary>
+    /// <summary>str(): the output of <c>{{ … }}</c>.</summary>
     public static TemplateText Str(object value, TemplateBudget budget) => value switch
     {
         TemplateText text => text,
@@ -29,7 +29,7 @@ internal static class PythonText
         _ => Repr(value, budget),
     };
 
-    /// <summary>repr(): how a value looks inside a printed list.</summary>
+    /// <summary>repr(): the form of a value inside a printed list.</summary>
     public static TemplateText Repr(object value, TemplateBudget budget)
     {
         TemplateTextBuilder text = new(budget);
@@ -43,9 +43,10 @@ internal static class PythonText
     /// <summary>repr() of a name, for error messages.</summary>
     public static string Quote(string name) => ReprForMessage(TemplateText.Own(name));
 
-    /// <summary>Whether repr() writes a code point as it is: letters, marks, digits, punctuation, symbols and the blank.</summary>
-    public static bool IsPrintable(Rune rune) => rune.Value == ' ' || Rune.GetUnicodeCategory(rune) is not (UnicodeCategory.Control or UnicodeCategory.Format or UnicodeCategory.Surrogate
-        or UnicodeCategory.PrivateUse or UnicodeCategory.OtherNotAssigned or UnicodeCategory.LineSeparator or UnicodeCategory.ParagraphSeparator or UnicodeCategory.SpaceSeparator);
+    /// <summary>Whether repr() writes a code point without an escape: letters, marks, digits, punctuation, symbols and the blank.</summary>
+    public static bool IsPrintable(Rune rune) => rune.Value == ' ' || Rune.GetUnicodeCategory(rune) is not (
+        UnicodeCategory.Control or UnicodeCategory.Format or UnicodeCategory.Surrogate or UnicodeCategory.PrivateUse or UnicodeCategory.OtherNotAssigned
+        or UnicodeCategory.LineSeparator or UnicodeCategory.ParagraphSeparator or UnicodeCategory.SpaceSeparator);
 
     private static void AppendRepr(TemplateTextBuilder text, object value)
     {
@@ -99,7 +100,7 @@ internal static class PythonText
                 text.AppendOwn($"<Macro {macro.NameForMessage}>");
                 break;
             default:
-                // Python shows an address here; nothing can depend on it.
+                // Python shows an address here; no template can depend on it.
                 text.AppendOwn($"<{PythonType.NameOf(value)} object>");
                 break;
         }
@@ -134,7 +135,7 @@ internal static class PythonText
         text.AppendOwn("}");
     }
 
-    // In single quotes, or in double ones where that spares escapes.
+    // Single quotes, or double ones where they save escapes.
     private static void AppendQuoted(TemplateTextBuilder text, TemplateText words)
     {
         string value = words.Value;

@@ -2,10 +2,10 @@ using System.Numerics;
 
 namespace OnnxVlm.Prompting.Jinja;
 
-/// <summary>Python's view of a value's type: its name, whether it is true, what it has inside.</summary>
+/// <summary>Python's view of a value's type: its name, its truth value, its elements.</summary>
 internal static class PythonType
 {
-    /// <summary>The name of the type, as error messages have it.</summary>
+    /// <summary>The name of the type, as in error messages.</summary>
     public static string NameOf(object value) => value switch
     {
         NoneValue => "NoneType",
@@ -27,7 +27,7 @@ internal static class PythonType
         _ => throw new InvalidOperationException($"{value.GetType()} is not a value of a template."),
     };
 
-    /// <summary>The same with the module of Jinja's own types.</summary>
+    /// <summary>The name, with the module for Jinja's own types.</summary>
     public static string QualifiedNameOf(object value) => NameOf(value) switch
     {
         "Namespace" => "jinja2.utils.Namespace",
@@ -55,15 +55,15 @@ internal static class PythonType
 
     public static bool IsNumber(object value) => value is bool or BigInteger or double;
 
-    /// <summary>A whole number; bool counts as one, as in Python.</summary>
+    /// <summary>An integer; bool counts as one, as in Python.</summary>
     public static bool TryInteger(object value, out BigInteger integer)
     {
         integer = value switch { BigInteger i => i, bool b => b ? 1 : 0, _ => 0 };
         return value is BigInteger or bool;
     }
 
-    /// <summary>A whole number as an index: one that is far out of any range becomes the nearest int.</summary>
-    /// <exception cref="JinjaException">It is not a whole number.</exception>
+    /// <summary>An integer as an index: one that is out of range becomes the nearest int.</summary>
+    /// <exception cref="JinjaException">It is not an integer.</exception>
     public static int ToIndex(object value)
     {
         if (!TryInteger(value, out BigInteger integer))
@@ -75,7 +75,7 @@ internal static class PythonType
     /// <exception cref="JinjaException">The value has no length.</exception>
     public static BigInteger LengthOf(object value) => TryLength(value) ?? throw JinjaException.Type($"object of type '{NameOf(value)}' has no len()");
 
-    /// <summary>len(), or null for what has none.</summary>
+    /// <summary>len(), or null for a value without a length.</summary>
     public static BigInteger? TryLength(object value) => value switch
     {
         TemplateText text => text.CodePoints,
@@ -88,10 +88,11 @@ internal static class PythonType
         _ => null,
     };
 
-    public static bool IsIterable(object value) => value is TemplateText or SequenceValue or DictValue or DictView or RangeValue or IteratorValue or UndefinedValue or LoopValue;
+    public static bool IsIterable(object value) =>
+        value is TemplateText or SequenceValue or DictValue or DictView or RangeValue or IteratorValue or UndefinedValue or LoopValue;
 
-    /// <summary>iter(): the elements, made as they are asked for and counted against the budget.</summary>
-    /// <exception cref="JinjaException">The value cannot be iterated; thrown at once.</exception>
+    /// <summary>iter(): the elements, produced on demand and counted against the budget.</summary>
+    /// <exception cref="JinjaException">The value cannot be iterated; thrown immediately.</exception>
     public static IEnumerable<object> Elements(object value, TemplateBudget budget)
     {
         IEnumerable<object> elements = value switch

@@ -1,10 +1,11 @@
 namespace OnnxVlm.Prompting.Jinja;
 
 /// <summary>
-/// The names that one block of a template uses itself, as its parser met them. Jinja decides before a template runs where a name lives: one that a block first assigns, outside of any
-/// <c>if</c>, is its own from the start, so that until then it is undefined even where the caller gave a variable of that name.
+/// The names that one block of a template uses itself, in the order in which its parser met them. Jinja decides before a template runs which block a
+/// name belongs to. A name that a block first assigns, outside of any <c>if</c>, belongs to the block from its start. Until the assignment it is
+/// undefined, even if the caller passed a variable of that name.
 /// </summary>
-/// <param name="parent">The block around it.</param>
+/// <param name="parent">The enclosing block.</param>
 internal sealed class BlockNames(BlockNames? parent)
 {
     private readonly HashSet<string> _seen = new(StringComparer.Ordinal), _assignedFirst = new(StringComparer.Ordinal);
@@ -25,7 +26,7 @@ internal sealed class BlockNames(BlockNames? parent)
     /// <summary>Declares a parameter or the target of a loop.</summary>
     public void Declare(string name) => _seen.Add(name);
 
-    /// <summary>Whether a name that has no value yet is undefined here, whatever is outside.</summary>
+    /// <summary>Whether a name without a value is undefined here, whatever the enclosing blocks have.</summary>
     public bool IsOwn(string name)
     {
         if (!_assignedFirst.Contains(name))
@@ -40,7 +41,7 @@ internal sealed class BlockNames(BlockNames? parent)
 }
 
 /// <summary>The variables of a block while it runs.</summary>
-/// <param name="parent">The variables around it; null for the template itself.</param>
+/// <param name="parent">The enclosing variables; null for the template itself.</param>
 /// <param name="names">The block's names.</param>
 internal sealed class Scope(Scope? parent, BlockNames names)
 {

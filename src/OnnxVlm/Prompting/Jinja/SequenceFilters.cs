@@ -2,7 +2,7 @@ using System.Numerics;
 
 namespace OnnxVlm.Prompting.Jinja;
 
-/// <summary>Jinja's filters on sequences. Those that Python writes as generators make their elements when they are asked for.</summary>
+/// <summary>Jinja's filters on sequences. Those that are generators in Python produce their elements on demand.</summary>
 internal static class SequenceFilters
 {
     public static object Join(object value, CallArguments arguments, TemplateRun run)
@@ -99,7 +99,8 @@ internal static class SequenceFilters
             ? [.. names.Value.Split(',').Select(name => AttributeOf(TemplateText.Own(name), run))]
             : [bound[2] is null or NoneValue ? item => item : AttributeOf(bound[2]!, run)];
         List<object> items = PythonType.ToList(value, run.Budget);
-        return new ListValue(PythonSorting.Sort(items, item => new ListValue([.. keys.Select(key => ignoresCase ? IgnoreCase(key(item), run) : key(item))]), IsTrue(bound[0]), run.Budget));
+        return new ListValue(PythonSorting.Sort(
+            items, item => new ListValue([.. keys.Select(key => ignoresCase ? IgnoreCase(key(item), run) : key(item))]), IsTrue(bound[0]), run.Budget));
     }
 
     public static object DictSort(object value, CallArguments arguments, TemplateRun run)
@@ -267,16 +268,19 @@ internal static class SequenceFilters
         }
     }
 
-    // Text by its lower case, everything else as it is.
+    // Text in lower case, everything else unchanged.
     private static object IgnoreCase(object value, TemplateRun run) => value is TemplateText text ? PythonCase.Lower(text, run.Budget) : value;
 
-    // A path of names and numbers, "a.0.b", or one number; what is missing on the way becomes the default.
+    // A path of names and numbers, "a.0.b", or one number; if a part is missing, the default is used.
     private static Func<object, object> AttributeOf(object attribute, TemplateRun run, object? missing = null)
     {
-        object[] path = attribute is TemplateText text
-            ? [.. text.Value.Split('.').Select(part => part.Length > 0 && part.All(char.IsAsciiDigit) ? (object)BigInteger.Parse(part, System.Globalization.CultureInfo.InvariantCulture) : TemplateText.Own(part))]
-            : [attribute];
-        return item => path.Aggregate(item, (value, part) => PythonMembers.Element(value, part, run) is var found && found is UndefinedValue && missing is not null ? missing : found);
+        object[] path = attribute is TemplateText text ? [.. text.Value.Split('.').Select(Step)] : [attribute];
+        return item => path.Aggregate(
+            item, (value, part) => PythonMembers.Element(value, part, run) is var found && found is UndefinedValue && missing is not null ? missing : found);
+
+        static object Step(string part) => part.Length > 0 && part.All(char.IsAsciiDigit)
+            ? BigInteger.Parse(part, System.Globalization.CultureInfo.InvariantCulture)
+            : TemplateText.Own(part);
     }
 
     private static bool IsTrue(object? value) => value is not null && PythonType.IsTrue(value);

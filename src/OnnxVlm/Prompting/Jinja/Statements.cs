@@ -11,7 +11,7 @@ internal enum Flow
 /// <summary>A statement of a template.</summary>
 internal abstract record Statement
 {
-    /// <summary>Runs it; a step of the budget.</summary>
+    /// <summary>Runs it; counts as a step of the budget.</summary>
     public Flow Execute(Frame frame)
     {
         frame.Run.Budget.UseSteps();
@@ -127,7 +127,7 @@ internal sealed record WithStatement(IReadOnlyList<(Target Target, Expression Va
     }
 }
 
-/// <summary><c>{% generation %}…{% endgeneration %}</c>, which marks what a model is trained to write: printed as it is.</summary>
+/// <summary><c>{% generation %}…{% endgeneration %}</c>, which marks what a model is trained to write; the contents are printed as they are.</summary>
 internal sealed record GenerationStatement(Body Body, BlockNames Names) : Statement
 {
     protected override Flow Run(Frame frame) => Body.Execute(frame.Inner(Names));
@@ -142,7 +142,7 @@ internal sealed record MacroStatement(MacroDefinition Macro) : Statement
     }
 }
 
-/// <summary><c>{% call name(…) %}…{% endcall %}</c>: the body goes to the macro as caller().</summary>
+/// <summary><c>{% call name(…) %}…{% endcall %}</c>: the macro receives the body as caller().</summary>
 internal sealed record CallBlockStatement(CallExpression Call, MacroDefinition Caller) : Statement
 {
     protected override Flow Run(Frame frame)
@@ -153,19 +153,19 @@ internal sealed record CallBlockStatement(CallExpression Call, MacroDefinition C
     }
 }
 
-/// <summary>What can be assigned to: a name, an attribute of a namespace, or several of them.</summary>
+/// <summary>The target of an assignment: a name, an attribute of a namespace, or several targets.</summary>
 internal abstract record Target
 {
     /// <summary>The names that are assigned.</summary>
     public abstract IEnumerable<string> Names { get; }
 
-    /// <exception cref="JinjaException">Something whose attribute would be assigned is no namespace.</exception>
+    /// <exception cref="JinjaException">The object whose attribute is assigned is not a namespace.</exception>
     public abstract void RequireNamespaces(Frame frame);
 
     /// <summary>Assigns.</summary>
     /// <param name="value">The value.</param>
-    /// <param name="frame">Where namespaces are found.</param>
-    /// <param name="scope">Where names are set.</param>
+    /// <param name="frame">The frame in which namespaces are looked up.</param>
+    /// <param name="scope">The scope in which names are set.</param>
     public abstract void Assign(object value, Frame frame, Scope scope);
 }
 

@@ -6,8 +6,8 @@ namespace OnnxVlm.Prompting.Jinja;
 /// <summary>The escapes of Python's string literals.</summary>
 internal static class StringLiteral
 {
-    /// <summary>Reads what stands between the quotes.</summary>
-    /// <returns>The text; null where an escape is not complete, or names a character.</returns>
+    /// <summary>Reads the contents of the quotes.</summary>
+    /// <returns>The text; null where an escape is incomplete, or refers to a character by its name.</returns>
     public static string? Unescape(string literal)
     {
         if (!literal.Contains('\\', StringComparison.Ordinal))
@@ -28,7 +28,9 @@ internal static class StringLiteral
                     break;
                 case 'x' or 'u' or 'U':
                     int length = literal[i] switch { 'x' => 2, 'u' => 4, _ => 8 };
-                    if (i + length >= literal.Length || !int.TryParse(literal.AsSpan(i + 1, length), NumberStyles.AllowHexSpecifier, CultureInfo.InvariantCulture, out int code) || code is < 0 or > 0x10FFFF)
+                    if (i + length >= literal.Length
+                        || !int.TryParse(literal.AsSpan(i + 1, length), NumberStyles.AllowHexSpecifier, CultureInfo.InvariantCulture, out int code)
+                        || code is < 0 or > 0x10FFFF)
                         return null;
                     text.Append(code > 0xFFFF ? char.ConvertFromUtf32(code) : ((char)code).ToString());
                     i += length;

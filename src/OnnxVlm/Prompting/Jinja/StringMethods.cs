@@ -43,7 +43,8 @@ internal static partial class StringMethods
         ["replace"] = (text, arguments, run) =>
         {
             object?[] bound = arguments.Bind("replace", 2, "old", "new", "count");
-            return Replace(text, RequireText(bound[0]!, "replace() argument 1 must be str"), RequireText(bound[1]!, "replace() argument 2 must be str"), bound[2] is null ? -1 : PythonType.ToIndex(bound[2]!), run);
+            return Replace(text, RequireText(bound[0]!, "replace() argument 1 must be str"), RequireText(bound[1]!, "replace() argument 2 must be str"),
+                bound[2] is null ? -1 : PythonType.ToIndex(bound[2]!), run);
         },
         ["rfind"] = (text, arguments, run) => (BigInteger)Find(text, arguments, "rfind", fromEnd: true),
         ["rindex"] = (text, arguments, run) => RequireFound(Find(text, arguments, "rindex", fromEnd: true)),
@@ -61,7 +62,7 @@ internal static partial class StringMethods
         ["zfill"] = (text, arguments, run) => ZeroFill(text, PythonType.ToIndex(arguments.Bind("zfill", 1, "width")[0]!), run),
     };
 
-    /// <summary>A method of a text, bound to it; null where str has no such one.</summary>
+    /// <summary>A method of a text, bound to it; null for a method that str does not have.</summary>
     public static FunctionValue? Find(TemplateText text, string name) =>
         Methods.TryGetValue(name, out Method? method) ? new FunctionValue(name, (arguments, run) =>
         {
@@ -71,10 +72,12 @@ internal static partial class StringMethods
             return result;
         }) : null;
 
-    /// <summary>str.strip(): white space, or the characters given.</summary>
+    /// <summary>str.strip(): removes white space, or the given characters.</summary>
     public static TemplateText Strip(TemplateText text, object? characters, bool atStart, bool atEnd)
     {
-        HashSet<int>? set = characters is null or NoneValue ? null : [.. RequireText(characters, "strip arg must be None or str").Value.EnumerateRunes().Select(rune => rune.Value)];
+        HashSet<int>? set = characters is null or NoneValue
+            ? null
+            : [.. RequireText(characters, "strip arg must be None or str").Value.EnumerateRunes().Select(rune => rune.Value)];
         string value = text.Value;
         int start = 0, end = value.Length;
         while (atStart && start < end && IsStripped(start, out int length))
@@ -92,9 +95,9 @@ internal static partial class StringMethods
 
     /// <summary>str.replace().</summary>
     /// <param name="text">The text.</param>
-    /// <param name="old">What is replaced; an empty one stands between all characters.</param>
-    /// <param name="by">What comes in its place.</param>
-    /// <param name="count">How many at most; all where it is negative.</param>
+    /// <param name="old">The text to replace; the empty text is found between all characters.</param>
+    /// <param name="by">The replacement.</param>
+    /// <param name="count">The most replacements; negative for no limit.</param>
     /// <param name="run">The rendering.</param>
     public static TemplateText Replace(TemplateText text, TemplateText old, TemplateText by, int count, TemplateRun run)
     {
@@ -198,7 +201,8 @@ internal static partial class StringMethods
         if (width <= text.CodePoints)
             return text;
         int sign = text.Value.Length > 0 && text.Value[0] is '+' or '-' ? 1 : 0;
-        return new TemplateTextBuilder(run.Budget).Append(text, 0, sign).AppendRepeated(TemplateText.Own("0"), width - text.CodePoints).Append(text, sign, text.Value.Length - sign).ToText();
+        return new TemplateTextBuilder(run.Budget).Append(text, 0, sign)
+            .AppendRepeated(TemplateText.Own("0"), width - text.CodePoints).Append(text, sign, text.Value.Length - sign).ToText();
     }
 
     private static TemplateText ExpandTabs(TemplateText text, object size, TemplateRun run)
@@ -249,5 +253,6 @@ internal static partial class StringMethods
         return any;
     }
 
-    private static TemplateText RequireText(object value, string message) => value as TemplateText ?? throw JinjaException.Type($"{message}, not {PythonType.NameOf(value)}");
+    private static TemplateText RequireText(object value, string message) =>
+        value as TemplateText ?? throw JinjaException.Type($"{message}, not {PythonType.NameOf(value)}");
 }

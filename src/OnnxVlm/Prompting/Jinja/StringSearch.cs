@@ -2,10 +2,10 @@ using System.Numerics;
 
 namespace OnnxVlm.Prompting.Jinja;
 
-/// <summary>The methods of Python's str that look for a part and cut there.</summary>
+/// <summary>The methods of Python's str that search for a part and split there.</summary>
 internal static partial class StringMethods
 {
-    // The stretch from start to end, as Python clips it; null where it begins behind the text.
+    // The range from start to end, clipped as in Python; null where it begins after the text.
     private static (int Start, int End)? Stretch(TemplateText text, object? start, object? end)
     {
         int length = text.CodePoints;
@@ -40,7 +40,9 @@ internal static partial class StringMethods
         TemplateText part = RequireText(bound[0]!, "must be str");
         if (Stretch(text, bound[1], bound[2]) is not (int start, int end))
             return BigInteger.Zero;
-        return (BigInteger)(part.Value.Length == 0 ? text.CodePointOf(end) - text.CodePointOf(start) + 1 : text.Value.AsSpan(start, end - start).Count(part.Value));
+        return (BigInteger)(part.Value.Length == 0
+            ? text.CodePointOf(end) - text.CodePointOf(start) + 1
+            : text.Value.AsSpan(start, end - start).Count(part.Value));
     }
 
     private static bool HasAffix(TemplateText text, CallArguments arguments, string name, bool atEnd)
@@ -57,7 +59,8 @@ internal static partial class StringMethods
             return false;
         foreach (object affix in affixes)
         {
-            string value = (affix as TemplateText ?? throw JinjaException.Type($"tuple for {name} must only contain str, not {PythonType.NameOf(affix)}")).Value;
+            string value = (affix as TemplateText
+                ?? throw JinjaException.Type($"tuple for {name} must only contain str, not {PythonType.NameOf(affix)}")).Value;
             ReadOnlySpan<char> stretch = text.Value.AsSpan(start, end - start);
             if (atEnd ? stretch.EndsWith(value, StringComparison.Ordinal) : stretch.StartsWith(value, StringComparison.Ordinal))
                 return true;

@@ -1,8 +1,8 @@
 namespace OnnxVlm.Prompting.Jinja;
 
-/// <summary>One rendering of a template: its variables and what it may still use. Not safe to use from several threads at once.</summary>
-/// <param name="variables">What the caller gives.</param>
-/// <param name="limits">What the rendering may use.</param>
+/// <summary>One rendering of a template: its variables and the rest of its budget. Not thread-safe.</summary>
+/// <param name="variables">The caller's variables.</param>
+/// <param name="limits">The limits of the rendering.</param>
 /// <param name="now">The time for strftime_now.</param>
 internal sealed class TemplateRun(IReadOnlyDictionary<string, object> variables, TemplateLimits limits, DateTimeOffset now)
 {
@@ -17,7 +17,7 @@ internal sealed class TemplateRun(IReadOnlyDictionary<string, object> variables,
         variables.TryGetValue(name, out object? value) || Globals.All.TryGetValue(name, out value) ? value : UndefinedValue.Name(name);
 
     /// <summary>Calls a value.</summary>
-    /// <exception cref="JinjaException">It cannot be called, or refuses.</exception>
+    /// <exception cref="JinjaException">The value cannot be called, or the call fails.</exception>
     public object Call(object callee, CallArguments arguments)
     {
         Budget.Enter();
@@ -33,13 +33,13 @@ internal sealed class TemplateRun(IReadOnlyDictionary<string, object> variables,
     }
 }
 
-/// <summary>Where a statement runs: its variables, what it writes to, and the rendering it belongs to.</summary>
+/// <summary>The environment of a statement: its variables, its output, and the rendering that it belongs to.</summary>
 internal sealed record Frame(Scope Scope, TemplateTextBuilder Output, TemplateRun Run)
 {
-    /// <summary>The same with variables of its own.</summary>
+    /// <summary>The same with a scope of its own.</summary>
     public Frame Inner(BlockNames names) => this with { Scope = new Scope(Scope, names) };
 
-    /// <summary>The same, writing elsewhere.</summary>
+    /// <summary>The same with another output.</summary>
     public Frame Capturing(out TemplateTextBuilder output)
     {
         output = new TemplateTextBuilder(Run.Budget);

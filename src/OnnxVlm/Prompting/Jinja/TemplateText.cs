@@ -3,16 +3,17 @@ using System.Diagnostics;
 namespace OnnxVlm.Prompting.Jinja;
 
 /// <summary>
-/// A string of a template with the origin of each character: the template's author wrote it, or it came from outside (messages, tools). Every operation keeps the origins, so that the tokenizer
-/// can tell a special token that the template writes from one that a message spells. Compared and hashed by its characters alone. Immutable.
-/// Python counts code points and .NET counts UTF-16 units: members named after code points count as Python does, the others count UTF-16 units.
+/// A string of a template with the origin of each character: either the template's author wrote it, or it came from outside (messages, tools). Every
+/// operation keeps the origins, so that the tokenizer can distinguish a special token of the template from one that a message spells. Comparison and
+/// hash use only the characters. Immutable. Python counts code points and .NET counts UTF-16 units: members named after code points count as Python
+/// does, the others count UTF-16 units.
 /// </summary>
 [DebuggerDisplay("{Value}")]
 internal sealed class TemplateText : IEquatable<TemplateText>
 {
     private readonly bool _fromTemplate;
 
-    // Null where all characters have one origin.
+    // Null where all characters have the same origin.
     private readonly bool[]? _origins;
 
     private int _codePoints = -1;
@@ -28,7 +29,7 @@ internal sealed class TemplateText : IEquatable<TemplateText>
 
     /// <summary>A string with an origin for each UTF-16 unit.</summary>
     /// <param name="value">The characters.</param>
-    /// <param name="origins">As long as the value; not copied.</param>
+    /// <param name="origins">One for each UTF-16 unit; not copied.</param>
     public TemplateText(string value, bool[] origins)
     {
         Value = value;
@@ -40,10 +41,10 @@ internal sealed class TemplateText : IEquatable<TemplateText>
     /// <summary>The characters.</summary>
     public string Value { get; }
 
-    /// <summary>Whether it is markupsafe's Markup: what is added to it is escaped. The filters <c>safe</c> and <c>escape</c> make it.</summary>
+    /// <summary>Whether it is markupsafe's Markup, which escapes what is added to it. The filters <c>safe</c> and <c>escape</c> produce it.</summary>
     public bool IsMarkup { get; init; }
 
-    /// <summary>Length as Python counts it.</summary>
+    /// <summary>The length as Python counts it.</summary>
     public int CodePoints => _codePoints >= 0 ? _codePoints : _codePoints = Value.Length - CountPairs(Value.AsSpan());
 
     private bool HasPairs => CodePoints != Value.Length;
@@ -51,10 +52,10 @@ internal sealed class TemplateText : IEquatable<TemplateText>
     /// <summary>Text that the template's author wrote.</summary>
     public static TemplateText Own(string value) => new(value, fromTemplate: true);
 
-    /// <summary>Whether a UTF-16 unit is the template's.</summary>
+    /// <summary>Whether a UTF-16 unit is from the template.</summary>
     public bool IsFromTemplate(int index) => _origins is null ? _fromTemplate : _origins[index];
 
-    /// <summary>Writes the origins of a stretch.</summary>
+    /// <summary>Copies the origins of a range.</summary>
     public void CopyOrigins(int start, Span<bool> target)
     {
         if (_origins is null)
@@ -63,7 +64,7 @@ internal sealed class TemplateText : IEquatable<TemplateText>
             _origins.AsSpan(start, target.Length).CopyTo(target);
     }
 
-    /// <summary>A stretch, in UTF-16 units.</summary>
+    /// <summary>A range, in UTF-16 units.</summary>
     public TemplateText Slice(int start, int length)
     {
         if (length == 0)
@@ -71,20 +72,25 @@ internal sealed class TemplateText : IEquatable<TemplateText>
         if (length == Value.Length)
             return this;
         string value = Value.Substring(start, length);
-        return _origins is null ? new TemplateText(value, _fromTemplate) { IsMarkup = IsMarkup } : new TemplateText(value, _origins.AsSpan(start, length).ToArray()) { IsMarkup = IsMarkup };
+        return _origins is null
+            ? new TemplateText(value, _fromTemplate) { IsMarkup = IsMarkup }
+            : new TemplateText(value, _origins.AsSpan(start, length).ToArray()) { IsMarkup = IsMarkup };
     }
 
-    /// <summary>The same characters with other values at the same places: for changes that keep the length.</summary>
-    public TemplateText WithValue(string value) => _origins is null ? new TemplateText(value, _fromTemplate) { IsMarkup = IsMarkup } : new TemplateText(value, _origins) { IsMarkup = IsMarkup };
+    /// <summary>The same origins with other characters, for changes that keep the length.</summary>
+    public TemplateText WithValue(string value) =>
+        _origins is null ? new TemplateText(value, _fromTemplate) { IsMarkup = IsMarkup } : new TemplateText(value, _origins) { IsMarkup = IsMarkup };
 
-    /// <summary>The same characters and origins, with or without the mark that HTML needs no escaping.</summary>
+    /// <summary>The same characters and origins, with or without the mark of Markup.</summary>
     public TemplateText AsMarkup(bool isMarkup) =>
-        isMarkup == IsMarkup ? this : _origins is null ? new TemplateText(Value, _fromTemplate) { IsMarkup = isMarkup } : new TemplateText(Value, _origins) { IsMarkup = isMarkup };
+        isMarkup == IsMarkup ? this
+        : _origins is null ? new TemplateText(Value, _fromTemplate) { IsMarkup = isMarkup }
+        : new TemplateText(Value, _origins) { IsMarkup = isMarkup };
 
     /// <summary>The code point that starts at a UTF-16 unit.</summary>
     public TemplateText CodePointAt(int unit) => Slice(unit, IsPair(Value, unit) ? 2 : 1);
 
-    /// <summary>Where a code point starts; the end of the text for the number of code points.</summary>
+    /// <summary>The UTF-16 unit at which a code point starts; the end of the text for the number of code points.</summary>
     public int UnitOf(int codePoint)
     {
         if (!HasPairs)
@@ -95,10 +101,10 @@ internal sealed class TemplateText : IEquatable<TemplateText>
         return unit;
     }
 
-    /// <summary>How many code points stand before a UTF-16 unit.</summary>
+    /// <summary>The number of code points before a UTF-16 unit.</summary>
     public int CodePointOf(int unit) => HasPairs ? unit - CountPairs(Value.AsSpan(0, unit)) : unit;
 
-    /// <summary>Where each code point starts, and last the end.</summary>
+    /// <summary>The UTF-16 units at which the code points start, followed by the end.</summary>
     public int[] UnitsOfAll()
     {
         int[] units = new int[CodePoints + 1];

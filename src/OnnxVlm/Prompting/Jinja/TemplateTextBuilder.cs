@@ -2,13 +2,13 @@ using System.Text;
 
 namespace OnnxVlm.Prompting.Jinja;
 
-/// <summary>Puts a string together and keeps the origin of each character. Every character is counted against the budget before it is written.</summary>
-/// <param name="budget">What the rendering may still use.</param>
+/// <summary>Assembles a string and keeps the origin of each character. Every character is counted against the budget before it is written.</summary>
+/// <param name="budget">The budget of the rendering.</param>
 internal sealed class TemplateTextBuilder(TemplateBudget budget)
 {
     private readonly StringBuilder _text = new();
 
-    // Stretches of one origin: where each ends.
+    // Runs of characters with the same origin: the end of each.
     private readonly List<(int End, bool FromTemplate)> _runs = [];
 
     private int _end;
@@ -17,7 +17,7 @@ internal sealed class TemplateTextBuilder(TemplateBudget budget)
 
     public TemplateTextBuilder Append(TemplateText text) => Append(text, 0, text.Value.Length);
 
-    /// <summary>Appends a stretch of a text, in UTF-16 units.</summary>
+    /// <summary>Appends a range of a text, in UTF-16 units.</summary>
     public TemplateTextBuilder Append(TemplateText text, int start, int length)
     {
         budget.UseCharacters(length);
@@ -49,10 +49,10 @@ internal sealed class TemplateTextBuilder(TemplateBudget budget)
         return this;
     }
 
-    /// <summary>Appends text that the template's author stands for: punctuation, numbers, literals.</summary>
+    /// <summary>Appends text that counts as the template's: punctuation, numbers, literals.</summary>
     public TemplateTextBuilder AppendOwn(string text) => Append(text, fromTemplate: true);
 
-    /// <summary>Appends a text many times; what is too long is refused before anything is written.</summary>
+    /// <summary>Appends a text repeatedly; if the result is too long, it is refused before anything is written.</summary>
     public TemplateTextBuilder AppendRepeated(TemplateText text, long count)
     {
         if (count <= 0 || text.Value.Length == 0)

@@ -2,14 +2,15 @@ using System.Numerics;
 
 namespace OnnxVlm.Prompting.Jinja;
 
-/// <summary>Jinja's tests by name: what stands behind <c>is</c>.</summary>
+/// <summary>Jinja's tests by name: what follows <c>is</c>.</summary>
 internal static class Tests
 {
     private static readonly Dictionary<string, Filter> All = new(StringComparer.Ordinal)
     {
         ["odd"] = (value, _, run) => IsEqual(PythonOperators.Modulo(value, (BigInteger)2, run), BigInteger.One, run),
         ["even"] = (value, _, run) => IsEqual(PythonOperators.Modulo(value, (BigInteger)2, run), BigInteger.Zero, run),
-        ["divisibleby"] = (value, arguments, run) => IsEqual(PythonOperators.Modulo(value, arguments.Bind("test_divisibleby", 1, "num")[0]!, run), BigInteger.Zero, run),
+        ["divisibleby"] = (value, arguments, run) => IsEqual(
+            PythonOperators.Modulo(value, arguments.Bind("test_divisibleby", 1, "num")[0]!, run), BigInteger.Zero, run),
         ["defined"] = (value, _, _) => value is not UndefinedValue,
         ["undefined"] = (value, _, _) => value is UndefinedValue,
         ["filter"] = (value, _, _) => value is TemplateText name && Filters.Has(name.Value),
@@ -50,20 +51,23 @@ internal static class Tests
 
     public static bool Has(string name) => All.ContainsKey(name);
 
-    /// <exception cref="JinjaException">There is no such test, or it does not take these values.</exception>
+    /// <exception cref="JinjaException">There is no such test, or it does not accept these values.</exception>
     public static object Apply(string name, object value, CallArguments arguments, TemplateRun run)
     {
         run.Budget.UseSteps();
-        return All.TryGetValue(name, out Filter? test) ? test(value, arguments, run) : throw new JinjaException(JinjaError.Runtime, $"No test named {PythonText.Quote(name)}.");
+        return All.TryGetValue(name, out Filter? test)
+            ? test(value, arguments, run)
+            : throw new JinjaException(JinjaError.Runtime, $"No test named {PythonText.Quote(name)}.");
     }
 
     private static Filter Equal(bool expected) => (value, arguments, run) => IsEqual(value, arguments.Bind("eq", 1, "other")[0]!, run) == expected;
 
-    private static Filter Ordered(string symbol) => (value, arguments, run) => PythonComparison.IsOrdered(value, arguments.Bind("compare", 1, "other")[0]!, symbol, run.Budget);
+    private static Filter Ordered(string symbol) =>
+        (value, arguments, run) => PythonComparison.IsOrdered(value, arguments.Bind("compare", 1, "other")[0]!, symbol, run.Budget);
 
     private static bool IsEqual(object left, object right, TemplateRun run) => PythonComparison.AreEqual(left, right, run.Budget);
 
-    // Python's "is": small whole numbers and equal literals are one object there.
+    // Python's "is": small integers and equal literals are the same object there.
     private static bool IsSame(object left, object right) => (left, right) switch
     {
         (bool a, bool b) => a == b,

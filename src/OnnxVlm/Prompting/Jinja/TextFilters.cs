@@ -39,8 +39,9 @@ internal static class TextFilters
     public static object Indent(object value, CallArguments arguments, TemplateRun run)
     {
         object?[] bound = arguments.Bind("do_indent", 0, "width", "first", "blank");
-        TemplateText indention = bound[0] as TemplateText ?? new TemplateTextBuilder(run.Budget).AppendRepeated(TemplateText.Own(" "), bound[0] is null ? 4 : PythonType.ToIndex(bound[0]!)).ToText();
-        // Adding the line break is what tells other types than texts.
+        TemplateText indention = bound[0] as TemplateText
+            ?? new TemplateTextBuilder(run.Budget).AppendRepeated(TemplateText.Own(" "), bound[0] is null ? 4 : PythonType.ToIndex(bound[0]!)).ToText();
+        // Adding the line break fails for other types than text, as in Jinja.
         TemplateText text = (TemplateText)PythonOperators.Add(value, TemplateText.Own("\n"), run);
         IReadOnlyList<object> lines = StringMethods.SplitLines(text, keepEnds: false, run).Items;
         bool blank = bound[2] is { } blanks && PythonType.IsTrue(blanks);
@@ -80,7 +81,7 @@ internal static class TextFilters
         return PythonOperators.Add(kept, end, run);
     }
 
-    /// <summary>The filter's own idea of a title, another than str.title(): each word's first character, the others in lower case.</summary>
+    /// <summary>The filter's own title case, which differs from str.title(): each word's first character in upper case, the others in lower case.</summary>
     public static TemplateText Title(TemplateText text, TemplateBudget budget)
     {
         TemplateTextBuilder titled = new(budget);
@@ -139,10 +140,11 @@ internal static class TextFilters
                 if (end < 0)
                     break;
                 run.Budget.UseSteps(1 + (text.Value.Length / 16));
-                text = new TemplateTextBuilder(run.Budget).Append(text, 0, start).Append(text, end + close.Length, text.Value.Length - end - close.Length).ToText();
+                text = new TemplateTextBuilder(run.Budget)
+                    .Append(text, 0, start).Append(text, end + close.Length, text.Value.Length - end - close.Length).ToText();
             }
         }
-        // White space becomes one blank each, and the commonest entities what they stand for.
+        // White space is collapsed to single blanks, and the most common entities are decoded.
         object words = StringMethods.Join(TemplateText.Own(" "), StringMethods.Find(text, "split")!.Call(CallArguments.None, run), run);
         foreach ((string entity, string character) in new[] { ("&lt;", "<"), ("&gt;", ">"), ("&#34;", "\""), ("&quot;", "\""), ("&#39;", "'"), ("&amp;", "&") })
             words = StringMethods.Replace((TemplateText)words, TemplateText.Own(entity), new TemplateText(character, fromTemplate: false), -1, run);
@@ -158,8 +160,11 @@ internal static class TextFilters
         {
             List<object> entry = PythonType.ToList(pair, run.Budget);
             if (entry.Count != 2)
-                throw JinjaException.Value(entry.Count < 2 ? $"not enough values to unpack (expected 2, got {entry.Count})" : "too many values to unpack (expected 2)");
-            query.AppendOwn(query.Length > 0 ? "&" : "").Append(Quote(PythonText.Str(entry[0], run.Budget), inQuery: true, run)).AppendOwn("=").Append(Quote(PythonText.Str(entry[1], run.Budget), inQuery: true, run));
+                throw JinjaException.Value(
+                    entry.Count < 2 ? $"not enough values to unpack (expected 2, got {entry.Count})" : "too many values to unpack (expected 2)");
+            query.AppendOwn(query.Length > 0 ? "&" : "")
+                .Append(Quote(PythonText.Str(entry[0], run.Budget), inQuery: true, run)).AppendOwn("=")
+                .Append(Quote(PythonText.Str(entry[1], run.Budget), inQuery: true, run));
         }
         return query.ToText();
     }
@@ -170,7 +175,8 @@ internal static class TextFilters
         bool binary = bound[0] is { } flag && PythonType.IsTrue(flag);
         double bytes = value is TemplateText text
             ? PythonNumbers.TryReadFloat(text.Value) ?? throw JinjaException.Value($"could not convert string to float: {PythonText.ReprForMessage(text)}")
-            : PythonType.IsNumber(value) ? PythonOperators.ToDouble(value) : throw JinjaException.Type($"float() argument must be a string or a real number, not '{PythonType.NameOf(value)}'");
+            : PythonType.IsNumber(value) ? PythonOperators.ToDouble(value)
+            : throw JinjaException.Type($"float() argument must be a string or a real number, not '{PythonType.NameOf(value)}'");
         double unit = binary ? 1024 : 1000;
         if (bytes == 1)
             return TemplateText.Own("1 Byte");

@@ -75,7 +75,7 @@ internal static class TimeFormat
         'W' => Two((time.DayOfYear + 6 - (((int)time.DayOfWeek + 6) % 7)) / 7),
         'y' => Two(time.Year % 100),
         'Y' => time.Year.ToString(CultureInfo.InvariantCulture),
-        // A time without a zone has nothing to say about it, as Python's datetime.now().
+        // A time without a zone has an empty offset and name, as Python's datetime.now().
         'z' or 'Z' => "",
         '%' => "%",
         _ => "%" + letter,

@@ -2,8 +2,9 @@ using System.Numerics;
 
 namespace OnnxVlm.Prompting.Jinja;
 
-// A value of a template is one of: NoneValue, bool, BigInteger, double, TemplateText, ListValue, TupleValue, DictValue, DictView, RangeValue, SliceValue, IteratorValue, UndefinedValue,
-// NamespaceValue, LoopValue, CallableValue. None of them is null, and none changes but iterators, namespaces, loops and what cycler() and joiner() give.
+// A value of a template is one of: NoneValue, bool, BigInteger, double, TemplateText, ListValue, TupleValue, DictValue, DictView, RangeValue,
+// SliceValue, IteratorValue, UndefinedValue, NamespaceValue, LoopValue, CallableValue. None of them is null. Only iterators, namespaces, loops and
+// the results of cycler() and joiner() are mutable.
 
 /// <summary>Python's None.</summary>
 internal sealed class NoneValue
@@ -21,17 +22,17 @@ internal abstract class SequenceValue(IReadOnlyList<object> items)
 {
     public IReadOnlyList<object> Items { get; } = items;
 
-    /// <summary>A sequence of the same type.</summary>
+    /// <summary>A sequence of the same type with other elements.</summary>
     public abstract SequenceValue With(IReadOnlyList<object> items);
 }
 
-/// <summary>Python's list. Templates cannot change one.</summary>
+/// <summary>Python's list. Templates cannot modify it.</summary>
 internal sealed class ListValue(IReadOnlyList<object> items) : SequenceValue(items)
 {
     public override SequenceValue With(IReadOnlyList<object> items) => new ListValue(items);
 }
 
-/// <summary>Python's tuple; one of the filter <c>groupby</c> has names for its two elements.</summary>
+/// <summary>Python's tuple; a tuple of the filter <c>groupby</c> has names for its two elements.</summary>
 internal sealed class TupleValue(IReadOnlyList<object> items, bool isGroup = false) : SequenceValue(items)
 {
     /// <summary>Whether the elements are also called grouper and list.</summary>
@@ -40,14 +41,14 @@ internal sealed class TupleValue(IReadOnlyList<object> items, bool isGroup = fal
     public override SequenceValue With(IReadOnlyList<object> items) => new TupleValue(items);
 }
 
-/// <summary>Python's dict: keeps the order in which keys came.</summary>
+/// <summary>Python's dict; it keeps the order of insertion.</summary>
 /// <param name="keys">Compares the keys.</param>
 internal sealed class DictValue(KeyComparer keys)
 {
     private readonly List<KeyValuePair<object, object>> _entries = [];
     private readonly Dictionary<object, int> _indices = new(keys);
 
-    /// <summary>A dict with texts as keys.</summary>
+    /// <summary>A dict with text keys.</summary>
     public DictValue()
         : this(KeyComparer.OfTexts)
     {
@@ -59,7 +60,7 @@ internal sealed class DictValue(KeyComparer keys)
 
     public KeyValuePair<object, object> At(int index) => _entries[index];
 
-    /// <summary>Sets an entry while the dict is being made; of equal keys the first stays.</summary>
+    /// <summary>Sets an entry while the dict is being built; if keys are equal, the first key stays.</summary>
     /// <exception cref="JinjaException">The key cannot be hashed.</exception>
     public void Set(object key, object value)
     {
@@ -83,7 +84,7 @@ internal sealed class DictValue(KeyComparer keys)
     }
 }
 
-/// <summary>What a <see cref="DictView"/> shows.</summary>
+/// <summary>The part of a dict that a <see cref="DictView"/> shows.</summary>
 internal enum DictPart
 {
     Keys,
@@ -91,7 +92,7 @@ internal enum DictPart
     Items,
 }
 
-/// <summary>What dict.keys(), .values() and .items() give.</summary>
+/// <summary>The results of dict.keys(), .values() and .items().</summary>
 internal sealed record DictView(DictValue Dict, DictPart Part)
 {
     public IEnumerable<object> Elements()
@@ -118,11 +119,11 @@ internal sealed record RangeValue(BigInteger Start, BigInteger Stop, BigInteger 
     }
 }
 
-/// <summary>The three numbers in the brackets of a slice; each is None where it is left out.</summary>
+/// <summary>The three numbers in the brackets of a slice; None for one that is left out.</summary>
 internal sealed record SliceValue(object Start, object Stop, object Step);
 
-/// <summary>Elements that can be had once, as of a generator of Python.</summary>
-/// <param name="elements">Made when they are asked for.</param>
+/// <summary>Elements that can be read once, as from a Python generator.</summary>
+/// <param name="elements">The elements, produced on demand.</param>
 /// <param name="typeName">Python's name of the type.</param>
 internal sealed class IteratorValue(IEnumerable<object> elements, string typeName = "generator")
 {
@@ -132,7 +133,7 @@ internal sealed class IteratorValue(IEnumerable<object> elements, string typeNam
 
     public bool TryNext(out object element)
     {
-        // Iterators over iterators may be nested without end.
+        // Iterators over iterators may be nested to any depth.
         TemplateBudget.EnsureStack();
         _enumerator ??= elements.GetEnumerator();
         bool found = _enumerator.MoveNext();
@@ -147,7 +148,7 @@ internal sealed class IteratorValue(IEnumerable<object> elements, string typeNam
     }
 }
 
-/// <summary>A name or an attribute that is not there. It prints as nothing and is false; most other uses are errors that say what is missing.</summary>
+/// <summary>A missing name or attribute. It prints as nothing and is false; most other uses are errors that name what is missing.</summary>
 internal sealed class UndefinedValue
 {
     private readonly string _message;
@@ -163,19 +164,21 @@ internal sealed class UndefinedValue
 
     public static UndefinedValue Hint(string message, JinjaError kind = JinjaError.Undefined) => new(message, kind);
 
-    /// <summary>An element or an attribute that an object does not have.</summary>
+    /// <summary>A missing element or attribute of an object.</summary>
     public static UndefinedValue Member(object owner, object name)
     {
         string type = owner is NoneValue ? "None" : PythonType.QualifiedNameOf(owner) + " object";
         return new UndefinedValue(
-            name is TemplateText text ? $"{PythonText.Quote(type)} has no attribute {PythonText.Quote(text.Value)}" : $"{type} has no element {PythonText.ReprForMessage(name)}", JinjaError.Undefined);
+            name is TemplateText text
+                ? $"{PythonText.Quote(type)} has no attribute {PythonText.Quote(text.Value)}"
+                : $"{type} has no element {PythonText.ReprForMessage(name)}", JinjaError.Undefined);
     }
 
     public JinjaException Fail() => new(_kind, _message);
 }
 
-/// <summary>What <c>namespace()</c> gives: the one kind of object whose attributes a template can set.</summary>
-/// <param name="attributes">The first attributes.</param>
+/// <summary>The result of <c>namespace()</c>: the one kind of object whose attributes a template can set.</summary>
+/// <param name="attributes">The initial attributes.</param>
 internal sealed class NamespaceValue(DictValue attributes)
 {
     public DictValue Attributes { get; } = attributes;
@@ -188,14 +191,15 @@ internal sealed record CallArguments(IReadOnlyList<object> Positional, IReadOnly
 {
     public static readonly CallArguments None = new([], []);
 
-    /// <summary>Gives each parameter its argument; null where it has none.</summary>
+    /// <summary>Gives each parameter its argument; null for a missing one.</summary>
     /// <param name="function">The function, for messages.</param>
     /// <param name="required">How many of the parameters must be given.</param>
     /// <param name="parameters">The names of the parameters.</param>
     public object?[] Bind(string function, int required, params ReadOnlySpan<string> parameters)
     {
         if (Positional.Count > parameters.Length)
-            throw JinjaException.Type($"{function}() takes at most {parameters.Length} argument{(parameters.Length == 1 ? "" : "s")} ({Positional.Count} given)");
+            throw JinjaException.Type(
+                $"{function}() takes at most {parameters.Length} argument{(parameters.Length == 1 ? "" : "s")} ({Positional.Count} given)");
         object?[] bound = new object?[parameters.Length];
         for (int i = 0; i < Positional.Count; i++)
             bound[i] = Positional[i];
@@ -217,7 +221,7 @@ internal sealed record CallArguments(IReadOnlyList<object> Positional, IReadOnly
     }
 }
 
-/// <summary>Something that a template can call.</summary>
+/// <summary>A value that a template can call.</summary>
 internal abstract class CallableValue
 {
     /// <summary>Python's name of its type.</summary>
@@ -225,13 +229,13 @@ internal abstract class CallableValue
 
     public abstract object Call(CallArguments arguments, TemplateRun run);
 
-    /// <summary>An attribute; null where there is no such one.</summary>
+    /// <summary>An attribute; null for a missing one.</summary>
     public virtual object? Attribute(string name) => null;
 }
 
 /// <summary>A function of the language or a method of a value.</summary>
 /// <param name="name">Its name, for messages.</param>
-/// <param name="body">What it does.</param>
+/// <param name="body">Its implementation.</param>
 internal sealed class FunctionValue(string name, Func<CallArguments, TemplateRun, object> body) : CallableValue
 {
     public string Name { get; } = name;

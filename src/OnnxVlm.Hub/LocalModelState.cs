@@ -1,14 +1,16 @@
 namespace OnnxVlm.Hub;
 
-/// <summary>What a model on this machine is good for.</summary>
+/// <summary>The state of a model on this machine.</summary>
 public enum LocalModelState
 {
     /// <summary>It can be run.</summary>
     Ready,
 
-    /// <summary>A pull was interrupted; pulling it again goes on.</summary>
+    /// <summary>A pull was interrupted; pulling it again continues.</summary>
     Partial,
 
-    /// <summary>It was written by another version of OnnxVlm, which this one does not read; pulling it again, or <see cref="ModelHub.UpgradeAsync"/>, renews it.</summary>
+    /// <summary>
+    /// Another version of OnnxVlm wrote it, and this one cannot read it. Pulling it again, or <see cref="ModelHub.UpgradeAsync"/>, renews it.
+    /// </summary>
     Outdated,
 }

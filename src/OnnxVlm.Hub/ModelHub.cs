@@ -7,8 +7,8 @@ using OnnxVlm.Hub.Pulling;
 namespace OnnxVlm.Hub;
 
 /// <summary>
-/// Models by name: pulls them from the Hugging Face hub, lists and removes those on this machine. A checkpoint is quantized while it comes and never lies on this disk. Thread-safe; several
-/// processes may use the same folder.
+/// Models by name: pulls them from the Hugging Face hub, and lists and removes those on this machine. A checkpoint is quantized while it is
+/// downloaded, and is never stored on this disk. Thread-safe; several processes may use the same folder.
 /// <code>
 /// using ModelHub hub = new();
 /// LocalModel pulled = await hub.PullAsync("gemma-4-12b");
@@ -22,9 +22,9 @@ public sealed class ModelHub : IModelResolver, IDisposable
     private readonly HubApi _api;
     private readonly ModelStore _store;
 
-    /// <summary>Creates the hub; nothing is asked of the network yet.</summary>
-    /// <param name="options">Where models come from and go to; null for what the environment says.</param>
-    /// <exception cref="ModelHubException">The environment names a token that is none.</exception>
+    /// <summary>Creates the hub; the network is not used yet.</summary>
+    /// <param name="options">The origin and the folder of models; null for the settings of the environment.</param>
+    /// <exception cref="ModelHubException">The environment has an invalid token.</exception>
     public ModelHub(ModelHubOptions? options = null)
         : this(options ?? new ModelHubOptions(), delay: null)
     {
@@ -38,13 +38,13 @@ public sealed class ModelHub : IModelResolver, IDisposable
         _store = new ModelStore(options.ModelsFolder);
     }
 
-    /// <summary>Where models come from and go to.</summary>
+    /// <summary>The origin and the folder of models.</summary>
     public ModelHubOptions Options => _options;
 
-    /// <summary>All models on this machine, also those whose pull was interrupted.</summary>
+    /// <summary>All models on this machine, including those whose pull was interrupted.</summary>
     public IReadOnlyList<LocalModel> List() => _store.List();
 
-    /// <summary>The model of a name on this machine. Where there are several, the one pulled last.</summary>
+    /// <summary>The model with a name on this machine; of several, the one pulled last.</summary>
     /// <param name="reference">The name.</param>
     /// <returns>The model, which is ready; null where there is none.</returns>
     public LocalModel? Find(ModelReference reference)
@@ -53,15 +53,16 @@ public sealed class ModelHub : IModelResolver, IDisposable
         return _store.Find(reference).Where(model => model.State == LocalModelState.Ready).MaxBy(model => model.Changed);
     }
 
-    /// <summary>Finds out what pulling a model takes. Reads its description, its small files and the headers of its weights.</summary>
+    /// <summary>Plans a pull. Reads the model's description, its small files and the headers of its weights.</summary>
     /// <param name="reference">The name.</param>
-    /// <param name="options">How it is pulled; null for the usual.</param>
-    /// <param name="progress">Told what is waited for.</param>
-    /// <param name="cancellationToken">Breaks it off.</param>
+    /// <param name="options">How it is pulled; null for the defaults.</param>
+    /// <param name="progress">Reports what is waited for.</param>
+    /// <param name="cancellationToken">Cancels the planning.</param>
     /// <exception cref="ModelHubException">The model cannot be pulled.</exception>
-    /// <exception cref="UnsupportedModelException">It is of an architecture that cannot be exported; only config.json was read then.</exception>
+    /// <exception cref="UnsupportedModelException">Its architecture cannot be exported; in that case only config.json was read.</exception>
     /// <exception cref="ModelLoadException">The checkpoint is damaged.</exception>
-    public async Task<PullPlan> PlanAsync(ModelReference reference, PullOptions? options = null, IProgress<PullProgress>? progress = null, CancellationToken cancellationToken = default)
+    public async Task<PullPlan> PlanAsync(
+        ModelReference reference, PullOptions? options = null, IProgress<PullProgress>? progress = null, CancellationToken cancellationToken = default)
     {
         ArgumentNullException.ThrowIfNull(reference);
         PullReporter reporter = new(progress);
@@ -69,19 +70,21 @@ public sealed class ModelHub : IModelResolver, IDisposable
         return await CreatePlanner(reporter).PlanAsync(reference, options ?? new PullOptions(), cancellationToken).ConfigureAwait(false);
     }
 
-    /// <summary>Pulls a model. What an earlier pull has done is not done again.</summary>
+    /// <summary>Pulls a model. The work of an earlier pull is not repeated.</summary>
     /// <param name="name">The name, as <see cref="ModelReference.Parse"/> reads it.</param>
-    /// <param name="options">How it is pulled; null for the usual.</param>
-    /// <param name="progress">Told how far it is, from several threads, one at a time.</param>
-    /// <param name="cancellationToken">Breaks it off; pulling it again goes on.</param>
+    /// <param name="options">How it is pulled; null for the defaults.</param>
+    /// <param name="progress">Reports the progress, from several threads, one at a time.</param>
+    /// <param name="cancellationToken">Interrupts the pull; pulling it again continues.</param>
     /// <inheritdoc cref="PullAsync(PullPlan, IProgress{PullProgress}, CancellationToken)"/>
-    public async Task<LocalModel> PullAsync(string name, PullOptions? options = null, IProgress<PullProgress>? progress = null, CancellationToken cancellationToken = default) =>
-        await PullAsync(await PlanAsync(ModelReference.Parse(name), options, progress, cancellationToken).ConfigureAwait(false), progress, cancellationToken).ConfigureAwait(false);
+    public async Task<LocalModel> PullAsync(
+        string name, PullOptions? options = null, IProgress<PullProgress>? progress = null, CancellationToken cancellationToken = default) =>
+        await PullAsync(await PlanAsync(ModelReference.Parse(name), options, progress, cancellationToken).ConfigureAwait(false), progress, cancellationToken)
+            .ConfigureAwait(false);
 
-    /// <summary>Pulls a model as planned. Two processes that pull the same do not disturb each other: one works, the other one waits.</summary>
+    /// <summary>Pulls a model as planned. If two processes pull the same model, one works and the other waits.</summary>
     /// <param name="plan">The plan.</param>
-    /// <param name="progress">Told how far it is, from several threads, one at a time.</param>
-    /// <param name="cancellationToken">Breaks it off; pulling it again goes on.</param>
+    /// <param name="progress">Reports the progress, from several threads, one at a time.</param>
+    /// <param name="cancellationToken">Interrupts the pull; pulling it again continues.</param>
     /// <returns>The model on this machine.</returns>
     /// <exception cref="ModelHubException">The model cannot be pulled.</exception>
     /// <exception cref="ModelLoadException">The checkpoint is damaged, or the folder cannot be written.</exception>
@@ -97,11 +100,12 @@ public sealed class ModelHub : IModelResolver, IDisposable
     }
 
     /// <summary>
-    /// Reads the checkpoint of a model once more and compares the model with it. A model whose pull was interrupted no longer says that it is unverified then.
+    /// Reads the checkpoint of a model once more and compares the model with it. If they match, a model whose pull was interrupted is no
+    /// longer marked as unverified.
     /// </summary>
     /// <param name="model">The model.</param>
-    /// <param name="progress">Told how far it is, from several threads, one at a time.</param>
-    /// <param name="cancellationToken">Breaks it off.</param>
+    /// <param name="progress">Reports the progress, from several threads, one at a time.</param>
+    /// <param name="cancellationToken">Cancels the comparison.</param>
     /// <exception cref="ModelHubException">The checkpoint cannot be read.</exception>
     /// <exception cref="ModelLoadException">The model differs from it.</exception>
     public async Task VerifyAsync(LocalModel model, IProgress<PullProgress>? progress = null, CancellationToken cancellationToken = default)
@@ -115,10 +119,10 @@ public sealed class ModelHub : IModelResolver, IDisposable
         await new Puller(_options, _store, planner, reporter).VerifyAsync(plan, cancellationToken).ConfigureAwait(false);
     }
 
-    /// <summary>Removes a model from this machine, or what an interrupted pull has left of it.</summary>
+    /// <summary>Removes a model from this machine, or the remains of an interrupted pull.</summary>
     /// <param name="reference">The name; without a variant, all variants.</param>
     /// <returns>What was removed.</returns>
-    /// <exception cref="ModelHubException">It is being pulled, or cannot be removed.</exception>
+    /// <exception cref="ModelHubException">The model is being pulled, or cannot be removed.</exception>
     public IReadOnlyList<LocalModel> Remove(ModelReference reference)
     {
         ArgumentNullException.ThrowIfNull(reference);
@@ -128,27 +132,36 @@ public sealed class ModelHub : IModelResolver, IDisposable
         return models;
     }
 
-    /// <summary>Renews a model folder that another version of OnnxVlm wrote: the same commit of the same checkpoint is pulled again, and takes its place.</summary>
+    /// <summary>
+    /// Renews a model folder that another version of OnnxVlm wrote: the same commit of the same checkpoint is pulled again, and replaces it.
+    /// </summary>
     /// <param name="folder">The model folder, here or elsewhere.</param>
-    /// <param name="progress">Told how far it is, from several threads, one at a time.</param>
-    /// <param name="cancellationToken">Breaks it off; the old folder stays until the new one is whole.</param>
-    /// <returns>Whether there was something to renew.</returns>
-    /// <exception cref="ModelHubException">The folder does not say which checkpoint it is of, or that cannot be pulled.</exception>
+    /// <param name="progress">Reports the progress, from several threads, one at a time.</param>
+    /// <param name="cancellationToken">Cancels the renewal; the old folder stays until the new one is complete.</param>
+    /// <returns>Whether the folder needed renewal.</returns>
+    /// <exception cref="ModelHubException">The folder does not name its checkpoint, or the checkpoint cannot be pulled.</exception>
     public async Task<bool> UpgradeAsync(string folder, IProgress<PullProgress>? progress = null, CancellationToken cancellationToken = default)
     {
         ArgumentException.ThrowIfNullOrWhiteSpace(folder);
         if (OutdatedFolder.Read(folder) is not OutdatedFolder old)
             return false;
-        PullOptions options = new() { Precision = old.Variant.Precision, BlockSize = old.Variant.BlockSize, Device = old.Variant.Device, PullsAgain = true, Folder = Path.GetFullPath(folder) };
+        PullOptions options = new()
+        {
+            Precision = old.Variant.Precision,
+            BlockSize = old.Variant.BlockSize,
+            Device = old.Variant.Device,
+            PullsAgain = true,
+            Folder = Path.GetFullPath(folder),
+        };
         PullPlan plan = await PlanAsync(old.Reference, options, progress, cancellationToken).ConfigureAwait(false);
         await PullAsync(plan, progress, cancellationToken).ConfigureAwait(false);
         return true;
     }
 
-    /// <summary>The folder of a model on this machine; pulls it where <see cref="ModelHubOptions.PullsMissing"/> is set.</summary>
+    /// <summary>The folder of a model on this machine. Pulls the model if it is missing and <see cref="ModelHubOptions.PullsMissing"/> is set.</summary>
     /// <param name="model">The name.</param>
-    /// <param name="cancellationToken">Breaks the pull off.</param>
-    /// <exception cref="ArgumentException"><paramref name="model"/> is no name of a model.</exception>
+    /// <param name="cancellationToken">Interrupts the pull.</param>
+    /// <exception cref="ArgumentException"><paramref name="model"/> is not a name of a model.</exception>
     /// <exception cref="ModelHubException">The model is not here, or cannot be pulled.</exception>
     public async ValueTask<string> ResolveAsync(string model, CancellationToken cancellationToken = default)
     {
@@ -167,7 +180,8 @@ public sealed class ModelHub : IModelResolver, IDisposable
 
     private Subscription Listen(PullReporter reporter)
     {
-        void Tell(string problem, TimeSpan delay) => reporter.Note(delay.TotalSeconds >= 1 ? $"{problem}: trying again in {delay.TotalSeconds:F0} s" : problem, isWaiting: true);
+        void Tell(string problem, TimeSpan delay) =>
+            reporter.Note(delay.TotalSeconds >= 1 ? $"{problem}: trying again in {delay.TotalSeconds:F0} s" : problem, isWaiting: true);
         _client.Waiting += Tell;
         return new Subscription(() => _client.Waiting -= Tell);
     }

@@ -8,7 +8,8 @@ public static class ModelHubServiceCollectionExtensions
 {
     /// <summary>Adds <see cref="ModelHub"/>, also as <see cref="IModelResolver"/>. It is a singleton that the container disposes.</summary>
     /// <param name="services">The services.</param>
-    /// <param name="options">Where models come from and go to, and whether a missing one is pulled; null for what the environment says, and no.</param>
+    /// <param name="options">The origin and the folder of models, and whether a missing one is pulled; null for the settings of the
+    /// environment, and no.</param>
     /// <returns>The services.</returns>
     public static IServiceCollection AddModelHub(this IServiceCollection services, ModelHubOptions? options = null)
     {

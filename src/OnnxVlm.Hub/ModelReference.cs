@@ -4,8 +4,8 @@ using OnnxVlm.ModelFolder;
 namespace OnnxVlm.Hub;
 
 /// <summary>
-/// A model by name: <c>OWNER/NAME</c> as on the Hugging Face hub, or a short name of <see cref="ShortNames"/>; then <c>@REVISION</c>, a branch, tag or commit, and <c>:VARIANT</c>, a
-/// <see cref="ModelVariant"/> such as <c>int4</c>. Immutable.
+/// A model by name: <c>OWNER/NAME</c> as on the Hugging Face hub, or a short name of <see cref="ShortNames"/>; then <c>@REVISION</c>, a branch, tag
+/// or commit, and <c>:VARIANT</c>, a <see cref="ModelVariant"/> such as <c>int4</c>. Immutable.
 /// </summary>
 public sealed record ModelReference
 {
@@ -38,12 +38,12 @@ public sealed record ModelReference
     /// <summary>The branch, tag or commit; null for the default branch, <c>main</c>.</summary>
     public string? Revision { get; }
 
-    /// <summary>Which of the models of this name on this machine; null for the one that fits best.</summary>
+    /// <summary>Which variant of this model on this machine; null for the one that fits best.</summary>
     public string? Variant { get; }
 
     /// <summary>Reads a name.</summary>
     /// <param name="text">The name.</param>
-    /// <exception cref="ArgumentException">The text is no name of a model.</exception>
+    /// <exception cref="ArgumentException">The text is not a name of a model.</exception>
     public static ModelReference Parse(string text)
     {
         ArgumentException.ThrowIfNullOrWhiteSpace(text);
@@ -52,13 +52,14 @@ public sealed record ModelReference
 
     /// <summary>Reads a name.</summary>
     /// <param name="text">The name.</param>
-    /// <param name="reference">The name read; null where the text is none.</param>
-    public static bool TryParse(string? text, [NotNullWhen(true)] out ModelReference? reference) => (reference = text is null ? null : Read(text, out _)) is not null;
+    /// <param name="reference">The name read; null where the text is not a name.</param>
+    public static bool TryParse(string? text, [NotNullWhen(true)] out ModelReference? reference) =>
+        (reference = text is null ? null : Read(text, out _)) is not null;
 
     /// <summary>The same model in a variant.</summary>
     public ModelReference WithVariant(string? variant) => new(Id, Revision, variant);
 
-    /// <summary>As it is read.</summary>
+    /// <summary>The form that <see cref="Parse"/> reads.</summary>
     public override string ToString() => $"{Id}{(Revision is null ? "" : "@" + Revision)}{(Variant is null ? "" : ":" + Variant)}";
 
     private static ModelReference? Read(string text, out string? problem)
@@ -74,19 +75,23 @@ public sealed record ModelReference
         string id = ShortNames.GetValueOrDefault(name, name);
         problem = !IsId(id) ? $"is no name of a model: expected OWNER/NAME as on the hub, or one of {string.Join(", ", ShortNames.Keys)}"
             : revision is not null && !IsRevision(revision) ? "has no revision after the @: expected a branch, a tag or a commit"
-            : variant is not null && !ModelVariant.TryParse(variant, out _) ? $"has no variant after the colon: expected {string.Join(", ", ModelManifest.Precisions)}, with -64 or -128 for the block size, and -cuda or -directml for the device"
+            : variant is not null && !ModelVariant.TryParse(variant, out _) ? "has no variant after the colon: " +
+                $"expected {string.Join(", ", ModelManifest.Precisions)}, with -64 or -128 for the block size, and -cuda or -directml for the device"
             : null;
         return problem is null ? new ModelReference(id, revision, variant) : null;
     }
 
-    /// <summary>The hub's own rules; they also keep the name from leaving a folder.</summary>
+    /// <summary>The hub's own rules; they also keep the name inside its folder.</summary>
     private static bool IsId(string id)
     {
         string[] parts = id.Split('/');
-        return id.Length <= MaxNameLength && parts.Length == 2 && !id.Contains("--", StringComparison.Ordinal) && !id.Contains("..", StringComparison.Ordinal) && !id.EndsWith(".git", StringComparison.OrdinalIgnoreCase)
-            && parts.All(part => part.Length > 0 && part[0] is not ('.' or '-') && part[^1] is not ('.' or '-') && part.All(letter => char.IsAsciiLetterOrDigit(letter) || letter is '.' or '-' or '_'));
+        return id.Length <= MaxNameLength && parts.Length == 2 && !id.Contains("--", StringComparison.Ordinal)
+            && !id.Contains("..", StringComparison.Ordinal) && !id.EndsWith(".git", StringComparison.OrdinalIgnoreCase)
+            && parts.All(part => part.Length > 0 && part[0] is not ('.' or '-') && part[^1] is not ('.' or '-')
+                && part.All(letter => char.IsAsciiLetterOrDigit(letter) || letter is '.' or '-' or '_'));
     }
 
     private static bool IsRevision(string revision) =>
-        revision.Length is > 0 and <= 128 && !revision.Contains("..", StringComparison.Ordinal) && !revision.StartsWith('/') && revision.All(letter => char.IsAsciiLetterOrDigit(letter) || letter is '.' or '-' or '_' or '/');
+        revision.Length is > 0 and <= 128 && !revision.Contains("..", StringComparison.Ordinal)
+            && !revision.StartsWith('/') && revision.All(letter => char.IsAsciiLetterOrDigit(letter) || letter is '.' or '-' or '_' or '/');
 }

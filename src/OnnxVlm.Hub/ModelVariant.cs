@@ -24,7 +24,7 @@ public sealed record ModelVariant
 
     /// <summary>Reads a variant.</summary>
     /// <param name="text">The variant as <see cref="ToString"/> writes it.</param>
-    /// <param name="variant">The variant read; null where the text is none.</param>
+    /// <param name="variant">The variant read; null where the text is not a variant.</param>
     public static bool TryParse(string? text, [NotNullWhen(true)] out ModelVariant? variant)
     {
         variant = null;
@@ -34,7 +34,8 @@ public sealed record ModelVariant
             return false;
         ModelVariant read = new() { Precision = (Precision)precision };
         int next = 1;
-        if (next < parts.Length && read.Precision is Precision.Int8 or Precision.Int4 && int.TryParse(parts[next], NumberStyles.None, CultureInfo.InvariantCulture, out int blockSize) && blockSize is 32 or 64 or 128)
+        if (next < parts.Length && read.Precision is Precision.Int8 or Precision.Int4
+            && int.TryParse(parts[next], NumberStyles.None, CultureInfo.InvariantCulture, out int blockSize) && blockSize is 32 or 64 or 128)
             (read, next) = (read with { BlockSize = blockSize }, next + 1);
         if (next < parts.Length && parts[next] is "cuda" or "directml")
             (read, next) = (read with { Device = parts[next] == "cuda" ? Device.Cuda : Device.DirectMl }, next + 1);
@@ -42,7 +43,8 @@ public sealed record ModelVariant
         return variant is not null;
     }
 
-    /// <summary>The precision, then what is not usual.</summary>
+    /// <summary>The precision, followed by everything that differs from the default.</summary>
     public override string ToString() => string.Create(
-        CultureInfo.InvariantCulture, $"{ModelManifest.Precisions[(int)Precision]}{(BlockSize == UsualBlockSize ? "" : $"-{BlockSize}")}{(Device == Device.Cpu ? "" : "-" + Device.ToString().ToLowerInvariant())}");
+        CultureInfo.InvariantCulture, $"{ModelManifest.Precisions[(int)Precision]}{(BlockSize == UsualBlockSize ? "" : $"-{BlockSize}")}" +
+        $"{(Device == Device.Cpu ? "" : "-" + Device.ToString().ToLowerInvariant())}");
 }

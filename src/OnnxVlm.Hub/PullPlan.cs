@@ -5,7 +5,7 @@ using OnnxVlm.Runtime;
 
 namespace OnnxVlm.Hub;
 
-/// <summary>What pulling a model takes, before it is done. It has read the headers of the checkpoint, and no weights. Not thread-safe.</summary>
+/// <summary>What a pull will do and need. Planning has read the headers of the checkpoint, and no weights. Not thread-safe.</summary>
 public sealed record PullPlan
 {
     private const int ShortContext = 4096, LongContext = 32768;
@@ -20,19 +20,19 @@ public sealed record PullPlan
     /// <summary>The model, as the hub spells it, with its variant.</summary>
     public ModelReference Reference { get; internal init; }
 
-    /// <summary>The model folder that the pull makes.</summary>
+    /// <summary>The model folder that the pull writes.</summary>
     public string Folder { get; internal init; }
 
     /// <summary>How it is pulled.</summary>
     public PullOptions Options { get; }
 
-    /// <summary>The model that is there already, so that there is nothing to pull; else null.</summary>
+    /// <summary>The model that is already here, so that there is nothing to pull; otherwise null.</summary>
     public LocalModel? Existing { get; internal init; }
 
     /// <summary>The commit.</summary>
     public string Commit { get; internal init; } = "";
 
-    /// <summary>The licence it says to have; null for none, or where the network was not asked.</summary>
+    /// <summary>The licence that it states; null for none, or where the network was not used.</summary>
     public string? License { get; internal init; }
 
     /// <summary>Whether its terms had to be accepted first.</summary>
@@ -41,7 +41,7 @@ public sealed record PullPlan
     /// <summary>The checkpoint's <c>model_type</c>.</summary>
     public string Architecture { get; internal init; } = "";
 
-    /// <summary>Numbers in its tensors; null for a model folder, which does not say.</summary>
+    /// <summary>Numbers in its tensors; null for a model folder, which does not have this information.</summary>
     public long? Parameters { get; internal init; }
 
     /// <summary>Bytes of the weights that are read from the network; 0 where they are in Hugging Face's cache.</summary>
@@ -50,7 +50,7 @@ public sealed record PullPlan
     /// <summary>Bytes that the pull adds to the disk.</summary>
     public long DiskBytes { get; internal init; }
 
-    /// <summary>Bytes that are free on that disk; null where the system does not say.</summary>
+    /// <summary>Free bytes on that disk; null where the system does not tell.</summary>
     public long? FreeDiskBytes { get; internal init; }
 
     /// <summary>Bytes of the weights.</summary>
@@ -62,10 +62,10 @@ public sealed record PullPlan
     /// <summary>The most tokens of prompt and answer together.</summary>
     public int ContextLength { get; internal init; }
 
-    /// <summary>Bytes of memory that this machine has, or this process may use.</summary>
+    /// <summary>Bytes of memory of this machine, or the limit of this process.</summary>
     public long MachineMemoryBytes { get; internal init; }
 
-    /// <summary>The memory that weights and cache take at 4096 tokens, or at the whole context where that is shorter.</summary>
+    /// <summary>The memory for weights and cache at 4096 tokens, or at the whole context where that is shorter.</summary>
     public long ShortMemoryBytes => MemoryBytes(ShortContext);
 
     /// <summary>The same at 32768 tokens.</summary>
@@ -82,17 +82,17 @@ public sealed record PullPlan
 
     internal Repository? Repository { get; init; }
 
-    /// <summary>What the folder of the small files must hold when the pull begins.</summary>
+    /// <summary>The files that the folder of the small files must hold when the pull begins.</summary>
     internal IReadOnlyList<RepositoryFile> SmallFiles { get; init; } = [];
 
     internal HubCheckpointSource? Source { get; init; }
 
     internal StreamedCheckpoint? Checkpoint { get; init; }
 
-    /// <summary>The small files of the checkpoint.</summary>
+    /// <summary>The folder of the checkpoint's small files.</summary>
     internal string FilesFolder { get; init; } = "";
 
-    /// <summary>Weights and cache.</summary>
+    /// <summary>The memory for weights and cache.</summary>
     /// <param name="tokens">Tokens of prompt and answer.</param>
     public long MemoryBytes(int tokens) => WeightBytes + (Cache?.Bytes(Math.Min(tokens, ContextLength)) ?? 0);
 }

@@ -16,20 +16,23 @@ namespace OnnxVlm.ImageSharp;
 /// <code>
 /// using VlmModel model = VlmModel.Load(folder, new VlmOptions { ImageDecoder = new ImageSharpDecoder() });
 /// </code>
-/// It is not the default, because its JPEG differs from what the models were trained with where chroma is subsampled, and because version 2 is at its end of life: its BMP decoder has open reports, and its
-/// decoder of interlaced PNG can go on for ever, so neither is used here, and whatever its decoders throw at damaged files becomes <see cref="InvalidImageException"/>. Thread-safe; holds no native memory.
+/// It is not the default for two reasons. Where chroma is subsampled, its JPEG pixels differ from those that the models were trained with. And version 2
+/// is at its end of life: its BMP decoder has open reports, and its decoder of interlaced PNG can loop forever, so neither is used here.
+/// Whatever its decoders throw at damaged files becomes <see cref="InvalidImageException"/>. Thread-safe; holds no native memory.
 /// </summary>
 public sealed class ImageSharpDecoder : IImageDecoder
 {
     private readonly Configuration _configuration;
 
     /// <summary>Creates a decoder.</summary>
-    /// <param name="memoryLimitMegabytes">The largest single buffer that an image may ask for; default 512 MB, enough for the 40 million pixels of <see cref="ImageLimits"/>.</param>
+    /// <param name="memoryLimitMegabytes">The largest single buffer that an image may allocate; default 512 MB, enough for the 40 million pixels of
+    /// <see cref="ImageLimits"/>.</param>
     /// <exception cref="ArgumentOutOfRangeException">The limit is less than 1.</exception>
     public ImageSharpDecoder(int memoryLimitMegabytes = 512)
     {
         ArgumentOutOfRangeException.ThrowIfLessThan(memoryLimitMegabytes, 1);
-        _configuration = new Configuration(new PngConfigurationModule(), new JpegConfigurationModule(), new GifConfigurationModule(), new WebpConfigurationModule())
+        _configuration = new Configuration(
+            new PngConfigurationModule(), new JpegConfigurationModule(), new GifConfigurationModule(), new WebpConfigurationModule())
         {
             MemoryAllocator = MemoryAllocator.Create(new MemoryAllocatorOptions { AllocationLimitMegabytes = memoryLimitMegabytes }),
         };
@@ -43,7 +46,7 @@ public sealed class ImageSharpDecoder : IImageDecoder
     public IReadOnlyList<ImageFormat> Formats { get; } = [ImageFormat.Png, ImageFormat.Jpeg, ImageFormat.Gif, ImageFormat.WebP];
 
     /// <inheritdoc />
-    /// <exception cref="ArgumentException"><paramref name="rgba"/> has another size than <paramref name="header"/>.</exception>
+    /// <exception cref="ArgumentException"><paramref name="rgba"/> differs in size from <paramref name="header"/>.</exception>
     public void Decode(ReadOnlySpan<byte> encoded, ImageHeader header, Span<byte> rgba)
     {
         if (rgba.Length != header.RgbaBytes)
@@ -54,7 +57,8 @@ public sealed class ImageSharpDecoder : IImageDecoder
         if (header.Format == ImageFormat.WebP && IsAnimatedWebP(encoded))
             throw new InvalidImageException("unsupported WebP image: it is animated, and would be decoded with all its frames; send one frame");
         if (header.Format == ImageFormat.Png && IsInterlacedPng(encoded))
-            throw new InvalidImageException("unsupported PNG image: it is interlaced (Adam7), and the decoder does not always come back from a damaged one; save it without interlacing");
+            throw new InvalidImageException(
+                "unsupported PNG image: it is interlaced (Adam7), and the decoder does not always come back from a damaged one; save it without interlacing");
         Size size;
         try
         {
@@ -65,12 +69,14 @@ public sealed class ImageSharpDecoder : IImageDecoder
         }
         catch (Exception e)
         {
-            // Whatever a decoder throws at untrusted bytes (null references, indices, divisions by zero, demands for too much memory), the caller learns that the file is bad, and only the log learns more.
+            // A decoder may throw anything at untrusted bytes (null references, indices, divisions by zero, excessive memory). The caller learns that
+            // the file is bad, and only the log has the details.
             throw new InvalidImageException($"damaged {format} image: its data cannot be decoded; send another file", e);
         }
 
         if (size.Width != header.WidthPx || size.Height != header.HeightPx)
-            throw new InvalidImageException($"damaged {format} image: its header says {header.WidthPx}×{header.HeightPx} pixels, its data {size.Width}×{size.Height}");
+            throw new InvalidImageException(
+                $"damaged {format} image: its header says {header.WidthPx}×{header.HeightPx} pixels, its data {size.Width}×{size.Height}");
     }
 
     /// <summary>The last byte of the chunk IHDR (ISO/IEC 15948, section 11.2.2).</summary>

@@ -2,10 +2,10 @@ using OnnxVlm.Tokenizers.Reading;
 
 namespace OnnxVlm.Tokenizers;
 
-/// <summary>A token of <c>added_tokens</c>: found in a text as a whole, before the model sees it.</summary>
+/// <summary>A token of <c>added_tokens</c>: it is found in a text as a whole, before the model splits the text.</summary>
 public sealed record AddedToken
 {
-    /// <summary>The most that an id can be: 16,777,215, some sixty times the largest vocabularies.</summary>
+    /// <summary>The largest id: 16,777,215, about sixty times the largest vocabularies.</summary>
     internal const int MaxId = (1 << 24) - 1;
 
     /// <summary>The token's id.</summary>
@@ -14,19 +14,19 @@ public sealed record AddedToken
     /// <summary>The text of the token.</summary>
     public required string Content { get; init; }
 
-    /// <summary>Whether the token steers the model. Such a token is made of the template's text only, and adds nothing to an answer.</summary>
+    /// <summary>Whether the token controls the model. Such a token is made only from the template's text, and adds nothing to an answer.</summary>
     public bool IsSpecial { get; init; }
 
-    /// <summary>Whether it is looked for in the normalized text.</summary>
+    /// <summary>Whether it is searched for in the normalized text.</summary>
     public bool IsNormalized { get; init; }
 
-    /// <summary>Whether it takes the blanks before it.</summary>
+    /// <summary>Whether it includes the blanks before it.</summary>
     public bool StripsLeft { get; init; }
 
-    /// <summary>Whether it takes the blanks behind it.</summary>
+    /// <summary>Whether it includes the blanks after it.</summary>
     public bool StripsRight { get; init; }
 
-    /// <summary>Whether it counts only where no letter or digit touches it.</summary>
+    /// <summary>Whether it is found only where it has no letter or digit beside it.</summary>
     public bool IsSingleWord { get; init; }
 
     internal static AddedToken Read(JsonKey key)

@@ -1,8 +1,8 @@
 namespace OnnxVlm.Tokenizers;
 
 /// <summary>
-/// GPT-2's alphabet, in which byte-level vocabularies spell bytes as visible characters: printable Latin-1 stands for itself, and the 68 other bytes are U+0100 and up, in order
-/// (openai/gpt-2, <c>src/encoder.py</c>).
+/// GPT-2's alphabet, in which byte-level vocabularies spell bytes as visible characters: a printable Latin-1 byte is its own character, and the 68
+/// other bytes are U+0100 and up, in order (openai/gpt-2, <c>src/encoder.py</c>).
 /// </summary>
 public static class ByteAlphabet
 {
@@ -15,7 +15,7 @@ public static class ByteAlphabet
 
     /// <summary>The byte of a character.</summary>
     /// <param name="character">Any character.</param>
-    /// <param name="value">The byte that it stands for.</param>
+    /// <param name="value">The byte that it represents.</param>
     /// <returns>False for a character outside the alphabet.</returns>
     public static bool TryToByte(char character, out byte value)
     {

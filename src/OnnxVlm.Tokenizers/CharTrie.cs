@@ -1,8 +1,8 @@
 namespace OnnxVlm.Tokenizers;
 
 /// <summary>
-/// Texts with a number each, found character by character: a walk starts at <see cref="Root"/>, and each node tells the number of the text that ends there. The edges lie in one hash table with
-/// open addressing. Filled by one thread, then read by any.
+/// A set of texts with a number each, searched character by character. A walk starts at <see cref="Root"/>, and each node has the number of the text
+/// that ends there. The edges are in one hash table with open addressing. One thread fills it; then any thread may read it.
 /// </summary>
 internal sealed class CharTrie
 {
@@ -17,10 +17,10 @@ internal sealed class CharTrie
 
     public CharTrie() => Array.Fill(_keys, Free);
 
-    /// <summary>Adds a text; of two equal ones, the first or the last stays.</summary>
+    /// <summary>Adds a text. If two texts are equal, the first or the last is kept.</summary>
     /// <param name="text">Not empty.</param>
     /// <param name="number">At least 0.</param>
-    /// <param name="replace">Whether the last one stays.</param>
+    /// <param name="replace">Whether the last one is kept.</param>
     public void Add(ReadOnlySpan<char> text, int number, bool replace)
     {
         int node = Root;
@@ -39,7 +39,7 @@ internal sealed class CharTrie
             _numbers[node] = number;
     }
 
-    /// <summary>The node behind a character; -1 where no text goes on like that.</summary>
+    /// <summary>The node after a character; -1 where no text continues with it.</summary>
     public int Next(int node, char c)
     {
         ulong key = Key(node, c);
@@ -52,7 +52,7 @@ internal sealed class CharTrie
         }
     }
 
-    /// <summary>The number of the text that ends at a node; -1 where none does.</summary>
+    /// <summary>The number of the text that ends at a node; -1 for none.</summary>
     public int NumberAt(int node) => _numbers[node];
 
     private static ulong Key(int node, char c) => ((ulong)node << 16) | c;

@@ -11,9 +11,9 @@ using OnnxVlm.Tokenizers.PreTokenizers;
 namespace OnnxVlm.Tokenizers;
 
 /// <summary>
-/// The tokenizer of a <c>tokenizer.json</c>, with the same tokens as Hugging Face's library (huggingface/tokenizers 0.22): BPE, byte-level or with byte fallback, and Unigram.
-/// A setting that cannot be followed exactly is refused by name when the file is read. Post-processors are not applied: a text gets no token of begin or end.
-/// Immutable and safe to use from several threads at once; takes time in the order of n log n for a text of n characters.
+/// The tokenizer of a <c>tokenizer.json</c>, with the same tokens as Hugging Face's library (huggingface/tokenizers 0.22): BPE, byte-level or with byte
+/// fallback, and Unigram. A setting that cannot be followed exactly is refused by name when the file is read. Post-processors are not applied: a text
+/// gets no begin or end token. Immutable and thread-safe; takes time in the order of n log n for a text of n characters.
 /// <code>
 /// HuggingFaceTokenizer tokenizer = HuggingFaceTokenizer.Load("onnx-models/nano/tokenizer.json");
 /// int[] ids = tokenizer.Encode("Hello&lt;|im_end|&gt;");          // the special token is one token
@@ -41,7 +41,7 @@ public sealed class HuggingFaceTokenizer : Tokenizer
         _leadingBlanks = file.Decoder.LeadingBlanks;
         _special = [.. AddedTokens.Where(token => token.IsSpecial).Select(token => token.Id)];
 
-        // Of tokens that normalize to the same text, special ones count first, as in Hugging Face's library.
+        // If tokens normalize to the same text, special ones come first, as in Hugging Face's library.
         AddedToken[] ordered = [.. AddedTokens.Where(token => token.IsSpecial), .. AddedTokens.Where(token => !token.IsSpecial)];
         _added = new AddedTokenMatcher([.. ordered.Where(token => !token.IsNormalized).Select(token => (token, token.Content))]);
         _normalizedAdded = new AddedTokenMatcher([.. ordered.Where(token => token.IsNormalized)
@@ -61,14 +61,16 @@ public sealed class HuggingFaceTokenizer : Tokenizer
     public IReadOnlyList<AddedToken> AddedTokens { get; }
 
     /// <summary>
-    /// The most characters (UTF-16 code units) of a text that one token can stand for: a text of n characters has at least n / <see cref="LongestToken"/> tokens, so that one that cannot fit
-    /// can be refused before it is encoded. Null where a token can stand for a text of any length, for example of blanks that are dropped or of characters that the vocabulary lacks.
+    /// The most characters (UTF-16 code units) of a text that one token can represent. A text of n characters therefore has at least n /
+    /// <see cref="LongestToken"/> tokens, so that a text that cannot fit can be refused before it is encoded. Null where a token can represent a text
+    /// of any length, for example of dropped blanks or of characters that the vocabulary lacks.
     /// </summary>
     public int? LongestToken { get; }
 
     /// <summary>Reads a file.</summary>
     /// <param name="path">A <c>tokenizer.json</c>.</param>
-    /// <exception cref="TokenizerException">The file is missing or damaged, or has a setting that cannot be followed exactly; the message names the key.</exception>
+    /// <exception cref="TokenizerException">The file is missing or damaged, or has a setting that cannot be followed exactly; the message
+    /// names the key.</exception>
     public static HuggingFaceTokenizer Load(string path)
     {
         ArgumentException.ThrowIfNullOrEmpty(path);
@@ -84,7 +86,7 @@ public sealed class HuggingFaceTokenizer : Tokenizer
 
     /// <summary>Reads a file's content.</summary>
     /// <param name="json">The content of a <c>tokenizer.json</c>, in UTF-8.</param>
-    /// <param name="name">What messages call it.</param>
+    /// <param name="name">The name of the file in messages.</param>
     /// <exception cref="TokenizerException">The content is damaged, or has a setting that cannot be followed exactly; the message names the key.</exception>
     public static HuggingFaceTokenizer Parse(ReadOnlyMemory<byte> json, string name = "tokenizer.json")
     {
@@ -92,7 +94,7 @@ public sealed class HuggingFaceTokenizer : Tokenizer
         return new HuggingFaceTokenizer(TokenizerReader.Read(json, name));
     }
 
-    /// <summary>Encodes a text in which a special token's text becomes that token.</summary>
+    /// <summary>Encodes a text and converts the text of a special token to that token.</summary>
     /// <param name="text">Any text; half of a surrogate pair counts as U+FFFD.</param>
     /// <returns>Token ids.</returns>
     public int[] Encode(string text)
@@ -101,7 +103,10 @@ public sealed class HuggingFaceTokenizer : Tokenizer
         return Encode(text, []);
     }
 
-    /// <summary>Encodes a text that is partly from a template and partly from outside, in one pass. A special token is made only of characters that are all from the template.</summary>
+    /// <summary>
+    /// Encodes a text that is partly from a template and partly untrusted, in one pass. Characters become a special token only if all of
+    /// them are from the template.
+    /// </summary>
     /// <param name="text">Any text; half of a surrogate pair counts as U+FFFD.</param>
     /// <param name="fromTemplate">A flag for each character, true where it is from the template; empty where all are.</param>
     /// <param name="cancellationToken">Ends the work with <see cref="OperationCanceledException"/>.</param>
@@ -110,20 +115,21 @@ public sealed class HuggingFaceTokenizer : Tokenizer
     public int[] Encode(ReadOnlySpan<char> text, ReadOnlySpan<bool> fromTemplate, CancellationToken cancellationToken = default)
     {
         if (fromTemplate.Length != 0 && fromTemplate.Length != text.Length)
-            throw new ArgumentException($"There are {text.Length} characters and {fromTemplate.Length} flags; give a flag for each character.", nameof(fromTemplate));
+            throw new ArgumentException(
+                $"There are {text.Length} characters and {fromTemplate.Length} flags; give a flag for each character.", nameof(fromTemplate));
         return [.. Encode(text, Trust.Of(fromTemplate), fromTemplate, tracksPlaces: false, cancellationToken).Ids];
     }
 
-    /// <summary>Encodes a text from outside: whatever it spells, it becomes no special token.</summary>
+    /// <summary>Encodes untrusted text: whatever it spells, it contains no special token.</summary>
     /// <param name="text">Any text; half of a surrogate pair counts as U+FFFD.</param>
     /// <param name="cancellationToken">Ends the work with <see cref="OperationCanceledException"/>.</param>
     /// <returns>Token ids, none of them special.</returns>
     public int[] EncodeAsText(ReadOnlySpan<char> text, CancellationToken cancellationToken = default) =>
         [.. Encode(text, Trust.Outside, [], tracksPlaces: false, cancellationToken).Ids];
 
-    /// <summary>The bytes that a token adds to a text; none for a special token, or an id without a token.</summary>
+    /// <summary>The bytes that a token adds to a text; empty for a special token, or an id without a token.</summary>
     /// <param name="id">The token's id.</param>
-    /// <returns>UTF-8, which may be a part of a character only.</returns>
+    /// <returns>UTF-8, possibly only a part of a character.</returns>
     public ReadOnlyMemory<byte> BytesOf(int id) => (uint)id < (uint)_bytes.Length ? _bytes[id] : null;
 
     /// <summary>Whether an id is a special token.</summary>
@@ -134,7 +140,7 @@ public sealed class HuggingFaceTokenizer : Tokenizer
     /// <param name="id">The token's id.</param>
     public string? TokenOf(int id) => (uint)id < (uint)_texts.Length ? _texts[id] : null;
 
-    /// <summary>The id of a token, of the vocabulary or added to it.</summary>
+    /// <summary>The id of a token of the vocabulary, or of an added token.</summary>
     /// <param name="token">The token as the file spells it.</param>
     /// <returns>The id; null where there is no such token.</returns>
     public int? IdOf(string token)
@@ -148,9 +154,9 @@ public sealed class HuggingFaceTokenizer : Tokenizer
         return _model.Find(token);
     }
 
-    /// <summary>The text of token ids. Special tokens add nothing, and a blank that the tokenizer puts before every text is dropped.</summary>
+    /// <summary>The text of token ids. Special tokens add nothing, and a blank that the tokenizer inserts before every text is dropped.</summary>
     /// <param name="ids">Token ids.</param>
-    /// <returns>The text; bytes that are no whole character become U+FFFD.</returns>
+    /// <returns>The text; bytes that do not form a character become U+FFFD.</returns>
     public override string Decode(IEnumerable<int> ids)
     {
         ArgumentNullException.ThrowIfNull(ids);
@@ -204,7 +210,8 @@ public sealed class HuggingFaceTokenizer : Tokenizer
         Math.Min(Encode(TextOf(text, textSpan, settings), Trust.Template, [], tracksPlaces: false, CancellationToken.None).Ids.Count, settings.MaxTokenCount);
 
     /// <inheritdoc />
-    protected override int GetIndexByTokenCount(string? text, ReadOnlySpan<char> textSpan, EncodeSettings settings, bool fromEnd, out string? normalizedText, out int tokenCount)
+    protected override int GetIndexByTokenCount(
+        string? text, ReadOnlySpan<char> textSpan, EncodeSettings settings, bool fromEnd, out string? normalizedText, out int tokenCount)
     {
         ReadOnlySpan<char> all = TextOf(text, textSpan, settings);
         normalizedText = null;
@@ -215,7 +222,7 @@ public sealed class HuggingFaceTokenizer : Tokenizer
         return fromEnd ? sink.Places[sink.Ids.Count - tokenCount].Start : CutBefore(sink, tokenCount);
     }
 
-    // Where the text of the first tokens ends.
+    // The end of the text of the first tokens.
     private static int CutBefore(TokenSink sink, int count) => count == 0 ? 0 : Math.Min(sink.Places[count - 1].End, sink.Places[count].Start);
 
     private static ReadOnlySpan<char> TextOf(string? text, ReadOnlySpan<char> textSpan, EncodeSettings settings)
@@ -246,7 +253,8 @@ public sealed class HuggingFaceTokenizer : Tokenizer
         return sink;
     }
 
-    private void EncodeNormalized(AlignedText text, bool isStart, ReadOnlySpan<bool> flags, Trust trust, Scratch scratch, TokenSink sink, CancellationToken cancellationToken)
+    private void EncodeNormalized(
+        AlignedText text, bool isStart, ReadOnlySpan<bool> flags, Trust trust, Scratch scratch, TokenSink sink, CancellationToken cancellationToken)
     {
         trust = flags.Length > 0 ? Trust.Follow(flags, text) : trust.IsMixed ? Trust.Template : trust;
         foreach ((int start, int end, int id) in _normalizedAdded.Split(text.Text, trust))
@@ -276,7 +284,7 @@ public sealed class HuggingFaceTokenizer : Tokenizer
         return text;
     }
 
-    // Half of a surrogate pair is no character; UTF-8 has none of them.
+    // UTF-8 cannot represent half of a surrogate pair; it is replaced.
     private static ReadOnlySpan<char> WellFormed(ReadOnlySpan<char> text)
     {
         for (int i = 0; text[i..].IndexOfAnyInRange('\uD800', '\uDFFF') is int distance and >= 0;)

@@ -8,7 +8,10 @@ using OnnxVlm.Tokenizers.Reading;
 
 namespace OnnxVlm.Tokenizers;
 
-/// <summary>The parts of a tokenizer as <c>tokenizer.json</c> describes them. Every setting is followed or refused by name; post-processors, padding and truncation are not part of encoding a text.</summary>
+/// <summary>
+/// Reads the parts of a tokenizer that <c>tokenizer.json</c> describes. Every setting is followed or refused by name. Post-processors, padding and
+/// truncation are not part of encoding a text.
+/// </summary>
 internal sealed class TokenizerReader
 {
     private TokenizerReader(JsonKey root)
@@ -28,7 +31,7 @@ internal sealed class TokenizerReader
 
     public ITokenModel Model { get; }
 
-    /// <summary>The added tokens in the order of the file, with the ids that they are encoded to.</summary>
+    /// <summary>The added tokens in the order of the file, with the ids that they are encoded as.</summary>
     public List<AddedToken> AddedTokens { get; private set; } = [];
 
     /// <summary>Reads a file's content.</summary>
@@ -44,7 +47,9 @@ internal sealed class TokenizerReader
         }
         catch (JsonException exception)
         {
-            throw new TokenizerException($"{file}: not valid JSON (line {exception.LineNumber + 1}, byte {exception.BytePositionInLine}); download the checkpoint or export the model again.", innerException: exception);
+            throw new TokenizerException(
+                $"{file}: not valid JSON (line {exception.LineNumber + 1}, " +
+                $"byte {exception.BytePositionInLine}); download the checkpoint or export the model again.", innerException: exception);
         }
     }
 

@@ -11,18 +11,19 @@ internal sealed class CacheWriter(string modelFolder, string commit, bool usesSy
     /// <summary>The folder of the snapshot.</summary>
     public string Snapshot { get; } = Path.Combine(modelFolder, "snapshots", commit);
 
-    /// <summary>The path of a blob, whether it is there or not.</summary>
+    /// <summary>The path of a blob, whether it exists or not.</summary>
     public string BlobOf(string hash) => Path.Combine(modelFolder, "blobs", hash);
 
     /// <summary>
-    /// Where a download of a blob is kept until it is whole. The name is ours: other clients take a file that is named as theirs for the beginning of their own.
+    /// The path of an unfinished download of a blob. The name is our own, because other clients take a file with their name for the
+    /// beginning of their own download.
     /// </summary>
     public string UnfinishedBlobOf(string hash) => BlobOf(hash) + ".onnxvlm-part";
 
     /// <summary>Whether a file of the snapshot is there.</summary>
     public bool Has(string path) => File.Exists(Path.Combine(Snapshot, path));
 
-    /// <summary>Puts a file into the snapshot whose blob is there: a link, or where the disk has none, the blob itself.</summary>
+    /// <summary>Adds a file, whose blob exists, to the snapshot: a link, or the blob itself where the disk has no links.</summary>
     public void Link(string path, string hash)
     {
         string target = Path.Combine(Snapshot, path);
@@ -39,7 +40,7 @@ internal sealed class CacheWriter(string modelFolder, string commit, bool usesSy
             }
             catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
             {
-                // Windows without developer mode, or a disk without links: the client moves the blob then, and so do we.
+                // Windows without developer mode, or a disk without links: Hugging Face's client then moves the blob, and so do we.
                 _canLink = false;
             }
         }
@@ -47,7 +48,7 @@ internal sealed class CacheWriter(string modelFolder, string commit, bool usesSy
         File.Move(BlobOf(hash), target);
     }
 
-    /// <summary>Says which commit a revision is, when all files are there.</summary>
+    /// <summary>Records the commit of a revision, once all files are there.</summary>
     public void SaveReference(string revision)
     {
         string path = Path.Combine([modelFolder, "refs", .. revision.Split('/')]);

@@ -6,8 +6,8 @@ using System.Reflection;
 namespace OnnxVlm.Hub.Http;
 
 /// <summary>
-/// Sends single requests as the hub wants them. Redirects are not followed by .NET, which drops the token on every hop and would follow to any host; nothing is ever asked for compressed, since
-/// a compressed answer ignores the range. The token goes to the hub's own address and nowhere else. Thread-safe.
+/// Sends single requests to the hub. .NET does not follow redirects here: it drops the token on every hop and would follow to any host. Compression
+/// is never requested, since a compressed answer ignores the range. The token goes to the hub's own address and nowhere else. Thread-safe.
 /// </summary>
 internal sealed class HubClient : IDisposable
 {
@@ -17,8 +17,8 @@ internal sealed class HubClient : IDisposable
     private readonly HttpClient _http;
     private readonly Func<TimeSpan, CancellationToken, Task> _delay;
 
-    /// <param name="options">The hub, the token, the patience.</param>
-    /// <param name="delay">Waits; null for the real thing.</param>
+    /// <param name="options">The hub, the token, the timeouts.</param>
+    /// <param name="delay">Waits; null for real time.</param>
     public HubClient(ModelHubOptions options, Func<TimeSpan, CancellationToken, Task>? delay = null)
     {
         _options = options;
@@ -34,7 +34,7 @@ internal sealed class HubClient : IDisposable
             MaxConnectionsPerServer = 8,
             PooledConnectionLifetime = TimeSpan.FromMinutes(10),
 
-            // What is not wanted is not waited for: the next request takes another connection.
+            // The rest of an unwanted answer is not read: the next request uses another connection.
             MaxResponseDrainSize = 64 << 10,
         })
         {
@@ -47,23 +47,25 @@ internal sealed class HubClient : IDisposable
         _http.DefaultRequestHeaders.AcceptEncoding.Add(new StringWithQualityHeaderValue("identity"));
     }
 
-    /// <summary>Told when the hub lets us wait: why, and how long.</summary>
+    /// <summary>Raised when a request has to wait: the reason, and how long.</summary>
     public event Action<string, TimeSpan>? Waiting;
 
     /// <summary>Whether an address is the hub's own.</summary>
-    public bool IsHub(Uri address) => Uri.Compare(address, _options.Endpoint, UriComponents.SchemeAndServer, UriFormat.SafeUnescaped, StringComparison.OrdinalIgnoreCase) == 0;
+    public bool IsHub(Uri address) =>
+        Uri.Compare(address, _options.Endpoint, UriComponents.SchemeAndServer, UriFormat.SafeUnescaped, StringComparison.OrdinalIgnoreCase) == 0;
 
-    /// <summary>Sends a request; tries again when the answer is that the hub is busy or broken, or when there is none.</summary>
+    /// <summary>Sends a request. Tries again when the hub answers that it is busy or broken, or does not answer.</summary>
     /// <param name="method">GET or HEAD.</param>
-    /// <param name="address">Where to.</param>
+    /// <param name="address">The address.</param>
     /// <param name="range">Bytes asked for, first and last; null for all.</param>
-    /// <param name="cancellationToken">Breaks the request off.</param>
-    /// <returns>The answer, of any other status, without its body; the caller disposes it.</returns>
-    /// <exception cref="ModelHubException">There was no answer, or no other, also after waiting; or the network may not be used.</exception>
+    /// <param name="cancellationToken">Cancels the request.</param>
+    /// <returns>An answer with any other status, without its body; the caller disposes it.</returns>
+    /// <exception cref="ModelHubException">The hub did not answer, or stayed busy or broken after all tries; or the network may not be used.</exception>
     public async Task<HttpResponseMessage> SendAsync(HttpMethod method, Uri address, (long First, long Last)? range, CancellationToken cancellationToken)
     {
         if (_options.IsOffline)
-            throw new ModelHubException(ModelHubError.Offline, $"{address.Host} cannot be asked, since HF_HUB_OFFLINE is set; unset it, or name a model that is on this machine (onnxvlm list)");
+            throw new ModelHubException(ModelHubError.Offline,
+                $"{address.Host} cannot be asked, since HF_HUB_OFFLINE is set; unset it, or name a model that is on this machine (onnxvlm list)");
         for (int attempt = 0; ; attempt++)
         {
             string problem;
@@ -81,8 +83,11 @@ internal sealed class HubClient : IDisposable
                     if (attempt >= Retries)
                     {
                         throw isLimit
-                            ? new ModelHubException(ModelHubError.RateLimited, $"{address.Host}: still refuses requests (429) after {Retries} pauses; try again later, or log in: set HF_TOKEN")
-                            : new ModelHubException(ModelHubError.Unreachable, $"{address.Host}: answers {(int)response.StatusCode} {response.ReasonPhrase}, also after {Retries} tries; try again later{RequestId(response)}");
+                            ? new ModelHubException(ModelHubError.RateLimited,
+                                $"{address.Host}: still refuses requests (429) after {Retries} pauses; try again later, or log in: set HF_TOKEN")
+                            : new ModelHubException(
+                                ModelHubError.Unreachable, $"{address.Host}: answers {(int)response.StatusCode} {response.ReasonPhrase}, " +
+                                $"also after {Retries} tries; try again later{RequestId(response)}");
                     }
                 }
             }
@@ -98,31 +103,34 @@ internal sealed class HubClient : IDisposable
         }
     }
 
-    /// <summary>Waits before another try, and says so.</summary>
+    /// <summary>Waits before another try, and reports that.</summary>
     public Task WaitAsync(string problem, TimeSpan delay, CancellationToken cancellationToken)
     {
         Waiting?.Invoke(problem, delay);
         return _delay(delay, cancellationToken);
     }
 
-    /// <summary>Follows redirects: those within a host, and the one to another.</summary>
-    /// <param name="from">What was asked.</param>
+    /// <summary>The target of a redirect, within a host or to another one.</summary>
+    /// <param name="from">The address of the request.</param>
     /// <param name="response">A redirect.</param>
-    /// <exception cref="ModelHubException">It leads nowhere, or from a secure address to an open one.</exception>
+    /// <exception cref="ModelHubException">The redirect has no target, or leads from a secure address to an insecure one.</exception>
     public static Uri Target(Uri from, HttpResponseMessage response)
     {
-        Uri target = response.Headers.Location is Uri location ? new Uri(from, location) : throw new ModelHubException(ModelHubError.Other, $"{from.Host}: answers {(int)response.StatusCode} without saying where to; try again later");
+        Uri target = response.Headers.Location is Uri location
+            ? new Uri(from, location)
+            : throw new ModelHubException(ModelHubError.Other, $"{from.Host}: answers {(int)response.StatusCode} without saying where to; try again later");
         if (target.Scheme is not ("http" or "https") || (from.Scheme == "https" && target.Scheme == "http"))
             throw new ModelHubException(ModelHubError.Other, $"{from.Host}: sends from https to {target.Scheme}; check HF_ENDPOINT and your proxy");
         return target;
     }
 
-    /// <summary>Whether an answer sends elsewhere.</summary>
+    /// <summary>Whether an answer is a redirect.</summary>
     public static bool IsRedirect(HttpResponseMessage response) => (int)response.StatusCode is 301 or 302 or 303 or 307 or 308;
 
-    /// <summary>What there is to say of a request that got no answer.</summary>
+    /// <summary>The error for a request without an answer.</summary>
     public static ModelHubException Unreachable(Uri address, Exception exception) => new(
-        ModelHubError.Unreachable, $"{address.Host}: cannot be reached ({Describe(exception)}); check the network, HTTPS_PROXY and the firewall (hf.co and huggingface.co with what is below them), then run the same command again: it goes on", exception);
+        ModelHubError.Unreachable, $"{address.Host}: cannot be reached ({Describe(exception)}); check the network, " +
+        "HTTPS_PROXY and the firewall (hf.co and huggingface.co with what is below them), then run the same command again: it goes on", exception);
 
     /// <summary>The innermost reason, in one line.</summary>
     public static string Describe(Exception exception) => exception switch
@@ -154,9 +162,13 @@ internal sealed class HubClient : IDisposable
         }
     }
 
-    /// <summary>A name that nobody knows, or a door that is shut, will not change within seconds; a download that was under way waits all the same.</summary>
+    /// <summary>
+    /// An unknown name, or a refused connection, will not change within seconds, so there is no other try. A download that has begun waits nevertheless.
+    /// </summary>
     private static bool IsHopeless(Exception exception) =>
-        exception is HttpRequestException { HttpRequestError: HttpRequestError.NameResolutionError } || exception.InnerException is SocketException { SocketErrorCode: SocketError.ConnectionRefused or SocketError.NetworkUnreachable };
+        exception is HttpRequestException { HttpRequestError: HttpRequestError.NameResolutionError }
+            || exception.InnerException is SocketException { SocketErrorCode: SocketError.ConnectionRefused or SocketError.NetworkUnreachable };
 
-    private static string RequestId(HttpResponseMessage response) => response.Headers.TryGetValues("X-Request-Id", out IEnumerable<string>? values) ? $" (request {values.First()})" : "";
+    private static string RequestId(HttpResponseMessage response) =>
+        response.Headers.TryGetValues("X-Request-Id", out IEnumerable<string>? values) ? $" (request {values.First()})" : "";
 }

@@ -3,14 +3,14 @@ using System.Net.Http.Headers;
 
 namespace OnnxVlm.Hub.Http;
 
-/// <summary>How long the hub says to wait: <c>RateLimit: "resolvers";r=0;t=55</c>, else <c>Retry-After</c>.</summary>
+/// <summary>The wait that the hub asks for: <c>RateLimit: "resolvers";r=0;t=55</c>, or else <c>Retry-After</c>.</summary>
 internal static class RateLimit
 {
     private static readonly TimeSpan Longest = TimeSpan.FromMinutes(6);
 
     /// <summary>The time to wait before the next try.</summary>
     /// <param name="headers">The headers of the refusal.</param>
-    /// <param name="attempt">How often it was tried before, for an answer that says nothing: 1, 2, 4, 8, 8 … seconds.</param>
+    /// <param name="attempt">The number of earlier tries, which decides where the answer has no time: 1, 2, 4, 8, 8 … seconds.</param>
     public static TimeSpan Delay(HttpResponseHeaders headers, int attempt)
     {
         if (headers.TryGetValues("RateLimit", out IEnumerable<string>? values) && Reset(string.Join(',', values)) is int seconds)
@@ -40,6 +40,6 @@ internal static class RateLimit
         return null;
     }
 
-    // A fixed window is 5 minutes: what says more is no answer to wait for.
+    // A fixed window is 5 minutes: a longer time is not worth waiting for.
     private static TimeSpan Min(TimeSpan delay) => delay < TimeSpan.Zero ? TimeSpan.Zero : delay < Longest ? delay : Longest;
 }

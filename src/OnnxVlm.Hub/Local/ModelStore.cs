@@ -4,7 +4,8 @@ using OnnxVlm.ModelFolder;
 namespace OnnxVlm.Hub.Local;
 
 /// <summary>
-/// The folder of models: <c>OWNER/NAME/VARIANT</c>, or <c>VARIANT@REVISION</c> where one was asked for. Hidden beside it lie what is partial and the locks. Thread-safe; other processes use it too.
+/// The folder of models: <c>OWNER/NAME/VARIANT</c>, or <c>VARIANT@REVISION</c> where a revision was asked for. Partial models and locks are in hidden
+/// folders and files beside them. Thread-safe; other processes may use the folder, too.
 /// </summary>
 /// <param name="root">The folder; it need not exist.</param>
 internal sealed class ModelStore(string root)
@@ -41,17 +42,17 @@ internal sealed class ModelStore(string root)
         return [.. models.OrderBy(model => model.Reference.ToString(), StringComparer.OrdinalIgnoreCase)];
     }
 
-    /// <summary>The models of a name, the ones that fit best first.</summary>
+    /// <summary>The models of a name, the best fits first.</summary>
     public IEnumerable<LocalModel> Find(ModelReference reference) => List().Where(model =>
         model.Reference.Id.Equals(reference.Id, StringComparison.OrdinalIgnoreCase)
         && (reference.Revision is null || reference.Revision == model.Reference.Revision || reference.Revision == model.Source?.Revision)
         && (reference.Variant is null || reference.Variant == model.Reference.Variant));
 
-    /// <summary>Waits until no other process pulls a model, and keeps others waiting.</summary>
+    /// <summary>Waits until no other process pulls a model, and then locks it.</summary>
     /// <param name="folder">The model folder.</param>
-    /// <param name="waiting">Called once, if there is something to wait for.</param>
+    /// <param name="waiting">Called once if another process holds the lock.</param>
     /// <param name="cancellationToken">Ends the waiting.</param>
-    /// <returns>Disposing it lets the next one go on.</returns>
+    /// <returns>The lock; disposing it releases it.</returns>
     /// <exception cref="ModelHubException">The folder cannot be written.</exception>
     public static async Task<IDisposable> LockAsync(string folder, Action waiting, CancellationToken cancellationToken)
     {
@@ -77,11 +78,12 @@ internal sealed class ModelStore(string root)
         }
     }
 
-    /// <summary>The error that models cannot be kept.</summary>
+    /// <summary>The error that models cannot be stored.</summary>
     public static ModelHubException CannotWrite(string folder, Exception exception) => new(
-        ModelHubError.Other, $"{folder}: cannot be written ({exception.Message.ReplaceLineEndings(" ")}); give ONNXVLM_MODELS a folder that you may write to", exception);
+        ModelHubError.Other,
+        $"{folder}: cannot be written ({exception.Message.ReplaceLineEndings(" ")}); give ONNXVLM_MODELS a folder that you may write to", exception);
 
-    /// <summary>Removes a model, or what there is of it.</summary>
+    /// <summary>Removes a model, complete or partial.</summary>
     /// <exception cref="ModelHubException">A process is pulling it, or it cannot be removed.</exception>
     public static void Remove(LocalModel model)
     {
@@ -90,7 +92,7 @@ internal sealed class ModelStore(string root)
         {
             using (new FileStream(path, FileMode.OpenOrCreate, FileAccess.ReadWrite, FileShare.None, bufferSize: 1, FileOptions.DeleteOnClose))
             {
-                // The manifest goes first: what is half removed is no model.
+                // The manifest goes first: a partly removed folder is not a model.
                 if (Directory.Exists(model.Folder))
                     File.Delete(Path.Combine(model.Folder, ModelManifest.FileName));
                 Delete(model.Folder);
@@ -105,18 +107,20 @@ internal sealed class ModelStore(string root)
         }
         catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
         {
-            throw new ModelHubException(ModelHubError.Other, $"{model.Folder}: cannot be removed ({exception.Message.ReplaceLineEndings(" ")}); check its permissions, and stop what uses it", exception);
+            throw new ModelHubException(ModelHubError.Other,
+                $"{model.Folder}: cannot be removed ({exception.Message.ReplaceLineEndings(" ")}); check its permissions, and stop what uses it", exception);
         }
     }
 
-    /// <summary>Removes the small files of commits that nothing partial waits for, and folders that are empty then.</summary>
+    /// <summary>Removes the small files of commits that no partial model needs, and then empty folders.</summary>
     public static void RemoveIfEmpty(string modelFolder)
     {
         if (!Directory.Exists(modelFolder) || Directory.EnumerateDirectories(modelFolder, $".*{PartialEnd}").Any())
             return;
         foreach (string files in Directory.EnumerateDirectories(modelFolder, ".files-*").ToList())
             Delete(files);
-        for (string? folder = modelFolder; folder is not null && folder != Path.GetDirectoryName(Path.GetDirectoryName(modelFolder)) && !Directory.EnumerateDirectories(folder).Any(); folder = Path.GetDirectoryName(folder))
+        string? end = Path.GetDirectoryName(Path.GetDirectoryName(modelFolder)), folder = modelFolder;
+        for (; folder is not null && folder != end && !Directory.EnumerateDirectories(folder).Any(); folder = Path.GetDirectoryName(folder))
         {
             if (Directory.EnumerateFiles(folder).Any(path => !path.EndsWith(".lock", StringComparison.Ordinal)))
                 return;
@@ -124,7 +128,7 @@ internal sealed class ModelStore(string root)
         }
     }
 
-    /// <summary>Bytes that are free on the disk of a folder that need not exist; null where the system does not say.</summary>
+    /// <summary>Free bytes on the disk of a folder, which need not exist; null where the system does not tell.</summary>
     public static long? FreeBytes(string folder)
     {
         string? existing = Path.GetFullPath(folder);
@@ -136,7 +140,7 @@ internal sealed class ModelStore(string root)
         }
         catch (Exception exception) when (exception is IOException or UnauthorizedAccessException or ArgumentException)
         {
-            // A share: what it has room for shows when it is written.
+            // A network share: its free space shows when it is written.
             return null;
         }
     }
@@ -154,13 +158,17 @@ internal sealed class ModelStore(string root)
             return null;
         string target = Path.Combine(Path.GetDirectoryName(folder)!, name);
         if (isPartial)
-            return Directory.Exists(target) ? null : new LocalModel(reference, target, LocalModelState.Partial, Size(folder), Directory.GetLastWriteTimeUtc(folder));
+            return Directory.Exists(target) ? null : new LocalModel(
+                reference, target, LocalModelState.Partial, Size(folder), Directory.GetLastWriteTimeUtc(folder));
         string manifest = Path.Combine(folder, ModelManifest.FileName);
         if (!File.Exists(manifest))
             return null;
         try
         {
-            return new LocalModel(reference, folder, LocalModelState.Ready, Size(folder), File.GetLastWriteTimeUtc(manifest)) { Source = ModelManifest.Load(folder).Source };
+            return new LocalModel(reference, folder, LocalModelState.Ready, Size(folder), File.GetLastWriteTimeUtc(manifest))
+            {
+                Source = ModelManifest.Load(folder).Source,
+            };
         }
         catch (ModelLoadException)
         {
@@ -178,6 +186,6 @@ internal sealed class ModelStore(string root)
             Directory.Delete(folder, recursive: true);
     }
 
-    /// <summary>What the system calls a lock that another process holds: on Linux, on macOS, on Windows.</summary>
+    /// <summary>The system's codes for a lock that another process holds: on Linux, on macOS, on Windows.</summary>
     private static bool IsInUse(IOException exception) => exception.HResult is 11 or 35 or unchecked((int)0x80070020);
 }

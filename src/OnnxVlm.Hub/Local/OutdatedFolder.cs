@@ -6,14 +6,14 @@ using OnnxVlm.Runtime;
 
 namespace OnnxVlm.Hub.Local;
 
-/// <summary>What the manifest of another version tells of where its model came from.</summary>
+/// <summary>The origin of a model, from a manifest of another version.</summary>
 /// <param name="Reference">The checkpoint, at its commit.</param>
 /// <param name="Variant">How it is stored.</param>
 internal sealed record OutdatedFolder(ModelReference Reference, ModelVariant Variant)
 {
     /// <summary>Reads the manifest of a folder.</summary>
-    /// <returns>What it tells; null for a folder that this version reads.</returns>
-    /// <exception cref="ModelHubException">It is no model folder, or of no checkpoint on the hub, or of a later version.</exception>
+    /// <returns>The origin; null for a folder that this version reads.</returns>
+    /// <exception cref="ModelHubException">The folder is not a model folder, does not name a checkpoint on the hub, or is of a later version.</exception>
     public static OutdatedFolder? Read(string folder)
     {
         string path = Path.Combine(folder, ModelManifest.FileName);
@@ -25,21 +25,25 @@ internal sealed record OutdatedFolder(ModelReference Reference, ModelVariant Var
             if (version == ModelManifest.CurrentFormatVersion)
                 return null;
             if (version > ModelManifest.CurrentFormatVersion)
-                throw new ModelHubException(ModelHubError.Other, $"{path}: a later version of OnnxVlm wrote it (format {version}, this one reads {ModelManifest.CurrentFormatVersion}); update OnnxVlm");
+                throw new ModelHubException(ModelHubError.Other,
+                    $"{path}: a later version of OnnxVlm wrote it (format {version}, this one reads {ModelManifest.CurrentFormatVersion}); update OnnxVlm");
             string name = source.GetProperty("name").GetString() ?? "", revision = source.GetProperty("revision").GetString() ?? "";
             string device = root.TryGetProperty("device", out JsonElement given) && given.GetString() is string text ? "-" + text : "";
             if (!ModelReference.TryParse($"{name}@{revision}", out ModelReference? reference) || revision.Length != 40
                 || !ModelVariant.TryParse(root.GetProperty("precision").GetString() + device, out ModelVariant? variant))
-                throw new ModelHubException(ModelHubError.Other, $"{path}: names no commit of a model on the hub ({name} @ {revision}); export it again with onnxvlm export --overwrite");
+                throw new ModelHubException(ModelHubError.Other,
+                    $"{path}: names no commit of a model on the hub ({name} @ {revision}); export it again with onnxvlm export --overwrite");
             return new OutdatedFolder(reference, variant with { BlockSize = BlockSizeOf(folder, variant) });
         }
-        catch (Exception exception) when (exception is IOException or UnauthorizedAccessException or JsonException or KeyNotFoundException or InvalidOperationException or FormatException)
+        catch (Exception exception) when (exception is IOException
+            or UnauthorizedAccessException or JsonException or KeyNotFoundException or InvalidOperationException or FormatException)
         {
-            throw new ModelHubException(ModelHubError.Other, $"{path}: is no manifest of a model folder ({exception.Message.ReplaceLineEndings(" ").TrimEnd('.')}); give the folder of a model", exception);
+            throw new ModelHubException(ModelHubError.Other,
+                $"{path}: is no manifest of a model folder ({exception.Message.ReplaceLineEndings(" ").TrimEnd('.')}); give the folder of a model", exception);
         }
     }
 
-    /// <summary>The manifest does not say it; the graph does.</summary>
+    /// <summary>The manifest does not have the block size; the graph does.</summary>
     private static int BlockSizeOf(string folder, ModelVariant variant)
     {
         const string Block = "block ";

@@ -6,7 +6,9 @@ using OnnxVlm.Hub.Http;
 
 namespace OnnxVlm.Hub.Protocol;
 
-/// <summary>What of the hub's interface is needed: a model's description and files, small files whole, and where large ones are. Thread-safe.</summary>
+/// <summary>
+/// The part of the hub's interface that is needed: a model's description and files, small files whole, and the addresses of large ones. Thread-safe.
+/// </summary>
 /// <param name="client">Sends the requests.</param>
 /// <param name="options">The hub.</param>
 internal sealed class HubApi(HubClient client, ModelHubOptions options)
@@ -15,8 +17,8 @@ internal sealed class HubApi(HubClient client, ModelHubOptions options)
     private const int MaxPages = 100;
     private const int MaxAnswerBytes = 64 << 20;
 
-    /// <summary>Describes a model at a revision, whose commit is pinned from then on.</summary>
-    /// <exception cref="ModelHubException">There is no such model or revision, or the answer is none of the hub's.</exception>
+    /// <summary>Describes a model at a revision, and pins its commit.</summary>
+    /// <exception cref="ModelHubException">There is no such model or revision, or the answer is not the hub's.</exception>
     public async Task<Repository> DescribeAsync(string id, string? revision, CancellationToken cancellationToken)
     {
         Uri address = new(options.Endpoint, $"api/models/{id}{(revision is null ? "" : "/revision/" + Uri.EscapeDataString(revision))}?blobs=true");
@@ -29,22 +31,28 @@ internal sealed class HubApi(HubClient client, ModelHubOptions options)
     }
 
     /// <summary>Reads a small file whole, and compares it with its hash.</summary>
-    /// <exception cref="ModelHubException">The file cannot be had, or has another length or hash.</exception>
+    /// <exception cref="ModelHubException">The file cannot be read, or its length or hash differs.</exception>
     public async Task<byte[]> ReadAsync(Repository repository, RepositoryFile file, int maxBytes, CancellationToken cancellationToken)
     {
         if (file.SizeBytes > maxBytes)
-            throw new ModelHubException(ModelHubError.Damaged, $"{repository.Id}: {file.Path}: expected at most {maxBytes} bytes, the hub lists {file.SizeBytes}; do not use this repository");
-        byte[] content = await GetAsync(AddressOf(repository, file.Path), maxBytes, new FileRequest(repository.Id, repository.Commit, file.Path), cancellationToken).ConfigureAwait(false);
+            throw new ModelHubException(ModelHubError.Damaged,
+                $"{repository.Id}: {file.Path}: expected at most {maxBytes} bytes, the hub lists {file.SizeBytes}; do not use this repository");
+        byte[] content = await GetAsync(
+            AddressOf(repository, file.Path), maxBytes, new FileRequest(repository.Id, repository.Commit, file.Path), cancellationToken).ConfigureAwait(false);
         if (LfsPointer.Is(content))
             throw LfsPointer.Error(repository.Id, file.Path);
         if (file.SizeBytes is long size && size != content.Length)
             throw Damaged(repository, file, $"expected {size} bytes, found {content.Length}");
-        (string? expected, string found) = file.Sha256 is not null ? (file.Sha256, Convert.ToHexString(SHA256.HashData(content)).ToLowerInvariant()) : (file.BlobId, GitHash(content));
-        return expected is null || expected.Equals(found, StringComparison.OrdinalIgnoreCase) ? content : throw Damaged(repository, file, $"expected the hash {expected}, found {found}");
+        (string? expected, string found) = file.Sha256 is not null
+            ? (file.Sha256, Convert.ToHexString(SHA256.HashData(content)).ToLowerInvariant())
+            : (file.BlobId, GitHash(content));
+        return expected is null || expected.Equals(found, StringComparison.OrdinalIgnoreCase)
+            ? content
+            : throw Damaged(repository, file, $"expected the hash {expected}, found {found}");
     }
 
-    /// <summary>Finds out where a large file can be read, and what the hub says of it.</summary>
-    /// <exception cref="ModelHubException">The file cannot be had, or is another one than was listed.</exception>
+    /// <summary>Finds the address of a large file, and what the hub says about it.</summary>
+    /// <exception cref="ModelHubException">The file cannot be found, or differs from the one that was listed.</exception>
     public async Task<FileLocation> LocateAsync(Repository repository, RepositoryFile file, CancellationToken cancellationToken)
     {
         Uri address = AddressOf(repository, file.Path);
@@ -56,14 +64,15 @@ internal sealed class HubApi(HubClient client, ModelHubOptions options)
             using HttpResponseMessage response = await client.SendAsync(method, address, range: null, cancellationToken).ConfigureAwait(false);
             if (response.StatusCode == HttpStatusCode.MethodNotAllowed && method == HttpMethod.Head)
             {
-                // Mirrors; the body is not read.
+                // Some mirrors do not support HEAD; the body is not read.
                 method = HttpMethod.Get;
                 continue;
             }
 
             bool redirects = HubClient.IsRedirect(response);
             if (!redirects && !response.IsSuccessStatusCode)
-                throw await HubErrors.ReadAsync(response, new FileRequest(repository.Id, repository.Commit, file.Path), options, cancellationToken).ConfigureAwait(false);
+                throw await HubErrors.ReadAsync(
+                    response, new FileRequest(repository.Id, repository.Commit, file.Path), options, cancellationToken).ConfigureAwait(false);
             commit ??= Header(response, "X-Repo-Commit");
             string? linked = Header(response, "X-Linked-ETag");
             etag ??= (linked ?? (redirects ? null : response.Headers.ETag?.Tag))?.Replace("W/", "", StringComparison.Ordinal).Trim('"');
@@ -74,7 +83,7 @@ internal sealed class HubApi(HubClient client, ModelHubOptions options)
             bool leaves = !client.IsHub(target);
             address = target;
 
-            // A signed address may be for GET only: the redirect has told everything.
+            // A signed address may allow GET only. The redirect already has all the information.
             if (leaves || linked is not null)
                 return Check(repository, file, new FileLocation(address, size, etag), commit);
         }
@@ -101,7 +110,7 @@ internal sealed class HubApi(HubClient client, ModelHubOptions options)
         return files;
     }
 
-    /// <summary>The address of <c>Link: …; rel="next"</c>, on the hub itself also where a mirror passes on the original's.</summary>
+    /// <summary>The address of <c>Link: …; rel="next"</c>, moved to the hub itself where a mirror passes the original's address on.</summary>
     private Uri? NextPage(HttpResponseMessage response)
     {
         foreach (string link in response.Headers.TryGetValues("Link", out IEnumerable<string>? values) ? values.SelectMany(value => value.Split(',')) : [])
@@ -132,7 +141,7 @@ internal sealed class HubApi(HubClient client, ModelHubOptions options)
         }
     }
 
-    /// <summary>Follows redirects, also to other hosts, which get no token.</summary>
+    /// <summary>Follows redirects, also to other hosts, which do not receive the token.</summary>
     private async Task<HttpResponseMessage> SendFollowingAsync(Uri address, FileRequest request, CancellationToken cancellationToken)
     {
         for (int hop = 0; hop < MaxHops; hop++)
@@ -156,14 +165,16 @@ internal sealed class HubApi(HubClient client, ModelHubOptions options)
         if (response.Content.Headers.ContentEncoding.Any(encoding => encoding != "identity"))
             throw new ModelHubException(ModelHubError.Damaged, $"{address.Host}: sends compressed what was not asked for so; check your proxy");
         if (response.Content.Headers.ContentLength > maxBytes)
-            throw new ModelHubException(ModelHubError.Damaged, $"{address.Host}: expected at most {maxBytes} bytes, found {response.Content.Headers.ContentLength}; do not use this repository");
+            throw new ModelHubException(ModelHubError.Damaged,
+                $"{address.Host}: expected at most {maxBytes} bytes, found {response.Content.Headers.ContentLength}; do not use this repository");
         using MemoryStream content = new();
         using Stream body = await response.Content.ReadAsStreamAsync(cancellationToken).ConfigureAwait(false);
         byte[] block = new byte[1 << 16];
         while (await StallingRead.ReadAsync(body, block, options.DownloadTimeout, cancellationToken).ConfigureAwait(false) is > 0 and int read)
         {
             if (content.Length + read > maxBytes)
-                throw new ModelHubException(ModelHubError.Damaged, $"{address.Host}: expected at most {maxBytes} bytes, found more; do not use this repository");
+                throw new ModelHubException(
+                    ModelHubError.Damaged, $"{address.Host}: expected at most {maxBytes} bytes, found more; do not use this repository");
             content.Write(block, 0, read);
         }
 
@@ -181,11 +192,13 @@ internal sealed class HubApi(HubClient client, ModelHubOptions options)
         return location;
     }
 
-    private static ModelHubException Damaged(Repository repository, RepositoryFile file, string what) => new(ModelHubError.Damaged, $"{repository.Id}: {file.Path}: {what}; pull again");
+    private static ModelHubException Damaged(Repository repository, RepositoryFile file, string what) =>
+        new(ModelHubError.Damaged, $"{repository.Id}: {file.Path}: {what}; pull again");
 
-    private static string? Header(HttpResponseMessage response, string name) => response.Headers.TryGetValues(name, out IEnumerable<string>? values) ? values.First() : null;
+    private static string? Header(HttpResponseMessage response, string name) =>
+        response.Headers.TryGetValues(name, out IEnumerable<string>? values) ? values.First() : null;
 
-    /// <summary>Git's name of a file's content.</summary>
+    /// <summary>Git's hash of a file's content.</summary>
     private static string GitHash(byte[] content)
     {
 #pragma warning disable CA5350 // Git's own hash: it finds damage, it does not keep out attackers.

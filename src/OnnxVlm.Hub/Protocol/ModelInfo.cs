@@ -2,13 +2,13 @@ using System.Text.Json;
 
 namespace OnnxVlm.Hub.Protocol;
 
-/// <summary>Reads what the hub says of a model. Everything in it may be missing or null, and nothing of it is trusted.</summary>
+/// <summary>Reads the hub's description of a model. Everything in it may be missing or null, and nothing is trusted.</summary>
 internal static class ModelInfo
 {
     private const int MaxFiles = 100_000;
 
     /// <summary>Reads the answer of <c>/api/models/ID</c>.</summary>
-    /// <exception cref="ModelHubException">It is not that.</exception>
+    /// <exception cref="ModelHubException">It is not such an answer.</exception>
     public static Repository Parse(string id, byte[] json)
     {
         using JsonDocument document = ParseJson(id, json);
@@ -22,16 +22,18 @@ internal static class ModelInfo
         {
             JsonElement? lfs = Property(sibling, "lfs");
             string? sha256 = Text(lfs, "sha256") ?? Text(lfs, "oid");
-            files.Add(File(id, Text(sibling, "rfilename"), Number(lfs, "size") ?? Number(sibling, "size"), sha256 is null ? Text(sibling, "blobId") : null, sha256));
+            files.Add(
+                File(id, Text(sibling, "rfilename"), Number(lfs, "size") ?? Number(sibling, "size"), sha256 is null ? Text(sibling, "blobId") : null, sha256));
         }
 
-        // Renamed models answer under their new name.
+        // A renamed model answers with its new name.
         string name = ModelReference.TryParse(Text(root, "id") ?? id, out ModelReference? spelled) ? spelled.Id : id;
-        return new Repository(name, commit, License(root), Property(root, "gated") is { ValueKind: JsonValueKind.String or JsonValueKind.True }, Limit(id, files));
+        return new Repository(
+            name, commit, License(root), Property(root, "gated") is { ValueKind: JsonValueKind.String or JsonValueKind.True }, Limit(id, files));
     }
 
     /// <summary>Reads a page of <c>/api/models/ID/tree/COMMIT</c>.</summary>
-    /// <exception cref="ModelHubException">It is not that.</exception>
+    /// <exception cref="ModelHubException">It is not such a page.</exception>
     public static IReadOnlyList<RepositoryFile> ParseTree(string id, byte[] json)
     {
         using JsonDocument document = ParseJson(id, json);
@@ -50,9 +52,11 @@ internal static class ModelInfo
 
     private static RepositoryFile File(string id, string? path, long? size, string? blobId, string? sha256)
     {
-        // A path is later part of a path on this disk.
-        if (string.IsNullOrEmpty(path) || path[0] == '/' || path.AsSpan().IndexOfAny('\\', ':', '\0') >= 0 || path.Split('/').Any(part => part is "" or "." or ".."))
-            throw new ModelHubException(ModelHubError.Damaged, $"{id}: the hub lists a file \"{path}\", which would lie outside of the model's folder; do not use this repository");
+        // The path later becomes part of a path on this disk.
+        if (string.IsNullOrEmpty(path) || path[0] == '/'
+            || path.AsSpan().IndexOfAny('\\', ':', '\0') >= 0 || path.Split('/').Any(part => part is "" or "." or ".."))
+            throw new ModelHubException(
+                ModelHubError.Damaged, $"{id}: the hub lists a file \"{path}\", which would lie outside of the model's folder; do not use this repository");
         return new RepositoryFile(path, size is >= 0 ? size : null, IsHash(blobId, 40) ? blobId : null, IsHash(sha256, 64) ? sha256!.ToLowerInvariant() : null);
     }
 
@@ -62,7 +66,8 @@ internal static class ModelInfo
         string? license = Text(card, "license");
         if (license == "other")
             return Text(card, "license_name") is string name ? $"{name}{(Text(card, "license_link") is string link ? $" ({link})" : "")}" : license;
-        return license ?? Items(Property(root, "tags")).Select(tag => tag.ValueKind == JsonValueKind.String ? tag.GetString()! : "").Where(tag => tag.StartsWith("license:", StringComparison.Ordinal)).Select(tag => tag["license:".Length..]).FirstOrDefault();
+        return license ?? Items(Property(root, "tags")).Select(tag => tag.ValueKind == JsonValueKind.String ? tag.GetString()! : "")
+            .Where(tag => tag.StartsWith("license:", StringComparison.Ordinal)).Select(tag => tag["license:".Length..]).FirstOrDefault();
     }
 
     private static JsonDocument ParseJson(string id, byte[] json)
@@ -73,21 +78,29 @@ internal static class ModelInfo
         }
         catch (JsonException exception)
         {
-            throw new ModelHubException(ModelHubError.Other, $"{id}: what answers is not the hub (expected JSON: {exception.Message.Split('\n')[0].TrimEnd('.')}); check HF_ENDPOINT and your proxy", exception);
+            throw new ModelHubException(
+                ModelHubError.Other, $"{id}: what answers is not the hub (expected JSON: {exception.Message.Split('\n')[0].TrimEnd('.')}); " +
+                "check HF_ENDPOINT and your proxy", exception);
         }
     }
 
-    private static List<RepositoryFile> Limit(string id, List<RepositoryFile> files) => files.Count <= MaxFiles ? files : throw NotTheHub(id, $"{files.Count} files");
+    private static List<RepositoryFile> Limit(string id, List<RepositoryFile> files) =>
+        files.Count <= MaxFiles ? files : throw NotTheHub(id, $"{files.Count} files");
 
-    private static ModelHubException NotTheHub(string id, string what) => new(ModelHubError.Other, $"{id}: what answers is not the hub ({what}); check HF_ENDPOINT and your proxy");
+    private static ModelHubException NotTheHub(string id, string what) =>
+        new(ModelHubError.Other, $"{id}: what answers is not the hub ({what}); check HF_ENDPOINT and your proxy");
 
     private static bool IsHash(string? text, int length) => text?.Length == length && text.All(char.IsAsciiHexDigit);
 
-    private static JsonElement? Property(JsonElement? element, string name) => element is { ValueKind: JsonValueKind.Object } some && some.TryGetProperty(name, out JsonElement value) ? value : null;
+    private static JsonElement? Property(JsonElement? element, string name) =>
+        element is { ValueKind: JsonValueKind.Object } some && some.TryGetProperty(name, out JsonElement value) ? value : null;
 
-    private static string? Text(JsonElement? element, string name) => Property(element, name) is { ValueKind: JsonValueKind.String } value ? value.GetString() : null;
+    private static string? Text(JsonElement? element, string name) =>
+        Property(element, name) is { ValueKind: JsonValueKind.String } value ? value.GetString() : null;
 
-    private static long? Number(JsonElement? element, string name) => Property(element, name) is { ValueKind: JsonValueKind.Number } value && value.TryGetInt64(out long number) ? number : null;
+    private static long? Number(JsonElement? element, string name) =>
+        Property(element, name) is { ValueKind: JsonValueKind.Number } value && value.TryGetInt64(out long number) ? number : null;
 
-    private static JsonElement.ArrayEnumerator Items(JsonElement? element) => element is { ValueKind: JsonValueKind.Array } array ? array.EnumerateArray() : default;
+    private static JsonElement.ArrayEnumerator Items(JsonElement? element) =>
+        element is { ValueKind: JsonValueKind.Array } array ? array.EnumerateArray() : default;
 }

@@ -5,10 +5,10 @@ using OnnxVlm.Hub.Protocol;
 
 namespace OnnxVlm.Hub.Pulling;
 
-/// <summary>Brings a planned checkpoint into Hugging Face's cache.</summary>
+/// <summary>Downloads a planned checkpoint into Hugging Face's cache.</summary>
 /// <param name="plan">The plan; its small files are here already.</param>
 /// <param name="writer">The cache.</param>
-/// <param name="reporter">Told how far it is.</param>
+/// <param name="reporter">Receives the progress.</param>
 internal sealed class CheckpointKeeper(PullPlan plan, CacheWriter writer, PullReporter reporter)
 {
     public async Task RunAsync(CancellationToken cancellationToken)
@@ -41,7 +41,8 @@ internal sealed class CheckpointKeeper(PullPlan plan, CacheWriter writer, PullRe
         if (file.Sha256 is null || !File.Exists(writer.BlobOf(file.Sha256)))
         {
             string unfinished = writer.UnfinishedBlobOf(file.Sha256 ?? file.Name);
-            string found = await new FileDownload(plan.Source!).RunAsync(file, unfinished, done => reporter.Report(PullStage.Downloading, before + done, plan.DownloadBytes), cancellationToken).ConfigureAwait(false);
+            string found = await new FileDownload(plan.Source!).RunAsync(
+                file, unfinished, done => reporter.Report(PullStage.Downloading, before + done, plan.DownloadBytes), cancellationToken).ConfigureAwait(false);
             File.Move(unfinished, writer.BlobOf(found), overwrite: true);
             writer.Link(file.Name, found);
             return;

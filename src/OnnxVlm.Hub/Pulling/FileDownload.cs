@@ -4,9 +4,10 @@ using OnnxVlm.Export.Streaming;
 namespace OnnxVlm.Hub.Pulling;
 
 /// <summary>
-/// Downloads a file as it is: ranges come several at a time, and are written and hashed in order. What is there of an earlier try is hashed first and gone on with.
+/// Downloads a file unchanged: several ranges are read at a time, and written and hashed in order. The part of an earlier try is hashed
+/// first and then continued.
 /// </summary>
-/// <param name="source">Where from.</param>
+/// <param name="source">The source of the file.</param>
 internal sealed class FileDownload(ICheckpointSource source)
 {
     private const int PieceBytes = 8 << 20;
@@ -14,11 +15,11 @@ internal sealed class FileDownload(ICheckpointSource source)
 
     /// <summary>Downloads a file.</summary>
     /// <param name="file">The file.</param>
-    /// <param name="path">Where to; what is there is the file's beginning.</param>
-    /// <param name="progress">Told the bytes that are there, after each piece.</param>
-    /// <param name="cancellationToken">Breaks off; what is there stays.</param>
+    /// <param name="path">The path to write; an existing file is the beginning of the download.</param>
+    /// <param name="progress">Receives the number of bytes, after each piece.</param>
+    /// <param name="cancellationToken">Interrupts the download; what is written stays.</param>
     /// <returns>The SHA-256.</returns>
-    /// <exception cref="ModelHubException">The file has another hash than was promised; it is removed.</exception>
+    /// <exception cref="ModelHubException">The file's hash differs from the expected one; the file is removed.</exception>
     public async Task<string> RunAsync(CheckpointFile file, string path, Action<long> progress, CancellationToken cancellationToken)
     {
         using var hash = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
@@ -35,7 +36,8 @@ internal sealed class FileDownload(ICheckpointSource source)
         if (file.Sha256 is null || file.Sha256 == found)
             return found;
         File.Delete(path);
-        throw new ModelHubException(ModelHubError.Damaged, $"{source.Name}: {file.Name}: expected SHA-256 {file.Sha256}, found {found}: it was damaged on the way; pull again, only this file is read again");
+        throw new ModelHubException(ModelHubError.Damaged,
+            $"{source.Name}: {file.Name}: expected SHA-256 {file.Sha256}, found {found}: it was damaged on the way; pull again, only this file is read again");
     }
 
     private static async Task HashExistingAsync(FileStream target, IncrementalHash hash, Action<long> progress, CancellationToken cancellationToken)

@@ -8,11 +8,12 @@ using OnnxVlm.Hub.Protocol;
 namespace OnnxVlm.Hub.Pulling;
 
 /// <summary>
-/// Large files of a repository, by ranges. A signed address is asked for once and used until it expires; then once more. What breaks off in the middle goes on after the last byte. Thread-safe.
+/// Reads large files of a repository in ranges. A signed address is requested once and used until it expires, then requested again. An interrupted
+/// read continues after the last byte. Thread-safe.
 /// </summary>
 /// <param name="client">Sends the requests.</param>
-/// <param name="api">Finds out where files are.</param>
-/// <param name="options">How long a download may be silent.</param>
+/// <param name="api">Finds the addresses of files.</param>
+/// <param name="options">The longest silence of a download.</param>
 /// <param name="repository">The repository, at a commit.</param>
 internal sealed class HubCheckpointSource(HubClient client, HubApi api, ModelHubOptions options, Repository repository) : ICheckpointSource
 {
@@ -27,8 +28,8 @@ internal sealed class HubCheckpointSource(HubClient client, HubApi api, ModelHub
 
     public IReadOnlyList<CheckpointFile> Files { get; private set; } = [];
 
-    /// <summary>Adds files, whose lengths and hashes are asked for where the list did not say.</summary>
-    /// <exception cref="ModelHubException">A file cannot be had, or nobody says how long it is, or it is a pointer.</exception>
+    /// <summary>Adds files. Lengths and hashes that were not listed are requested.</summary>
+    /// <exception cref="ModelHubException">A file cannot be found, its length is unknown, or it is a pointer.</exception>
     public async Task AddAsync(IEnumerable<RepositoryFile> files, CancellationToken cancellationToken)
     {
         List<CheckpointFile> added = [.. Files];
@@ -43,7 +44,8 @@ internal sealed class HubCheckpointSource(HubClient client, HubApi api, ModelHub
                 sha256 ??= location.ETag is { Length: 64 } etag && etag.All(char.IsAsciiHexDigit) ? etag.ToLowerInvariant() : null;
             }
 
-            CheckpointFile described = new(file.Path, size ?? throw new ModelHubException(ModelHubError.Other, $"{repository.Id}: {file.Path}: nobody says how long the file is; check HF_ENDPOINT and your proxy"), sha256);
+            CheckpointFile described = new(file.Path, size ?? throw new ModelHubException(ModelHubError.Other,
+                $"{repository.Id}: {file.Path}: nobody says how long the file is; check HF_ENDPOINT and your proxy"), sha256);
             await RefusePointerAsync(described, cancellationToken).ConfigureAwait(false);
             added.Add(described);
         }
@@ -60,7 +62,8 @@ internal sealed class HubCheckpointSource(HubClient client, HubApi api, ModelHub
         for (int done = 0; done < destination.Length;)
         {
             long first = offset + done;
-            using HttpResponseMessage response = await client.SendAsync(HttpMethod.Get, location.Address, (first, offset + destination.Length - 1), cancellationToken).ConfigureAwait(false);
+            using HttpResponseMessage response = await client.SendAsync(
+                HttpMethod.Get, location.Address, (first, offset + destination.Length - 1), cancellationToken).ConfigureAwait(false);
             if (HubClient.IsRedirect(response) && hops++ < MaxHops)
             {
                 location = location with { Address = HubClient.Target(location.Address, response) };
@@ -69,7 +72,7 @@ internal sealed class HubCheckpointSource(HubClient client, HubApi api, ModelHub
 
             if (!response.IsSuccessStatusCode)
             {
-                // Signed addresses expire. A new one that is refused too is refused for another reason.
+                // Signed addresses expire. If a new one is refused, too, the reason is another.
                 if (isRenewed)
                     throw await RefusedAsync(file, response, cancellationToken).ConfigureAwait(false);
                 isRenewed = true;
@@ -90,18 +93,23 @@ internal sealed class HubCheckpointSource(HubClient client, HubApi api, ModelHub
             }
 
             if (attempt == Retries)
-                throw new ModelHubException(ModelHubError.Unreachable, $"{repository.Id}: {file.Name}: {location.Address.Host}: {problem}, also after {Retries} tries; check the network and your proxy, then run the same command again: it goes on");
+                throw new ModelHubException(
+                    ModelHubError.Unreachable, $"{repository.Id}: {file.Name}: {location.Address.Host}: {problem}, " +
+                    $"also after {Retries} tries; check the network and your proxy, then run the same command again: it goes on");
             await client.WaitAsync(problem, RateLimit.Backoff(attempt++), cancellationToken).ConfigureAwait(false);
         }
     }
 
-    /// <summary>Where a file is; found out once, and again for those who found that <paramref name="renew"/> has expired.</summary>
+    /// <summary>The address of a file. It is requested once, and again by callers who found that <paramref name="renew"/> has expired.</summary>
     private async Task<FileLocation> LocateAsync(string path, FileLocation? renew, CancellationToken cancellationToken)
     {
-        if (renew is not null && _locations.TryGetValue(path, out Lazy<Task<FileLocation>>? old) && old.IsValueCreated && old.Value.IsCompletedSuccessfully && ReferenceEquals(await old.Value.ConfigureAwait(false), renew))
+        if (renew is not null && _locations.TryGetValue(path, out Lazy<Task<FileLocation>>? old)
+            && old.IsValueCreated && old.Value.IsCompletedSuccessfully && ReferenceEquals(await old.Value.ConfigureAwait(false), renew))
             _locations.TryRemove(KeyValuePair.Create(path, old));
-        RepositoryFile file = repository.Find(path) ?? throw new ModelHubException(ModelHubError.NotFound, $"{repository.Id} has no file {path}; only checkpoints with safetensors weights and model folders can be pulled");
-        Lazy<Task<FileLocation>> location = _locations.GetOrAdd(path, _ => new Lazy<Task<FileLocation>>(() => api.LocateAsync(repository, file, cancellationToken)));
+        RepositoryFile file = repository.Find(path) ?? throw new ModelHubException(
+            ModelHubError.NotFound, $"{repository.Id} has no file {path}; only checkpoints with safetensors weights and model folders can be pulled");
+        Lazy<Task<FileLocation>> location = _locations.GetOrAdd(
+            path, _ => new Lazy<Task<FileLocation>>(() => api.LocateAsync(repository, file, cancellationToken)));
         try
         {
             return await location.Value.ConfigureAwait(false);
@@ -113,15 +121,17 @@ internal sealed class HubCheckpointSource(HubClient client, HubApi api, ModelHub
         }
     }
 
-    /// <summary>What is wrong with an answer before its body; null for nothing.</summary>
+    /// <summary>What is wrong with an answer before its body is read; null for nothing.</summary>
     private static string? Problem(CheckpointFile file, HttpResponseMessage response, long first, int length)
     {
         if (response.Content.Headers.ContentEncoding.Any(encoding => encoding != "identity"))
             return "the answer is compressed, which was not asked for";
         if (response.StatusCode != HttpStatusCode.PartialContent)
-            return first == 0 && length == file.SizeBytes && response.Content.Headers.ContentLength == file.SizeBytes ? null : $"the answer ignores the range ({(int)response.StatusCode})";
+            return first == 0 && length == file.SizeBytes && response.Content.Headers.ContentLength == file.SizeBytes
+                ? null
+                : $"the answer ignores the range ({(int)response.StatusCode})";
 
-        // Some mirrors leave it out.
+        // Some mirrors leave this header out.
         if (response.Content.Headers.ContentRange is ContentRangeHeaderValue range
             && (range.From != first || range.To != first + length - 1 || (range.HasLength && range.Length != file.SizeBytes)))
             return $"the answer is another range ({range})";
@@ -153,10 +163,13 @@ internal sealed class HubCheckpointSource(HubClient client, HubApi api, ModelHub
     private async Task<ModelHubException> RefusedAsync(CheckpointFile file, HttpResponseMessage response, CancellationToken cancellationToken)
     {
         if (response.StatusCode == HttpStatusCode.RequestedRangeNotSatisfiable)
-            return new ModelHubException(ModelHubError.Damaged, $"{repository.Id}: {file.Name}: is shorter than the {file.SizeBytes} bytes that were listed; pull again");
+            return new ModelHubException(
+                ModelHubError.Damaged, $"{repository.Id}: {file.Name}: is shorter than the {file.SizeBytes} bytes that were listed; pull again");
         string said = await HubErrors.ReadBodyAsync(response, options.DownloadTimeout, cancellationToken).ConfigureAwait(false);
         return new ModelHubException(
-            ModelHubError.Unreachable, $"{repository.Id}: {file.Name}: {response.RequestMessage!.RequestUri!.Host} answers {(int)response.StatusCode} {response.ReasonPhrase}, to a new address too{(said.Length == 0 ? "" : $" ({said})")}; run the same command again: it goes on");
+            ModelHubError.Unreachable,
+            $"{repository.Id}: {file.Name}: {response.RequestMessage!.RequestUri!.Host} answers {(int)response.StatusCode} {response.ReasonPhrase}, " +
+            $"to a new address too{(said.Length == 0 ? "" : $" ({said})")}; run the same command again: it goes on");
     }
 
     private async Task RefusePointerAsync(CheckpointFile file, CancellationToken cancellationToken)

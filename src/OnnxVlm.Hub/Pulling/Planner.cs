@@ -9,12 +9,14 @@ using OnnxVlm.Runtime;
 
 namespace OnnxVlm.Hub.Pulling;
 
-/// <summary>Finds out what a pull takes: what is here, what the hub says, what the headers of the weights say. Refuses what cannot be exported as early as it can be known.</summary>
+/// <summary>
+/// Plans a pull from what is on this machine, what the hub says, and the headers of the weights. Refuses what cannot be exported as early as possible.
+/// </summary>
 internal sealed class Planner(ModelHubOptions options, HubClient client, HubApi api, ModelStore store, PullReporter reporter)
 {
     private const int MaxSmallFileBytes = 64 << 20;
 
-    /// <summary>Beside the weights: the graph, the tokenizer twice, the state.</summary>
+    /// <summary>Besides the weights: the graph, the tokenizer twice, the state.</summary>
     private const long OtherBytes = 64 << 20;
 
     private const long BillionParameters = 1_000_000_000;
@@ -27,7 +29,8 @@ internal sealed class Planner(ModelHubOptions options, HubClient client, HubApi 
         if (cache.FindSnapshot(reference.Id, reference.Revision) is var (snapshot, commit) && SnapshotCheck.IsComplete(snapshot))
             return await PlanSnapshotAsync(reference, pull, snapshot, commit, cancellationToken).ConfigureAwait(false);
         if (options.IsOffline)
-            throw new ModelHubException(ModelHubError.Offline, $"{reference} is not on this machine, and HF_HUB_OFFLINE is set; unset it, or name a model that is here (onnxvlm list)");
+            throw new ModelHubException(
+                ModelHubError.Offline, $"{reference} is not on this machine, and HF_HUB_OFFLINE is set; unset it, or name a model that is here (onnxvlm list)");
 
         Repository repository = await api.DescribeAsync(reference.Id, reference.Revision, cancellationToken).ConfigureAwait(false);
         string folder = store.FilesFolderOf(repository.Id, repository.Commit);
@@ -57,29 +60,35 @@ internal sealed class Planner(ModelHubOptions options, HubClient client, HubApi 
         && (pull.BlockSize is null || pull.BlockSize == variant.BlockSize)
         && (reference.Variant is not null || (pull.Device ?? Device.Cpu) == variant.Device)).MaxBy(model => model.Changed);
 
-    private async Task<PullPlan> PlanSnapshotAsync(ModelReference reference, PullOptions pull, string snapshot, string commit, CancellationToken cancellationToken)
+    private async Task<PullPlan> PlanSnapshotAsync(
+        ModelReference reference, PullOptions pull, string snapshot, string commit, CancellationToken cancellationToken)
     {
         Exporter.ReadArchitecture(snapshot);
-        var checkpoint = await StreamedCheckpoint.OpenAsync(new SnapshotSource(reference.Id, commit, snapshot), snapshot, cancellationToken).ConfigureAwait(false);
+        var checkpoint = await StreamedCheckpoint.OpenAsync(
+            new SnapshotSource(reference.Id, commit, snapshot), snapshot, cancellationToken).ConfigureAwait(false);
         return Plan(reference, pull, checkpoint, commit, snapshot) with { Snapshot = snapshot };
     }
 
     private async Task<PullPlan> PlanCheckpointAsync(
         ModelReference reference, PullOptions pull, Repository repository, HubCheckpointSource source, string folder, CancellationToken cancellationToken)
     {
-        RepositoryFile config = repository.Find("config.json") ?? throw new ModelHubException(
-            ModelHubError.Other, $"{repository.Id} has no config.json{(repository.Files.Any(file => file.Path.EndsWith(".gguf", StringComparison.OrdinalIgnoreCase)) ? ", but GGUF files, which are not read" : "")}; name a checkpoint with safetensors weights, or a model folder");
+        bool hasGguf = repository.Files.Any(file => file.Path.EndsWith(".gguf", StringComparison.OrdinalIgnoreCase));
+        RepositoryFile config = repository.Find("config.json") ?? throw new ModelHubException(ModelHubError.Other,
+            $"{repository.Id} has no config.json{(hasGguf ? ", but GGUF files, which are not read" : "")}; " +
+            "name a checkpoint with safetensors weights, or a model folder");
         await SaveAsync(repository, config, folder, cancellationToken).ConfigureAwait(false);
         Exporter.ReadArchitecture(folder);
         RepositoryFile[] smallFiles = [.. repository.Files.Where(IsSmallFile)];
         await SaveAsync(repository, smallFiles, folder, cancellationToken).ConfigureAwait(false);
-        await source.AddAsync(repository.Files.Where(file => file.Path.EndsWith(".safetensors", StringComparison.Ordinal) && !file.Path.Contains('/')), cancellationToken).ConfigureAwait(false);
+        await source.AddAsync(repository.Files.Where(file => file.Path.EndsWith(".safetensors", StringComparison.Ordinal) && !file.Path.Contains('/')),
+            cancellationToken).ConfigureAwait(false);
         var checkpoint = await StreamedCheckpoint.OpenAsync(source, folder, cancellationToken).ConfigureAwait(false);
         PullPlan plan = Plan(reference, pull, checkpoint, repository.Commit, folder);
         return plan with
         {
             Reference = ModelReference.Parse($"{repository.Id}{(reference.Revision is null ? "" : "@" + reference.Revision)}:{plan.Reference.Variant}"),
-            Folder = pull.Folder ?? store.FolderOf(ModelReference.Parse(repository.Id + (reference.Revision is null ? "" : "@" + reference.Revision)), plan.Reference.Variant!),
+            Folder = pull.Folder
+                ?? store.FolderOf(ModelReference.Parse(repository.Id + (reference.Revision is null ? "" : "@" + reference.Revision)), plan.Reference.Variant!),
             License = repository.License,
             IsGated = repository.IsGated,
             Repository = repository,
@@ -112,8 +121,8 @@ internal sealed class Planner(ModelHubOptions options, HubClient client, HubApi 
     }
 
     /// <summary>
-    /// The variant asked for; else int4 for models of more than a billion parameters, which read the memory once for each token, and int8 for smaller ones; a precision that does not fit the memory gives way
-    /// to a smaller one.
+    /// The requested variant. Otherwise int4 for models of more than a billion parameters, whose weights are read from memory for each token, and
+    /// int8 for smaller ones. If a precision does not fit the memory, a smaller one is chosen.
     /// </summary>
     private static (ModelVariant Variant, ExportPlan Plan) Choose(ModelReference reference, PullOptions pull, StreamedCheckpoint checkpoint)
     {
@@ -129,21 +138,24 @@ internal sealed class Planner(ModelHubOptions options, HubClient client, HubApi 
         return betterPlan.WeightBytes <= GC.GetGCMemoryInfo().TotalAvailableMemoryBytes / 2 ? (better, betterPlan) : (smallest, plan);
     }
 
-    /// <summary>How a variant is exported.</summary>
+    /// <summary>The export options of a variant.</summary>
     public static ExportOptions ExportOptionsOf(ModelVariant variant, string folder) =>
         new() { CheckpointFolder = folder, OutputFolder = folder, Precision = variant.Precision, BlockSize = variant.BlockSize, Device = variant.Device };
 
     private async Task<PullPlan> PlanFolderAsync(
-        ModelReference reference, PullOptions pull, Repository repository, HubCheckpointSource source, string folder, RepositoryFile manifestFile, CancellationToken cancellationToken)
+        ModelReference reference, PullOptions pull, Repository repository, HubCheckpointSource source, string folder, RepositoryFile manifestFile,
+        CancellationToken cancellationToken)
     {
         await SaveAsync(repository, manifestFile, folder, cancellationToken).ConfigureAwait(false);
         var manifest = ModelManifest.Load(folder);
         RepositoryFile[] files = [.. manifest.Files.Keys.Select(name => repository.Find(name)
-            ?? throw new ModelHubException(ModelHubError.Damaged, $"{repository.Id} has no file {name}, which its {ModelManifest.FileName} names; tell its owner"))];
+            ?? throw new ModelHubException(
+                ModelHubError.Damaged, $"{repository.Id} has no file {name}, which its {ModelManifest.FileName} names; tell its owner"))];
         await source.AddAsync(files, cancellationToken).ConfigureAwait(false);
         string variant = manifest.Precision + (manifest.Device is null ? "" : "-" + manifest.Device);
         if (reference.Variant is not null && reference.Variant != variant)
-            throw new ModelHubException(ModelHubError.NotFound, $"{repository.Id} is a finished model folder in {variant}, and cannot be had in {reference.Variant}; leave the variant out");
+            throw new ModelHubException(ModelHubError.NotFound,
+                $"{repository.Id} is a finished model folder in {variant}, and cannot be had in {reference.Variant}; leave the variant out");
         var named = ModelReference.Parse(repository.Id + (reference.Revision is null ? "" : "@" + reference.Revision));
         string output = pull.Folder ?? store.FolderOf(named, variant);
         long bytes = source.Files.Sum(file => file.SizeBytes);
@@ -166,12 +178,12 @@ internal sealed class Planner(ModelHubOptions options, HubClient client, HubApi 
         };
     }
 
-    /// <summary>What a checkpoint is made of beside its weights: configurations, the tokenizer, templates.</summary>
+    /// <summary>Whether a file is part of a checkpoint besides its weights: configurations, the tokenizer, templates.</summary>
     private static bool IsSmallFile(RepositoryFile file) =>
         !file.Path.Contains('/') && file.SizeBytes is null or <= MaxSmallFileBytes
         && (file.Path.EndsWith(".json", StringComparison.Ordinal) || file.Path.EndsWith(".jinja", StringComparison.Ordinal) || file.Path is "merges.txt");
 
-    /// <summary>Keeps small files. A pull does it again, since another process that is done with the model has removed them.</summary>
+    /// <summary>Saves small files. A pull saves them again, since another process that has finished the model may have removed them.</summary>
     public async Task SaveAsync(Repository repository, IEnumerable<RepositoryFile> files, string folder, CancellationToken cancellationToken)
     {
         Directory.CreateDirectory(folder);
@@ -179,7 +191,7 @@ internal sealed class Planner(ModelHubOptions options, HubClient client, HubApi 
             await SaveAsync(repository, file, folder, cancellationToken).ConfigureAwait(false);
     }
 
-    /// <summary>Keeps a small file for as long as the pull takes, so that going on does not read it again.</summary>
+    /// <summary>Saves a small file for the duration of the pull, so that a continued pull does not read it again.</summary>
     private async Task SaveAsync(Repository repository, RepositoryFile file, string folder, CancellationToken cancellationToken)
     {
         string path = Path.Combine(folder, file.Path);
@@ -192,7 +204,7 @@ internal sealed class Planner(ModelHubOptions options, HubClient client, HubApi 
         File.Move(next, path, overwrite: true);
     }
 
-    /// <summary>Room that an interrupted pull has taken already: its weights have their full length from the start.</summary>
+    /// <summary>Bytes that an interrupted pull already uses: its weights have their full length from the start.</summary>
     private static long AlreadyThere(string output)
     {
         DirectoryInfo partial = new(StreamedCheckpoint.PartialFolderOf(output));

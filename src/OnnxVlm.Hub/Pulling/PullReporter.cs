@@ -2,8 +2,11 @@ using System.Diagnostics;
 
 namespace OnnxVlm.Hub.Pulling;
 
-/// <summary>Turns what the parts of a pull tell into one progress, with a rate. Safe for concurrent use: reports come one after the other, and never run backwards within a stage.</summary>
-/// <param name="progress">Who is told; null for nobody.</param>
+/// <summary>
+/// Combines the reports of the parts of a pull into one progress, with a rate. Safe for concurrent use: reports are passed on one at a time, and
+/// never decrease within a stage.
+/// </summary>
+/// <param name="progress">The receiver; null for none.</param>
 internal sealed class PullReporter(IProgress<PullProgress>? progress)
 {
     private static readonly TimeSpan Window = TimeSpan.FromSeconds(10);
@@ -12,7 +15,7 @@ internal sealed class PullReporter(IProgress<PullProgress>? progress)
     private readonly Queue<(long Time, long Bytes)> _samples = [];
     private PullProgress _last = new(PullStage.Asking, 0, 0);
 
-    /// <summary>Says how far a stage is.</summary>
+    /// <summary>Reports the progress of a stage.</summary>
     public void Report(PullStage stage, long bytesDone, long bytesTotal)
     {
         lock (_lock)
@@ -29,13 +32,14 @@ internal sealed class PullReporter(IProgress<PullProgress>? progress)
         }
     }
 
-    /// <summary>Says something that a person should see.</summary>
+    /// <summary>Shows a line to the user.</summary>
     /// <param name="note">One line.</param>
-    /// <param name="isWaiting">Whether nothing else happens now.</param>
+    /// <param name="isWaiting">Whether nothing else happens in the meantime.</param>
     public void Note(string note, bool isWaiting = false)
     {
         lock (_lock)
-            progress?.Report(_last with { Stage = isWaiting ? PullStage.Waiting : _last.Stage, BytesPerSecond = isWaiting ? null : _last.BytesPerSecond, Note = note });
+            progress?.Report(
+                _last with { Stage = isWaiting ? PullStage.Waiting : _last.Stage, BytesPerSecond = isWaiting ? null : _last.BytesPerSecond, Note = note });
     }
 
     private double? Rate(long bytesDone)

@@ -8,7 +8,7 @@ using OnnxVlm.ModelFolder;
 
 namespace OnnxVlm.Hub.Pulling;
 
-/// <summary>Does what was planned, one process at a time for a model.</summary>
+/// <summary>Carries out a plan, one process at a time for a model.</summary>
 internal sealed class Puller(ModelHubOptions options, ModelStore store, Planner planner, PullReporter reporter)
 {
     public async Task<LocalModel> PullAsync(PullPlan plan, CancellationToken cancellationToken)
@@ -16,18 +16,23 @@ internal sealed class Puller(ModelHubOptions options, ModelStore store, Planner 
         if (!plan.FitsDisk)
         {
             throw new ModelHubException(
-                ModelHubError.DiskTooSmall, $"{plan.Reference}: needs {plan.DiskBytes / 1e9:F1} GB, and the disk of {options.ModelsFolder} has {plan.FreeDiskBytes / 1e9:F1} GB free; make room, or give ONNXVLM_MODELS a folder on another disk");
+                ModelHubError.DiskTooSmall, $"{plan.Reference}: needs {plan.DiskBytes / 1e9:F1} GB, and " +
+                $"the disk of {options.ModelsFolder} has {plan.FreeDiskBytes / 1e9:F1} GB free; make room, or give ONNXVLM_MODELS a folder on another disk");
         }
 
-        using (await ModelStore.LockAsync(plan.Folder, () => reporter.Note("another process is pulling this model; waiting for it", isWaiting: true), cancellationToken).ConfigureAwait(false))
+        using (await ModelStore.LockAsync(plan.Folder, () => reporter.Note("another process is pulling this model; waiting for it", isWaiting: true),
+            cancellationToken).ConfigureAwait(false))
         {
-            // The other one may have done it.
+            // The other process may have finished the model.
             if (plan.Options.PullsAgain || Find(plan) is not { State: LocalModelState.Ready } done)
             {
                 if (plan.Repository is Repository repository)
                     await planner.SaveAsync(repository, plan.SmallFiles, plan.FilesFolder, cancellationToken).ConfigureAwait(false);
                 await (plan.Checkpoint is null ? PullFolderAsync(plan, cancellationToken) : PullCheckpointAsync(plan, cancellationToken)).ConfigureAwait(false);
-                done = Find(plan) ?? new LocalModel(plan.Reference, plan.Folder, LocalModelState.Ready, plan.DiskBytes, DateTimeOffset.UtcNow) { Source = ModelManifest.Load(plan.Folder).Source };
+                done = Find(plan) ?? new LocalModel(plan.Reference, plan.Folder, LocalModelState.Ready, plan.DiskBytes, DateTimeOffset.UtcNow)
+                {
+                    Source = ModelManifest.Load(plan.Folder).Source,
+                };
             }
 
             if (plan.Snapshot is null)
@@ -50,7 +55,9 @@ internal sealed class Puller(ModelHubOptions options, ModelStore store, Planner 
 
     private static ExportOptions OptionsOf(PullPlan plan)
     {
-        ModelVariant variant = ModelVariant.TryParse(plan.Reference.Variant, out ModelVariant? read) ? read : throw new InvalidOperationException("A plan has a variant.");
+        ModelVariant variant = ModelVariant.TryParse(plan.Reference.Variant, out ModelVariant? read)
+            ? read
+            : throw new InvalidOperationException("A plan has a variant.");
         return Planner.ExportOptionsOf(variant, plan.FilesFolder) with { OutputFolder = plan.Folder, Overwrite = true };
     }
 
@@ -60,7 +67,8 @@ internal sealed class Puller(ModelHubOptions options, ModelStore store, Planner 
         if (plan.Options.KeepsCheckpoint && plan.Snapshot is null)
             checkpoint = await KeepAsync(plan, cancellationToken).ConfigureAwait(false);
         ExportOptions export = OptionsOf(plan);
-        ExportReport report = await checkpoint.ExportAsync(export with { Trial = options.Trial?.Invoke(export.Device) }, new ExportReporter(reporter), cancellationToken).ConfigureAwait(false);
+        ExportReport report = await checkpoint.ExportAsync(
+            export with { Trial = options.Trial?.Invoke(export.Device) }, new ExportReporter(reporter), cancellationToken).ConfigureAwait(false);
         if (report.TrialOmitted is string why)
             reporter.Note($"the graph was not tried: {why}");
     }
@@ -76,10 +84,13 @@ internal sealed class Puller(ModelHubOptions options, ModelStore store, Planner 
         }
         catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
         {
-            throw new ModelHubException(ModelHubError.Other, $"{options.CacheFolder}: cannot be written ({exception.Message.ReplaceLineEndings(" ")}); give HF_HUB_CACHE a folder that you may write to", exception);
+            throw new ModelHubException(
+                ModelHubError.Other, $"{options.CacheFolder}: " +
+                $"cannot be written ({exception.Message.ReplaceLineEndings(" ")}); give HF_HUB_CACHE a folder that you may write to", exception);
         }
 
-        return await StreamedCheckpoint.OpenAsync(new SnapshotSource(plan.Reference.Id, plan.Commit, writer.Snapshot), writer.Snapshot, cancellationToken).ConfigureAwait(false);
+        return await StreamedCheckpoint.OpenAsync(
+            new SnapshotSource(plan.Reference.Id, plan.Commit, writer.Snapshot), writer.Snapshot, cancellationToken).ConfigureAwait(false);
     }
 
     /// <summary>Downloads a finished model folder.</summary>
@@ -95,9 +106,11 @@ internal sealed class Puller(ModelHubOptions options, ModelStore store, Planner 
             {
                 string expected = manifest.Files[file.Name];
                 string found = await new FileDownload(plan.Source).RunAsync(
-                    file with { Sha256 = file.Sha256 ?? expected }, Path.Combine(folder, file.Name), done => reporter.Report(PullStage.Downloading, before + done, plan.DownloadBytes), cancellationToken).ConfigureAwait(false);
+                    file with { Sha256 = file.Sha256 ?? expected }, Path.Combine(folder, file.Name),
+                    done => reporter.Report(PullStage.Downloading, before + done, plan.DownloadBytes), cancellationToken).ConfigureAwait(false);
                 if (found != expected)
-                    throw new ModelHubException(ModelHubError.Damaged, $"{plan.Reference.Id}: {file.Name}: its {ModelManifest.FileName} says SHA-256 {expected}, found {found}; tell its owner");
+                    throw new ModelHubException(ModelHubError.Damaged,
+                        $"{plan.Reference.Id}: {file.Name}: its {ModelManifest.FileName} says SHA-256 {expected}, found {found}; tell its owner");
                 before += file.SizeBytes;
             }
 
@@ -115,7 +128,7 @@ internal sealed class Puller(ModelHubOptions options, ModelStore store, Planner 
         }
     }
 
-    /// <summary>An export tells of pieces of the weights, and then of hashes.</summary>
+    /// <summary>An export first reports pieces of the weights, and then hashes.</summary>
     private sealed class ExportReporter(PullReporter reporter) : IProgress<ExportProgress>
     {
         public void Report(ExportProgress value)
@@ -123,7 +136,8 @@ internal sealed class Puller(ModelHubOptions options, ModelStore store, Planner 
             if (value.Step == GraphTrial.Step)
                 reporter.Note(value.Step);
             else
-                reporter.Report(value.Step.StartsWith("SHA-256", StringComparison.Ordinal) ? PullStage.Finishing : PullStage.Downloading, value.BytesDone, value.BytesTotal);
+                reporter.Report(value.Step.StartsWith("SHA-256", StringComparison.Ordinal) ? PullStage.Finishing : PullStage.Downloading,
+                    value.BytesDone, value.BytesTotal);
         }
     }
 }

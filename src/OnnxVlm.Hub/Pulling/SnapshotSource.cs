@@ -4,7 +4,7 @@ using OnnxVlm.Hub.Cache;
 
 namespace OnnxVlm.Hub.Pulling;
 
-/// <summary>A checkpoint that is on this disk already, in a snapshot of Hugging Face's cache.</summary>
+/// <summary>A checkpoint that is already on this disk, in a snapshot of Hugging Face's cache.</summary>
 internal sealed class SnapshotSource : ICheckpointSource
 {
     private readonly string _folder;
@@ -35,7 +35,8 @@ internal sealed class SnapshotSource : ICheckpointSource
         for (int done = 0; done < destination.Length;)
         {
             int read = await RandomAccess.ReadAsync(handle, destination[done..], offset + done, cancellationToken).ConfigureAwait(false);
-            done += read > 0 ? read : throw new ModelLoadException($"{Path.Combine(_folder, file.Name)}: is shorter than it was; download the checkpoint again");
+            done += read > 0 ? read : throw new ModelLoadException(
+                $"{Path.Combine(_folder, file.Name)}: is shorter than it was; download the checkpoint again");
         }
     }
 }

@@ -7,7 +7,8 @@ using OnnxVlm.Tokenizers.PreTokenizers;
 namespace OnnxVlm.Tokenizers.Added;
 
 /// <summary>
-/// Finds added tokens in a text: the leftmost one, and of those that start there the longest, as Hugging Face's library does (<c>tokenizer/added_vocabulary.rs</c>). Takes time linear in the text.
+/// Finds added tokens in a text: the leftmost one, and the longest of those that start there, as in Hugging Face's library
+/// (<c>tokenizer/added_vocabulary.rs</c>). Takes time linear in the text.
 /// </summary>
 internal sealed class AddedTokenMatcher
 {
@@ -16,7 +17,7 @@ internal sealed class AddedTokenMatcher
     private readonly SearchValues<char> _firstCharacters;
 
     /// <summary>Creates a matcher.</summary>
-    /// <param name="tokens">The tokens with the text that is looked for. Of equal texts the first counts.</param>
+    /// <param name="tokens">The tokens with the text to search for. If texts are equal, the first token counts.</param>
     public AddedTokenMatcher(IReadOnlyList<(AddedToken Token, string Text)> tokens)
     {
         _tokens = [.. tokens.Select(token => token.Token)];
@@ -25,13 +26,13 @@ internal sealed class AddedTokenMatcher
         _firstCharacters = SearchValues.Create([.. tokens.Select(token => token.Text[0]).Distinct()]);
     }
 
-    /// <summary>Whether a token can be found that text from outside must not make.</summary>
+    /// <summary>Whether there is a token that untrusted text must not become.</summary>
     public bool HasSpecial => Array.Exists(_tokens, token => token.IsSpecial);
 
-    /// <summary>Cuts a text into added tokens and what is between them.</summary>
+    /// <summary>Splits a text into added tokens and the text between them.</summary>
     /// <param name="text">The text.</param>
-    /// <param name="trust">Which of it is from the template; special tokens are made of nothing else.</param>
-    /// <returns>The pieces in order; the id is -1 for ordinary text. Nothing for an empty text.</returns>
+    /// <param name="trust">The characters that are from the template; only these can become special tokens.</param>
+    /// <returns>The pieces in order; the id is -1 for ordinary text. The empty text has no pieces.</returns>
     public List<(int Start, int End, int Id)> Split(ReadOnlySpan<char> text, Trust trust)
     {
         List<(int, int, int)> pieces = [];
@@ -57,7 +58,7 @@ internal sealed class AddedTokenMatcher
                 end += Blanks(text[end..], fromEnd: false);
             if (start > done)
                 pieces.Add((done, start, -1));
-            // A token may begin within the blanks that the one before it took: both count.
+            // A token may begin within the blanks that the previous token stripped: both count.
             pieces.Add((start, end, token.Id));
             done = end;
         }

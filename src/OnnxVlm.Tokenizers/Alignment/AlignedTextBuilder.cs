@@ -1,8 +1,8 @@
 namespace OnnxVlm.Tokenizers.Alignment;
 
-/// <summary>Writes a text that is made from another one, and keeps the places.</summary>
-/// <param name="source">The text that it is made from.</param>
-/// <param name="capacity">Characters to make room for.</param>
+/// <summary>Builds a text from another one, and keeps the origins.</summary>
+/// <param name="source">The source text.</param>
+/// <param name="capacity">The expected number of characters.</param>
 internal sealed class AlignedTextBuilder(AlignedText source, int capacity)
 {
     private readonly Origin[]? _from = source.Origins;
@@ -12,7 +12,7 @@ internal sealed class AlignedTextBuilder(AlignedText source, int capacity)
 
     public int Length => _length;
 
-    /// <summary>Takes over a range of the source.</summary>
+    /// <summary>Copies a range of the source.</summary>
     public void Copy(int start, int end)
     {
         MakeRoom(end - start);
@@ -22,7 +22,7 @@ internal sealed class AlignedTextBuilder(AlignedText source, int capacity)
         _length += end - start;
     }
 
-    /// <summary>Writes a text in place of a range of the source; of an empty one where nothing is replaced.</summary>
+    /// <summary>Writes a text that replaces a range of the source; the range is empty where nothing is replaced.</summary>
     public void Write(ReadOnlySpan<char> text, int start, int end)
     {
         Origin origin = OriginOf(start, end);
@@ -32,10 +32,10 @@ internal sealed class AlignedTextBuilder(AlignedText source, int capacity)
         _length += text.Length;
     }
 
-    /// <summary>Writes one character in place of a range of the source.</summary>
+    /// <summary>Writes a character that replaces a range of the source.</summary>
     public void Write(char character, int start, int end) => Write([character], start, end);
 
-    /// <summary>Where a range of the source lies in the caller's text.</summary>
+    /// <summary>The range of the caller's text that a range of the source comes from.</summary>
     public Origin OriginOf(int start, int end)
     {
         if (_from is null || _from.Length == 0)

@@ -1,7 +1,7 @@
 namespace OnnxVlm.Tokenizers.Alignment;
 
-/// <summary>Takes the tokens of a text in order, with their places in it where they are wanted. Used by one thread.</summary>
-/// <param name="tracksPlaces">Whether places are wanted.</param>
+/// <summary>Receives the tokens of a text in order, and their ranges in the text if wanted. Used by one thread.</summary>
+/// <param name="tracksPlaces">Whether ranges are wanted.</param>
 internal sealed class TokenSink(bool tracksPlaces)
 {
     private readonly List<Origin>? _places = tracksPlaces ? [] : null;
@@ -10,7 +10,7 @@ internal sealed class TokenSink(bool tracksPlaces)
 
     public List<int> Ids { get; } = [];
 
-    /// <summary>The place of each token in the caller's text.</summary>
+    /// <summary>The range of each token in the caller's text.</summary>
     public IReadOnlyList<Origin> Places => _places!;
 
     public bool TracksPlaces => tracksPlaces;
@@ -22,17 +22,17 @@ internal sealed class TokenSink(bool tracksPlaces)
         _places?.Add(place);
     }
 
-    /// <summary>Tells which piece the model reads next.</summary>
+    /// <summary>Sets the piece that the model encodes next.</summary>
     public void Enter(AlignedText text, int start)
     {
         _origins = text.Origins;
         _start = start;
     }
 
-    /// <summary>Adds a token of the piece that was entered.</summary>
+    /// <summary>Adds a token of the current piece.</summary>
     /// <param name="id">The token.</param>
-    /// <param name="start">Where it begins in the piece.</param>
-    /// <param name="end">Where it ends.</param>
+    /// <param name="start">Its start in the piece.</param>
+    /// <param name="end">Its end.</param>
     public void Add(int id, int start, int end)
     {
         Ids.Add(id);

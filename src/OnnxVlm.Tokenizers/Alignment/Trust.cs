@@ -1,7 +1,8 @@
 namespace OnnxVlm.Tokenizers.Alignment;
 
 /// <summary>
-/// Which characters of a text are from the template, and so may be part of a special token. Text from outside never is: whatever it spells, it stays text.
+/// Tells which characters of a text are from the template, and so may become part of a special token. Untrusted text never does: whatever
+/// it spells, it stays text.
 /// </summary>
 internal readonly ref struct Trust
 {
@@ -14,13 +15,13 @@ internal readonly ref struct Trust
         _otherwise = otherwise;
     }
 
-    /// <summary>All is from the template.</summary>
+    /// <summary>Every character is from the template.</summary>
     public static Trust Template => new([], true);
 
-    /// <summary>All is from outside.</summary>
+    /// <summary>No character is from the template.</summary>
     public static Trust Outside => new([], false);
 
-    /// <summary>Whether some characters are from the template and some from outside.</summary>
+    /// <summary>Whether only some characters are from the template.</summary>
     public bool IsMixed => _flags.Length > 0;
 
     /// <summary>Whether a character is from the template.</summary>
@@ -33,12 +34,12 @@ internal readonly ref struct Trust
     /// <summary>Whether every character of a range is from the template.</summary>
     public bool Covers(int start, int end) => _flags.Length == 0 ? _otherwise : !_flags[start..end].Contains(false);
 
-    /// <summary>The same for a range of the text.</summary>
+    /// <summary>The flags of a range of the text.</summary>
     public Trust Slice(int start, int end) => _flags.Length == 0 || start == end ? this : Of(_flags[start..end]);
 
-    /// <summary>The same for a text that was made from the caller's: a character is from the template where all that it was made from is.</summary>
+    /// <summary>The flags of a text that was made from the caller's: a character is from the template if everything it was made from is.</summary>
     /// <param name="flags">A flag for each character of the caller's text.</param>
-    /// <param name="text">The text, with places in the caller's.</param>
+    /// <param name="text">The text, with its origins in the caller's.</param>
     public static Trust Follow(ReadOnlySpan<bool> flags, AlignedText text)
     {
         bool[] followed = new bool[text.Text.Length];

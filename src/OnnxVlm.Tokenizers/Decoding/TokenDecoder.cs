@@ -4,7 +4,7 @@ using OnnxVlm.Tokenizers.Reading;
 
 namespace OnnxVlm.Tokenizers.Decoding;
 
-/// <summary>What the key <c>decoder</c> says: how the spelling of a token becomes the bytes that it adds to a text.</summary>
+/// <summary>The key <c>decoder</c>: how the spelling of a token becomes the bytes that it adds to a text.</summary>
 internal sealed class TokenDecoder
 {
     private const string Implemented = "ByteLevel, ByteFallback, Replace of a text, Metaspace, Fuse, Strip of leading blanks and Sequence";
@@ -19,12 +19,12 @@ internal sealed class TokenDecoder
     /// <summary>Whether tokens are spelled in <see cref="ByteAlphabet"/>.</summary>
     public bool IsByteLevel { get; private set; }
 
-    /// <summary>Blanks that are dropped where a text begins, since the tokenizer has put them there.</summary>
+    /// <summary>The number of blanks that are dropped at the beginning of a text, since the tokenizer inserts them there.</summary>
     public int LeadingBlanks { get; private set; }
 
     /// <summary>Reads the key.</summary>
-    /// <param name="key">The decoder; null where there is none, and the usual forms are taken.</param>
-    /// <param name="isByteLevel">Whether texts are written in the byte alphabet before the model sees them.</param>
+    /// <param name="key">The decoder; null where there is none, and the usual one is used.</param>
+    /// <param name="isByteLevel">Whether texts are converted to the byte alphabet before the model encodes them.</param>
     public static TokenDecoder Read(JsonKey? key, bool isByteLevel)
     {
         TokenDecoder decoder = new();

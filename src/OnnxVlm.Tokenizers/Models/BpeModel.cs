@@ -4,8 +4,8 @@ using OnnxVlm.Tokenizers.Alignment;
 namespace OnnxVlm.Tokenizers.Models;
 
 /// <summary>
-/// Byte pair encoding: characters become tokens, and neighbours merge in the order that training found, as in Hugging Face's library (<c>models/bpe</c>).
-/// A piece of n characters takes time in the order of n log n.
+/// Byte pair encoding: characters become tokens, and adjacent tokens merge in the order that training found, as in Hugging Face's library
+/// (<c>models/bpe</c>). A piece of n characters takes time in the order of n log n.
 /// </summary>
 internal sealed class BpeModel : ITokenModel
 {
@@ -23,7 +23,7 @@ internal sealed class BpeModel : ITokenModel
     private readonly HashSet<int> _reserved;
 
     /// <summary>Creates the model.</summary>
-    /// <param name="settings">What the file says.</param>
+    /// <param name="settings">The settings of the file.</param>
     /// <param name="reserved">The special tokens.</param>
     public BpeModel(BpeSettings settings, IEnumerable<int> reserved)
     {
@@ -47,7 +47,8 @@ internal sealed class BpeModel : ITokenModel
         if (_unknown >= 0)
             _reserved.Add(_unknown);
         SpellsReserved = settings.Merges.Values.Any(merge => _reserved.Contains(merge.Id))
-            || _reserved.Any(id => id < _tokens.Length && _tokens[id] is { } token && (_ignoresMerges || token.Length == 1 || (token.Length == 2 && char.IsSurrogatePair(token, 0))));
+            || _reserved.Any(id => id < _tokens.Length && _tokens[id] is { } token
+                && (_ignoresMerges || token.Length == 1 || (token.Length == 2 && char.IsSurrogatePair(token, 0))));
     }
 
     public IReadOnlyList<string?> Tokens => _tokens;
@@ -80,7 +81,7 @@ internal sealed class BpeModel : ITokenModel
             sink.Add(symbols[i].Id, symbols[i].Start, symbols[i].End);
     }
 
-    // A symbol for each character, or for each of its bytes, or for what is unknown.
+    // Creates a symbol for each character, or for each of its bytes, or for unknown text.
     private int Start(ReadOnlySpan<char> text, Trust trust, Span<Symbol> symbols)
     {
         int count = 0, unknownStart = -1, unknownEnd = 0;
@@ -132,7 +133,7 @@ internal sealed class BpeModel : ITokenModel
         }
     }
 
-    // What text from outside spells is never a special token.
+    // Untrusted text never becomes a special token.
     private bool IsAllowed(int id, Trust trust, int start, int end) => !SpellsReserved || !_reserved.Contains(id) || trust.Covers(start, end);
 
     private void Look(Span<Symbol> symbols, int at, Trust trust)
@@ -180,13 +181,13 @@ internal sealed class BpeModel : ITokenModel
 
     private void MergeLarge(Span<Symbol> symbols, int count, Trust trust, Scratch scratch)
     {
-        // Each merge adds two pairs at most.
+        // Each merge adds at most two pairs.
         MergeQueue queue = new(scratch.Heap(count * 3));
         for (int i = 0; i + 1 < count; i++)
             queue.Add(symbols[i].Rank, i);
         while (queue.TryTake(out int rank, out int at))
         {
-            // The pair may have changed since it was put there.
+            // The pair may have changed since it was queued.
             if (symbols[at].Rank != rank)
                 continue;
             Join(symbols, at, trust);

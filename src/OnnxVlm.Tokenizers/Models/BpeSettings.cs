@@ -3,12 +3,12 @@ using OnnxVlm.Tokenizers.Reading;
 
 namespace OnnxVlm.Tokenizers.Models;
 
-/// <summary>What <c>model</c> of a <c>tokenizer.json</c> says about a BPE.</summary>
+/// <summary>The settings of a BPE, from <c>model</c> of a <c>tokenizer.json</c>.</summary>
 internal sealed record BpeSettings
 {
     public required Dictionary<string, int> Vocabulary { get; init; }
 
-    /// <summary>Which two tokens become which one; the rank is the place in the list.</summary>
+    /// <summary>The token that two tokens merge into; the rank is the index in the list.</summary>
     public required Dictionary<(int Left, int Right), (int Rank, int Id)> Merges { get; init; }
 
     public required int? UnknownId { get; init; }
@@ -23,7 +23,8 @@ internal sealed record BpeSettings
     {
         foreach (string name in new[] { "dropout", "continuing_subword_prefix", "end_of_word_suffix" })
         {
-            if (key.Optional(name) is { } setting && !(setting.Kind == JsonValueKind.String && setting.Text().Length == 0) && !(setting.Kind == JsonValueKind.Number && setting.Real() == 0))
+            if (key.Optional(name) is { } setting && !(setting.Kind == JsonValueKind.String && setting.Text().Length == 0)
+                && !(setting.Kind == JsonValueKind.Number && setting.Real() == 0))
                 throw setting.Unsupported("null");
         }
         JsonKey vocab = key.Required("vocab");
@@ -43,14 +44,16 @@ internal sealed record BpeSettings
         {
             Vocabulary = vocabulary,
             Merges = ReadMerges(key.Required("merges"), vocabulary),
-            UnknownId = unknown is not { } named ? null : vocabulary.TryGetValue(named.Text(), out int unknownId) ? unknownId : throw named.Bad("a token of model.vocab"),
+            UnknownId = unknown is not { } named ? null
+                : vocabulary.TryGetValue(named.Text(), out int unknownId) ? unknownId
+                : throw named.Bad("a token of model.vocab"),
             FusesUnknown = key.Flag("fuse_unk"),
             HasByteFallback = key.Flag("byte_fallback"),
             IgnoresMerges = key.Flag("ignore_merges"),
         };
     }
 
-    // Each merge is two tokens, or in older files one string with a blank between them. The last of equal ones counts.
+    // Each merge is two tokens, or in older files one string with a blank between them. If merges are equal, the last one counts.
     private static Dictionary<(int, int), (int, int)> ReadMerges(JsonKey key, Dictionary<string, int> vocabulary)
     {
         Dictionary<(int, int), (int, int)> merges = [];
@@ -62,7 +65,8 @@ internal sealed record BpeSettings
                 continue;
             if (pair.Length != 2)
                 throw item.Bad("two tokens");
-            if (!vocabulary.TryGetValue(pair[0], out int left) || !vocabulary.TryGetValue(pair[1], out int right) || !vocabulary.TryGetValue(pair[0] + pair[1], out int joined))
+            if (!vocabulary.TryGetValue(pair[0], out int left)
+                || !vocabulary.TryGetValue(pair[1], out int right) || !vocabulary.TryGetValue(pair[0] + pair[1], out int joined))
                 throw item.Bad("two tokens that are in model.vocab, as is what they become");
             merges[(left, right)] = (rank++, joined);
         }

@@ -2,7 +2,7 @@ using System.Globalization;
 
 namespace OnnxVlm.Tokenizers.Models;
 
-/// <summary>The tokens <c>&lt;0x00&gt;</c> to <c>&lt;0xFF&gt;</c>, which stand for the bytes of characters that the vocabulary lacks.</summary>
+/// <summary>The tokens <c>&lt;0x00&gt;</c> to <c>&lt;0xFF&gt;</c>, which represent the bytes of characters that the vocabulary lacks.</summary>
 internal sealed class ByteFallback
 {
     private readonly int[] _ids = new int[256];
@@ -13,10 +13,10 @@ internal sealed class ByteFallback
             _ids[value] = find(string.Create(CultureInfo.InvariantCulture, $"<0x{value:X2}>")) ?? -1;
     }
 
-    /// <summary>Whether every byte has one.</summary>
+    /// <summary>Whether every byte has a token.</summary>
     public bool IsComplete => Array.TrueForAll(_ids, id => id >= 0);
 
-    /// <summary>The ids of all that exist.</summary>
+    /// <summary>The ids of all existing tokens.</summary>
     public IEnumerable<int> Ids => _ids.Where(id => id >= 0);
 
     /// <summary>The id of each byte.</summary>
@@ -31,7 +31,7 @@ internal sealed class ByteFallback
         return true;
     }
 
-    /// <summary>The byte that a token stands for.</summary>
+    /// <summary>The byte that a token represents.</summary>
     public static bool TryParse(string token, out byte value)
     {
         value = 0;

@@ -1,13 +1,15 @@
 namespace OnnxVlm.Tokenizers.Models;
 
-/// <summary>The pairs that can merge: first the one of the lowest rank, of equal ones the leftmost. A heap with four children a node.</summary>
-/// <param name="memory">Room for everything that will be added.</param>
+/// <summary>
+/// A queue of the pairs that can merge: the one with the lowest rank comes first, and the leftmost of equal ones. It is a heap with four children per node.
+/// </summary>
+/// <param name="memory">Memory for everything that will be added.</param>
 internal ref struct MergeQueue(Span<ulong> memory)
 {
     private readonly Span<ulong> _memory = memory;
     private int _count;
 
-    /// <summary>Adds a pair; none where the rank is negative.</summary>
+    /// <summary>Adds a pair, unless its rank is negative.</summary>
     public void Add(int rank, int place)
     {
         if (rank < 0)
@@ -25,7 +27,7 @@ internal ref struct MergeQueue(Span<ulong> memory)
         _memory[i] = value;
     }
 
-    /// <summary>Takes the first pair.</summary>
+    /// <summary>Removes the first pair.</summary>
     public bool TryTake(out int rank, out int place)
     {
         if (_count == 0)

@@ -2,7 +2,7 @@ using System.Numerics;
 
 namespace OnnxVlm.Tokenizers.Models;
 
-/// <summary>The merges of a BPE: which two tokens become which one, and in what order. A hash table with open addressing.</summary>
+/// <summary>The merges of a BPE: the token that two tokens merge into, and its rank. A hash table with open addressing.</summary>
 internal sealed class MergeTable
 {
     private const ulong Free = ulong.MaxValue;
@@ -25,7 +25,7 @@ internal sealed class MergeTable
         }
     }
 
-    /// <summary>What two tokens become.</summary>
+    /// <summary>Finds the merge of two tokens.</summary>
     public bool TryFind(int left, int right, out int rank, out int id)
     {
         ulong key = Key(left, right);

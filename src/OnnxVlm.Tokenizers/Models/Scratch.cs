@@ -1,6 +1,6 @@
 namespace OnnxVlm.Tokenizers.Models;
 
-/// <summary>Memory that a model works in, kept from piece to piece. Used by one thread.</summary>
+/// <summary>The working memory of a model, reused from piece to piece. Used by one thread.</summary>
 internal sealed class Scratch
 {
     private Symbol[] _symbols = new Symbol[128];
@@ -26,22 +26,22 @@ internal struct Symbol
 {
     public int Id;
 
-    /// <summary>Where the token begins and ends in the piece.</summary>
+    /// <summary>The range of the token in the piece.</summary>
     public int Start, End;
 
     /// <summary>The neighbours; -1 for none.</summary>
     public int Previous, Next;
 
-    /// <summary>What becomes of it together with the next one, and how early; rank -1 where they do not merge.</summary>
+    /// <summary>The token that it and the next one merge into, and the rank of the merge; rank -1 where they do not merge.</summary>
     public int Rank, Merged;
 }
 
-/// <summary>The best way to a place in a piece.</summary>
+/// <summary>The best path to a place in a piece.</summary>
 internal struct PathNode
 {
     public double Score;
 
-    /// <summary>Where the last token of the way begins; -1 where no way is known.</summary>
+    /// <summary>The start of the last token of the path; -1 where no path is known.</summary>
     public int From;
 
     public int Id;

@@ -5,8 +5,8 @@ using OnnxVlm.Tokenizers.Reading;
 namespace OnnxVlm.Tokenizers.Models;
 
 /// <summary>
-/// Unigram: of all ways to cut a piece into tokens, the one with the highest sum of scores, as in Hugging Face's library (<c>models/unigram</c>). What no token begins with is unknown, at a score
-/// ten below the worst. Takes time linear in the piece.
+/// Unigram: of all ways to split a piece into tokens, the one with the highest sum of scores, as in Hugging Face's library (<c>models/unigram</c>). A
+/// character that no token begins with is unknown, with a score ten below the worst. Takes time linear in the piece.
 /// </summary>
 internal sealed class UnigramModel : ITokenModel
 {
@@ -67,7 +67,7 @@ internal sealed class UnigramModel : ITokenModel
 
     public int? Find(string token) => _ids.TryGetValue(token, out int id) ? id : null;
 
-    /// <summary>Keeps a token for the template: text from outside that spells it stays text.</summary>
+    /// <summary>Reserves a token for the template: untrusted text that spells it stays text.</summary>
     public void Reserve(int id)
     {
         if (id < _isReserved.Length)
@@ -79,7 +79,7 @@ internal sealed class UnigramModel : ITokenModel
         Span<PathNode> path = scratch.Path(text.Length + 1);
         FindPath(text, trust, path);
 
-        // From the end back to the start; the links are turned round on the way.
+        // Walks from the end back to the start, and reverses the links on the way.
         int end = text.Length, following = -1;
         while (end >= 0)
         {
@@ -89,7 +89,7 @@ internal sealed class UnigramModel : ITokenModel
         }
         for (int start = 0; start < text.Length;)
         {
-            // Neighbouring unknown characters are one.
+            // Adjacent unknown characters become one token.
             int next = path[start].From;
             bool isUnknown = path[next].Id == _unknown;
             while (isUnknown && next < text.Length && path[path[next].From].Id == _unknown)
@@ -142,7 +142,7 @@ internal sealed class UnigramModel : ITokenModel
             sink.Add(_unknown, start, end);
     }
 
-    // All bytes of the unknown text, or none.
+    // Adds all bytes of the unknown text, or none.
     private bool TryAddBytes(ReadOnlySpan<char> text, int start, TokenSink sink)
     {
         Span<byte> utf8 = stackalloc byte[4];

@@ -4,11 +4,12 @@ using OnnxVlm.Tokenizers.Alignment;
 namespace OnnxVlm.Tokenizers.Normalizers;
 
 /// <summary>
-/// NFC (Unicode Standard Annex 15) by Unicode 9: characters are taken apart, marks put in order, and both put together again. Takes time in the order of n log n for n marks in a row.
+/// NFC (Unicode Standard Annex 15) of Unicode 9: characters are decomposed, marks are put in order, and both are composed again. Takes time in the
+/// order of n log n for n consecutive marks.
 /// </summary>
 internal sealed class CanonicalComposition : INormalizer
 {
-    // A letter and three marks, as in U+1F82.
+    // One letter and three marks, as in U+1F82.
     public int? MostCharactersToOne => 4;
 
     public AlignedText Normalize(AlignedText text)
@@ -22,7 +23,7 @@ internal sealed class CanonicalComposition : INormalizer
         int done = 0;
         while (unstable >= 0)
         {
-            // From the character before it to the next that nothing can change.
+            // The range from the preceding character to the next stable one.
             int start = unstable == done ? done : unstable - (char.IsLowSurrogate(source[unstable - 1]) ? 2 : 1);
             builder.Copy(done, start);
             int end = unstable;
@@ -74,7 +75,7 @@ internal sealed class CanonicalComposition : INormalizer
             builder.Write(units[..new Rune(mark.Character).EncodeToUtf16(units)], mark.Start, mark.End);
     }
 
-    // Marks between two starters by their classes; those of one class stay in order.
+    // Sorts the marks between two starters by class; marks of the same class keep their order.
     private static void Order(List<Mark> marks)
     {
         for (int i = 0; i < marks.Count;)
@@ -96,7 +97,7 @@ internal sealed class CanonicalComposition : INormalizer
         }
     }
 
-    // A mark joins the starter before it where none between them is of its class or a higher one.
+    // A mark joins the preceding starter unless a mark between them has the same or a higher class.
     private static ReadOnlySpan<Mark> Join(List<Mark> marks)
     {
         Mark[] result = new Mark[marks.Count];

@@ -3,17 +3,18 @@ using System.Globalization;
 namespace OnnxVlm.Tokenizers.Normalizers;
 
 /// <summary>
-/// Canonical combining classes and decompositions of Unicode 9, the version that Hugging Face's library normalizes by, from <c>unicode-9.txt</c>. .NET's own normalization follows the ICU of the
-/// machine, and does nothing where a process runs without one.
+/// Canonical combining classes and decompositions of Unicode 9, from <c>unicode-9.txt</c>; Hugging Face's library normalizes by this version. .NET's
+/// own normalization depends on the machine's ICU, and does nothing in a process that runs without one.
 /// </summary>
 internal static class CanonicalData
 {
     // Hangul syllables are computed (Unicode Standard, section 3.12).
-    private const int SyllableBase = 0xAC00, LeadBase = 0x1100, VowelBase = 0x1161, TailBase = 0x11A7, Leads = 19, Vowels = 21, Tails = 28, Syllables = Leads * Vowels * Tails;
+    private const int SyllableBase = 0xAC00, LeadBase = 0x1100, VowelBase = 0x1161, TailBase = 0x11A7;
+    private const int Leads = 19, Vowels = 21, Tails = 28, Syllables = Leads * Vowels * Tails;
 
     private const int PageBits = 8;
 
-    // By the upper bits of a character: the classes, and whether text with the character in it may change.
+    // Indexed by the upper bits of a character: the classes, and whether text that contains the character may change.
     private static readonly byte[]?[] Classes = new byte[]?[0x110000 >> PageBits];
     private static readonly bool[]?[] Unstable = new bool[]?[0x110000 >> PageBits];
     private static readonly Dictionary<int, int[]> Decompositions = [];
@@ -34,7 +35,7 @@ internal static class CanonicalData
                 ReadDecomposition(words);
         }
 
-        // A decomposition may hold characters that decompose themselves.
+        // A decomposition may contain characters that decompose themselves.
         foreach (int character in Decompositions.Keys.ToArray())
             Decompositions[character] = [.. Decompositions[character].SelectMany(DecomposeWhole)];
         for (int jamo = VowelBase; jamo < VowelBase + Vowels; jamo++)
@@ -46,13 +47,15 @@ internal static class CanonicalData
     /// <summary>The combining class; 0 for a starter.</summary>
     public static byte ClassOf(int character) => Classes[character >> PageBits]?[character & 0xFF] ?? 0;
 
-    /// <summary>Whether NFC may write a text with this character otherwise; a text without any such character is in NFC, and before any other character it can be cut.</summary>
+    /// <summary>
+    /// Whether NFC may change a text with this character. A text without any such character is in NFC, and can be split before any other character.
+    /// </summary>
     public static bool IsUnstable(int character) => Unstable[character >> PageBits]?[character & 0xFF] ?? false;
 
     /// <summary>The full decomposition of a character.</summary>
     /// <param name="character">The character.</param>
-    /// <param name="characters">Room for at least four.</param>
-    /// <returns>How many characters it is; 1 where it stays.</returns>
+    /// <param name="characters">Receives the decomposition; at least four long.</param>
+    /// <returns>Its length; 1 where the character does not change.</returns>
     public static int Decompose(int character, Span<int> characters)
     {
         if (Decompositions.TryGetValue(character, out int[]? parts))
@@ -72,7 +75,7 @@ internal static class CanonicalData
         return syllable % Tails == 0 ? 2 : 3;
     }
 
-    /// <summary>What two characters are composed to; 0 where they are not.</summary>
+    /// <summary>The composition of two characters; 0 for none.</summary>
     public static int Compose(int first, int second)
     {
         if (first is >= LeadBase and < LeadBase + Leads && second is >= VowelBase and < VowelBase + Vowels)
@@ -110,7 +113,8 @@ internal static class CanonicalData
             Set(Unstable, character, true);
     }
 
-    private static int[] DecomposeWhole(int character) => Decompositions.TryGetValue(character, out int[]? parts) ? [.. parts.SelectMany(DecomposeWhole)] : [character];
+    private static int[] DecomposeWhole(int character) =>
+        Decompositions.TryGetValue(character, out int[]? parts) ? [.. parts.SelectMany(DecomposeWhole)] : [character];
 
     private static void Set<T>(T[]?[] pages, int character, T value) => (pages[character >> PageBits] ??= new T[1 << PageBits])[character & 0xFF] = value;
 

@@ -3,7 +3,7 @@ using OnnxVlm.Tokenizers.Alignment;
 
 namespace OnnxVlm.Tokenizers.Normalizers;
 
-/// <summary>Lowercase of each character by itself, as Rust's <c>char::to_lowercase</c>: only İ becomes two characters.</summary>
+/// <summary>The lower case of each character by itself, as in Rust's <c>char::to_lowercase</c>: only İ becomes two characters.</summary>
 internal sealed class Lowercase : INormalizer
 {
     public int? MostCharactersToOne => 1;
@@ -25,7 +25,7 @@ internal sealed class Lowercase : INormalizer
         return builder.ToText();
     }
 
-    // Letters of Unicode 16 and 17, which not every .NET knows.
+    // Letters of Unicode 16 and 17, which not every .NET version knows.
     private static Rune ToLower(Rune rune) => rune.Value switch
     {
         0x1C89 or 0xA7CC or 0xA7CE or 0xA7D2 or 0xA7D4 or 0xA7DA => new Rune(rune.Value + 1),

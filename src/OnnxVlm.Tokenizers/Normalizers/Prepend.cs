@@ -2,7 +2,7 @@ using OnnxVlm.Tokenizers.Alignment;
 
 namespace OnnxVlm.Tokenizers.Normalizers;
 
-/// <summary>Puts a text before every text that is not empty.</summary>
+/// <summary>Inserts a text at the beginning of every text that is not empty.</summary>
 internal sealed class Prepend(string prefix) : INormalizer
 {
     public int? MostCharactersToOne => 1;

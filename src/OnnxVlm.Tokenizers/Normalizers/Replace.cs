@@ -3,7 +3,7 @@ using OnnxVlm.Tokenizers.PreTokenizers;
 
 namespace OnnxVlm.Tokenizers.Normalizers;
 
-/// <summary>Puts one text in place of every match of a pattern.</summary>
+/// <summary>Replaces every match of a pattern by one text.</summary>
 internal sealed class Replace(IPattern pattern, string content) : INormalizer
 {
     public int? MostCharactersToOne => pattern is LiteralPattern text && content.Length > 0 ? (text.Text.Length + content.Length - 1) / content.Length : null;

@@ -3,7 +3,7 @@ using OnnxVlm.Tokenizers.Alignment;
 
 namespace OnnxVlm.Tokenizers.PreTokenizers;
 
-/// <summary>Writes every byte of the text's UTF-8 as a character of <see cref="ByteAlphabet"/>.</summary>
+/// <summary>Converts every byte of the text's UTF-8 to a character of <see cref="ByteAlphabet"/>.</summary>
 internal sealed class ByteLevel : IPreTokenizer
 {
     public void Apply(Pieces pieces)
@@ -18,7 +18,7 @@ internal sealed class ByteLevel : IPreTokenizer
             int start = builder.Length;
             for (int i = piece.Start; i < piece.End;)
             {
-                // What is printable ASCII stands for itself.
+                // Printable ASCII is not changed.
                 int same = i;
                 while (same < piece.End && text.Text[same] is > ' ' and < (char)0x7F)
                     same++;

@@ -1,6 +1,6 @@
 namespace OnnxVlm.Tokenizers.PreTokenizers;
 
-/// <summary>A step that cuts a text into pieces, none of whose borders a token crosses. Has no state that changes.</summary>
+/// <summary>A step that splits a text into pieces; no token crosses their borders. Immutable.</summary>
 internal interface IPreTokenizer
 {
     void Apply(Pieces pieces);

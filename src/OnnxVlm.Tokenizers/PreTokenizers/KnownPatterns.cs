@@ -3,8 +3,8 @@ using System.Text.RegularExpressions;
 namespace OnnxVlm.Tokenizers.PreTokenizers;
 
 /// <summary>
-/// The expressions of well-known tokenizers in .NET's syntax, as code that the compiler made of them: several times as fast as an expression that is interpreted, also where no code can be made
-/// at run time. They are what <see cref="OnigurumaPattern"/> makes of the originals.
+/// The expressions of well-known tokenizers in .NET's syntax, as source-generated code. It is several times as fast as an interpreted expression, and
+/// also works where no code can be generated at run time. The expressions are <see cref="OnigurumaPattern"/>'s translations of the originals.
 /// </summary>
 internal static partial class KnownPatterns
 {
@@ -26,12 +26,14 @@ internal static partial class KnownPatterns
         [Qwen35Text] = Qwen35,
     };
 
-    /// <summary>The expression, made by the compiler where it is known.</summary>
+    /// <summary>Creates an expression; a known one is source-generated.</summary>
     /// <param name="pattern">An expression in .NET's syntax.</param>
     public static Regex Create(string pattern) =>
-        Known.TryGetValue(pattern, out Func<Regex>? create) ? create() : new Regex(pattern, RegexOptions.CultureInvariant | RegexOptions.ExplicitCapture, TimeSpan.FromMilliseconds(TimeLimitMs));
+        Known.TryGetValue(pattern, out Func<Regex>? create)
+            ? create()
+            : new Regex(pattern, RegexOptions.CultureInvariant | RegexOptions.ExplicitCapture, TimeSpan.FromMilliseconds(TimeLimitMs));
 
-    /// <summary>Whether the compiler has made it.</summary>
+    /// <summary>Whether the expression is source-generated.</summary>
     public static bool IsKnown(string pattern) => Known.ContainsKey(pattern);
 
     [GeneratedRegex(Gpt2Text, RegexOptions.CultureInvariant | RegexOptions.ExplicitCapture, TimeLimitMs)]

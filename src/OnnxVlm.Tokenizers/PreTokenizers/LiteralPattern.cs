@@ -1,6 +1,6 @@
 namespace OnnxVlm.Tokenizers.PreTokenizers;
 
-/// <summary>A text as it is.</summary>
+/// <summary>A pattern that matches a literal text.</summary>
 /// <param name="text">Not empty.</param>
 internal sealed class LiteralPattern(string text) : IPattern
 {

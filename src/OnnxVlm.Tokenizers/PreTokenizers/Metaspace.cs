@@ -2,22 +2,22 @@ using OnnxVlm.Tokenizers.Alignment;
 
 namespace OnnxVlm.Tokenizers.PreTokenizers;
 
-/// <summary>Where <see cref="Metaspace"/> puts its mark before a piece that has none.</summary>
+/// <summary>Where <see cref="Metaspace"/> inserts its mark before a piece without one.</summary>
 internal enum PrependScheme
 {
     /// <summary>Before every piece.</summary>
     Always,
 
-    /// <summary>Before the piece that the text begins with.</summary>
+    /// <summary>Before the piece at the beginning of the text.</summary>
     First,
 
     /// <summary>Nowhere.</summary>
     Never,
 }
 
-/// <summary>Writes a visible mark for every blank, as SentencePiece does.</summary>
+/// <summary>Replaces every blank by a visible mark, as SentencePiece does.</summary>
 /// <param name="replacement">The mark, usually <c>▁</c>.</param>
-/// <param name="scheme">Where one is put in.</param>
+/// <param name="scheme">Where a mark is inserted.</param>
 internal sealed class Metaspace(string replacement, PrependScheme scheme) : IPreTokenizer
 {
     public void Apply(Pieces pieces)

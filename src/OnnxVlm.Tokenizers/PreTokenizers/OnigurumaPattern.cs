@@ -5,12 +5,13 @@ using System.Text;
 namespace OnnxVlm.Tokenizers.PreTokenizers;
 
 /// <summary>
-/// Writes a regular expression of Oniguruma, which Hugging Face's library uses, in .NET's syntax, so that it matches the same. What the two see differently is spelled out: letters without regard
-/// to case (<c>s</c> is also U+017F, <c>k</c> U+212A), the characters of words, the ends of lines, possessive quantifiers. What cannot be spelled out is refused by name.
+/// Translates a regular expression of Oniguruma, which Hugging Face's library uses, to .NET's syntax, so that it matches the same text. Differences
+/// are spelled out: case-insensitive letters (<c>s</c> is also U+017F, <c>k</c> U+212A), word characters, line ends, possessive quantifiers. What
+/// cannot be spelled out is refused by name.
 /// </summary>
 internal sealed class OnigurumaPattern
 {
-    // Letters, marks, digits and connectors, and the letters in circles, which are symbols.
+    // Letters, marks, digits, connectors, and the circled letters, which are symbols.
     private const string Word = @"\p{L}\p{M}\p{Nl}\p{Nd}\p{Pc}\u24B6-\u24E9";
 
     private static readonly HashSet<string> Categories =
@@ -19,7 +20,7 @@ internal sealed class OnigurumaPattern
         "S", "Sm", "Sc", "Sk", "So", "Z", "Zs", "Zl", "Zp", "C", "Cc", "Cf", "Co", "Cn",
     ];
 
-    // Two letters that are also one character where case does not count: ß, and the ligatures.
+    // Pairs of letters that a single character also matches if case is ignored: ß, and the ligatures.
     private static readonly string[] Folded = ["ss", "ff", "fi", "fl", "st"];
 
     private static readonly SearchValues<char> OfIntervals = SearchValues.Create("0123456789,");
@@ -49,13 +50,13 @@ internal sealed class OnigurumaPattern
         return pattern._groups.Count == 0 ? pattern : throw new NotSupportedException("an open group");
     }
 
-    /// <summary>Whether the expression tells the characters of words from others.</summary>
+    /// <summary>Whether the expression distinguishes word characters from others.</summary>
     public bool SeesWords { get; private set; }
 
     /// <summary>Whether the expression names a character, alone or within a range.</summary>
     public bool Names(char character) => _named[character];
 
-    // Reads one part; gives back where the last atom begins in the result, or -1 where a quantifier cannot follow.
+    // Reads one part. Returns the start of the last atom in the result, or -1 where a quantifier cannot follow.
     private int ReadPart(int atom)
     {
         char c = _source[_next];
@@ -174,7 +175,7 @@ internal sealed class OnigurumaPattern
         }
     }
 
-    // Whether a quantifier can follow.
+    // Returns whether a quantifier can follow.
     private bool ReadEscape()
     {
         char c = Escaped();
@@ -197,7 +198,7 @@ internal sealed class OnigurumaPattern
 
     private char Escaped() => _next + 1 < _source.Length ? _source[_next + 1] : throw Refused("\\");
 
-    // \s, \d, \w, \p{…} and their opposites. A word's characters come without brackets, their opposite with them.
+    // \s, \d, \w, \p{…} and their complements. The word characters are returned without brackets, their complement with brackets.
     private bool TryReadSet([System.Diagnostics.CodeAnalysis.NotNullWhen(true)] out string? set)
     {
         char c = Escaped();
@@ -267,7 +268,8 @@ internal sealed class OnigurumaPattern
         int length = 0;
         while (length < most && _next + length < _source.Length && char.IsAsciiHexDigit(_source[_next + length]))
             length++;
-        if (length < least || !int.TryParse(_source.AsSpan(_next, length), NumberStyles.AllowHexSpecifier, CultureInfo.InvariantCulture, out int value) || value > char.MaxValue)
+        if (length < least || !int.TryParse(_source.AsSpan(_next, length), NumberStyles.AllowHexSpecifier, CultureInfo.InvariantCulture, out int value)
+            || value > char.MaxValue)
             throw Refused("\\x or \\u with another number");
         _next += length;
         return (char)value;
@@ -339,7 +341,7 @@ internal sealed class OnigurumaPattern
 
     private void AddRange(StringBuilder set, char start, char end)
     {
-        // A character outside the Basic Multilingual Plane is two here. A range over the surrogates themselves would be one over none.
+        // A character outside the Basic Multilingual Plane is two characters here. A range over the surrogates themselves would match nothing.
         if (char.IsSurrogate(start) || char.IsSurrogate(end))
             throw Refused("a character beyond U+FFFF");
         for (int i = start; i <= end; i++)
@@ -365,7 +367,7 @@ internal sealed class OnigurumaPattern
         _result.Append(others.Length == 0 ? Escape(c) : $"[{c}{string.Concat(others.Select(Escape))}]");
     }
 
-    // The other characters that an ASCII letter stands for where case does not count.
+    // The other characters that match an ASCII letter if case is ignored.
     private static string OtherCases(char c) => c switch
     {
         's' or 'S' => $"{(char)(c ^ 0x20)}\u017F",

@@ -6,7 +6,9 @@ namespace OnnxVlm.Tokenizers.PreTokenizers;
 /// <summary>Reads a pattern: <c>{"String": …}</c>, or <c>{"Regex": …}</c> in Oniguruma's syntax.</summary>
 internal static class PatternReader
 {
-    /// <summary>What GPT-2's pre-tokenizer splits at (openai/gpt-2, <c>src/encoder.py</c>); <c>tokenizer.json</c> names it by <c>use_regex</c>.</summary>
+    /// <summary>
+    /// The pattern of GPT-2's pre-tokenizer (openai/gpt-2, <c>src/encoder.py</c>); <c>use_regex</c> in <c>tokenizer.json</c> refers to it.
+    /// </summary>
     public const string Gpt2 = KnownPatterns.Gpt2Text;
 
     /// <summary>Reads the key <c>pattern</c>.</summary>
@@ -36,11 +38,12 @@ internal static class PatternReader
     /// <summary>Creates a pattern from an expression.</summary>
     /// <param name="expression">An expression in Oniguruma's syntax.</param>
     /// <exception cref="NotSupportedException">A part of it cannot be followed exactly; the message names it.</exception>
-    /// <exception cref="ArgumentException">It is no expression.</exception>
+    /// <exception cref="ArgumentException">The text is not an expression.</exception>
     public static RegexPattern Create(string expression)
     {
         OnigurumaPattern translated = OnigurumaPattern.Translate(expression);
-        BmpStandIn standIns = BmpStandIn.TryCreate(translated.Names, translated.SeesWords) ?? throw new NotSupportedException("ranges that cover a whole category of characters");
+        BmpStandIn standIns = BmpStandIn.TryCreate(translated.Names, translated.SeesWords)
+            ?? throw new NotSupportedException("ranges that cover a whole category of characters");
         return new RegexPattern(KnownPatterns.Create(translated.Text), standIns);
     }
 }

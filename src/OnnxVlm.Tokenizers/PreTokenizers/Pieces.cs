@@ -2,7 +2,7 @@ using OnnxVlm.Tokenizers.Alignment;
 
 namespace OnnxVlm.Tokenizers.PreTokenizers;
 
-/// <summary>A text and the pieces that it is cut into. Steps cut further, or write the text anew.</summary>
+/// <summary>A text and the pieces that it is split into. Steps split it further, or rewrite the text.</summary>
 internal sealed class Pieces
 {
     public Pieces(AlignedText text, bool isStart)

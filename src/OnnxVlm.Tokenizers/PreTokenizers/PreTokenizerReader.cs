@@ -81,5 +81,6 @@ internal static class PreTokenizerReader
         _ => throw key.Unsupported("Isolated, Removed, Contiguous, MergedWithPrevious and MergedWithNext"),
     };
 
-    private static bool IsNumber(Rune rune) => Rune.GetUnicodeCategory(rune) is UnicodeCategory.DecimalDigitNumber or UnicodeCategory.LetterNumber or UnicodeCategory.OtherNumber;
+    private static bool IsNumber(Rune rune) =>
+        Rune.GetUnicodeCategory(rune) is UnicodeCategory.DecimalDigitNumber or UnicodeCategory.LetterNumber or UnicodeCategory.OtherNumber;
 }

@@ -2,7 +2,7 @@ using OnnxVlm.Tokenizers.Alignment;
 
 namespace OnnxVlm.Tokenizers.PreTokenizers;
 
-/// <summary>Puts a blank before every piece that begins with none.</summary>
+/// <summary>Inserts a blank before every piece that does not begin with one.</summary>
 internal sealed class PrefixSpace : IPreTokenizer
 {
     public void Apply(Pieces pieces)

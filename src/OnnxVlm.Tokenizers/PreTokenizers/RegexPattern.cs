@@ -2,7 +2,7 @@ using System.Text.RegularExpressions;
 
 namespace OnnxVlm.Tokenizers.PreTokenizers;
 
-/// <summary>A regular expression that sees whole characters.</summary>
+/// <summary>A regular expression that matches whole characters.</summary>
 internal sealed class RegexPattern(Regex regex, BmpStandIn standIns) : IPattern
 {
     public void FindMatches(ReadOnlySpan<char> text, List<Piece> matches)
@@ -13,7 +13,7 @@ internal sealed class RegexPattern(Regex regex, BmpStandIn standIns) : IPattern
         {
             (int start, int end) = (match.Index, match.Index + match.Length);
 
-            // Oniguruma takes no empty match where the one before it ended.
+            // Oniguruma ignores an empty match at the end of the previous match.
             if (start == end && start == last)
                 continue;
             last = end;

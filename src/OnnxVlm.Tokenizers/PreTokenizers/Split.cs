@@ -1,28 +1,28 @@
 namespace OnnxVlm.Tokenizers.PreTokenizers;
 
-/// <summary>What becomes of the text that a pattern matches.</summary>
+/// <summary>What happens to the text that a pattern matches.</summary>
 internal enum SplitBehavior
 {
-    /// <summary>It is a piece of its own.</summary>
+    /// <summary>It becomes a piece of its own.</summary>
     Isolated,
 
     /// <summary>It is dropped.</summary>
     Removed,
 
-    /// <summary>Neighbouring matches are one piece.</summary>
+    /// <summary>Adjacent matches become one piece.</summary>
     Contiguous,
 
     /// <summary>It ends the piece before it.</summary>
     MergedWithPrevious,
 
-    /// <summary>It begins the piece behind it.</summary>
+    /// <summary>It begins the piece after it.</summary>
     MergedWithNext,
 }
 
-/// <summary>Cuts at the matches of a pattern, as Hugging Face's <c>NormalizedString::split</c>.</summary>
-/// <param name="pattern">What is cut at.</param>
-/// <param name="behavior">What becomes of it.</param>
-/// <param name="inverted">Whether matches are what is between the pattern's.</param>
+/// <summary>Splits at the matches of a pattern, as Hugging Face's <c>NormalizedString::split</c> does.</summary>
+/// <param name="pattern">The pattern.</param>
+/// <param name="behavior">What happens to the matches.</param>
+/// <param name="inverted">Whether the text between the pattern's matches counts as the match.</param>
 internal sealed class Split(IPattern pattern, SplitBehavior behavior, bool inverted) : IPreTokenizer
 {
     /// <summary>Whether a part of the text is dropped.</summary>

@@ -4,7 +4,7 @@ using System.Text.Json;
 
 namespace OnnxVlm.Tokenizers.Reading;
 
-/// <summary>A value of a <c>tokenizer.json</c> with its place in the file, so that whatever is wrong with it can be said in one line.</summary>
+/// <summary>A value of a <c>tokenizer.json</c> with its place in the file, so that an error can name the place in one line.</summary>
 /// <param name="file">The file, as messages name it.</param>
 /// <param name="path">The key, for example <c>model.vocab</c>.</param>
 /// <param name="value">The value.</param>
@@ -14,7 +14,7 @@ internal readonly struct JsonKey(string file, string path, JsonElement value)
 
     public JsonValueKind Kind => value.ValueKind;
 
-    /// <summary>The member of that name; null where it is missing or null.</summary>
+    /// <summary>The member with this name; null where it is missing or null.</summary>
     public JsonKey? Optional(string name)
     {
         if (value.ValueKind != JsonValueKind.Object)
@@ -22,8 +22,9 @@ internal readonly struct JsonKey(string file, string path, JsonElement value)
         return value.TryGetProperty(name, out JsonElement member) && member.ValueKind != JsonValueKind.Null ? new JsonKey(file, Join(name), member) : null;
     }
 
-    /// <summary>The member of that name.</summary>
-    public JsonKey Required(string name) => Optional(name) ?? throw new TokenizerException($"{file}: {Join(name)}: missing; download the checkpoint or export the model again.");
+    /// <summary>The member with this name.</summary>
+    public JsonKey Required(string name) =>
+        Optional(name) ?? throw new TokenizerException($"{file}: {Join(name)}: missing; download the checkpoint or export the model again.");
 
     public string Text()
     {
@@ -48,7 +49,7 @@ internal readonly struct JsonKey(string file, string path, JsonElement value)
         { } member => throw member.Bad("true or false"),
     };
 
-    /// <summary>A whole number from 0 to a limit.</summary>
+    /// <summary>An integer from 0 to a limit.</summary>
     public int Number(int most) =>
         value.ValueKind == JsonValueKind.Number && value.TryGetInt32(out int number) && number >= 0 && number <= most
             ? number : throw Bad($"a whole number from 0 to {most.ToString(CultureInfo.InvariantCulture)}");
@@ -96,17 +97,25 @@ internal readonly struct JsonKey(string file, string path, JsonElement value)
     }
 
     /// <summary>The error for a value of another form than expected.</summary>
-    public TokenizerException Bad(string expected) => new($"{file}: {path}: expected {expected}, found {Found()}; download the checkpoint or export the model again.");
+    public TokenizerException Bad(string expected) =>
+        new($"{file}: {path}: expected {expected}, found {Found()}; download the checkpoint or export the model again.");
 
     /// <summary>The error for a value that is well formed but not implemented.</summary>
-    public TokenizerException Unsupported(string expected) => new($"{file}: {path}: only {expected} can be followed exactly, found {Found()}.", isUnsupported: true);
+    public TokenizerException Unsupported(string expected) =>
+        new($"{file}: {path}: only {expected} can be followed exactly, found {Found()}.", isUnsupported: true);
 
     private string Join(string name) => path.Length == 0 ? name : $"{path}.{name}";
 
-    // A short piece of the value on one line.
+    // The beginning of the value, on one line.
     private string Found()
     {
-        string raw = value.ValueKind switch { JsonValueKind.Object => "an object", JsonValueKind.Array => "a list", JsonValueKind.String => $"\"{Text()}\"", _ => value.GetRawText() };
+        string raw = value.ValueKind switch
+        {
+            JsonValueKind.Object => "an object",
+            JsonValueKind.Array => "a list",
+            JsonValueKind.String => $"\"{Text()}\"",
+            _ => value.GetRawText(),
+        };
         StringBuilder text = new();
         foreach (char c in raw.AsSpan(0, Math.Min(raw.Length, 60)))
             text.Append(char.IsControl(c) || char.IsSurrogate(c) || c is '\u2028' or '\u2029' ? '?' : c);

@@ -8,7 +8,7 @@ using OnnxVlm.Generation;
 
 namespace OnnxVlm.Cli;
 
-/// <summary>How the command line writes and reads JSON: readable text as it is, keys in snake case, null left out.</summary>
+/// <summary>The JSON of the command line: text without unnecessary escapes, keys in snake case, null left out.</summary>
 [JsonSerializable(typeof(BenchmarkResult))]
 [JsonSerializable(typeof(ParallelReport))]
 [JsonSerializable(typeof(IReadOnlyList<GraphValue>))]

@@ -1,6 +1,6 @@
 namespace OnnxVlm.Cli;
 
-/// <summary>What the process returns; scripts rely on it.</summary>
+/// <summary>The exit codes of the process; scripts rely on them.</summary>
 internal static class ExitCode
 {
     public const int Done = 0;

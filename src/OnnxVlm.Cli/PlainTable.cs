@@ -2,7 +2,7 @@ using Spectre.Console;
 
 namespace OnnxVlm.Cli;
 
-/// <summary>Tables without frames and colours; redirected, they are plain lines that no terminal's width cuts.</summary>
+/// <summary>Tables without frames and colours; redirected, they are plain lines that are not cut to a terminal's width.</summary>
 internal static class PlainTable
 {
     public static Table Create(params string[] columns)
@@ -21,7 +21,8 @@ internal static class PlainTable
             return;
         }
         StringWriter text = new();
-        IAnsiConsole console = AnsiConsole.Create(new AnsiConsoleSettings { Ansi = AnsiSupport.No, ColorSystem = ColorSystemSupport.NoColors, Out = new AnsiConsoleOutput(text) });
+        IAnsiConsole console = AnsiConsole.Create(
+            new AnsiConsoleSettings { Ansi = AnsiSupport.No, ColorSystem = ColorSystemSupport.NoColors, Out = new AnsiConsoleOutput(text) });
         console.Profile.Width = 1000;
         console.Write(table);
         foreach (string line in text.ToString().TrimEnd().Split('\n'))

@@ -37,7 +37,7 @@ internal static class Program
             DoctorCommand.Create(),
             TrialCommand.Create(),
         };
-        // An @ begins the name of a file with an option's text, not of one with more arguments.
+        // An @ begins the name of a file with an option's text, not the name of a response file.
         ParseResult result = root.Parse(args, new ParserConfiguration { ResponseFileTokenReplacer = null });
         if (result.Errors.Count > 0)
         {
@@ -47,7 +47,7 @@ internal static class Program
             return ExitCode.WrongArguments;
         }
         InvocationConfiguration configuration = new() { EnableDefaultExceptionHandler = false };
-        // Ctrl-C cancels a command; the chat and the service give it a meaning of their own.
+        // Ctrl-C cancels a command; the chat and the service handle it themselves.
         if (result.CommandResult.Command.Name is ChatCommand.Name or ServeCommand.Name)
             configuration.ProcessTerminationTimeout = null;
         return await result.InvokeAsync(configuration).ConfigureAwait(false);

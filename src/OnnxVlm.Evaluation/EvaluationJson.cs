@@ -4,7 +4,7 @@ using OnnxVlm.Evaluation.Programs;
 
 namespace OnnxVlm.Evaluation;
 
-/// <summary>How cases and the tasks in them are read.</summary>
+/// <summary>The source-generated JSON of cases and of the tasks in them.</summary>
 [JsonSourceGenerationOptions(PropertyNamingPolicy = JsonKnownNamingPolicy.SnakeCaseLower)]
 [JsonSerializable(typeof(EvaluationCase))]
 [JsonSerializable(typeof(ProgramTask))]

@@ -3,7 +3,7 @@ using OnnxVlm.Export.Tests.Support;
 
 namespace OnnxVlm.Export.Tests;
 
-/// <summary>Each damage gives one clear line, and neither the output folder nor a temporary one is left.</summary>
+/// <summary>Each damage gives one clear line, and leaves neither the output folder nor a temporary one.</summary>
 [TestFixture]
 public sealed class BadCheckpointTests
 {
@@ -245,8 +245,10 @@ public sealed class BadCheckpointTests
     }
 
     [TestCase("{\"a\":{\"dtype\":\"F32\",\"shape\":[1],\"data_offsets\":[4,8]}}", "a hole of 4 bytes")]
-    [TestCase("{\"a\":{\"dtype\":\"F32\",\"shape\":[2],\"data_offsets\":[0,8]},\"a\":{\"dtype\":\"F32\",\"shape\":[2],\"data_offsets\":[0,8]}}", "names a twice")]
-    [TestCase("{\"a\":{\"dtype\":\"F32\",\"shape\":[2],\"data_offsets\":[0,8]},\"b\":{\"dtype\":\"F32\",\"shape\":[2],\"data_offsets\":[0,8]}}", "b overlaps a")]
+    [TestCase("{\"a\":{\"dtype\":\"F32\",\"shape\":[2],\"data_offsets\":[0,8]},\"a\":{\"dtype\":\"F32\",\"shape\":[2],\"data_offsets\":[0,8]}}",
+        "names a twice")]
+    [TestCase("{\"a\":{\"dtype\":\"F32\",\"shape\":[2],\"data_offsets\":[0,8]},\"b\":{\"dtype\":\"F32\",\"shape\":[2],\"data_offsets\":[0,8]}}",
+        "b overlaps a")]
     [TestCase("{\"a\":{\"dtype\":\"F32\",\"shape\":[2],\"data_offsets\":[8,0]}}", "data_offsets 8 to 0")]
     [TestCase("{\"a\":{\"dtype\":\"F32\",\"shape\":[3],\"data_offsets\":[0,12]}}", "leave the 8 bytes")]
     [TestCase("{\"a\":{\"dtype\":\"F32\",\"shape\":[3],\"data_offsets\":[0,8]}}", "does not take the 8 bytes")]
@@ -306,7 +308,8 @@ public sealed class BadCheckpointTests
     public void Export_TensorInTwoShards_SaysSo()
     {
         Shards();
-        File.Copy(Path.Combine(_folder["hf"], "model-00001-of-00003.safetensors"), Path.Combine(_folder["hf"], "model-00002-of-00003.safetensors"), overwrite: true);
+        File.Copy(Path.Combine(_folder["hf"], "model-00001-of-00003.safetensors"), Path.Combine(_folder["hf"], "model-00002-of-00003.safetensors"),
+            overwrite: true);
         Refuses<ModelLoadException>("is in another shard too");
     }
 
@@ -330,7 +333,8 @@ public sealed class BadCheckpointTests
     private void Refuses<TException>(params string[] fragments)
         where TException : Exception
     {
-        TException? exception = Assert.Throws<TException>(() => Exporter.Export(new ExportOptions { CheckpointFolder = _folder["hf"], OutputFolder = _folder["out"] }));
+        TException? exception = Assert.Throws<TException>(
+            () => Exporter.Export(new ExportOptions { CheckpointFolder = _folder["hf"], OutputFolder = _folder["out"] }));
         TestContext.Out.WriteLine(exception!.Message.Replace(_folder.Path, "…", StringComparison.Ordinal));
         foreach (string fragment in fragments)
             Assert.That(exception.Message, Does.Contain(fragment));

@@ -3,7 +3,7 @@ using OnnxVlm.Export.Tests.Support;
 
 namespace OnnxVlm.Export.Tests;
 
-/// <summary>Bytes that are no text, in each JSON file of a checkpoint: one line that names the file.</summary>
+/// <summary>Invalid UTF-8 in each JSON file of a checkpoint gives one line that names the file.</summary>
 [TestFixture]
 public sealed class BadTextTests
 {
@@ -24,7 +24,8 @@ public sealed class BadTextTests
     [Test]
     public void Export_BadBytes_OneLineNamesTheFile(
         [Values("config.json", "preprocessor_config.json", "tokenizer.json", "tokenizer_config.json", "generation_config.json", Index, Shard)] string name,
-        [Values("{\"\u00FF\":1}", "{\"a\":\"\u00FF\"}", "{\"a\":\"\\ud83d\"}", "{\"\\udc00\":1}", "{\"a\":{\"b\":[\"\u00C3(\"]}}", "{\"a\":\"\u00ED\u00A0\u0080\"}")] string json)
+        [Values("{\"\u00FF\":1}", "{\"a\":\"\u00FF\"}", "{\"a\":\"\\ud83d\"}", "{\"\\udc00\":1}", "{\"a\":{\"b\":[\"\u00C3(\"]}}",
+        "{\"a\":\"\u00ED\u00A0\u0080\"}")] string json)
     {
         byte[] bytes = Encoding.Latin1.GetBytes(json);
         string path = Path.Combine(_folder["hf"], name);
@@ -58,12 +59,14 @@ public sealed class BadTextTests
     {
         string path = Path.Combine(_folder["hf"], "config.json");
         File.WriteAllBytes(path, [0xEF, 0xBB, 0xBF, .. File.ReadAllBytes(path)]);
-        Assert.That(Exporter.Export(new ExportOptions { CheckpointFolder = _folder["hf"], OutputFolder = _folder["out"] }).Architecture, Is.EqualTo("unified_decoder"));
+        Assert.That(Exporter.Export(new ExportOptions { CheckpointFolder = _folder["hf"], OutputFolder = _folder["out"] }).Architecture,
+            Is.EqualTo("unified_decoder"));
     }
 
     private void Refuses(string name, string checkpoint = "hf")
     {
-        VlmException? exception = Assert.Catch<VlmException>(() => Exporter.Export(new ExportOptions { CheckpointFolder = _folder[checkpoint], OutputFolder = _folder["out"] }));
+        VlmException? exception = Assert.Catch<VlmException>(
+            () => Exporter.Export(new ExportOptions { CheckpointFolder = _folder[checkpoint], OutputFolder = _folder["out"] }));
         TestContext.Out.WriteLine(exception!.Message.Replace(_folder.Path, "…", StringComparison.Ordinal));
         Assert.That(exception.Message, Does.Contain(name).And.Not.Contain("\n"));
         Assert.That(Directory.Exists(_folder["out"]), Is.False, "nothing is left");

@@ -6,7 +6,7 @@ using OnnxVlm.Runtime;
 
 namespace OnnxVlm.Export.Tests;
 
-/// <summary>What the graph of each device looks like. All of them run on the CPU too, so that their logits can be compared with the reference here.</summary>
+/// <summary>The graph of each device. All of them also run on the CPU, so that their logits can be compared with the reference here.</summary>
 [TestFixture]
 public sealed class DeviceTests
 {
@@ -108,10 +108,12 @@ public sealed class DeviceTests
     {
         TinyFuyu fuyu = new();
         fuyu.Write(_folder["hf"]);
-        Exporter.Export(new ExportOptions { CheckpointFolder = _folder["hf"], OutputFolder = _folder["out"], Device = device, Precision = Precision.Int8, Asymmetric = true });
+        Exporter.Export(new ExportOptions { CheckpointFolder = _folder["hf"], OutputFolder = _folder["out"], Device = device, Precision = Precision.Int8,
+            Asymmetric = true });
         GraphProto graph = ModelProto.Parser.ParseFrom(File.ReadAllBytes(Path.Combine(_folder["out"], "model.onnx"))).Graph;
         Assert.That(Nodes(graph, "Add").Count(node => node.Name.Contains("layers", StringComparison.Ordinal)), Is.EqualTo(additionsPerLayer * fuyu.Layers));
-        Assert.That(Nodes(graph, "MatMulNBits").Where(node => node.Name.Contains("layers", StringComparison.Ordinal)).Select(node => node.Input.Count), Is.All.EqualTo(device == Device.Cpu ? 6 : 4));
+        Assert.That(Nodes(graph, "MatMulNBits").Where(node => node.Name.Contains("layers", StringComparison.Ordinal)).Select(node => node.Input.Count),
+            Is.All.EqualTo(device == Device.Cpu ? 6 : 4));
         long[] ids = [5, 6, 7, 8, 9];
         double[] expected = new ReferencePersimmon(_folder["hf"], fuyu.Config()).Logits(ids, [])[^1];
         using GraphRunner runner = new(_folder["out"]);

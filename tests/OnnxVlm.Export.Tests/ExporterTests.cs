@@ -6,7 +6,7 @@ using OnnxVlm.ModelFolder;
 
 namespace OnnxVlm.Export.Tests;
 
-/// <summary>The model folder as a whole: what is in it, and how it comes into being.</summary>
+/// <summary>The model folder as a whole: its contents, and how it is written.</summary>
 [TestFixture]
 public sealed class ExporterTests
 {
@@ -47,13 +47,15 @@ public sealed class ExporterTests
             Assert.That(manifest.Architecture, Is.EqualTo("unified_decoder"));
             Assert.That(manifest.Precision, Is.EqualTo("fp32"));
             Assert.That(manifest.Source.Name, Is.EqualTo("someone/tiny"));
-            Assert.That(manifest.Source.Revision, Is.EqualTo("sha256:" + Convert.ToHexStringLower(SHA256.HashData(File.ReadAllBytes(Path.Combine(_folder["hf"], "model.safetensors"))))));
+            Assert.That(manifest.Source.Revision,
+                Is.EqualTo("sha256:" + Convert.ToHexStringLower(SHA256.HashData(File.ReadAllBytes(Path.Combine(_folder["hf"], "model.safetensors"))))));
             Assert.That(manifest.ContextLength, Is.EqualTo(128));
             Assert.That(manifest.VocabularySize, Is.EqualTo(96));
             Assert.That(manifest.EndTokenIds, Is.EqualTo(new[] { TinyModel.EndToken }));
             Assert.That(manifest.Image.HasPositions, Is.True);
             Assert.That(manifest.Image.PatchSize, Is.EqualTo(4));
-            Assert.That(manifest.Image.Resize, Is.EqualTo(new ResizeRule { Rule = ResizeMode.Fit, Filter = ResizeFilter.Bilinear, MaxPatches = 32, MaxRows = 6, MaxColumns = 7, MaxEnlargement = 1.5 }));
+            Assert.That(manifest.Image.Resize, Is.EqualTo(
+                new ResizeRule { Rule = ResizeMode.Fit, Filter = ResizeFilter.Bilinear, MaxPatches = 32, MaxRows = 6, MaxColumns = 7, MaxEnlargement = 1.5 }));
             Assert.That(manifest.Image.Tokens, Is.EqualTo(new ImageTokens { Placeholder = 2, RowEnd = 3, Begin = 4, End = 5 }));
             Assert.That(manifest.Files.Keys, Is.EquivalentTo(ModelManifest.RequiredFiles.Concat(ModelManifest.TokenizerFiles)));
         });
@@ -71,7 +73,8 @@ public sealed class ExporterTests
     [Test]
     public void Export_GenerationConfig_GivesEndTokensAndSearch()
     {
-        File.WriteAllText(Path.Combine(_folder["hf"], "generation_config.json"), """{"eos_token_id": [1, 7], "do_sample": true, "temperature": 0.6, "top_p": 0.95, "top_k": 20}""");
+        const string generation = """{"eos_token_id": [1, 7], "do_sample": true, "temperature": 0.6, "top_p": 0.95, "top_k": 20}""";
+        File.WriteAllText(Path.Combine(_folder["hf"], "generation_config.json"), generation);
         Exporter.Export(Options);
         Assert.That(ModelManifest.Load(_folder["out"]).EndTokenIds, Is.EqualTo(new[] { 1, 7 }));
         Assert.That(ModelManifest.Load(_folder["out"]).Sampling, Is.EqualTo(new SamplingDefaults { Temperature = 0.6, TopP = 0.95, TopK = 20 }));
@@ -91,7 +94,8 @@ public sealed class ExporterTests
             Assert.That(ops.Count(op => op == "GroupQueryAttention"), Is.EqualTo(2));
             Assert.That(ops.Count(op => op == "SimplifiedLayerNormalization"), Is.EqualTo(1));
             Assert.That(ops.Count(op => op == "SkipSimplifiedLayerNormalization"), Is.EqualTo(4));
-            Assert.That(ops.Count(op => op == "FusedMatMul"), Is.EqualTo((4 * 2) + 1), "packed qkv, output, packed gate/up and down of each layer, and the head");
+            Assert.That(ops.Count(op => op == "FusedMatMul"), Is.EqualTo((4 * 2) + 1),
+                "packed qkv, output, packed gate/up and down of each layer, and the head");
             Assert.That(ops.Count(op => op == "If"), Is.EqualTo(1));
         });
     }
@@ -127,7 +131,8 @@ public sealed class ExporterTests
             lock (reports)
                 reports.Add(progress);
         }));
-        Assert.That(reports.Where(report => !report.Step.StartsWith("SHA-256", StringComparison.Ordinal)).Max(report => report.BytesDone), Is.EqualTo(reports[0].BytesTotal));
+        Assert.That(reports.Where(report => !report.Step.StartsWith("SHA-256", StringComparison.Ordinal)).Max(report => report.BytesDone),
+            Is.EqualTo(reports[0].BytesTotal));
         Assert.That(reports.Select(report => report.Step), Does.Contain("SHA-256 of model.onnx.data").And.Contain("SHA-256 of model.safetensors"));
         Assert.That(reports.Select(report => report.Step), Does.Contain("model.layers.1.self_attn.qkv_proj.weight"));
     }
@@ -136,7 +141,8 @@ public sealed class ExporterTests
     public void Export_Cancelled_LeavesNothing()
     {
         using CancellationTokenSource cancellation = new();
-        Assert.That(() => Exporter.Export(Options, new Listener(_ => cancellation.Cancel()), cancellation.Token), Throws.InstanceOf<OperationCanceledException>());
+        Assert.That(() => Exporter.Export(Options, new Listener(_ => cancellation.Cancel()), cancellation.Token),
+            Throws.InstanceOf<OperationCanceledException>());
         Assert.That(Directory.GetFileSystemEntries(_folder.Path).Select(Path.GetFileName), Is.EqualTo(new[] { "hf" }));
     }
 

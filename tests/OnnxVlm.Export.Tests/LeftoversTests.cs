@@ -3,7 +3,7 @@ using OnnxVlm.Export.Tests.Support;
 
 namespace OnnxVlm.Export.Tests;
 
-/// <summary>What training tools and other versions of transformers leave in a checkpoint does not matter: a copy of a tied head, and keys without an effect.</summary>
+/// <summary>Leftovers of training tools and other versions of transformers are harmless: a copy of a tied head, and keys without an effect.</summary>
 [TestFixture]
 public sealed class LeftoversTests
 {
@@ -45,8 +45,9 @@ public sealed class LeftoversTests
         {
             foreach (string key in new[]
             {
-                "unsloth_version", "unsloth_fixed", "_name_or_path", "transformers_version", "use_cache", "torch_dtype", "_attn_implementation", "_attn_implementation_internal", "model_name",
-                "peft_type", "axolotl_version", "trl_version", "lora_alpha", "gradient_checkpointing", "initializer_range", "transformers.js_config", "pretraining_tp", "use_liger_kernel", "license",
+                "unsloth_version", "unsloth_fixed", "_name_or_path", "transformers_version", "use_cache", "torch_dtype", "_attn_implementation",
+                "_attn_implementation_internal", "model_name", "peft_type", "axolotl_version", "trl_version", "lora_alpha", "gradient_checkpointing",
+                "initializer_range", "transformers.js_config", "pretraining_tp", "use_liger_kernel", "license",
             })
                 level[key] ??= "2026.11";
             level["auto_map"] ??= new JsonObject { ["AutoModel"] = "modeling.Model" };
@@ -88,7 +89,8 @@ public sealed class LeftoversTests
     }
 
     private void Save(Dictionary<string, (long[] Shape, float[] Numbers)> tensors) =>
-        SafetensorsWriter.Write(Path.Combine(_folder["hf"], "model.safetensors"), "F32", [.. tensors.Select(entry => (entry.Key, entry.Value.Shape, entry.Value.Numbers))]);
+        SafetensorsWriter.Write(
+            Path.Combine(_folder["hf"], "model.safetensors"), "F32", [.. tensors.Select(entry => (entry.Key, entry.Value.Shape, entry.Value.Numbers))]);
 
     /// <summary>The graph and the weights.</summary>
     private byte[] Export(Precision precision)

@@ -27,7 +27,8 @@ public sealed class ModelInspectorTests
         Assert.Multiple(() =>
         {
             Assert.That(summary.Parameters, Is.EqualTo(report.Parameters));
-            Assert.That(summary.SizeBytes, Is.InRange(0.75 * new FileInfo(Path.Combine(_folder["out"], "model.onnx.data")).Length, new FileInfo(Path.Combine(_folder["out"], "model.onnx.data")).Length));
+            Assert.That(summary.SizeBytes, Is.InRange(0.75 * new FileInfo(Path.Combine(_folder["out"], "model.onnx.data")).Length,
+                new FileInfo(Path.Combine(_folder["out"], "model.onnx.data")).Length));
             Assert.That(summary.FusedOperators["GroupQueryAttention"], Is.EqualTo(model.Layers));
             Assert.That(summary.CacheBytesPerToken, Is.EqualTo(2 * model.Layers * model.KeyValueHeads * model.HeadSize * sizeof(float)));
             Assert.That(summary.Inputs.Select(input => input.Name), Is.EqualTo(new[] { "input_ids", "attention_mask", "patches", "patch_count", "patch_xy" }));
@@ -81,7 +82,8 @@ public sealed class ModelInspectorTests
     {
         TinyModel model = new() { Tied = true };
         Export(model, Precision.Fp32);
-        long layer = (model.Hidden * (model.Heads + (2 * model.KeyValueHeads)) * model.HeadSize) + (model.Heads * model.HeadSize * model.Hidden) + (3 * model.Hidden * model.Intermediate);
+        long layer = (model.Hidden * (model.Heads + (2 * model.KeyValueHeads)) * model.HeadSize)
+            + (model.Heads * model.HeadSize * model.Hidden) + (3 * model.Hidden * model.Intermediate);
         long norms = ((2 * model.Layers) + 1) * model.Hidden;
         long expected = ((model.Layers * layer) + norms + (model.Vocabulary * model.Hidden)) * sizeof(float);
         Assert.That(ModelInspector.Inspect(_folder["out"]).WeightBytesPerToken, Is.EqualTo(expected));
@@ -95,7 +97,8 @@ public sealed class ModelInspectorTests
         TinyModel model = new() { Tied = true };
         Export(model, precision, blockSize: blockSize);
         int heads = model.Heads * model.HeadSize, keyValues = model.KeyValueHeads * model.HeadSize;
-        long blocks = (model.Layers * (Blocks(model.Hidden, heads + (2 * keyValues)) + Blocks(heads, model.Hidden) + Blocks(model.Hidden, 2 * model.Intermediate) + Blocks(model.Intermediate, model.Hidden)))
+        long blocks = (model.Layers * (Blocks(model.Hidden, heads + (2 * keyValues))
+            + Blocks(heads, model.Hidden) + Blocks(model.Hidden, 2 * model.Intermediate) + Blocks(model.Intermediate, model.Hidden)))
             + Blocks(model.Hidden, model.Vocabulary);
         Assert.That(ModelInspector.Inspect(_folder["out"]).BlockSumBytesPerToken, Is.EqualTo(blocks * sizeof(float)));
 
@@ -128,6 +131,14 @@ public sealed class ModelInspectorTests
     private ExportReport Export(TinyModel model, Precision precision, Device device = Device.Cpu, int blockSize = 32, Precision? head = null)
     {
         model.Write(_folder["hf"]);
-        return Exporter.Export(new ExportOptions { CheckpointFolder = _folder["hf"], OutputFolder = _folder["out"], Precision = precision, Device = device, BlockSize = blockSize, Head = head });
+        return Exporter.Export(new ExportOptions
+        {
+            CheckpointFolder = _folder["hf"],
+            OutputFolder = _folder["out"],
+            Precision = precision,
+            Device = device,
+            BlockSize = blockSize,
+            Head = head,
+        });
     }
 }

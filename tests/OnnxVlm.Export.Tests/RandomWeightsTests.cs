@@ -23,7 +23,7 @@ public sealed class RandomWeightsTests
     [TestCase("unified-decoder-9b", 9_360_000_000L)]
     public void ShippedConfigs_HaveTheSizeOfTheirName(string name, long parameters)
     {
-        // Everything but the layers' number is read as it is; a model of one layer is written, and the others are counted.
+        // The configuration is used except for the number of layers; a model of one layer is written, and the others are counted.
         using TemporaryFolder folder = new();
         CopyConfig(Exporter.ShippedConfigs[name], folder["config"], config =>
         {
@@ -37,14 +37,15 @@ public sealed class RandomWeightsTests
                 config["head_dim"] = 32;
             config["max_position_embeddings"] = 64;
         });
-        ExportReport report = Exporter.Export(new ExportOptions { CheckpointFolder = folder["config"], OutputFolder = folder["out"], RandomSeed = 1, Precision = Precision.Int4 });
+        ExportReport report = Exporter.Export(
+            new ExportOptions { CheckpointFolder = folder["config"], OutputFolder = folder["out"], RandomSeed = 1, Precision = Precision.Int4 });
         var manifest = ModelManifest.Load(folder["out"]);
         Assert.That(manifest.Source.Revision, Is.EqualTo("seed 1"));
         Assert.That(manifest.HasTokenizer, Is.True);
         Assert.That(report.Parameters, Is.GreaterThan(0));
         Assert.That(Count(name), Is.EqualTo(parameters).Within(parameters / 100));
 
-        // The tokenizer has a token for each byte, and those that stand for an image.
+        // The tokenizer has a token for each byte, and the image tokens.
         var vocabulary = Vocabulary.Load(Path.Combine(folder["out"], "tokenizer.json"));
         Assert.That(Enumerable.Range(0, vocabulary.Size).Count(id => vocabulary.BytesOf(id).Length == 1), Is.EqualTo(256));
         Assert.That(vocabulary.IsSpecial(manifest.Image.Tokens.Placeholder));
@@ -55,7 +56,7 @@ public sealed class RandomWeightsTests
     [Test]
     public void ShippedConfig_Gemma_HasTheSizeOfItsName()
     {
-        // The graph names every tensor and its shape; nothing of the weights is computed before it is written.
+        // The graph names every tensor and its shape; no weight is computed before it is written.
         using RandomTensors weights = new(1);
         (ModelGraph _, ModelDescription model) = Build("gemma-4-12b", weights, Precision.Int4, Device.Cpu);
         Assert.That(weights.Parameters, Is.EqualTo(11_960_000_000L).Within(10_000_000L));
@@ -80,7 +81,8 @@ public sealed class RandomWeightsTests
         Assert.Multiple(() =>
         {
             Assert.That(manifest.HasTokenizer, Is.True);
-            Assert.That(new[] { manifest.Image.Tokens.Placeholder, manifest.Image.Tokens.Begin!.Value, manifest.Image.Tokens.End!.Value, manifest.Reasoning!.Begin }, Has.All.Matches<int>(vocabulary.IsSpecial));
+            Assert.That(new[] { manifest.Image.Tokens.Placeholder, manifest.Image.Tokens.Begin!.Value, manifest.Image.Tokens.End!.Value,
+                manifest.Reasoning!.Begin }, Has.All.Matches<int>(vocabulary.IsSpecial));
             Assert.That(manifest.SuppressedTokenIds, Is.EqualTo(new[] { 258883, 258882 }));
             Assert.That(manifest.EndTokenIds, Is.EqualTo(new[] { 1, 106, 50 }), "the model ends a turn with calls by 50");
         });
@@ -112,12 +114,14 @@ public sealed class RandomWeightsTests
         using RandomTensors counted = new(1);
         (ModelGraph _, ModelDescription model) = Build(name, counted, Precision.Fp32, Device.Cpu);
         int tokens = PatchShape.Of(model.Image, 1000, 1000).TokenCount(model.Image.Tokens);
-        string row = string.Create(CultureInfo.InvariantCulture, $"{counted.Parameters / 1e9:F2} B | {tokens} | {Memory(Precision.Int4, Device.Cpu)} | {Memory(Precision.Int8, Device.Cpu)} | {Memory(Precision.Fp32, Device.Cpu)} | {Memory(Precision.Int4, Device.Cuda)} | {Memory(Precision.Fp16, Device.Cuda)} |");
+        string row = string.Create(CultureInfo.InvariantCulture,
+            $"{counted.Parameters / 1e9:F2} B | {tokens} | {Memory(Precision.Int4, Device.Cpu)} | {Memory(Precision.Int8, Device.Cpu)} " +
+            $"| {Memory(Precision.Fp32, Device.Cpu)} | {Memory(Precision.Int4, Device.Cuda)} | {Memory(Precision.Fp16, Device.Cuda)} |");
         TestContext.Out.WriteLine($"{name}: | {row}");
         string readme = File.ReadAllText(Path.Combine(TestContext.CurrentContext.TestDirectory, "README.md"));
         Assert.That(readme.Split('\n').Where(line => line.Contains($"`{name}`", StringComparison.Ordinal)), Has.Some.Contains(row));
 
-        // Gigabytes of weights and cache at 4096 and at 32768 tokens, or at the most that the model takes.
+        // Gigabytes of weights and cache at 4096 and at 32768 tokens, or at the model's whole context.
         string Memory(Precision precision, Device device)
         {
             using TemporaryFolder folder = new();
@@ -161,7 +165,8 @@ public sealed class RandomWeightsTests
     [Test]
     public void ByteTokenizer_SkipsTakenIds()
     {
-        JsonObject tokenizer = ByteTokenizer.Create(new JsonObject { ["1"] = new JsonObject { ["content"] = "<s>" }, ["300"] = new JsonObject { ["content"] = "<image>" } });
+        JsonObject tokenizer = ByteTokenizer.Create(
+            new JsonObject { ["1"] = new JsonObject { ["content"] = "<s>" }, ["300"] = new JsonObject { ["content"] = "<image>" } });
         JsonObject vocabulary = tokenizer["model"]!["vocab"]!.AsObject();
         Assert.That(vocabulary, Has.Count.EqualTo(256));
         Assert.That(vocabulary.Select(entry => (int)entry.Value!), Has.No.Member(1).And.Member(0).And.Member(256));
@@ -170,9 +175,11 @@ public sealed class RandomWeightsTests
     private static (ModelGraph Graph, ModelDescription Model) Build(string name, RandomTensors weights, Precision precision, Device device)
     {
         string folder = Exporter.ShippedConfigs[name];
-        ModelGraph graph = new(weights, ExportTarget.For(new ExportOptions { CheckpointFolder = folder, OutputFolder = "none", Precision = precision, Device = device, BlockSize = 128 }));
+        ModelGraph graph = new(weights,
+            ExportTarget.For(new ExportOptions { CheckpointFolder = folder, OutputFolder = "none", Precision = precision, Device = device, BlockSize = 128 }));
         HfConfig config = HfConfig.Load(folder, "config.json");
-        return (graph, Exporter.Describe(config.Require<string>("model_type"), graph, config, Exporter.LoadImageConfig(config.Require<string>("model_type"), folder), TokenizerFile.LoadOrGenerate(folder)));
+        return (graph, Exporter.Describe(config.Require<string>("model_type"), graph, config,
+            Exporter.LoadImageConfig(config.Require<string>("model_type"), folder), TokenizerFile.LoadOrGenerate(folder)));
     }
 
     private static long Count(string name)

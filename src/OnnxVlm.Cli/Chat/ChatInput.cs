@@ -2,7 +2,7 @@ using System.Text;
 
 namespace OnnxVlm.Cli.Chat;
 
-/// <summary>One line of the user: a message, or a command that starts with a slash. Two slashes at the start are a message with one.</summary>
+/// <summary>One line of the user: a message, or a command that starts with a slash. Two slashes at the start are a message that starts with one.</summary>
 internal abstract record ChatInput
 {
     /// <summary>A message for the model.</summary>
@@ -26,7 +26,7 @@ internal abstract record ChatInput
     /// <summary><c>/quit</c>.</summary>
     public sealed record Quit : ChatInput;
 
-    /// <summary>Nothing but blanks.</summary>
+    /// <summary>Only blanks.</summary>
     public sealed record Nothing : ChatInput;
 
     /// <summary>A command that cannot be carried out, and what to type instead.</summary>
@@ -63,11 +63,11 @@ internal abstract record ChatInput
     }
 
     /// <summary>
-    /// The files of a command. A terminal writes a dragged file in quotes or with backslashes, several of them with blanks between;
-    /// a name typed without either may hold blanks.
+    /// The files of a command. A terminal writes a dragged file in quotes or with backslashes, and several files separated by blanks. A typed name
+    /// without quotes and backslashes may contain blanks.
     /// </summary>
-    /// <param name="argument">What follows the command.</param>
-    /// <param name="windows">Whether a backslash parts folders instead of quoting.</param>
+    /// <param name="argument">The text after the command.</param>
+    /// <param name="windows">Whether a backslash separates folders instead of quoting.</param>
     internal static IReadOnlyList<string> SplitPaths(string argument, bool windows)
     {
         bool isQuoted = argument[0] is '\'' or '"' || (!windows && argument.Contains('\\'));
@@ -75,7 +75,7 @@ internal abstract record ChatInput
         return [.. (words ?? [argument]).Select(Expand)];
     }
 
-    // As a shell reads words; null where a quote is not closed.
+    // Splits as a shell does; null where a quote is not closed.
     private static List<string>? SplitQuoted(string argument, bool windows)
     {
         List<string> words = [];

@@ -9,11 +9,11 @@ using OnnxVlm.Imaging;
 
 namespace OnnxVlm.Cli.Chat;
 
-/// <summary>The chat itself: reads lines, carries out commands, streams answers. Whatever goes wrong is one line, and the conversation goes on.</summary>
-/// <param name="console">Where it reads and writes.</param>
+/// <summary>The chat itself: reads lines, runs commands, streams answers. Every error is reported in one line, and the conversation continues.</summary>
+/// <param name="console">The console.</param>
 /// <param name="images">Checks images when they are attached.</param>
-/// <param name="answer">Answers a conversation.</param>
-/// <param name="options">How answers are generated.</param>
+/// <param name="answer">Generates the answer of a conversation.</param>
+/// <param name="options">The options of the generation.</param>
 /// <param name="model">Name of the model.</param>
 internal sealed class ChatSession(
     IChatConsole console,
@@ -26,10 +26,10 @@ internal sealed class ChatSession(
 
     public Conversation Conversation { get; } = new();
 
-    /// <summary>How many lines could not be carried out.</summary>
+    /// <summary>The number of lines that failed.</summary>
     public int Errors { get; private set; }
 
-    /// <summary>Runs until the user leaves or the input ends.</summary>
+    /// <summary>Runs until the user quits or the input ends.</summary>
     /// <param name="cancellationToken">Ends the chat at the next token or line.</param>
     public async Task RunAsync(CancellationToken cancellationToken)
     {
@@ -56,8 +56,8 @@ internal sealed class ChatSession(
 
     /// <summary>Attaches an image to the next message.</summary>
     /// <param name="path">The file.</param>
-    /// <exception cref="InvalidImageException">It is not an image that the model can read.</exception>
-    /// <exception cref="IOException">It cannot be read.</exception>
+    /// <exception cref="InvalidImageException">The file is not an image that the model can read.</exception>
+    /// <exception cref="IOException">The file cannot be read.</exception>
     public void Attach(string path)
     {
         string fullPath = Path.GetFullPath(path);
@@ -66,7 +66,7 @@ internal sealed class ChatSession(
         byte[] bytes = InputFile.ReadBytes(fullPath, "image", new ImageLimits().MaxBytes);
         RgbImage image = Describe(path, () => images.Decode(bytes));
         int patches = Describe(path, () => images.Process(image)).Count;
-        // The kind of image is read from its first bytes, not from the file's name.
+        // The kind of image is recognized by its first bytes, not by the file's name.
         Conversation.Waiting.Add(new Attachment(fullPath, new DataContent(bytes, "image/*")));
         console.ShowPicture(image);
         console.WriteNote($"{Path.GetFileName(fullPath)}: {image.WidthPx}×{image.HeightPx} pixels, {patches} patches, goes with the next message");
@@ -150,7 +150,7 @@ internal sealed class ChatSession(
         }
     }
 
-    // An answer of which nothing came leaves no trace; one that began stays as far as it came.
+    // An answer without any text leaves no trace; one that has begun is kept as far as it got.
     private void Keep(string text, string said, AnswerEnd end)
     {
         if (said.Length > 0)
@@ -205,7 +205,8 @@ internal sealed class ChatSession(
     {
         string cached = s.CachedTokens > 0 ? $", {s.CachedTokens} cached" : "", again = s.RereadTokens > 0 ? $", {s.RereadTokens} read again" : "";
         string images = s.ImageTokens > 0 ? $", {s.ImageTokens} image" : "";
-        string speed = string.Create(CultureInfo.InvariantCulture, $"{s.DecodeTokensPerSecond:F0} tokens/s · first after {s.TimeToFirstToken.TotalMilliseconds:F0} ms");
+        string speed = string.Create(
+            CultureInfo.InvariantCulture, $"{s.DecodeTokensPerSecond:F0} tokens/s · first after {s.TimeToFirstToken.TotalMilliseconds:F0} ms");
         return $"{s.GeneratedTokens} tokens at {speed} · prompt {s.PromptTokens} tokens{images}{cached}{again}";
     }
 }

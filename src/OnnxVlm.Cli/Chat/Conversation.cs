@@ -18,10 +18,10 @@ internal enum AnswerEnd
     Failed,
 }
 
-/// <summary>A message of the user and what was answered.</summary>
+/// <summary>A message of the user and its answer.</summary>
 internal sealed record Turn(string Text, IReadOnlyList<Attachment> Images, string Answer, AnswerEnd End);
 
-/// <summary>What was said so far, and the images that wait for the next message.</summary>
+/// <summary>The conversation so far, and the images for the next message.</summary>
 internal sealed class Conversation
 {
     public string? System { get; set; }
@@ -30,15 +30,15 @@ internal sealed class Conversation
 
     public List<Attachment> Waiting { get; } = [];
 
-    /// <summary>Forgets the turns and the waiting images; the system message stays.</summary>
+    /// <summary>Removes the turns and the waiting images; the system message stays.</summary>
     public void Reset()
     {
         Turns.Clear();
         Waiting.Clear();
     }
 
-    /// <summary>The conversation as the model reads it, with a new message at its end.</summary>
-    /// <param name="text">The new message; the waiting images stand before its text.</param>
+    /// <summary>The conversation in the form for the model, with a new message at its end.</summary>
+    /// <param name="text">The new message; the waiting images come before its text.</param>
     public List<ChatMessage> With(string text)
     {
         List<ChatMessage> messages = System is null ? [] : [new ChatMessage(ChatRole.System, System)];

@@ -6,11 +6,11 @@ using OnnxVlm.ModelFolder;
 namespace OnnxVlm.Cli.Chat;
 
 /// <summary>
-/// An image in a terminal with 24-bit colours: each character cell shows two pixels, the upper one as the colour of ▀ and the lower one behind it.
+/// An image in a terminal with 24-bit colours: each character cell shows two pixels, the upper one as the colour of ▀ and the lower one as its background.
 /// </summary>
 internal static class HalfBlockPicture
 {
-    /// <summary>Shrinks an image into a box of cells, keeping its shape, and draws it.</summary>
+    /// <summary>Fits an image into a box of cells, keeping its aspect ratio, and draws it.</summary>
     /// <param name="image">The image; a small one is not enlarged.</param>
     /// <param name="maxColumns">Width of the box in cells, 1 or more.</param>
     /// <param name="maxRows">Height of the box in cells, 1 or more.</param>
@@ -28,7 +28,7 @@ internal static class HalfBlockPicture
         return rows;
     }
 
-    // A colour is only written where it changes. Below an odd last row the terminal's own background stays.
+    // A colour is written only where it changes. Below an odd last row, the terminal's own background stays.
     private static string DrawRow(ReadOnlySpan<byte> upper, ReadOnlySpan<byte> lower)
     {
         StringBuilder row = new();

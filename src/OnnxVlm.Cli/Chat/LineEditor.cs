@@ -2,13 +2,13 @@ using System.Globalization;
 
 namespace OnnxVlm.Cli.Chat;
 
-/// <summary>What a key did to the line.</summary>
+/// <summary>The effect of a key on the line.</summary>
 internal enum EditResult
 {
-    /// <summary>The line goes on.</summary>
+    /// <summary>The line is still being edited.</summary>
     Editing,
 
-    /// <summary>The user sent it.</summary>
+    /// <summary>The user submitted it.</summary>
     Submitted,
 
     /// <summary>Ctrl-C.</summary>
@@ -17,12 +17,12 @@ internal enum EditResult
     /// <summary>Ctrl-D on an empty line: there is no more input.</summary>
     Ended,
 
-    /// <summary>Ctrl-L: the screen is to be cleared.</summary>
+    /// <summary>Ctrl-L: clear the screen.</summary>
     ClearScreen,
 }
 
 /// <summary>
-/// The line that the user types: text, cursor and history; it knows no terminal. The cursor moves over whole text elements, as people see characters.
+/// The line that the user types: text, cursor and history, without a terminal. The cursor moves by text elements, which people see as characters.
 /// </summary>
 internal sealed class LineEditor
 {
@@ -32,10 +32,10 @@ internal sealed class LineEditor
 
     public string Text { get; private set; } = "";
 
-    /// <summary>Index of the UTF-16 unit that the cursor stands on, 0 to the length of <see cref="Text"/>.</summary>
+    /// <summary>Index of the UTF-16 unit at the cursor, 0 to the length of <see cref="Text"/>.</summary>
     public int Cursor { get; private set; }
 
-    /// <summary>Puts text in at the cursor.</summary>
+    /// <summary>Inserts text at the cursor.</summary>
     public void Insert(string text)
     {
         Text = Text.Insert(Cursor, text);
@@ -49,7 +49,7 @@ internal sealed class LineEditor
         _historyIndex = _history.Count;
     }
 
-    /// <summary>Takes the finished line into the history and starts an empty one.</summary>
+    /// <summary>Moves the finished line into the history and starts an empty one.</summary>
     /// <returns>The line.</returns>
     public string Take()
     {
@@ -60,7 +60,7 @@ internal sealed class LineEditor
         return line;
     }
 
-    /// <summary>Carries out a key.</summary>
+    /// <summary>Applies a key.</summary>
     public EditResult Apply(ConsoleKeyInfo key)
     {
         bool control = key.Modifiers.HasFlag(ConsoleModifiers.Control);

@@ -5,16 +5,16 @@ using Spectre.Console.Rendering;
 namespace OnnxVlm.Cli.Chat;
 
 /// <summary>
-/// A line as rows of a terminal: broken at its own line ends and where the terminal is too narrow.
-/// The last column stays free, so that no terminal breaks a row itself.
+/// A line as rows of a terminal: broken at its own line ends and at the terminal's width. The last column stays free, so that no
+/// terminal breaks a row itself.
 /// </summary>
-/// <param name="Rows">What stands in each row, prompt or indentation included.</param>
+/// <param name="Rows">The text of each row, including prompt or indentation.</param>
 /// <param name="CursorRow">Index of the cursor's row.</param>
 /// <param name="CursorColumn">Cells before the cursor.</param>
 internal sealed record LineLayout(IReadOnlyList<string> Rows, int CursorRow, int CursorColumn)
 {
     /// <summary>Lays a line out.</summary>
-    /// <param name="prompt">Stands before the first row; further rows are indented by as much.</param>
+    /// <param name="prompt">The text before the first row; other rows are indented by its width.</param>
     /// <param name="text">The line.</param>
     /// <param name="cursor">Index into <paramref name="text"/>.</param>
     /// <param name="columns">Width of the terminal in cells.</param>
@@ -55,7 +55,7 @@ internal sealed record LineLayout(IReadOnlyList<string> Rows, int CursorRow, int
         }
     }
 
-    /// <summary>At most so many rows, with the cursor's row among them.</summary>
+    /// <summary>The layout limited to a number of rows that include the cursor's row.</summary>
     public LineLayout Within(int maxRows)
     {
         if (Rows.Count <= maxRows)
@@ -64,7 +64,7 @@ internal sealed record LineLayout(IReadOnlyList<string> Rows, int CursorRow, int
         return new LineLayout([.. Rows.Skip(first).Take(maxRows)], CursorRow - first, CursorColumn);
     }
 
-    // A text element is as wide as its first character; what follows joins it.
+    // A text element is as wide as its first character; the others combine with it.
     private static int CellsOf(ReadOnlySpan<char> element)
     {
         if (char.IsAscii(element[0]) || char.IsControl(element[0]))

@@ -3,13 +3,13 @@ using OnnxVlm.Imaging;
 namespace OnnxVlm.Cli.Chat;
 
 /// <summary>
-/// Lines in, text out, no escape sequences: for scripts and for terminals that cannot move the cursor.
-/// Answers go to the output, all else to the error stream, so that a script reads answers only.
+/// Lines in, text out, no escape sequences: for scripts and for terminals that cannot move the cursor. Answers go to the output and everything else
+/// to the error stream, so that a script reads only answers.
 /// </summary>
-/// <param name="input">Gives the lines.</param>
-/// <param name="output">Takes the answers.</param>
-/// <param name="error">Takes notes and errors.</param>
-/// <param name="prompt">Stands before each line; null where nobody is there to read it, and then Ctrl-C ends the program.</param>
+/// <param name="input">The source of lines.</param>
+/// <param name="output">Receives the answers.</param>
+/// <param name="error">Receives notes and errors.</param>
+/// <param name="prompt">The text before each line; null where nobody reads it, and then Ctrl-C ends the program.</param>
 internal sealed class PlainChatConsole(TextReader input, TextWriter output, TextWriter error, string? prompt = null) : IChatConsole
 {
     public string? ReadLine()

@@ -3,7 +3,7 @@ using OnnxVlm.Generation;
 
 namespace OnnxVlm.Cli.Chat;
 
-/// <summary>A line of a terminal that tells how far a long prompt is read, and is gone when the answer begins.</summary>
+/// <summary>A line of a terminal that shows the progress of reading a long prompt, and disappears when the answer begins.</summary>
 /// <param name="writer">The terminal.</param>
 internal sealed class PrefillLine(TextWriter writer)
 {
@@ -13,7 +13,7 @@ internal sealed class PrefillLine(TextWriter writer)
     private int _shown;
 
     /// <summary>Shows progress; to be used as <see cref="GenerationOptions.OnPrefill"/>.</summary>
-    /// <param name="progress">How far the prompt is read.</param>
+    /// <param name="progress">The progress of the prompt.</param>
     public void Report(PrefillProgress progress)
     {
         if (progress.TokensRead >= progress.TokenCount)
@@ -24,7 +24,9 @@ internal sealed class PrefillLine(TextWriter writer)
         if (progress.Elapsed < Quiet)
             return;
         int read = progress.TokensRead - progress.CachedTokens;
-        string left = read > 0 ? string.Create(CultureInfo.InvariantCulture, $", {progress.Elapsed.TotalSeconds * (progress.TokenCount - progress.TokensRead) / read:F0} s left") : "";
+        string left = read > 0
+            ? string.Create(CultureInfo.InvariantCulture, $", {progress.Elapsed.TotalSeconds * (progress.TokenCount - progress.TokensRead) / read:F0} s left")
+            : "";
         string line = string.Create(CultureInfo.InvariantCulture, $"reading: {progress.TokensRead} of {progress.TokenCount} tokens{left}");
         writer.Write($"\r{line.PadRight(_shown)}");
         writer.Flush();

@@ -1,9 +1,9 @@
 namespace OnnxVlm.Cli.Chat;
 
-/// <summary>What the terminal can show, as its environment says.</summary>
-/// <param name="MovesCursor">Understands escape sequences at all.</param>
-/// <param name="Styles">Colours and dim text are wanted: the user has not set <c>NO_COLOR</c> (no-color.org).</param>
-/// <param name="TrueColor">Shows 24-bit colours.</param>
+/// <summary>What the terminal can show, according to its environment.</summary>
+/// <param name="MovesCursor">Whether it understands escape sequences at all.</param>
+/// <param name="Styles">Whether colours and dim text are wanted: the user has not set <c>NO_COLOR</c> (no-color.org).</param>
+/// <param name="TrueColor">Whether it shows 24-bit colours.</param>
 internal sealed record TerminalAbilities(bool MovesCursor, bool Styles, bool TrueColor)
 {
     private static readonly string[] TrueColorTerms = ["alacritty", "contour", "foot", "ghostty", "kitty", "wezterm"];

@@ -5,8 +5,7 @@ using OnnxVlm.Imaging;
 namespace OnnxVlm.Cli.Chat;
 
 /// <summary>
-/// A terminal that moves its cursor. One thread reads keys as long as the chat lasts: while an answer runs, Ctrl-C stops it
-/// and other keys wait for the next prompt.
+/// A terminal that moves its cursor. One thread reads keys for the whole chat: during an answer, Ctrl-C stops it and other keys wait for the next prompt.
 /// </summary>
 internal sealed class TerminalChatConsole : IChatConsole, IDisposable
 {
@@ -21,7 +20,7 @@ internal sealed class TerminalChatConsole : IChatConsole, IDisposable
     private Action? _stop;
     private int _cursorRow;
 
-    /// <summary>Takes the terminal over; Ctrl-C is a key from here on.</summary>
+    /// <summary>Takes over the terminal; from here on, Ctrl-C is a normal key.</summary>
     public TerminalChatConsole(TerminalAbilities abilities)
     {
         _abilities = abilities;
@@ -116,7 +115,7 @@ internal sealed class TerminalChatConsole : IChatConsole, IDisposable
         }
         catch (InvalidOperationException)
         {
-            // The terminal is gone.
+            // The terminal has been closed.
             _keys.CompleteAdding();
         }
     }
@@ -136,7 +135,7 @@ internal sealed class TerminalChatConsole : IChatConsole, IDisposable
         }
     }
 
-    // Draws the line over its last drawing. It is not redrawn between keys that wait already, so that a paste is drawn once.
+    // Draws the line over its previous drawing. It is not redrawn while more keys are waiting, so that a paste is drawn once.
     private void Draw()
     {
         if (_keys.Count > 0)
@@ -169,7 +168,7 @@ internal sealed class TerminalChatConsole : IChatConsole, IDisposable
             text.Append("\e[").Append(rows).Append('A');
     }
 
-    // The rest of an escape sequence follows at once; a lone Escape has nothing behind it.
+    // The rest of an escape sequence follows immediately; nothing follows a lone Escape.
     private bool TakeSequence(string expected)
     {
         foreach (char c in expected)
@@ -200,7 +199,7 @@ internal sealed class TerminalChatConsole : IChatConsole, IDisposable
         return text.ToString().TrimEnd('\n');
     }
 
-    // What a model writes, or a file is called, must not command the terminal.
+    // The text of a model, or the name of a file, must not control the terminal.
     private static string Harmless(string text) => string.Concat(text.Select(c => char.IsControl(c) && c is not ('\n' or '\t') ? '·' : c));
 
     private void Write(string text)

@@ -4,15 +4,15 @@ using System.Text.Json.Nodes;
 namespace OnnxVlm.Cli.Chat;
 
 /// <summary>
-/// A conversation as a file: Markdown to read, JSON to work with. Images are named by their paths, relative to the file where they lie beside or below it.
+/// A conversation as a file: Markdown for reading, JSON for processing. Images are stored as paths, relative to the file if they are beside or below it.
 /// </summary>
 internal static class Transcript
 {
-    /// <summary>Writes a conversation in the format that the file's name ends in.</summary>
-    /// <param name="conversation">What was said.</param>
+    /// <summary>Formats a conversation by the file's extension.</summary>
+    /// <param name="conversation">The conversation.</param>
     /// <param name="model">Name of the model.</param>
     /// <param name="path">A file that ends in <c>.md</c> or <c>.json</c>.</param>
-    /// <exception cref="ArgumentException">The name ends otherwise.</exception>
+    /// <exception cref="ArgumentException">The name has another extension.</exception>
     public static string Create(Conversation conversation, string model, string path)
     {
         string folder = Path.GetDirectoryName(Path.GetFullPath(path))!;

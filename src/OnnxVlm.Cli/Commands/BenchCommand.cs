@@ -9,44 +9,74 @@ using Spectre.Console;
 
 namespace OnnxVlm.Cli.Commands;
 
-/// <summary><c>onnxvlm bench</c>: how fast a model is on this machine, and what it takes.</summary>
+/// <summary><c>onnxvlm bench</c>: the speed of a model on this machine, and the resources it needs.</summary>
 internal static class BenchCommand
 {
     public static Command Create()
     {
         Option<DirectoryInfo> model = SharedOptions.NamedModel();
         Option<bool> yes = SharedOptions.Yes();
-        Option<int> prompt = new("-p", "--prompt-tokens") { Description = "Tokens of text that are read at once.", DefaultValueFactory = _ => 512, HelpName = "N" };
-        Option<int> generated = new("-n", "--generated-tokens") { Description = "Tokens that are generated one by one.", DefaultValueFactory = _ => 64, HelpName = "N" };
+        Option<int> prompt = new("-p", "--prompt-tokens")
+        {
+            Description = "Tokens of text that are read at once.",
+            DefaultValueFactory = _ => 512,
+            HelpName = "N",
+        };
+        Option<int> generated = new("-n", "--generated-tokens")
+        {
+            Description = "Tokens that are generated one by one.",
+            DefaultValueFactory = _ => 64,
+            HelpName = "N",
+        };
         Option<FileInfo?> image = new("--image") { Description = "An image, for preprocessing and the time to the first token.", HelpName = "FILE" };
-        Option<int> repetitions = new("-r", "--repetitions") { Description = "How often everything is measured.", DefaultValueFactory = _ => 3, HelpName = "N" };
-        Option<string?> parallel = new("--parallel") { Description = "Measure several requests at the same time instead: numbers of streams, such as 1,2,4,8,16.", HelpName = "N,N,…" };
+        Option<int> repetitions = new("-r", "--repetitions")
+        {
+            Description = "How often everything is measured.",
+            DefaultValueFactory = _ => 3,
+            HelpName = "N",
+        };
+        Option<string?> parallel = new("--parallel")
+        {
+            Description = "Measure several requests at the same time instead: numbers of streams, such as 1,2,4,8,16.",
+            HelpName = "N,N,…",
+        };
         Option<int?> requests = new("--requests") { Description = "With --parallel: requests in all. Default: as many as streams.", HelpName = "N" };
         Option<string> device = SharedOptions.Device();
         Option<string> runner = SharedOptions.Runner();
         Option<int?> imageTokens = SharedOptions.ImageTokens();
         Option<bool> json = SharedOptions.Json();
-        Command command = new("bench", "Measure prefill, decoding, loading, preprocessing and memory.") { model, prompt, generated, image, repetitions, parallel, requests, imageTokens, device, runner, yes, json };
+        Command command = new("bench", "Measure prefill, decoding, loading, preprocessing and memory.")
+        {
+            model, prompt, generated, image, repetitions, parallel, requests, imageTokens, device, runner, yes, json,
+        };
         command.SetWork(async (result, cancellationToken) =>
         {
-            DirectoryInfo folder = await ModelLocator.LocateAsync(result.GetValue(model)!, result.GetValue(device)!, result.GetValue(yes), cancellationToken).ConfigureAwait(false);
+            DirectoryInfo folder = await ModelLocator.LocateAsync(
+                result.GetValue(model)!, result.GetValue(device)!, result.GetValue(yes), cancellationToken).ConfigureAwait(false);
             FileInfo? file = result.GetValue(image);
             byte[]? encoded = file is null ? null : InputFile.ReadBytes(file.FullName, "image", new ImageLimits().MaxBytes);
             if (result.GetValue(parallel) is { } streams)
             {
-                using VlmModel loaded = SharedOptions.LoadModel(folder, result.GetValue(device)!, imageTokens: result.GetValue(imageTokens), runner: result.GetValue(runner)!);
-                ParallelBenchmark measurement = new(loaded, Positive(result.GetValue(repetitions), "-r"), step => Console.Error.WriteLine($"measuring: {step}"));
+                using VlmModel loaded = SharedOptions.LoadModel(
+                    folder, result.GetValue(device)!, imageTokens: result.GetValue(imageTokens), runner: result.GetValue(runner)!);
+                ParallelBenchmark measurement = new(
+                    loaded, Positive(result.GetValue(repetitions), "-r"), step => Console.Error.WriteLine($"measuring: {step}"));
                 IReadOnlyList<ParallelResult> rows = await measurement.RunAsync(
-                    ReadStreams(streams), result.GetValue(requests) is int all ? Positive(all, "--requests") : null, Positive(result.GetValue(prompt), "-p"), AtLeastTwo(result.GetValue(generated)),
+                    ReadStreams(streams), result.GetValue(requests) is int all ? Positive(all, "--requests") : null,
+                    Positive(result.GetValue(prompt), "-p"), AtLeastTwo(result.GetValue(generated)),
                     encoded, cancellationToken).ConfigureAwait(false);
+                string ranOn = loaded.Device.ToString().ToLowerInvariant(), ranBy = loaded.Runner.ToString().ToLowerInvariant();
+                ParallelReport report = new(folder.Name, ranOn, ranBy, Environment.ProcessorCount, rows);
                 if (result.GetValue(json))
-                    Console.Out.WriteLine(JsonSerializer.Serialize(new ParallelReport(folder.Name, loaded.Device.ToString().ToLowerInvariant(), loaded.Runner.ToString().ToLowerInvariant(), Environment.ProcessorCount, rows), CliJson.Indented.ParallelReport));
+                    Console.Out.WriteLine(JsonSerializer.Serialize(report, CliJson.Indented.ParallelReport));
                 else
                     Print(rows);
                 return ExitCode.Done;
             }
             Benchmark benchmark = new(
-                folder.FullName, () => SharedOptions.LoadModel(folder, result.GetValue(device)!, imageTokens: result.GetValue(imageTokens), runner: result.GetValue(runner)!), Positive(result.GetValue(repetitions), "-r"), step => Console.Error.WriteLine($"measuring: {step}"));
+                folder.FullName,
+                () => SharedOptions.LoadModel(folder, result.GetValue(device)!, imageTokens: result.GetValue(imageTokens), runner: result.GetValue(runner)!),
+                Positive(result.GetValue(repetitions), "-r"), step => Console.Error.WriteLine($"measuring: {step}"));
             int context = ModelManifest.Load(folder.FullName).ContextLength;
             if (Math.Max(result.GetValue(prompt), result.GetValue(generated)) + 1 > context)
                 throw new WrongArgumentException($"-p and -n: the model's context has room for {context - 1} tokens.");
@@ -61,9 +91,11 @@ internal static class BenchCommand
         return command;
     }
 
-    private static int Positive(int value, string option) => value >= 1 ? value : throw new WrongArgumentException($"{option}: expected 1 or more, found {value}.");
+    private static int Positive(int value, string option) =>
+        value >= 1 ? value : throw new WrongArgumentException($"{option}: expected 1 or more, found {value}.");
 
-    private static int AtLeastTwo(int value) => value >= 2 ? value : throw new WrongArgumentException($"-n: expected 2 or more with --parallel, found {value}.");
+    private static int AtLeastTwo(int value) =>
+        value >= 2 ? value : throw new WrongArgumentException($"-n: expected 2 or more with --parallel, found {value}.");
 
     private static int[] ReadStreams(string text)
     {
@@ -79,7 +111,9 @@ internal static class BenchCommand
         foreach (ParallelResult row in rows)
         {
             table.AddRow(
-                $"{row.Streams}", $"{row.PromptTokens} tokens", row.ImageTokens == 0 ? "" : $"{row.ImageTokens} tokens", Number(row.TotalTokensPerSecond), Number(row.RequestTokensPerSecond), Number(row.StreamTokensPerSecond),
+                $"{row.Streams}", $"{row.PromptTokens} tokens", row.ImageTokens == 0
+                    ? ""
+                    : $"{row.ImageTokens} tokens", Number(row.TotalTokensPerSecond), Number(row.RequestTokensPerSecond), Number(row.StreamTokensPerSecond),
                 $"{Number(row.TimeToFirstTokenMs)} ms", $"{Number(row.TimeToFirstTokenP95Ms)} ms");
         }
         PlainTable.Write(table);
@@ -87,7 +121,8 @@ internal static class BenchCommand
 
     private static void Print(BenchmarkResult r)
     {
-        Console.Out.WriteLine(string.Create(CultureInfo.InvariantCulture, $"{r.Model}: {r.Architecture}, {r.Parameters / 1e6:F1} million parameters, {r.Precision}"));
+        Console.Out.WriteLine(
+            string.Create(CultureInfo.InvariantCulture, $"{r.Model}: {r.Architecture}, {r.Parameters / 1e6:F1} million parameters, {r.Precision}"));
         Console.Out.WriteLine($"{r.Processor}, {r.Threads} threads, on {r.Device}");
         Table table = PlainTable.Create("", "median", "lowest", "highest", "");
         Row($"prefill, {r.PromptTokens} tokens", r.PrefillTokensPerSecond, "tokens/s");

@@ -4,10 +4,10 @@ using Microsoft.ML.OnnxRuntimeGenAI;
 
 namespace OnnxVlm.Cli.Commands;
 
-/// <summary>Runs a command's work and turns what goes wrong into one line on stderr and an exit code.</summary>
+/// <summary>Runs a command's work and converts errors to one line on stderr and an exit code.</summary>
 internal static class CommandAction
 {
-    /// <summary>Sets what a command does.</summary>
+    /// <summary>Sets the work of a command.</summary>
     /// <param name="command">The command.</param>
     /// <param name="work">Returns the exit code.</param>
     public static void SetWork(this Command command, Func<ParseResult, CancellationToken, Task<int>> work) =>
@@ -25,7 +25,8 @@ internal static class CommandAction
             {
                 return Report("Cancelled.", ExitCode.Failed);
             }
-            catch (Exception e) when (e is VlmException or ArgumentException or IOException or UnauthorizedAccessException or OnnxRuntimeGenAIException or OnnxRuntimeException or DllNotFoundException)
+            catch (Exception e) when (e is VlmException or ArgumentException
+                or IOException or UnauthorizedAccessException or OnnxRuntimeGenAIException or OnnxRuntimeException or DllNotFoundException)
             {
                 return Report(e.Message, ExitCode.Failed);
             }
@@ -62,5 +63,5 @@ internal static class CommandAction
     }
 }
 
-/// <summary>An argument parses, but its value is not one the command takes.</summary>
+/// <summary>An argument can be parsed, but the command does not accept its value.</summary>
 internal sealed class WrongArgumentException(string message, Exception? innerException = null) : Exception(message, innerException);

@@ -66,11 +66,13 @@ internal static class EvalCommand
         return command;
     }
 
-    private static async Task<double?> ScoreAsync(ProgramScorer programs, EvaluationCase item, string answer, CancellationToken cancellationToken) => item.Metric == Metrics.Code
+    private static async Task<double?> ScoreAsync(ProgramScorer programs, EvaluationCase item, string answer, CancellationToken cancellationToken) =>
+        item.Metric == Metrics.Code
         ? await programs.ScoreAsync(ProgramTask.Parse(item.Expected), answer, cancellationToken).ConfigureAwait(false)
         : Metrics.Score(item.Metric, item.Expected, answer);
 
-    private static async Task<string> AnswerAsync(VlmModel model, EvaluationCase item, EvaluationSet set, GenerationOptions options, bool isGuided, CancellationToken cancellationToken)
+    private static async Task<string> AnswerAsync(
+        VlmModel model, EvaluationCase item, EvaluationSet set, GenerationOptions options, bool isGuided, CancellationToken cancellationToken)
     {
         try
         {
@@ -95,10 +97,12 @@ internal static class EvalCommand
         }
     }
 
-    private static async Task<string> GenerateAsync(VlmModel model, IReadOnlyList<ChatMessage> messages, GenerationOptions options, CancellationToken cancellationToken)
+    private static async Task<string> GenerateAsync(
+        VlmModel model, IReadOnlyList<ChatMessage> messages, GenerationOptions options, CancellationToken cancellationToken)
     {
         StringBuilder text = new();
-        await foreach (GenerationUpdate update in model.GenerateAsync(model.CreatePrompt(messages, new PromptOptions(), cancellationToken), options, cancellationToken).ConfigureAwait(false))
+        await foreach (GenerationUpdate update in model.GenerateAsync(
+            model.CreatePrompt(messages, new PromptOptions(), cancellationToken), options, cancellationToken).ConfigureAwait(false))
             text.Append(update.IsReasoning ? "" : update.Text);
         return text.ToString();
     }
@@ -118,11 +122,13 @@ internal static class EvalCommand
 
     private static void Print(List<(EvaluationCase Case, double Score)> scores, bool json)
     {
-        var groups = scores.GroupBy(s => s.Case.Group).OrderBy(g => g.Key, StringComparer.Ordinal).Select(g => (Name: g.Key, N: g.Count(), Score: GroupScore(g))).ToList();
+        var groups = scores.GroupBy(s => s.Case.Group)
+            .OrderBy(g => g.Key, StringComparer.Ordinal).Select(g => (Name: g.Key, N: g.Count(), Score: GroupScore(g))).ToList();
         double total = groups.Sum(g => g.N * g.Score) / scores.Count;
         if (json)
         {
-            Console.Out.WriteLine(CliJson.Write(CliJson.Object(("groups", CliJson.Object(groups.Select(g => (g.Name, (JsonNode?)CliJson.Object(("n", g.N), ("score", g.Score)))))), ("score", total))));
+            Console.Out.WriteLine(CliJson.Write(CliJson.Object(
+                ("groups", CliJson.Object(groups.Select(g => (g.Name, (JsonNode?)CliJson.Object(("n", g.N), ("score", g.Score)))))), ("score", total))));
             return;
         }
         Table table = PlainTable.Create("group", "cases", "score");

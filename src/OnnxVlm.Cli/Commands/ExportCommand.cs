@@ -13,21 +13,39 @@ internal static class ExportCommand
     public static Command Create()
     {
         Option<DirectoryInfo> checkpoint = new("--checkpoint") { Description = "The Hugging Face folder.", HelpName = "DIR" };
-        Option<string> random = new("--random-weights") { Description = $"In place of a checkpoint: a model of full size with random weights, to measure a machine with: {string.Join(", ", Exporter.ShippedConfigs.Keys.Order(StringComparer.Ordinal))}, or a folder with config.json.", HelpName = "CONFIG" };
+        Option<string> random = new("--random-weights")
+        {
+            Description = "In place of a checkpoint: a model of full size with random weights, " +
+                $"to measure a machine with: {string.Join(", ", Exporter.ShippedConfigs.Keys.Order(StringComparer.Ordinal))}, or a folder with config.json.",
+            HelpName = "CONFIG",
+        };
         Option<DirectoryInfo> output = new("--output") { Description = "The model folder to write.", Required = true, HelpName = "DIR" };
         Option<string> precision = new("--precision") { Description = "Storage of the weights.", DefaultValueFactory = _ => "fp32" };
         precision.AcceptOnlyFromAmong("fp32", "fp16", "int8", "int4");
-        Option<int> blockSize = new("--block-size") { Description = "Weights that share a scale, for int8 and int4: 32, 64 or 128.", DefaultValueFactory = _ => 32, HelpName = "N" };
+        Option<int> blockSize = new("--block-size")
+        {
+            Description = "Weights that share a scale, for int8 and int4: 32, 64 or 128.",
+            DefaultValueFactory = _ => 32,
+            HelpName = "N",
+        };
         Option<bool> asymmetric = new("--asymmetric") { Description = "Give each block a zero point beside its scale, for int8 and int4." };
         Option<bool> separate = new("--separate") { Description = "Keep q, k, v and gate, up as matrices of their own: slower, to compare with." };
         Option<string> head = new("--head") { Description = "Storage of the head; int8 by default under int8 and int4.", HelpName = "fp32|int8|int4" };
         head.AcceptOnlyFromAmong("fp32", "int8", "int4");
-        Option<string[]> int8Matrices = new("--int8-matrices") { Description = "Under int4, matrices that keep 8 bits: each with one of these in its name, such as down_proj or layers.0. Can be given more than once.", HelpName = "NAME" };
+        Option<string[]> int8Matrices = new("--int8-matrices")
+        {
+            Description = "Under int4, matrices that keep 8 bits: " +
+                "each with one of these in its name, such as down_proj or layers.0. Can be given more than once.",
+            HelpName = "NAME",
+        };
         Option<string> device = new("--device") { Description = "The device that the graph is written for.", DefaultValueFactory = _ => "cpu" };
         device.AcceptOnlyFromAmong("cpu", "cuda", "directml");
         Option<bool> overwrite = new("--overwrite") { Description = "Replace an earlier export in the output folder." };
         Option<bool> noTrial = SharedOptions.NoTrial();
-        Command command = new("export", "Turn a Hugging Face checkpoint into a model folder.") { checkpoint, random, output, precision, blockSize, asymmetric, separate, head, int8Matrices, device, overwrite, noTrial };
+        Command command = new("export", "Turn a Hugging Face checkpoint into a model folder.")
+        {
+            checkpoint, random, output, precision, blockSize, asymmetric, separate, head, int8Matrices, device, overwrite, noTrial,
+        };
         command.SetWork((result, cancellationToken) =>
         {
             ExportOptions options = CommandAction.CheckArguments(() => new ExportOptions
@@ -81,26 +99,34 @@ internal static class ExportCommand
             Table table = PlainTable.Create("weight", "bits", "block", "relative error", "plain rounding, block 32", "max error");
             foreach (TensorReport tensor in report.Quantized)
             {
-                table.AddRow(Markup.Escape(tensor.Name), tensor.Bits.ToString(CultureInfo.InvariantCulture), tensor.BlockSize.ToString(CultureInfo.InvariantCulture),
-                    tensor.RelativeError.ToString("F5", CultureInfo.InvariantCulture), tensor.PlainError?.ToString("F5", CultureInfo.InvariantCulture) ?? "", tensor.MaxError.ToString("E2", CultureInfo.InvariantCulture));
+                table.AddRow(
+                    Markup.Escape(tensor.Name), tensor.Bits.ToString(CultureInfo.InvariantCulture), tensor.BlockSize.ToString(CultureInfo.InvariantCulture),
+                    tensor.RelativeError.ToString("F5", CultureInfo.InvariantCulture), tensor.PlainError?.ToString("F5", CultureInfo.InvariantCulture) ?? "",
+                    tensor.MaxError.ToString("E2", CultureInfo.InvariantCulture));
             }
             PlainTable.Write(table);
             Console.Out.WriteLine();
             Table layers = PlainTable.Create("layer", "relative error", "worst matrix", "its error");
             foreach (LayerReport layer in report.Layers)
-                layers.AddRow(layer.Layer?.ToString(CultureInfo.InvariantCulture) ?? "outside", layer.RelativeError.ToString("F5", CultureInfo.InvariantCulture), Markup.Escape(layer.Worst.Name), layer.Worst.RelativeError.ToString("F5", CultureInfo.InvariantCulture));
+                layers.AddRow(
+                    layer.Layer?.ToString(CultureInfo.InvariantCulture) ?? "outside",
+                    layer.RelativeError.ToString("F5", CultureInfo.InvariantCulture), Markup.Escape(layer.Worst.Name),
+                    layer.Worst.RelativeError.ToString("F5", CultureInfo.InvariantCulture));
             PlainTable.Write(layers);
         }
         if (!report.HasTokenizer)
             Console.Error.WriteLine("note: the checkpoint has no tokenizer.json; the folder can be verified, and cannot be prompted");
         else if (report.ChatTemplate == TemplateOrigin.None)
-            Console.Error.WriteLine("note: the checkpoint has no chat template, so that the model continues plain prompts only; put the one it was trained with into chat_template.jinja beside the checkpoint, and export again");
+            Console.Error.WriteLine(
+                "note: the checkpoint has no chat template, so that the model continues plain prompts only; " +
+                "put the one it was trained with into chat_template.jinja beside the checkpoint, and export again");
         else if (report.ChatTemplate == TemplateOrigin.Architecture)
             Console.Error.WriteLine($"note: the chat template is OnnxVlm's own, because the checkpoint has none of {report.Architecture}'s: chat_template.jinja in the folder");
         if (report.TrialOmitted is string why)
             Console.Error.WriteLine($"note: the graph was not tried: {why}");
         Console.Out.WriteLine(string.Create(CultureInfo.InvariantCulture,
-            $"{report.Architecture}, {report.Parameters / 1e6:F1} million parameters, {report.SizeBytes / 1e6:F1} MB in {report.Elapsed.TotalSeconds:F1} s, peak memory {PeakWorkingSet() / 1e6:F0} MB: {report.OutputFolder}"));
+            $"{report.Architecture}, {report.Parameters / 1e6:F1} million parameters, {report.SizeBytes / 1e6:F1} MB in {report.Elapsed.TotalSeconds:F1} s, " +
+            $"peak memory {PeakWorkingSet() / 1e6:F0} MB: {report.OutputFolder}"));
     }
 
     private static long PeakWorkingSet()

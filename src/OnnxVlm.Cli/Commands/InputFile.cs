@@ -2,7 +2,7 @@ using System.Text;
 
 namespace OnnxVlm.Cli.Commands;
 
-/// <summary>Reads files that a user names: never more than a limit, so that a device or a pipe without an end, or a wrong name, costs no more than that.</summary>
+/// <summary>Reads files that a user names, up to a limit, so that an endless device or pipe, or a wrong name, costs no more than that.</summary>
 internal static class InputFile
 {
     /// <summary>The most bytes of a prompt, a system message, a schema or a grammar: 16 MiB, far more than any context holds.</summary>
@@ -12,7 +12,7 @@ internal static class InputFile
 
     /// <summary>Reads a file whole.</summary>
     /// <param name="path">The file.</param>
-    /// <param name="what">What it is to be, for messages: "image".</param>
+    /// <param name="what">The expected content, for messages: "image".</param>
     /// <param name="maxBytes">The most bytes.</param>
     /// <exception cref="IOException">There is no such file, or it is larger.</exception>
     public static byte[] ReadBytes(string path, string what, long maxBytes)
@@ -32,9 +32,9 @@ internal static class InputFile
     /// <exception cref="IOException">There is no such file, it is larger than <see cref="MaxTextBytes"/>, or it is not UTF-8.</exception>
     public static string ReadText(string path, string what) => Decode(ReadBytes(path, what, MaxTextBytes), $"{what} {Path.GetFullPath(path)}");
 
-    /// <summary>The text that an option gives: itself, of <c>@FILE</c> the file's text, of <c>@@…</c> what follows the first @.</summary>
-    /// <param name="value">What stands on the command line.</param>
-    /// <param name="what">What it is to be, for messages: "prompt".</param>
+    /// <summary>The text of an option: the value itself; for <c>@FILE</c> the file's text; for <c>@@…</c> the text after the first @.</summary>
+    /// <param name="value">The value on the command line.</param>
+    /// <param name="what">The expected content, for messages: "prompt".</param>
     /// <exception cref="IOException">As <see cref="ReadText"/>.</exception>
     public static string TextOf(string value, string what) => value switch
     {
@@ -43,7 +43,7 @@ internal static class InputFile
         _ => value,
     };
 
-    /// <summary>The same, and of <c>-</c> what stands on standard input.</summary>
+    /// <summary>The same; <c>-</c> stands for the text on standard input.</summary>
     /// <inheritdoc cref="TextOf(string, string)" path="//param|//exception"/>
     public static string TextOrInputOf(string value, string what)
     {
@@ -53,7 +53,8 @@ internal static class InputFile
         return TextOf(input, what);
     }
 
-    internal static string TextOf(Stream input, string what) => Decode(ReadToEnd(input, $"{what} on standard input", MaxTextBytes), $"{what} on standard input");
+    internal static string TextOf(Stream input, string what) =>
+        Decode(ReadToEnd(input, $"{what} on standard input", MaxTextBytes), $"{what} on standard input");
 
     private static byte[] ReadToEnd(Stream stream, string what, long maxBytes)
     {
@@ -82,5 +83,6 @@ internal static class InputFile
         }
     }
 
-    private static IOException TooLarge(string what, string found, long maxBytes) => new($"The {what} is too large: at most {maxBytes} bytes are read, found {found}; give a smaller one.");
+    private static IOException TooLarge(string what, string found, long maxBytes) =>
+        new($"The {what} is too large: at most {maxBytes} bytes are read, found {found}; give a smaller one.");
 }

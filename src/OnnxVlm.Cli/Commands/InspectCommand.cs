@@ -9,7 +9,7 @@ using Spectre.Console;
 
 namespace OnnxVlm.Cli.Commands;
 
-/// <summary><c>onnxvlm inspect</c>: what a model folder holds, and the memory it needs.</summary>
+/// <summary><c>onnxvlm inspect</c>: the contents of a model folder, and the memory it needs.</summary>
 internal static class InspectCommand
 {
     public static Command Create()
@@ -46,7 +46,8 @@ internal static class InspectCommand
         Row("parameters", string.Create(CultureInfo.InvariantCulture, $"{summary.Parameters / 1e6:F1} million"));
         Row("precision", $"{manifest.Precision}, for {manifest.Device ?? "cpu"}");
         Row("context", $"{manifest.ContextLength} tokens");
-        Row("vocabulary", $"{manifest.VocabularySize} tokens, ends at {string.Join(", ", manifest.EndTokenIds)}{(manifest.HasTokenizer ? "" : "; no tokenizer")}");
+        Row("vocabulary", $"{manifest.VocabularySize} tokens, " +
+            $"ends at {string.Join(", ", manifest.EndTokenIds)}{(manifest.HasTokenizer ? "" : "; no tokenizer")}");
         Row("patches", $"{image.PatchSize} px, {image.PatchLayout}, {(image.HasPositions ? "with their column and row" : "without positions of their own")}");
         Row("resize", Json("resize"));
         Row("padding", Json("padding"));
@@ -58,15 +59,19 @@ internal static class InspectCommand
         Row("fused operators", string.Join(", ", summary.FusedOperators.Select(op => $"{op.Value} {op.Key}")) + $"; {summary.StandardNodes} standard nodes");
         Row("read for a token", Megabytes(summary.WeightBytesPerToken));
         CacheSize cache = summary.Cache;
-        Row($"memory, {tokens} tokens", $"{Megabytes(summary.SizeBytes)} of weights + {Megabytes(cache.Bytes(tokens) - cache.StateBytes)} of cache ({PerToken(cache)})" + (cache.StateBytes > 0 ? $" + {Megabytes(cache.StateBytes)} of state" : ""));
+        Row($"memory, {tokens} tokens",
+            $"{Megabytes(summary.SizeBytes)} of weights + {Megabytes(cache.Bytes(tokens) - cache.StateBytes)} of cache ({PerToken(cache)})"
+            + (cache.StateBytes > 0 ? $" + {Megabytes(cache.StateBytes)} of state" : ""));
         long budget = new VlmOptions().CacheBytes;
-        Row("answers at once", $"{budget / Math.Max(1, cache.Bytes(tokens))} of {tokens} tokens within {Megabytes(budget)} of cache, the default of CacheBytes on this machine");
+        Row("answers at once",
+            $"{budget / Math.Max(1, cache.Bytes(tokens))} of {tokens} tokens within {Megabytes(budget)} of cache, the default of CacheBytes on this machine");
         PlainTable.Write(table);
 
         Console.Out.WriteLine();
         Table weights = PlainTable.Create("layers", "storage", "tensors", "numbers", "size");
         foreach (WeightGroup group in summary.Weights)
-            weights.AddRow(group.Layer, group.Storage, group.Tensors.ToString(CultureInfo.InvariantCulture), group.Numbers.ToString(CultureInfo.InvariantCulture), Megabytes(group.SizeBytes));
+            weights.AddRow(group.Layer, group.Storage, group.Tensors.ToString(CultureInfo.InvariantCulture),
+                group.Numbers.ToString(CultureInfo.InvariantCulture), Megabytes(group.SizeBytes));
         PlainTable.Write(weights);
 
         string Json(string key) => rules[key]!.ToJsonString(CliJson.Compact.Options);

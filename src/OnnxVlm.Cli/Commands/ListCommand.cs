@@ -19,7 +19,8 @@ internal static class ListCommand
             if (result.GetValue(json))
                 PrintJson(hub, models);
             else if (models.Count == 0)
-                Console.Error.WriteLine($"There is no model in {hub.Options.ModelsFolder}; get one with: onnxvlm pull {ModelReference.ShortNames.Keys.First()}");
+                Console.Error.WriteLine(
+                    $"There is no model in {hub.Options.ModelsFolder}; get one with: onnxvlm pull {ModelReference.ShortNames.Keys.First()}");
             else
                 Print(models);
             return Task.FromResult(ExitCode.Done);
@@ -31,7 +32,8 @@ internal static class ListCommand
     {
         Table table = PlainTable.Create("model", "size", "state", "commit", "folder");
         foreach (LocalModel model in models)
-            table.AddRow(Markup.Escape(model.Reference.ToString()), PullConsole.Size(model.SizeBytes), Describe(model), model.Source?.Revision is { Length: 40 } commit ? commit[..7] : "", Markup.Escape(model.Folder));
+            table.AddRow(Markup.Escape(model.Reference.ToString()), PullConsole.Size(model.SizeBytes), Describe(model),
+                model.Source?.Revision is { Length: 40 } commit ? commit[..7] : "", Markup.Escape(model.Folder));
         PlainTable.Write(table);
     }
 
@@ -45,6 +47,7 @@ internal static class ListCommand
     private static void PrintJson(ModelHub hub, IReadOnlyList<LocalModel> models) => Console.Out.WriteLine(CliJson.Write(CliJson.Object(
         ("models_folder", hub.Options.ModelsFolder),
         ("models", CliJson.Array(models.Select(model => CliJson.Object(
-            ("model", model.Reference.ToString()), ("state", model.State.ToString().ToLowerInvariant()), ("folder", model.Folder), ("size_bytes", model.SizeBytes), ("changed", model.Changed),
+            ("model", model.Reference.ToString()), ("state", model.State.ToString().ToLowerInvariant()), ("folder", model.Folder),
+            ("size_bytes", model.SizeBytes), ("changed", model.Changed),
             ("revision", model.Source?.Revision), ("unverified", model.Source?.Unverified))))))));
 }

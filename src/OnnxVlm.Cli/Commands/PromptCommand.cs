@@ -5,13 +5,20 @@ using OnnxVlm.Prompting;
 
 namespace OnnxVlm.Cli.Commands;
 
-/// <summary><c>onnxvlm prompt</c>: the prompt that a model's own chat template makes of a conversation. Only the tokenizer and the template are loaded.</summary>
+/// <summary>
+/// <c>onnxvlm prompt</c>: shows the prompt that a model's own chat template makes from a conversation. Only the tokenizer and the template are loaded.
+/// </summary>
 internal static class PromptCommand
 {
     public static Command Create()
     {
         Option<DirectoryInfo> model = SharedOptions.Model();
-        Option<FileInfo> messages = new("--messages") { Description = "A JSON array of messages, in the form of OpenAI or Hugging Face.", Required = true, HelpName = "FILE" };
+        Option<FileInfo> messages = new("--messages")
+        {
+            Description = "A JSON array of messages, in the form of OpenAI or Hugging Face.",
+            Required = true,
+            HelpName = "FILE",
+        };
         Option<FileInfo?> tools = new("--tools") { Description = "A JSON array of tools, in the form of OpenAI.", HelpName = "FILE" };
         Option<bool> reason = new("--reason") { Description = "Tell the template that the model is to reason." };
         Option<bool> noReason = new("--no-reason") { Description = "Tell the template that the model is not to reason." };
@@ -72,7 +79,9 @@ internal static class PromptCommand
         try
         {
             JsonElement array = JsonElement.Parse(File.ReadAllBytes(file.FullName));
-            return array.ValueKind == JsonValueKind.Array ? array : throw new ArgumentException($"{file.FullName}: expected a JSON array, found {array.ValueKind}.");
+            return array.ValueKind == JsonValueKind.Array
+                ? array
+                : throw new ArgumentException($"{file.FullName}: expected a JSON array, found {array.ValueKind}.");
         }
         catch (JsonException e)
         {
@@ -80,12 +89,13 @@ internal static class PromptCommand
         }
     }
 
-    // Images that are given as files, beside the file of messages, become data: URIs.
+    // Images that are given as files, relative to the file of messages, become data: URIs.
     private static JsonElement WithImages(JsonElement messages, string folder)
     {
         JsonNode root = JsonNode.Parse(messages.GetRawText())!;
         bool changed = false;
-        foreach (JsonObject part in root.AsArray().OfType<JsonObject>().Select(message => message["content"]).OfType<JsonArray>().SelectMany(parts => parts.OfType<JsonObject>()))
+        IEnumerable<JsonArray> contents = root.AsArray().OfType<JsonObject>().Select(message => message["content"]).OfType<JsonArray>();
+        foreach (JsonObject part in contents.SelectMany(parts => parts.OfType<JsonObject>()))
         {
             if (part["type"] is not JsonValue type || !type.TryGetValue(out string? kind) || kind is not ("image" or "image_url"))
                 continue;

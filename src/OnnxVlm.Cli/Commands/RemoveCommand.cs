@@ -4,12 +4,16 @@ using OnnxVlm.Hub;
 
 namespace OnnxVlm.Cli.Commands;
 
-/// <summary><c>onnxvlm rm</c>: removes models from this machine, and what interrupted pulls have left.</summary>
+/// <summary><c>onnxvlm rm</c>: removes models from this machine, and the remains of interrupted pulls.</summary>
 internal static class RemoveCommand
 {
     public static Command Create()
     {
-        Argument<string[]> models = new("MODEL") { Description = "Names as onnxvlm list shows them; without :VARIANT, all variants.", Arity = ArgumentArity.OneOrMore };
+        Argument<string[]> models = new("MODEL")
+        {
+            Description = "Names as onnxvlm list shows them; without :VARIANT, all variants.",
+            Arity = ArgumentArity.OneOrMore,
+        };
         Command command = new("rm", "Remove models from this machine.") { models };
         command.SetWork((result, _) =>
         {

@@ -18,7 +18,12 @@ internal static class RunCommand
     {
         Option<DirectoryInfo> model = SharedOptions.NamedModel();
         Option<bool> yes = SharedOptions.Yes();
-        Option<string> prompt = new("--prompt") { Description = "The question; - reads it from standard input, @FILE from a file, and @@ at the start is an @.", Required = true, HelpName = "TEXT" };
+        Option<string> prompt = new("--prompt")
+        {
+            Description = "The question; - reads it from standard input, @FILE from a file, and @@ at the start is an @.",
+            Required = true,
+            HelpName = "TEXT",
+        };
         Option<FileInfo[]> images = new("--image") { Description = "An image for the question; may be given several times.", HelpName = "FILE" };
         Option<string?> system = new("--system") { Description = "The system message, or @FILE.", HelpName = "TEXT" };
         Option<bool> reason = new("--reason") { Description = "Let the model reason before it answers, if it can. Its reasoning goes to stderr." };
@@ -28,7 +33,10 @@ internal static class RunCommand
         Option<bool> blendAlpha = SharedOptions.BlendAlpha();
         Option<bool> json = SharedOptions.Json();
         GenerationArguments generation = new();
-        Command command = new("run", "Ask one question, about images or not, and stream the answer.") { model, prompt, images, system, reason, imageTokens, blendAlpha, device, runner, yes, json };
+        Command command = new("run", "Ask one question, about images or not, and stream the answer.")
+        {
+            model, prompt, images, system, reason, imageTokens, blendAlpha, device, runner, yes, json,
+        };
         generation.AddTo(command);
 
         command.SetWork(async (result, cancellationToken) =>
@@ -37,13 +45,17 @@ internal static class RunCommand
             if (!Console.IsErrorRedirected && !result.GetValue(json))
                 options = options with { OnPrefill = new PrefillLine(Console.Error).Report };
             if (result.GetValue(reason) && options.Guidance is not null)
-                throw new WrongArgumentException("--reason does not go together with --json-schema, --regex or --lark, which the whole answer follows; leave one out.");
+                throw new WrongArgumentException(
+                    "--reason does not go together with --json-schema, --regex or --lark, which the whole answer follows; leave one out.");
             ChatMessage[] messages = CreateMessages(
                 result.GetValue(system) is { } text ? InputFile.TextOf(text, "system message") : null,
                 InputFile.TextOrInputOf(result.GetValue(prompt)!, "prompt"),
                 (result.GetValue(images) ?? []).Select(image => InputFile.ReadBytes(image.FullName, "image", new ImageLimits().MaxBytes)));
-            DirectoryInfo folder = await ModelLocator.LocateAsync(result.GetValue(model)!, result.GetValue(device)!, result.GetValue(yes), cancellationToken).ConfigureAwait(false);
-            using VlmModel loaded = SharedOptions.LoadModel(folder, result.GetValue(device)!, imageTokens: result.GetValue(imageTokens), blendAlpha: result.GetValue(blendAlpha), runner: result.GetValue(runner)!);
+            DirectoryInfo folder = await ModelLocator.LocateAsync(
+                result.GetValue(model)!, result.GetValue(device)!, result.GetValue(yes), cancellationToken).ConfigureAwait(false);
+            using VlmModel loaded = SharedOptions.LoadModel(
+                folder, result.GetValue(device)!, imageTokens: result.GetValue(imageTokens), blendAlpha: result.GetValue(blendAlpha),
+                runner: result.GetValue(runner)!);
             Prompt built = loaded.CreatePrompt(messages, new PromptOptions { Reasons = result.GetValue(reason) ? true : null }, cancellationToken);
             IAsyncEnumerable<GenerationUpdate> updates = loaded.GenerateAsync(built, options, cancellationToken);
             if (result.GetValue(json))
@@ -59,7 +71,7 @@ internal static class RunCommand
     {
         if (string.IsNullOrWhiteSpace(prompt))
             throw new ArgumentException("The prompt is empty; ask something with --prompt.");
-        // The kind of image is read from its first bytes, not from the file's name.
+        // The kind of image is recognized by its first bytes, not by the file's name.
         ChatMessage user = new(ChatRole.User, [.. images.Select(image => new DataContent(image, "image/*")), new TextContent(prompt)]);
         return system is null ? [user] : [new ChatMessage(ChatRole.System, system), user];
     }
@@ -104,7 +116,9 @@ internal static class RunCommand
     }
 
     internal static string Summary(GenerationStatistics s, FinishReason? reason) => string.Create(CultureInfo.InvariantCulture,
-        $"prompt {s.PromptTokens} tokens ({s.ImageTokens} image) · preprocessing {s.Preprocessing.TotalMilliseconds:F1} ms · prefill {s.Prefill.TotalMilliseconds:F1} ms · first token {s.TimeToFirstToken.TotalMilliseconds:F1} ms · answer {s.GeneratedTokens} tokens at {s.DecodeTokensPerSecond:F0} tokens/s · {CliJson.NameOf(reason)}");
+        $"prompt {s.PromptTokens} tokens ({s.ImageTokens} image) · preprocessing {s.Preprocessing.TotalMilliseconds:F1} ms" +
+        $" · prefill {s.Prefill.TotalMilliseconds:F1} ms · first token {s.TimeToFirstToken.TotalMilliseconds:F1} ms" +
+        $" · answer {s.GeneratedTokens} tokens at {s.DecodeTokensPerSecond:F0} tokens/s · {CliJson.NameOf(reason)}");
 
     /// <summary>What a user should know of the images: transparent ones, and those that were shrunk very much.</summary>
     internal static IEnumerable<string> Notes(GenerationStatistics s)
@@ -112,9 +126,11 @@ internal static class RunCommand
         if (s.TransparentImages == 1)
             yield return "One image is transparent, and the model saw its colours without the transparency; --blend-alpha lays it over white.";
         else if (s.TransparentImages > 1)
-            yield return $"{s.TransparentImages} images are transparent, and the model saw their colours without the transparency; --blend-alpha lays them over white.";
+            yield return $"{s.TransparentImages} images are transparent, " +
+                "and the model saw their colours without the transparency; --blend-alpha lays them over white.";
         if (s.ShrunkImages > 0)
-            yield return $"{(s.ShrunkImages == 1 ? "One image was" : $"{s.ShrunkImages} images were")} shrunk to less than a third a side, to what the model takes: small print is lost. Cut out the part that matters.";
+            yield return $"{(s.ShrunkImages == 1 ? "One image was" : $"{s.ShrunkImages} images were")} shrunk to less than a third a side, " +
+                "to what the model takes: small print is lost. Cut out the part that matters.";
     }
 
     private static async Task PrintJsonAsync(IAsyncEnumerable<GenerationUpdate> updates)

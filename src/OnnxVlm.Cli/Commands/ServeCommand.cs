@@ -9,7 +9,7 @@ using OnnxVlm.Server;
 
 namespace OnnxVlm.Cli.Commands;
 
-/// <summary><c>onnxvlm serve</c>: the HTTP service. What has no argument here is set in appsettings.json or the environment.</summary>
+/// <summary><c>onnxvlm serve</c>: the HTTP service. Settings without an argument here are read from appsettings.json or the environment.</summary>
 internal static class ServeCommand
 {
     public const string Name = "serve";
@@ -18,15 +18,28 @@ internal static class ServeCommand
 
     public static Command Create()
     {
-        Option<string[]> models = new("--model") { Description = "A model, with the name that requests use or under its own: a folder, a name of onnxvlm list, or OWNER/NAME as on the hub, which is offered for download. May be given several times.", HelpName = "[NAME=]DIR|NAME" };
+        Option<string[]> models = new("--model")
+        {
+            Description = "A model, with the name that requests use or under its own: " +
+                "a folder, a name of onnxvlm list, or OWNER/NAME as on the hub, which is offered for download. May be given several times.",
+            HelpName = "[NAME=]DIR|NAME",
+        };
         Option<bool> all = new("--all-models") { Description = "Serve every model of onnxvlm list." };
         Option<bool> yes = SharedOptions.Yes();
         Option<string?> urls = new("--urls") { Description = "Where to listen, separated by semicolons. Default http://127.0.0.1:8080.", HelpName = "URLS" };
-        Option<string[]> keys = new("--api-key") { Description = "A key that requests must bring; may be given several times. Others see it in the list of processes: better set OnnxVlmServer__ApiKeys__0 in the environment.", HelpName = "KEY" };
+        Option<string[]> keys = new("--api-key")
+        {
+            Description = "A key that requests must bring; may be given several times. Others see it in the list of processes: " +
+                "better set OnnxVlmServer__ApiKeys__0 in the environment.",
+            HelpName = "KEY",
+        };
         Option<int?> running = new("--parallel") { Description = "Requests answered at the same time. Default 16.", HelpName = "N" };
         Option<string> device = SharedOptions.Device();
         Option<string> runner = SharedOptions.Runner();
-        Command command = new(Name, "Serve models over HTTP, compatible with OpenAI's API, with a web page.") { models, all, urls, keys, running, device, runner, yes };
+        Command command = new(Name, "Serve models over HTTP, compatible with OpenAI's API, with a web page.")
+        {
+            models, all, urls, keys, running, device, runner, yes,
+        };
         command.SetWork(async (result, cancellationToken) =>
         {
             if (result.GetValue(running) < 1)
@@ -34,7 +47,8 @@ internal static class ServeCommand
             Dictionary<string, string?> settings = [];
             List<(string Name, string Folder)> served = [];
             foreach ((string name, string model) in (result.GetValue(models) ?? []).Select(ReadModel))
-                served.Add((name, Path.GetFullPath(await LocateAsync(model, result.GetValue(device)!, result.GetValue(yes), cancellationToken).ConfigureAwait(false))));
+                served.Add((name, Path.GetFullPath(
+                    await LocateAsync(model, result.GetValue(device)!, result.GetValue(yes), cancellationToken).ConfigureAwait(false))));
             if (result.GetValue(all))
                 served.AddRange(LocalModels().Where(local => served.All(model => model.Folder != local.Folder)));
             foreach ((int i, (string name, string folder)) in served.Index())
@@ -56,7 +70,7 @@ internal static class ServeCommand
         return command;
     }
 
-    // A service that is given a model that is nowhere has wrong arguments; a pull that fails is work that failed.
+    // A model that does not exist is a wrong argument; a pull that fails is failed work.
     private static async Task<string> LocateAsync(string model, string device, bool yes, CancellationToken cancellationToken)
     {
         try
@@ -88,7 +102,7 @@ internal static class ServeCommand
             }
             catch (InvalidOperationException e) when (e is not ObjectDisposedException)
             {
-                // An address or a certificate.
+                // An address or a certificate is wrong.
                 throw new WrongArgumentException(e.Message, e);
             }
             Console.Error.WriteLine($"Listening on {string.Join(", ", app.Urls)} · Ctrl-C stops");
@@ -103,7 +117,8 @@ internal static class ServeCommand
         return [.. hub.List().Where(model => model.State == LocalModelState.Ready).Select(model => (model.Reference.ToString(), model.Folder))];
     }
 
-    // Folders may have a = in their name: what stands before it is a name only if it is no path. A folder has its own name, and a model that is named keeps that.
+    // The path of a folder may contain a =, so the text before it is a name only if it is not a path. A folder is served under its own name, and a
+    // model with a given name keeps that.
     private static (string Name, string Model) ReadModel(string argument)
     {
         int equals = argument.IndexOf('=', StringComparison.Ordinal);

@@ -4,13 +4,18 @@ using OnnxVlm.Runtime;
 
 namespace OnnxVlm.Cli.Commands;
 
-/// <summary>Options that several commands have, and what they stand for.</summary>
+/// <summary>Options that several commands share, and the meaning of their values.</summary>
 internal static class SharedOptions
 {
     public static Option<DirectoryInfo> Model() => new("--model") { Description = "The model folder.", Required = true, HelpName = "DIR" };
 
     /// <summary>A model that may also be given by name; <see cref="Models.ModelLocator"/> finds its folder.</summary>
-    public static Option<DirectoryInfo> NamedModel() => new("--model") { Description = "The model: a folder, a name of onnxvlm list, or OWNER/NAME as on the hub, which is offered for download.", Required = true, HelpName = "DIR|NAME" };
+    public static Option<DirectoryInfo> NamedModel() => new("--model")
+    {
+        Description = "The model: a folder, a name of onnxvlm list, or OWNER/NAME as on the hub, which is offered for download.",
+        Required = true,
+        HelpName = "DIR|NAME",
+    };
 
     public static Option<bool> Yes() => new("--yes", "-y") { Description = "Download without asking." };
 
@@ -23,12 +28,16 @@ internal static class SharedOptions
 
     public static Option<string> Runner()
     {
-        Option<string> option = new("--runner") { Description = "What runs the model: ort runs all answers as one batch, genai each by itself. Default ort on cpu and cuda, genai elsewhere.", DefaultValueFactory = _ => "auto" };
+        Option<string> option = new("--runner")
+        {
+            Description = "What runs the model: ort runs all answers as one batch, genai each by itself. Default ort on cpu and cuda, genai elsewhere.",
+            DefaultValueFactory = _ => "auto",
+        };
         option.AcceptOnlyFromAmong("auto", "ort", "genai");
         return option;
     }
 
-    /// <summary>What a value of <c>--runner</c> stands for.</summary>
+    /// <summary>The runner that a value of <c>--runner</c> names.</summary>
     /// <param name="name">The value.</param>
     public static Runner RunnerOf(string name) => Enum.Parse<Runner>(name, ignoreCase: true);
 
@@ -36,7 +45,11 @@ internal static class SharedOptions
 
     public static Option<bool> Json() => new("--json") { Description = "Print one JSON object instead of text." };
 
-    public static Option<int?> ImageTokens() => new("--image-tokens") { Description = "The most tokens of an image, for models with several budgets (Gemma: 70, 140, 280, 560, 1120; NEO: 64 to 4096).", HelpName = "N" };
+    public static Option<int?> ImageTokens() => new("--image-tokens")
+    {
+        Description = "The most tokens of an image, for models with several budgets (Gemma: 70, 140, 280, 560, 1120; NEO: 64 to 4096).",
+        HelpName = "N",
+    };
 
     public static Option<bool> BlendAlpha() => new("--blend-alpha") { Description = "Lay transparent images over white, whatever the model's own rule." };
 
@@ -48,7 +61,8 @@ internal static class SharedOptions
     /// <param name="blendAlpha">The value of <c>--blend-alpha</c>.</param>
     /// <param name="runner">The value of <c>--runner</c>.</param>
     public static VlmModel LoadModel(
-        DirectoryInfo folder, string device, ImageLimits? limits = null, int? imageTokens = null, bool blendAlpha = false, string runner = "auto") => VlmModel.Load(folder.FullName, new VlmOptions
+        DirectoryInfo folder, string device, ImageLimits? limits = null, int? imageTokens = null, bool blendAlpha = false,
+        string runner = "auto") => VlmModel.Load(folder.FullName, new VlmOptions
     {
         Device = device switch
         {

@@ -22,7 +22,8 @@ internal static class TokenizeCommand
             int[] ids = tokenizer.Encode(result.GetValue(text)!);
             if (result.GetValue(json))
             {
-                Console.Out.WriteLine(CliJson.Object(("ids", CliJson.Array(ids.Select(id => (JsonNode)id))), ("count", ids.Length)).ToJsonString(CliJson.Compact.Options));
+                Console.Out.WriteLine(
+                    CliJson.Object(("ids", CliJson.Array(ids.Select(id => (JsonNode)id))), ("count", ids.Length)).ToJsonString(CliJson.Compact.Options));
                 return Task.FromResult(ExitCode.Done);
             }
             foreach (int id in ids)
@@ -35,7 +36,8 @@ internal static class TokenizeCommand
 
     private static HuggingFaceTokenizer Load(string folder) => ModelManifest.Load(folder).HasTokenizer
         ? ModelTokenizer.Load(Path.Combine(folder, "tokenizer.json")).Inner
-        : throw new ModelLoadException($"{folder}: the model folder has no tokenizer, because its checkpoint had none; export a checkpoint with a tokenizer.json");
+        : throw new ModelLoadException(
+            $"{folder}: the model folder has no tokenizer, because its checkpoint had none; export a checkpoint with a tokenizer.json");
 
     private static string Show(HuggingFaceTokenizer tokenizer, int id) =>
         tokenizer.IsSpecial(id) ? tokenizer.TokenOf(id)! : CliJson.Quote(Encoding.UTF8.GetString(tokenizer.BytesOf(id).Span));

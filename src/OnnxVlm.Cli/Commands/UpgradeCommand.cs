@@ -9,7 +9,11 @@ internal static class UpgradeCommand
 {
     public static Command Create()
     {
-        Argument<DirectoryInfo[]> folders = new("DIR") { Description = "Model folders; without one, all outdated models of onnxvlm list.", Arity = ArgumentArity.ZeroOrMore };
+        Argument<DirectoryInfo[]> folders = new("DIR")
+        {
+            Description = "Model folders; without one, all outdated models of onnxvlm list.",
+            Arity = ArgumentArity.ZeroOrMore,
+        };
         Option<bool> noTrial = SharedOptions.NoTrial();
         Option<bool> json = new("--json") { Description = "Print events, one JSON object a line." };
         Command command = new("upgrade", "Renew model folders that an older version wrote: the same commit is pulled again.") { folders, noTrial, json };

@@ -6,13 +6,15 @@ using OnnxVlm.Hub;
 namespace OnnxVlm.Cli.Models;
 
 /// <summary>
-/// What a person sees of a pull, on stderr: the plan, a question, a bar. Without a terminal there is no question, and a line every ten seconds in place of the bar; with <c>--json</c> there are
-/// events on stdout, one object a line.
+/// Shows a pull on stderr: the plan, a question, a progress bar. Without a terminal there is no question, and a line every ten seconds instead of the
+/// bar. With <c>--json</c>, events are written to stdout, one object per line.
 /// </summary>
 /// <param name="json">Whether events are written.</param>
 internal sealed class PullConsole(bool json) : IProgress<PullProgress>
 {
-    private static readonly TimeSpan BarInterval = TimeSpan.FromMilliseconds(100), EventInterval = TimeSpan.FromSeconds(1), LineInterval = TimeSpan.FromSeconds(10);
+    private static readonly TimeSpan BarInterval = TimeSpan.FromMilliseconds(100);
+    private static readonly TimeSpan EventInterval = TimeSpan.FromSeconds(1);
+    private static readonly TimeSpan LineInterval = TimeSpan.FromSeconds(10);
     private const int BarWidth = 30;
 
     private readonly object _lock = new();
@@ -23,7 +25,7 @@ internal sealed class PullConsole(bool json) : IProgress<PullProgress>
     private long _lastWrite = Stopwatch.GetTimestamp();
     private int _barLength;
 
-    /// <summary>Whether somebody can answer a question.</summary>
+    /// <summary>Whether a user can answer a question.</summary>
     public static bool CanAsk => !Console.IsInputRedirected && !Console.IsErrorRedirected;
 
     /// <inheritdoc/>
@@ -42,7 +44,7 @@ internal sealed class PullConsole(bool json) : IProgress<PullProgress>
         }
     }
 
-    /// <summary>Shows what a pull takes.</summary>
+    /// <summary>Shows the plan of a pull.</summary>
     public void ShowPlan(PullPlan plan)
     {
         if (json)
@@ -57,14 +59,15 @@ internal sealed class PullConsole(bool json) : IProgress<PullProgress>
         _text.WriteLine($"{plan.Reference} @ {plan.Commit[..7]} · {plan.Architecture}{parameters}{license}{(plan.IsGated ? " (gated)" : "")}");
         string download = plan.Snapshot is null ? $"download {Size(plan.DownloadBytes)}" : $"from {plan.Snapshot}";
         string free = plan.FreeDiskBytes is long bytes ? $" of {Size(bytes)} free" : "";
-        string memory = plan.Cache is null ? Size(plan.WeightBytes) : $"{Size(plan.ShortMemoryBytes)} at {Math.Min(4096, plan.ContextLength)} tokens{(plan.ContextLength > 4096 ? $", {Size(plan.LongMemoryBytes)} at {Math.Min(32768, plan.ContextLength)}" : "")}";
+        string memory = plan.Cache is null ? Size(plan.WeightBytes) : $"{Size(plan.ShortMemoryBytes)} at {Math.Min(4096, plan.ContextLength)} " +
+            $"tokens{(plan.ContextLength > 4096 ? $", {Size(plan.LongMemoryBytes)} at {Math.Min(32768, plan.ContextLength)}" : "")}";
         _text.WriteLine($"{download} · disk {Size(plan.DiskBytes)}{free} · memory {memory}, this machine has {Size(plan.MachineMemoryBytes)}");
         if (!plan.FitsMemory)
             _text.WriteLine("note: the memory of this machine is too small for it");
     }
 
-    /// <summary>Asks whether to go on.</summary>
-    /// <param name="plan">What for; where the memory is too small, only a yes goes on.</param>
+    /// <summary>Asks whether to continue.</summary>
+    /// <param name="plan">The plan; if the memory is too small, only an explicit yes continues.</param>
     public bool Ask(PullPlan plan)
     {
         EndBar();
@@ -78,12 +81,13 @@ internal sealed class PullConsole(bool json) : IProgress<PullProgress>
         };
     }
 
-    /// <summary>Says that a model is there.</summary>
+    /// <summary>Reports that a model is ready.</summary>
     public void ShowDone(LocalModel model)
     {
         if (json)
         {
-            WriteEvent("done", ("model", model.Reference.ToString()), ("folder", model.Folder), ("size_bytes", model.SizeBytes), ("unverified", model.Source?.Unverified));
+            WriteEvent("done", ("model", model.Reference.ToString()), ("folder", model.Folder), ("size_bytes", model.SizeBytes),
+                ("unverified", model.Source?.Unverified));
             return;
         }
 
@@ -104,7 +108,7 @@ internal sealed class PullConsole(bool json) : IProgress<PullProgress>
         }
     }
 
-    /// <summary>Bytes as people write them.</summary>
+    /// <summary>A number of bytes in a readable unit.</summary>
     public static string Size(long bytes) => bytes switch
     {
         < 1_000_000 => string.Create(CultureInfo.InvariantCulture, $"{bytes / 1e3:F0} kB"),
@@ -112,22 +116,26 @@ internal sealed class PullConsole(bool json) : IProgress<PullProgress>
         _ => string.Create(CultureInfo.InvariantCulture, $"{bytes / 1e9:F1} GB"),
     };
 
-    /// <summary>One line of how far a pull is.</summary>
+    /// <summary>The progress of a pull in one line.</summary>
     internal static string Describe(PullProgress progress)
     {
         string verb = progress.Stage == PullStage.Finishing ? "computing hashes" : "pulling";
         string rate = progress.BytesPerSecond is double bytes ? $" · {Size((long)bytes)}/s" : "";
         string left = progress.TimeLeft is TimeSpan time ? $" · {Time(time)} left" : "";
-        return string.Create(CultureInfo.InvariantCulture, $"{verb} {Percent(progress)} % · {Size(progress.BytesDone)} of {Size(progress.BytesTotal)}{rate}{left}");
+        return string.Create(
+            CultureInfo.InvariantCulture, $"{verb} {Percent(progress)} % · {Size(progress.BytesDone)} of {Size(progress.BytesTotal)}{rate}{left}");
     }
 
     private static int Percent(PullProgress progress) => (int)(100 * progress.BytesDone / progress.BytesTotal);
 
     private static string Time(TimeSpan time) => time.TotalHours >= 1
         ? string.Create(CultureInfo.InvariantCulture, $"{(int)time.TotalHours} h {time.Minutes} min")
-        : time.TotalMinutes >= 1 ? string.Create(CultureInfo.InvariantCulture, $"{time.Minutes} min {time.Seconds} s") : string.Create(CultureInfo.InvariantCulture, $"{time.Seconds} s");
+        : time.TotalMinutes >= 1 ? string.Create(CultureInfo.InvariantCulture, $"{time.Minutes} min {time.Seconds} s")
+        : string.Create(CultureInfo.InvariantCulture, $"{time.Seconds} s");
 
-    private static string Billions(long count) => count >= 1_000_000_000 ? string.Create(CultureInfo.InvariantCulture, $"{count / 1e9:F2} billion") : string.Create(CultureInfo.InvariantCulture, $"{count / 1e6:F1} million");
+    private static string Billions(long count) => count >= 1_000_000_000
+        ? string.Create(CultureInfo.InvariantCulture, $"{count / 1e9:F2} billion")
+        : string.Create(CultureInfo.InvariantCulture, $"{count / 1e6:F1} million");
 
     private void WriteProgress(PullProgress progress)
     {
@@ -168,7 +176,7 @@ internal sealed class PullConsole(bool json) : IProgress<PullProgress>
             return;
         }
 
-        // What is asked of the hub is said in passing; what is waited for, and what is said at the end, stays.
+        // A note about a question to the hub is overwritten; notes about waiting, and notes at the end, stay.
         bool stays = progress.Stage is PullStage.Waiting or PullStage.Finishing;
         if (!stays && _hasBar)
         {
@@ -183,8 +191,10 @@ internal sealed class PullConsole(bool json) : IProgress<PullProgress>
 
     private static (string Key, JsonNode? Value)[] Describe(PullPlan plan) =>
     [
-        ("model", plan.Reference.ToString()), ("commit", plan.Commit), ("architecture", plan.Architecture), ("license", plan.License), ("gated", plan.IsGated), ("parameters", plan.Parameters),
-        ("download_bytes", plan.Snapshot is null ? plan.DownloadBytes : 0), ("disk_bytes", plan.DiskBytes), ("free_disk_bytes", plan.FreeDiskBytes), ("memory_bytes_4k", plan.ShortMemoryBytes),
+        ("model", plan.Reference.ToString()), ("commit", plan.Commit), ("architecture", plan.Architecture), ("license", plan.License), ("gated", plan.IsGated),
+        ("parameters", plan.Parameters),
+        ("download_bytes", plan.Snapshot is null ? plan.DownloadBytes : 0), ("disk_bytes", plan.DiskBytes), ("free_disk_bytes", plan.FreeDiskBytes),
+        ("memory_bytes_4k", plan.ShortMemoryBytes),
         ("memory_bytes_32k", plan.LongMemoryBytes), ("machine_memory_bytes", plan.MachineMemoryBytes), ("folder", plan.Folder),
     ];
 

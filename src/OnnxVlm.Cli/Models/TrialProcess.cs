@@ -13,7 +13,8 @@ internal static class TrialProcess
 
     /// <summary>What an export asks for a trial on a device.</summary>
     /// <param name="device">Where the graph runs.</param>
-    public static Func<string, CancellationToken, string?> On(Device device) => (folder, cancellationToken) => Run(StartInfo(folder, device), TimeLimit(folder), cancellationToken);
+    public static Func<string, CancellationToken, string?> On(Device device) =>
+        (folder, cancellationToken) => Run(StartInfo(folder, device), TimeLimit(folder), cancellationToken);
 
     /// <summary>Waits for a trial.</summary>
     /// <param name="start">The process.</param>
@@ -27,7 +28,9 @@ internal static class TrialProcess
         start.CreateNoWindow = true;
         using Process process = Process.Start(start) ?? throw new InvalidOperationException($"{start.FileName} did not start.");
         string? error = null;
-        process.ErrorDataReceived += (_, line) => error = line.Data?.StartsWith(ErrorMark, StringComparison.Ordinal) == true ? line.Data[ErrorMark.Length..] : error;
+        process.ErrorDataReceived += (_, line) => error = line.Data?.StartsWith(ErrorMark, StringComparison.Ordinal) == true
+            ? line.Data[ErrorMark.Length..]
+            : error;
         process.OutputDataReceived += (_, _) => { };
         process.BeginErrorReadLine();
         process.BeginOutputReadLine();
@@ -60,14 +63,16 @@ internal static class TrialProcess
 
     private const string ErrorMark = "error: ";
 
-    private static TimeSpan TimeLimit(string folder) => TimeOfAny + (TimeOfGigabyte * (new DirectoryInfo(folder).EnumerateFiles().Sum(file => file.Length) / 1e9));
+    private static TimeSpan TimeLimit(string folder) =>
+        TimeOfAny + (TimeOfGigabyte * (new DirectoryInfo(folder).EnumerateFiles().Sum(file => file.Length) / 1e9));
 
     // The program is an executable, alone or beside its assembly, or an assembly that dotnet runs; in another program, such as a test, it is an assembly.
     private static ProcessStartInfo StartInfo(string folder, Device device)
     {
         string[] arguments = [TrialCommand.Name, folder, "--device", device.ToString().ToLowerInvariant()];
         bool isOurs = Assembly.GetEntryAssembly() == typeof(TrialProcess).Assembly;
-        if (isOurs && Environment.ProcessPath is string program && !Path.GetFileNameWithoutExtension(program).Equals("dotnet", StringComparison.OrdinalIgnoreCase))
+        if (isOurs && Environment.ProcessPath is string program
+            && !Path.GetFileNameWithoutExtension(program).Equals("dotnet", StringComparison.OrdinalIgnoreCase))
             return new ProcessStartInfo(program, arguments);
         string assembly = Path.Combine(AppContext.BaseDirectory, "OnnxVlm.Cli.dll");
         return new ProcessStartInfo(isOurs ? Environment.ProcessPath ?? "dotnet" : "dotnet", [assembly, .. arguments]);

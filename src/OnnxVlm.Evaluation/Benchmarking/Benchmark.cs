@@ -12,8 +12,8 @@ namespace OnnxVlm.Evaluation.Benchmarking;
 /// <summary>Measures a model folder on this machine.</summary>
 /// <param name="folder">The model folder.</param>
 /// <param name="load">Loads it.</param>
-/// <param name="repetitions">How often everything is measured.</param>
-/// <param name="progress">Told what is measured next.</param>
+/// <param name="repetitions">The number of repetitions of every measurement.</param>
+/// <param name="progress">Receives the name of the next measurement.</param>
 internal sealed class Benchmark(string folder, Func<VlmModel> load, int repetitions, Action<string> progress)
 {
     private const long ProbeBytes = 1L << 30;
@@ -52,7 +52,8 @@ internal sealed class Benchmark(string folder, Func<VlmModel> load, int repetiti
             long blockSums = model.Device == Device.Cpu && RuntimeInformation.ProcessArchitecture == Architecture.X64 ? summary.BlockSumBytesPerToken : 0;
             long bytesPerToken = summary.WeightBytesPerToken + blockSums + (summary.CacheBytesPerToken * generatedTokens / 2);
             progress("memory bandwidth");
-            (double bandwidth, double share) = MeasureBandwidth(() => bytesPerToken * generatedTokens / Decode(model, tokens[0], generatedTokens), cancellationToken);
+            (double bandwidth, double share) = MeasureBandwidth(
+                () => bytesPerToken * generatedTokens / Decode(model, tokens[0], generatedTokens), cancellationToken);
             return new BenchmarkResult
             {
                 Model = Path.GetFileName(Path.TrimEndingDirectorySeparator(folder)),
@@ -78,12 +79,12 @@ internal sealed class Benchmark(string folder, Func<VlmModel> load, int repetiti
     }
 
     /// <summary>
-    /// The bandwidth of a shared machine moves by half within minutes, so decoding is compared with what was measured right before and after it. Comes last: the array that is read must
-    /// not count as the model's memory.
+    /// Compares decoding with the bandwidth right before and after it, since the bandwidth of a shared machine can change by half within minutes.
+    /// This comes last: the array that is read must not count as the model's memory.
     /// </summary>
-    /// <param name="decode">Decodes, and returns the bytes that it read in a second.</param>
+    /// <param name="decode">Decodes, and returns the bytes read per second.</param>
     /// <param name="cancellationToken">Checked between runs.</param>
-    /// <returns>Medians over the repetitions: bytes a second, and decoding's share of them.</returns>
+    /// <returns>Medians over the repetitions: bytes per second, and decoding's share of them.</returns>
     private (double Bandwidth, double Share) MeasureBandwidth(Func<double> decode, CancellationToken cancellationToken)
     {
         List<double> bandwidths = [MemoryBandwidth.Measure(Environment.ProcessorCount, ProbeBytes)];
@@ -151,14 +152,14 @@ internal sealed class Benchmark(string folder, Func<VlmModel> load, int repetiti
             sequence.CopyLogits(logits);
             token[0] = System.Numerics.Tensors.TensorPrimitives.IndexOfMax<float>(logits);
 
-            // The placeholder of an image may not be read without one.
+            // The placeholder of an image cannot be read without an image.
             if (token[0] == model.Manifest.Image.Tokens.Placeholder)
                 token[0] = firstToken;
         }
         return Stopwatch.GetElapsedTime(start).TotalSeconds;
     }
 
-    // One run to warm up, which does not count.
+    // The first run is a warm-up and does not count.
     private double[] Repeat(Func<double> run, CancellationToken cancellationToken)
     {
         double[] times = new double[repetitions + 1];
@@ -187,6 +188,7 @@ internal sealed class Benchmark(string folder, Func<VlmModel> load, int repetiti
     {
         const string path = "/proc/cpuinfo";
         string? line = File.Exists(path) ? File.ReadLines(path).FirstOrDefault(text => text.StartsWith("model name", StringComparison.Ordinal)) : null;
-        return line?[(line.IndexOf(':') + 1)..].Trim() ?? Environment.GetEnvironmentVariable("PROCESSOR_IDENTIFIER") ?? RuntimeInformation.ProcessArchitecture.ToString();
+        return line?[(line.IndexOf(':') + 1)..].Trim()
+            ?? Environment.GetEnvironmentVariable("PROCESSOR_IDENTIFIER") ?? RuntimeInformation.ProcessArchitecture.ToString();
     }
 }

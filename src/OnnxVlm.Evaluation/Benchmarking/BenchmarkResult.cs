@@ -1,6 +1,6 @@
 namespace OnnxVlm.Evaluation.Benchmarking;
 
-/// <summary>What <c>onnxvlm bench</c> measured; times in milliseconds.</summary>
+/// <summary>The results of <c>onnxvlm bench</c>; times in milliseconds.</summary>
 internal sealed record BenchmarkResult
 {
     public required string Model { get; init; }
@@ -17,10 +17,10 @@ internal sealed record BenchmarkResult
 
     public required int Threads { get; init; }
 
-    /// <summary>Of the first load in this process, the comparison of hashes included where it was due.</summary>
+    /// <summary>The first load in this process, including the comparison of hashes if it was due.</summary>
     public required double FirstLoadMs { get; init; }
 
-    /// <summary>Of loads after it.</summary>
+    /// <summary>The later loads.</summary>
     public required Measurement WarmLoadMs { get; init; }
 
     public required int PromptTokens { get; init; }
@@ -35,13 +35,15 @@ internal sealed record BenchmarkResult
 
     public required long PeakWorkingSetBytes { get; init; }
 
-    /// <summary>Weights that a token reads, with what the runtime adds to them when it packs them, and the cache of half the generated tokens.</summary>
+    /// <summary>
+    /// Bytes that a token reads: the weights, what the runtime adds to them when it packs them, and the cache of half the generated tokens.
+    /// </summary>
     public required long BytesPerToken { get; init; }
 
-    /// <summary>Median of several measurements, before and after each run of decoding.</summary>
+    /// <summary>The median of several measurements, before and after each decoding run.</summary>
     public required double MemoryBandwidthBytesPerSecond { get; init; }
 
-    /// <summary>Bytes that decoding read in a second, of those that the machine could read just before and after. Median.</summary>
+    /// <summary>Bytes per second that decoding read, as a share of what the machine could read just before and after. Median.</summary>
     public required double BandwidthShare { get; init; }
 }
 

@@ -2,13 +2,13 @@ using OnnxVlm.ModelFolder;
 
 namespace OnnxVlm.Evaluation.Benchmarking;
 
-/// <summary>Tokens to measure with: the speed does not depend on them, as long as they are text.</summary>
+/// <summary>Tokens for measurements: the speed does not depend on them, as long as they are text.</summary>
 internal static class BenchmarkTokens
 {
     /// <summary>Random tokens of text.</summary>
     /// <param name="manifest">The model.</param>
-    /// <param name="random">Where they come from.</param>
-    /// <param name="count">How many.</param>
+    /// <param name="random">The source of randomness.</param>
+    /// <param name="count">The number of tokens.</param>
     public static int[] Create(ModelManifest manifest, Random random, int count)
     {
         ImageTokens image = manifest.Image.Tokens;

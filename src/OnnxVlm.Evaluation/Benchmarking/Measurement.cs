@@ -1,6 +1,6 @@
 namespace OnnxVlm.Evaluation.Benchmarking;
 
-/// <summary>Several measurements of the same thing: the median, and how far they are apart.</summary>
+/// <summary>Several measurements of the same thing: the median and the range.</summary>
 internal sealed record Measurement(double Median, double Min, double Max, IReadOnlyList<double> Values)
 {
     public static Measurement Of(IEnumerable<double> values)

@@ -6,8 +6,8 @@ using System.Runtime.Intrinsics;
 namespace OnnxVlm.Evaluation.Benchmarking;
 
 /// <summary>
-/// How fast the processor reads memory, measured as McCalpin's STREAM measures it, but reading only, which is what generating a token does: each thread adds up its part of an array
-/// that no cache holds. The array lies in huge pages where the system has them, so that memory is the limit and not the lookup of addresses.
+/// Measures how fast the processor reads memory, as McCalpin's STREAM does, but only reads, as generating a token does: each thread adds up its part of an
+/// array that fits no cache. The array is in huge pages where the system has them, so that memory is the limit and not the translation of addresses.
 /// </summary>
 internal static unsafe partial class MemoryBandwidth
 {
@@ -19,7 +19,7 @@ internal static unsafe partial class MemoryBandwidth
     /// <summary>Measures the bandwidth.</summary>
     /// <param name="threads">Threads that read at the same time.</param>
     /// <param name="sizeBytes">Size of the array: several times the largest cache.</param>
-    /// <returns>Bytes a second of the fastest pass.</returns>
+    /// <returns>Bytes per second of the fastest pass.</returns>
     public static double Measure(int threads, long sizeBytes)
     {
         long part = Math.Max(1, sizeBytes / threads / HugePage) * HugePage;
@@ -45,7 +45,7 @@ internal static unsafe partial class MemoryBandwidth
 
     private static void Read(byte* part, long length, Barrier barrier)
     {
-        // Each thread touches its own part first, so that it lies near the thread where memory is not uniform.
+        // Each thread touches its own part first, so that the part is near the thread where memory is not uniform.
         Fill(part, length);
         barrier.SignalAndWait();
         for (int pass = 0; pass < Passes; pass++)
@@ -61,7 +61,8 @@ internal static unsafe partial class MemoryBandwidth
             *(long*)(memory + i) = i;
     }
 
-    // Inlined, it would be seen that nobody needs its sum, and most of the reading left out. Optimized at once, so that no pass is slower than memory.
+    // If it were inlined, the compiler could see that its sum is not used and drop most of the reading. It is optimized at once, so that no
+    // pass is slower than memory.
     [MethodImpl(MethodImplOptions.NoInlining | MethodImplOptions.AggressiveOptimization)]
     private static ulong Sum(byte* memory, long length)
     {

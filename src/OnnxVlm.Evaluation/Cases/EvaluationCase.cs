@@ -5,15 +5,16 @@ using OnnxVlm.Evaluation.Programs;
 namespace OnnxVlm.Evaluation.Cases;
 
 /// <summary>One line of <c>cases.jsonl</c>.</summary>
-/// <example><code>{"id": "chat-7", "images": ["a.png"], "turns": [{"prompt": "What is the value of A?"}], "prompt": "And of B?", "expected": "3", "metric": "exact", "group": "chat"}</code></example>
+/// <example><code>{"id": "chat-7", "images": ["a.png"], "turns": [{"prompt": "What is the value of A?"}], "prompt": "And of B?", "expected": "3",
+/// "metric": "exact", "group": "chat"}</code></example>
 [JsonUnmappedMemberHandling(JsonUnmappedMemberHandling.Disallow)]
 internal sealed record EvaluationCase
 {
     public required string Id { get; init; }
 
-    // Set, not init: generated code forgets the default of an init property.
+    // These are set, not init: generated code ignores the default of an init property.
 
-    /// <summary>Images, as <see cref="EvaluationSet"/> finds them.</summary>
+    /// <summary>Names of the images, which <see cref="EvaluationSet"/> finds.</summary>
     public IReadOnlyList<string> Images { get; set; } = [];
 
     /// <summary>Turns before the prompt. The images belong to the first of all questions.</summary>
@@ -28,14 +29,14 @@ internal sealed record EvaluationCase
     /// <summary>exact, cer, json, contains, number or code.</summary>
     public required string Metric { get; init; }
 
-    /// <summary>A JSON schema that <c>--guided</c> holds the answer to.</summary>
+    /// <summary>A JSON schema that the answer must follow under <c>--guided</c>.</summary>
     public JsonElement? JsonSchema { get; init; }
 
     public required string Group { get; init; }
 
     /// <summary>Reads <c>cases.jsonl</c>.</summary>
     /// <param name="path">The file.</param>
-    /// <exception cref="VlmException">A line is not a case, or there are none; the message says which.</exception>
+    /// <exception cref="VlmException">A line is not a case, or there are no lines; the message has the line.</exception>
     public static IReadOnlyList<EvaluationCase> Read(string path)
     {
         List<EvaluationCase> cases = [];
@@ -57,7 +58,8 @@ internal sealed record EvaluationCase
             if (parsed.Metric == Metrics.Code)
                 ProgramTask.Parse(parsed.Expected);
             else if (!Metrics.Names.Contains(parsed.Metric))
-                throw new VlmException($"{path}, line {number}: unknown metric '{parsed.Metric}'; known are {string.Join(", ", Metrics.Names)}, {Metrics.Code}.");
+                throw new VlmException(
+                    $"{path}, line {number}: unknown metric '{parsed.Metric}'; known are {string.Join(", ", Metrics.Names)}, {Metrics.Code}.");
             return parsed;
         }
         catch (JsonException e)

@@ -2,7 +2,9 @@ using System.IO.Compression;
 
 namespace OnnxVlm.Evaluation.Cases;
 
-/// <summary>A folder of cases: <c>cases.jsonl</c>, and its images beside it as files or in <c>images.zip</c>, where they are read in place.</summary>
+/// <summary>
+/// A folder of cases: <c>cases.jsonl</c>, with its images beside it as files, or in <c>images.zip</c>, from which they are read directly.
+/// </summary>
 internal sealed class EvaluationSet : IDisposable
 {
     private const string CasesFile = "cases.jsonl", ImagesFile = "images.zip";
@@ -12,7 +14,7 @@ internal sealed class EvaluationSet : IDisposable
 
     /// <summary>Opens a folder and reads its cases.</summary>
     /// <param name="folder">The folder.</param>
-    /// <exception cref="VlmException">A file is missing or damaged, or a line is not a case; the message says which.</exception>
+    /// <exception cref="VlmException">A file is missing or damaged, or a line is not a case; the message has the file or the line.</exception>
     public EvaluationSet(string folder)
     {
         _folder = folder;
@@ -33,8 +35,8 @@ internal sealed class EvaluationSet : IDisposable
     /// <summary>The cases, in the order of the file; at least one.</summary>
     public IReadOnlyList<EvaluationCase> Cases { get; }
 
-    /// <summary>Reads an image. Not for several threads at once.</summary>
-    /// <param name="name">As a case names it.</param>
+    /// <summary>Reads an image. Not thread-safe.</summary>
+    /// <param name="name">The name in the case.</param>
     /// <param name="maxBytes">The most bytes that it may have.</param>
     /// <returns>The file's bytes.</returns>
     /// <exception cref="VlmException">There is no such image, or it is too large or damaged.</exception>

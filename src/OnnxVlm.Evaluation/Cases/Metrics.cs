@@ -4,7 +4,7 @@ using System.Text.RegularExpressions;
 
 namespace OnnxVlm.Evaluation.Cases;
 
-/// <summary>How an answer is compared with the expected one: 1 is right, 0 is wrong.</summary>
+/// <summary>Metrics that compare an answer with the expected one: 1 is right, 0 is wrong.</summary>
 internal static partial class Metrics
 {
     /// <summary>The metric that compiles and runs the answer, see <see cref="Programs.ProgramScorer"/>; the others compare texts.</summary>
@@ -47,14 +47,14 @@ internal static partial class Metrics
         return previous[b.Length];
     }
 
-    // The last number of a text is its result: "3x = 15 so x = 5" says 5.
+    // The result is the last number of a text: "3x = 15 so x = 5" has the result 5.
     private static bool SameNumber(string expected, string answer) =>
         Result(expected) is { } right && Result(answer) is { } found && Math.Abs(found - right) <= 1e-9 * Math.Max(1, Math.Abs(right));
 
     private static double? Result(string text) =>
         Numbers().Matches(text) is { Count: > 0 } found && double.TryParse(found[^1].Value, CultureInfo.InvariantCulture, out double number) ? number : null;
 
-    // What is not JSON, has a key twice or a broken surrogate is wrong.
+    // Text that is not JSON, has a key twice or contains an unpaired surrogate is wrong.
     private static bool SameJson(string expected, string answer)
     {
         try

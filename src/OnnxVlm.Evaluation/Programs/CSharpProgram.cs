@@ -6,12 +6,12 @@ using Microsoft.CodeAnalysis.CSharp.Syntax;
 
 namespace OnnxVlm.Evaluation.Programs;
 
-/// <summary>Compiles an answer in C# together with a main method that calls it.</summary>
+/// <summary>Compiles a C# answer together with a main method that calls it.</summary>
 internal static class CSharpProgram
 {
     private const string Usings = "global using System; global using System.Collections.Generic; global using System.Linq; global using System.Text;";
 
-    // Arguments become the parameters' types; whatever a call returns is written as JSON.
+    // Arguments are converted to the parameters' types; the result of a call is written as JSON.
     private const string Main = """
         using System.IO;
         using System.Reflection;
@@ -19,13 +19,15 @@ internal static class CSharpProgram
 
         internal static class OnnxVlmCaller
         {
-            private const BindingFlags Any = BindingFlags.Public | BindingFlags.NonPublic | BindingFlags.Static | BindingFlags.Instance | BindingFlags.DeclaredOnly;
+            private const BindingFlags Any =
+                BindingFlags.Public | BindingFlags.NonPublic | BindingFlags.Static | BindingFlags.Instance | BindingFlags.DeclaredOnly;
 
             private static void Main()
             {
                 using JsonDocument task = JsonDocument.Parse(File.ReadAllText("task.json"));
                 string? name = task.RootElement.GetProperty("function").GetString();
-                MethodInfo method = typeof(OnnxVlmCaller).Assembly.GetTypes().Where(type => type != typeof(OnnxVlmCaller) && !type.Name.Contains('<')).SelectMany(type => type.GetMethods(Any))
+                MethodInfo method = typeof(OnnxVlmCaller).Assembly.GetTypes()
+                    .Where(type => type != typeof(OnnxVlmCaller) && !type.Name.Contains('<')).SelectMany(type => type.GetMethods(Any))
                     .First(method => name is null ? !method.Name.Contains('<') : method.Name == name);
                 object? target = method.IsStatic ? null : Activator.CreateInstance(method.DeclaringType!);
                 List<object> results = [];
@@ -33,7 +35,8 @@ internal static class CSharpProgram
                 {
                     try
                     {
-                        object?[] arguments = method.GetParameters().Zip(call.EnumerateArray(), (parameter, value) => JsonSerializer.Deserialize(value, parameter.ParameterType)).ToArray();
+                        object?[] arguments = method.GetParameters()
+                            .Zip(call.EnumerateArray(), (parameter, value) => JsonSerializer.Deserialize(value, parameter.ParameterType)).ToArray();
                         results.Add(new { value = JsonSerializer.SerializeToElement(method.Invoke(target, arguments)) });
                     }
                     catch (Exception e)
@@ -64,17 +67,19 @@ internal static class CSharpProgram
     /// <param name="code">A method, or whole classes; methods alone are put into a class.</param>
     /// <param name="function">The name of the method that will be called; null for any.</param>
     /// <param name="folder">Receives the program.</param>
-    /// <returns>How to start it; null when the code does not compile or has no such method.</returns>
+    /// <returns>The command that starts it; null when the code does not compile or has no such method.</returns>
     public static (string FileName, string[] Arguments)? Write(string code, string? function, string folder)
     {
         SyntaxTree answer = CSharpSyntaxTree.ParseText(Complete(code), ParseOptions);
-        if (function is not null && !answer.GetRoot().DescendantNodes().OfType<MethodDeclarationSyntax>().Any(method => method.Identifier.ValueText == function))
+        if (function is not null && !answer.GetRoot().DescendantNodes().OfType<MethodDeclarationSyntax>().Any(
+            method => method.Identifier.ValueText == function))
             return null;
         CSharpCompilation compilation = CSharpCompilation.Create(
             "answer",
             [answer, CSharpSyntaxTree.ParseText(Usings, ParseOptions), CSharpSyntaxTree.ParseText(Main, ParseOptions)],
             References.Value,
-            new CSharpCompilationOptions(OutputKind.ConsoleApplication, mainTypeName: "OnnxVlmCaller", optimizationLevel: OptimizationLevel.Release, nullableContextOptions: NullableContextOptions.Annotations));
+            new CSharpCompilationOptions(OutputKind.ConsoleApplication, mainTypeName: "OnnxVlmCaller", optimizationLevel: OptimizationLevel.Release,
+            nullableContextOptions: NullableContextOptions.Annotations));
         string path = Path.Combine(folder, "answer.dll");
         using (FileStream file = File.Create(path))
         {
@@ -85,7 +90,7 @@ internal static class CSharpProgram
         return (FindDotnet(), ["exec", path]);
     }
 
-    // Methods without a class: usings stay in front, the rest goes into a class.
+    // Methods without a class: usings stay at the top, the rest goes into a class.
     private static string Complete(string code)
     {
         CompilationUnitSyntax root = CSharpSyntaxTree.ParseText(code, ParseOptions).GetCompilationUnitRoot();
@@ -103,7 +108,7 @@ internal static class CSharpProgram
             .Select(path => MetadataReference.CreateFromFile(path))];
     }
 
-    // The runtime that runs this lies in ROOT/shared/Microsoft.NETCore.App/VERSION.
+    // The running runtime is in ROOT/shared/Microsoft.NETCore.App/VERSION.
     private static string FindDotnet() =>
         Path.GetFullPath(Path.Combine(RuntimeEnvironment.GetRuntimeDirectory(), "..", "..", "..", OperatingSystem.IsWindows() ? "dotnet.exe" : "dotnet"));
 }

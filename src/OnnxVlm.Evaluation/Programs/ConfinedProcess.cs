@@ -7,15 +7,16 @@ internal static class ConfinedProcess
 {
     private static readonly string[] KeptVariables = ["PATH", "SystemRoot", "LD_LIBRARY_PATH"];
 
-    /// <summary>Runs a program to its end, or kills it and its children.</summary>
+    /// <summary>Runs a program to its end, or kills it and its children when its time is over.</summary>
     /// <param name="fileName">The program.</param>
     /// <param name="arguments">Its arguments.</param>
-    /// <param name="folder">Its working folder and home.</param>
-    /// <param name="timeLimit">How long it may run.</param>
+    /// <param name="folder">Its working directory and home.</param>
+    /// <param name="timeLimit">The longest running time.</param>
     /// <param name="cancellationToken">Kills it.</param>
-    /// <returns>The exit code; null when it was killed for its time.</returns>
+    /// <returns>The exit code; null when it was killed because of the time limit.</returns>
     /// <exception cref="OperationCanceledException">The token was cancelled.</exception>
-    public static async Task<int?> RunAsync(string fileName, IEnumerable<string> arguments, string folder, TimeSpan timeLimit, CancellationToken cancellationToken)
+    public static async Task<int?> RunAsync(
+        string fileName, IEnumerable<string> arguments, string folder, TimeSpan timeLimit, CancellationToken cancellationToken)
     {
         ProcessStartInfo start = new(fileName, arguments)
         {

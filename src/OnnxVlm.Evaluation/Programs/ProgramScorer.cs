@@ -4,11 +4,13 @@ using System.Text.Json.Nodes;
 namespace OnnxVlm.Evaluation.Programs;
 
 /// <summary>
-/// Scores a function that a model wrote: compiles and runs it on the calls of the case. C# is compiled in memory with Roslyn and runs in a process of its own, Python runs with the machine's interpreter.
+/// Scores a function that a model wrote: compiles it and runs it on the calls of the case. C# is compiled in memory with Roslyn and runs in a process
+/// of its own; Python runs with the machine's interpreter.
 /// </summary>
 /// <remarks>
-/// What contains the code: a process of its own in an empty temporary folder that is deleted afterwards, a bare environment, no input, a time limit after which it and its children are killed, and a
-/// memory limit (the heap of C#; the address space of Python on Unix). It can still read what the user can read and use the network: run foreign models in a container. Thread-safe.
+/// What contains the code: a process of its own in an empty temporary folder that is deleted afterwards, a bare environment, no input, a time limit
+/// after which it and its children are killed, and a memory limit (the heap of C#; the address space of Python on Unix). It can still read what the
+/// user can read and use the network: run foreign models in a container. Thread-safe.
 /// </remarks>
 internal sealed class ProgramScorer
 {
@@ -19,8 +21,8 @@ internal sealed class ProgramScorer
     private readonly TimeSpan _timeLimit;
 
     /// <summary>Prepares scoring; nothing is started yet.</summary>
-    /// <param name="timeLimit">For all calls of one case, the start of the process included. Default 10 seconds.</param>
-    /// <param name="findPython">Returns the path of a Python 3 interpreter, or null without one; called once at most. Default: looks along PATH.</param>
+    /// <param name="timeLimit">The time for all calls of one case, including the start of the process. Default 10 seconds.</param>
+    /// <param name="findPython">Returns the path of a Python 3 interpreter, or null without one; called at most once. Default: searches PATH.</param>
     public ProgramScorer(TimeSpan? timeLimit = null, Func<string?>? findPython = null)
     {
         _timeLimit = timeLimit ?? TimeSpan.FromSeconds(10);
@@ -31,7 +33,8 @@ internal sealed class ProgramScorer
     /// <param name="task">The function and its calls.</param>
     /// <param name="answer">The model's answer: code, or code in a Markdown fence.</param>
     /// <param name="cancellationToken">Kills the process.</param>
-    /// <returns>1 when every call returns its result; 0 when one does not, or the code does not compile, throws, or takes too long; null when this machine has no interpreter for the language.</returns>
+    /// <returns>1 when every call returns its result; 0 when one does not, or the code does not compile, throws, or takes too long; null when this
+    /// machine has no interpreter for the language.</returns>
     public async Task<double?> ScoreAsync(ProgramTask task, string answer, CancellationToken cancellationToken = default)
     {
         string code = StripFence(answer);
@@ -57,7 +60,7 @@ internal sealed class ProgramScorer
         }
     }
 
-    // The answer runs in the process that writes the results, so they are read as carefully as any input.
+    // The answer runs in the process that writes the results, so they are treated as untrusted input.
     private static bool AreRight(ProgramTask task, string json)
     {
         try
@@ -73,7 +76,7 @@ internal sealed class ProgramScorer
         }
     }
 
-    // Numbers are the same up to rounding: 2 and 2.0, or the last bits of a quotient.
+    // Numbers are equal up to rounding: 2 and 2.0, or the last bits of a quotient.
     private static bool IsSame(JsonElement expected, JsonElement found)
     {
         if (expected.ValueKind != found.ValueKind)
@@ -81,7 +84,8 @@ internal sealed class ProgramScorer
         return expected.ValueKind switch
         {
             JsonValueKind.Number => Math.Abs(expected.GetDouble() - found.GetDouble()) <= 1e-9 * Math.Max(1, Math.Abs(expected.GetDouble())),
-            JsonValueKind.Array => expected.GetArrayLength() == found.GetArrayLength() && expected.EnumerateArray().Zip(found.EnumerateArray()).All(pair => IsSame(pair.First, pair.Second)),
+            JsonValueKind.Array => expected.GetArrayLength() == found.GetArrayLength()
+                && expected.EnumerateArray().Zip(found.EnumerateArray()).All(pair => IsSame(pair.First, pair.Second)),
             _ => JsonElement.DeepEquals(expected, found),
         };
     }

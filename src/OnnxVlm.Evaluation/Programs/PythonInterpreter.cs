@@ -5,7 +5,7 @@ internal static class PythonInterpreter
 {
     private static readonly TimeSpan TimeLimit = TimeSpan.FromSeconds(10);
 
-    /// <summary>Looks along PATH for python3, then python, and tries each.</summary>
+    /// <summary>Searches PATH for python3, then for python, and tries each.</summary>
     /// <returns>The path of the first that is Python 3; null without one.</returns>
     public static string? Find()
     {
@@ -14,13 +14,14 @@ internal static class PythonInterpreter
         return names.SelectMany(name => folders.Select(folder => Path.Combine(folder, name))).FirstOrDefault(path => File.Exists(path) && IsPython3(path));
     }
 
-    // A file of that name may be a version manager's stub that needs more than a bare environment.
+    // A file with that name may be a version manager's stub that needs more than a bare environment.
     private static bool IsPython3(string path)
     {
         DirectoryInfo folder = Directory.CreateTempSubdirectory("onnxvlm-python-");
         try
         {
-            return ConfinedProcess.RunAsync(path, ["-I", "-S", "-c", "import sys; sys.exit(sys.version_info[0] != 3)"], folder.FullName, TimeLimit, CancellationToken.None).GetAwaiter().GetResult() == 0;
+            return ConfinedProcess.RunAsync(path, ["-I", "-S", "-c", "import sys; sys.exit(sys.version_info[0] != 3)"], folder.FullName, TimeLimit,
+                CancellationToken.None).GetAwaiter().GetResult() == 0;
         }
         catch (System.ComponentModel.Win32Exception)
         {

@@ -1,6 +1,6 @@
 namespace OnnxVlm.Evaluation.Programs;
 
-/// <summary>An answer in Python and a script that calls it.</summary>
+/// <summary>A Python answer and a script that calls it.</summary>
 internal static class PythonProgram
 {
     private const string Caller = """
@@ -32,7 +32,7 @@ internal static class PythonProgram
     /// <param name="code">The answer.</param>
     /// <param name="python">The interpreter.</param>
     /// <param name="folder">Receives both.</param>
-    /// <returns>How to start it.</returns>
+    /// <returns>The command that starts it.</returns>
     public static (string FileName, string[] Arguments)? Write(string code, string python, string folder)
     {
         File.WriteAllText(Path.Combine(folder, "answer.py"), code);

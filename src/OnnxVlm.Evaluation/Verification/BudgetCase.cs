@@ -7,26 +7,28 @@ using OnnxVlm.ModelFolder;
 namespace OnnxVlm.Evaluation.Verification;
 
 /// <summary>
-/// One case of preprocessing for a model that fills a budget of patches, a folder with <c>image.png</c> and <c>expected.json</c>: for each budget N an object <c>max_soft_tokens_N</c> with
-/// <c>resized_hw</c>, <c>grid_rows_cols_…</c> and the SHA-256 of the resized RGB image as Pillow makes it. The first budget's patches, as torchvision makes them, are sampled in
-/// <c>patches_u8_sample.npy</c> uint8 [n, 3·p·p] with their numbers in <c>patches_sample_index.npy</c>; the two filters differ by a grey level here and there.
+/// One preprocessing case for a model with a budget of patches: a folder with <c>image.png</c> and <c>expected.json</c>. For each budget N, an object
+/// <c>max_soft_tokens_N</c> has <c>resized_hw</c>, <c>grid_rows_cols_…</c> and the SHA-256 of the resized RGB image as Pillow makes it. The first
+/// budget's patches, as torchvision makes them, are sampled in <c>patches_u8_sample.npy</c> uint8 [n, 3·p·p]; their indices are in
+/// <c>patches_sample_index.npy</c>. The two filters differ by one grey level in a few places.
 /// </summary>
 internal static class BudgetCase
 {
     private const string Budget = "max_soft_tokens_", PillowHash = "resized_u8_hwc_sha256_pillow";
 
-    /// <summary>The cases that say something about a model with these rules.</summary>
+    /// <summary>The cases that apply to a model with these rules.</summary>
     public static IReadOnlyList<string> FoldersOf(string goldens, ImageRules rules)
     {
         string cases = Path.Combine(goldens, "preprocess");
         return Directory.Exists(cases) && rules.Resize.Rule is ResizeMode.FillArea or ResizeMode.Keep
-            ? [.. Directory.GetDirectories(cases).Where(folder => File.Exists(Path.Combine(folder, "image.png")) && Budgets(folder).Count > 0).Order(StringComparer.Ordinal)]
+            ? [.. Directory.GetDirectories(cases).Where(folder => File.Exists(Path.Combine(folder, "image.png")) && Budgets(folder).Count > 0)
+                .Order(StringComparer.Ordinal)]
             : [];
     }
 
-    /// <summary>Compares the patches with what the reference makes of the image, for each budget.</summary>
-    /// <returns>What is equal.</returns>
-    /// <exception cref="VlmException">Something differs; the message says what.</exception>
+    /// <summary>Compares the patches with the reference's, for each budget.</summary>
+    /// <returns>A description of what is equal.</returns>
+    /// <exception cref="VlmException">Something differs; the message describes the difference.</exception>
     public static string Compare(string folder, ImageRules rules, RgbImage image)
     {
         List<string> found = [];
@@ -40,9 +42,12 @@ internal static class BudgetCase
                 throw new VlmException($"at most {budget} patches: expected {string.Join('×', size.Reverse())} pixels, found {width}×{height}");
             RgbImage resized = Resampler.Resize(image, width, height, rules.Resize.Filter);
             string hash = Convert.ToHexStringLower(SHA256.HashData(resized.Pixels.Span));
-            if (expected.EnumerateObject().FirstOrDefault(entry => entry.Name.StartsWith(PillowHash, StringComparison.Ordinal)) is { Value.ValueKind: JsonValueKind.String } pillow && pillow.Value.GetString() != hash)
+            if (expected.EnumerateObject()
+                .FirstOrDefault(entry => entry.Name.StartsWith(PillowHash, StringComparison.Ordinal)) is { Value.ValueKind: JsonValueKind.String } pillow
+                && pillow.Value.GetString() != hash)
                 throw new VlmException($"at most {budget} patches: the pixels of the image resized to {width}×{height} differ from Pillow's");
-            found.Add($"{shape.Rows} rows of {shape.Columns} patches, all {width}×{height} pixels equal Pillow's{(found.Count == 0 ? CompareSample(folder, rules.PatchSize, resized) : "")}");
+            found.Add($"{shape.Rows} rows of {shape.Columns} patches, " +
+                $"all {width}×{height} pixels equal Pillow's{(found.Count == 0 ? CompareSample(folder, rules.PatchSize, resized) : "")}");
         }
 
         return string.Join("; ", found);
@@ -66,7 +71,8 @@ internal static class BudgetCase
             different += difference;
         }
 
-        return string.Create(CultureInfo.InvariantCulture, $", {(double)different / sample.Length:P1} of {numbers.Length} patches one grey level from torchvision's");
+        return string.Create(
+            CultureInfo.InvariantCulture, $", {(double)different / sample.Length:P1} of {numbers.Length} patches one grey level from torchvision's");
     }
 
     private static List<(int Budget, JsonElement Expected)> Budgets(string folder)
@@ -75,7 +81,8 @@ internal static class BudgetCase
         if (!File.Exists(path))
             return [];
         using var document = JsonDocument.Parse(File.ReadAllBytes(path));
-        return [.. document.RootElement.EnumerateObject().Where(entry => entry.Name.StartsWith(Budget, StringComparison.Ordinal) && entry.Value.ValueKind == JsonValueKind.Object)
+        return [.. document.RootElement.EnumerateObject().Where(
+            entry => entry.Name.StartsWith(Budget, StringComparison.Ordinal) && entry.Value.ValueKind == JsonValueKind.Object)
             .Select(entry => (int.Parse(entry.Name.AsSpan(Budget.Length), CultureInfo.InvariantCulture), entry.Value.Clone())).OrderBy(entry => entry.Item1)];
     }
 }

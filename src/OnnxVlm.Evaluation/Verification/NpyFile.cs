@@ -27,9 +27,12 @@ internal static partial class NpyFile
         string expected = typeof(T) == typeof(float) ? "<f4" : typeof(T) == typeof(long) ? "<i8" : "|u1";
         if (!header.Contains($"'{expected}'", StringComparison.Ordinal) || !header.Contains("'fortran_order': False", StringComparison.Ordinal))
             throw new VlmException($"{path}: expected an array of {expected} in C order, found {header.Trim()}.");
-        int[] shape = [.. Number().Matches(header[header.IndexOf("'shape'", StringComparison.Ordinal)..]).Select(m => int.Parse(m.Value, CultureInfo.InvariantCulture))];
+        int[] shape = [.. Number().Matches(header[header.IndexOf("'shape'", StringComparison.Ordinal)..]).Select(
+            m => int.Parse(m.Value, CultureInfo.InvariantCulture))];
         T[] data = MemoryMarshal.Cast<byte, T>(file.AsSpan(headerStart + headerLength)).ToArray();
-        return data.Length == shape.Aggregate(1, (a, b) => a * b) ? (shape, data) : throw new VlmException($"{path} is truncated: its shape is [{string.Join(", ", shape)}].");
+        return data.Length == shape.Aggregate(1, (a, b) => a * b)
+            ? (shape, data)
+            : throw new VlmException($"{path} is truncated: its shape is [{string.Join(", ", shape)}].");
     }
 
     [GeneratedRegex(@"\d+")]

@@ -6,24 +6,26 @@ using OnnxVlm.ModelFolder;
 namespace OnnxVlm.Evaluation.Verification;
 
 /// <summary>
-/// One case of preprocessing, a folder with <c>image.png</c> and <c>expected.json</c>: <c>resized_hw</c> with <c>grid_rows_cols</c> or <c>num_image_tokens</c>, the SHA-256 of the resized RGB
-/// image as <c>resized_u8_sha256</c> or <c>resized_u8_hwc_sha256</c>, or <c>error</c> where the reference refuses the image. A file for several limits has an object for each, with
-/// <c>min_pixels</c> and <c>max_pixels</c>. Other forms of the file are not known here.
+/// One preprocessing case: a folder with <c>image.png</c> and <c>expected.json</c>. The file has <c>resized_hw</c> with <c>grid_rows_cols</c> or
+/// <c>num_image_tokens</c>, and the SHA-256 of the resized RGB image as <c>resized_u8_sha256</c> or <c>resized_u8_hwc_sha256</c>; or <c>error</c>
+/// where the reference refuses the image. A file for several limits has an object for each, with <c>min_pixels</c> and <c>max_pixels</c>. Other forms
+/// of the file are not supported.
 /// </summary>
 internal static class PreprocessingCase
 {
-    /// <summary>The cases that say something about a model with these rules.</summary>
+    /// <summary>The cases that apply to a model with these rules.</summary>
     public static IReadOnlyList<string> FoldersOf(string goldens, ImageRules rules)
     {
         string cases = Path.Combine(goldens, "preprocess");
         return Directory.Exists(cases)
-            ? [.. Directory.GetDirectories(cases).Where(folder => File.Exists(Path.Combine(folder, "image.png")) && Expected(folder, rules) is not null).Order(StringComparer.Ordinal)]
+            ? [.. Directory.GetDirectories(cases).Where(folder => File.Exists(Path.Combine(folder, "image.png")) && Expected(folder, rules) is not null)
+                .Order(StringComparer.Ordinal)]
             : [];
     }
 
-    /// <summary>Compares the patches with what the reference makes of the image.</summary>
-    /// <returns>What is equal.</returns>
-    /// <exception cref="VlmException">Something differs; the message says what.</exception>
+    /// <summary>Compares the patches with the reference's.</summary>
+    /// <returns>A description of what is equal.</returns>
+    /// <exception cref="VlmException">Something differs; the message describes the difference.</exception>
     public static string Compare(string folder, ImageRules rules, ImagePreprocessor preprocessor)
     {
         JsonElement expected = Expected(folder, rules) ?? throw new VlmException($"{folder} has no expected.json for these image rules");
@@ -33,7 +35,9 @@ internal static class PreprocessingCase
 
         PatchGrid grid = preprocessor.Process(image);
         (int height, int width) = Pair(expected, "resized_hw");
-        (int rows, int columns) = expected.TryGetProperty("grid_rows_cols", out _) ? Pair(expected, "grid_rows_cols") : (height / rules.PatchSize, width / rules.PatchSize);
+        (int rows, int columns) = expected.TryGetProperty("grid_rows_cols", out _)
+            ? Pair(expected, "grid_rows_cols")
+            : (height / rules.PatchSize, width / rules.PatchSize);
         if ((grid.Rows, grid.Columns) != (rows, columns))
             throw new VlmException($"expected {rows} rows of {columns} patches, found {grid.Rows} of {grid.Columns}");
         if (expected.TryGetProperty("num_image_tokens", out JsonElement tokens) && tokens.GetInt32() != grid.Count)
@@ -58,7 +62,7 @@ internal static class PreprocessingCase
         }
     }
 
-    // Puts the patches together again and leaves the padding out.
+    // Assembles the patches into an image and removes the padding.
     private static byte[] Pixels(PatchGrid grid, ImageRules rules, int height, int width)
     {
         int p = rules.PatchSize;
@@ -74,7 +78,8 @@ internal static class PreprocessingCase
         return pixels;
     }
 
-    private static (int First, int Second) Pair(JsonElement expected, string key) => (expected.GetProperty(key)[0].GetInt32(), expected.GetProperty(key)[1].GetInt32());
+    private static (int First, int Second) Pair(JsonElement expected, string key) =>
+        (expected.GetProperty(key)[0].GetInt32(), expected.GetProperty(key)[1].GetInt32());
 
     private static JsonElement? Expected(string folder, ImageRules rules)
     {
@@ -87,12 +92,14 @@ internal static class PreprocessingCase
             return root;
         foreach (JsonProperty entry in root.EnumerateObject())
         {
-            if (entry.Value.ValueKind == JsonValueKind.Object && Is(entry.Value, "min_pixels", rules.Resize.MinPixels) && Is(entry.Value, "max_pixels", rules.Resize.MaxPixels))
+            if (entry.Value.ValueKind == JsonValueKind.Object
+                && Is(entry.Value, "min_pixels", rules.Resize.MinPixels) && Is(entry.Value, "max_pixels", rules.Resize.MaxPixels))
                 return entry.Value;
         }
 
         return null;
     }
 
-    private static bool Is(JsonElement section, string key, int? value) => value is not null && section.TryGetProperty(key, out JsonElement number) && number.GetInt32() == value;
+    private static bool Is(JsonElement section, string key, int? value) =>
+        value is not null && section.TryGetProperty(key, out JsonElement number) && number.GetInt32() == value;
 }

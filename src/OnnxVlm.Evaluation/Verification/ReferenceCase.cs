@@ -22,7 +22,7 @@ internal sealed class ReferenceCase
 
     public string Name { get; }
 
-    /// <summary>The prompt: each image one segment, each stretch of text another.</summary>
+    /// <summary>The prompt: one segment for each image and for each text between images.</summary>
     public IReadOnlyList<PromptSegment> Segments { get; }
 
     /// <summary>float [S, V].</summary>
@@ -33,14 +33,16 @@ internal sealed class ReferenceCase
     /// <summary>The reference's greedy continuation.</summary>
     public int[] Tokens { get; }
 
-    /// <summary>float [n, V]: what each of <see cref="Tokens"/> was chosen from.</summary>
+    /// <summary>float [n, V]: the logits from which each of <see cref="Tokens"/> was chosen.</summary>
     public float[] GeneratedLogits { get; }
 
     public static IReadOnlyList<string> FoldersOf(string goldens)
     {
         string cases = Path.Combine(goldens, "cases");
         string[] folders = Directory.Exists(cases) ? [.. Directory.GetDirectories(cases).Order(StringComparer.Ordinal)] : [];
-        return folders.Length > 0 ? folders : throw new VlmException($"{cases} has no case; --goldens names a folder with cases/NAME/input_ids.npy and logits.npy.");
+        return folders.Length > 0
+            ? folders
+            : throw new VlmException($"{cases} has no case; --goldens names a folder with cases/NAME/input_ids.npy and logits.npy.");
     }
 
     public static ReferenceCase Load(string folder, VlmModel model)
@@ -62,7 +64,7 @@ internal sealed class ReferenceCase
         return new ReferenceCase(Path.GetFileName(folder), Split(folder, ids, model), logits, width, tokens, generated);
     }
 
-    // Finds each image's run of tokens from its first placeholder on.
+    // Finds each image's run of tokens, from its first placeholder on.
     private static PromptSegment[] Split(string folder, int[] ids, VlmModel model)
     {
         ImageTokens tokens = model.Manifest.Image.Tokens with { Begin = null, End = null };
@@ -72,9 +74,12 @@ internal sealed class ReferenceCase
         {
             PatchGrid image = model.ImagePreprocessor.Process(File.ReadAllBytes(Path.Combine(folder, $"image_{k}.png")));
             int first = Array.IndexOf(ids, tokens.Placeholder, start);
-            // A folder without a tokenizer may not know the row-end token; the reference shows it.
+            // A folder without a tokenizer may not have the row-end token; the reference shows it.
             int next = first + image.Columns;
-            PromptSegment run = ImageRun.Create(tokens.RowEnd is null && first >= 0 && image.Rows > 1 && next < ids.Length && ids[next] != tokens.Placeholder ? tokens with { RowEnd = ids[next] } : tokens, image);
+            PromptSegment run = ImageRun.Create(
+                tokens.RowEnd is null && first >= 0 && image.Rows > 1 && next < ids.Length && ids[next] != tokens.Placeholder
+                    ? tokens with { RowEnd = ids[next] }
+                    : tokens, image);
             if (first < 0 || !ids.AsSpan(first).StartsWith(run.TokenIds.Span))
                 throw new VlmException($"image {k} is {image.Rows} rows of {image.Columns} patches here, which is not what input_ids has");
             if (first > start)

@@ -3,11 +3,11 @@ using OnnxVlm.Prompting;
 
 namespace OnnxVlm.Evaluation.Verification;
 
-/// <summary>What the comparison of one case found.</summary>
+/// <summary>The result of the comparison of one case.</summary>
 /// <param name="Rows">Rows of logits that were compared.</param>
-/// <param name="AllRows">Rows that the reference has; those inside an image are not visible from outside the graph.</param>
+/// <param name="AllRows">Rows of the reference; those inside an image are not visible from outside the graph.</param>
 /// <param name="MaxDifference">The largest absolute difference of a logit.</param>
-/// <param name="TokensEqual">Whether the greedy continuation is the reference's.</param>
+/// <param name="TokensEqual">Whether the greedy continuation equals the reference's.</param>
 internal sealed record Comparison(int Rows, int AllRows, double MaxDifference, bool TokensEqual);
 
 /// <summary>Compares a model with reference outputs: the whole prompt at once, token by token with the cache, and the greedy continuation.</summary>
@@ -19,13 +19,13 @@ internal static class Verifier
         int maxPatches = reference.Segments.Sum(segment => segment.Image?.Count ?? 0);
         using VlmSequence sequence = model.CreateSequence(Math.Min(model.Manifest.ContextLength, length + reference.Tokens.Length + 1), maxPatches);
 
-        // One pass over the prompt gives its last row.
+        // One pass over the prompt produces its last row.
         sequence.Append(reference.Segments);
         double difference = Difference(sequence.NextLogits(), reference.Logits, length - 1, reference.VocabularySize);
         (double generated, bool tokensEqual) = CompareContinuation(sequence, reference);
         difference = Math.Max(difference, generated);
 
-        // Piece by piece gives every row but those inside an image.
+        // Piece by piece produces every row, except those inside an image.
         sequence.RewindTo(0);
         int rows = 0;
         foreach (PromptSegment piece in reference.Segments.SelectMany(Pieces))
@@ -37,7 +37,7 @@ internal static class Verifier
         return new Comparison(rows, length, difference, tokensEqual);
     }
 
-    // Follows the reference's tokens, so that one differing token does not make all later rows incomparable.
+    // Continues with the reference's tokens, so that all later rows stay comparable after a token that differs.
     private static (double Difference, bool TokensEqual) CompareContinuation(VlmSequence sequence, ReferenceCase reference)
     {
         double difference = 0;
@@ -63,7 +63,7 @@ internal static class Verifier
         for (int i = 0; i < width; i++)
         {
             double difference = Math.Abs((double)logits[i] - reference[(row * width) + i]);
-            // Not a number must not pass as no difference.
+            // NaN must not pass as no difference.
             max = double.IsNaN(difference) ? double.PositiveInfinity : Math.Max(max, difference);
         }
         return max;

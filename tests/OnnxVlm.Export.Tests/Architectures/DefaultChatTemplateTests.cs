@@ -5,10 +5,11 @@ using OnnxVlm.Prompting;
 
 namespace OnnxVlm.Export.Tests.Architectures;
 
-/// <summary>The templates that stand beside architectures whose checkpoints bring none.</summary>
+/// <summary>The default templates of architectures whose checkpoints have none.</summary>
 internal sealed class DefaultChatTemplateTests
 {
-    private static readonly ChatTemplate Neo = ChatTemplate.Parse(new DefaultChatTemplate("NeoChat").Text), Fuyu = ChatTemplate.Parse(new DefaultChatTemplate("Fuyu").Text);
+    private static readonly ChatTemplate Neo = ChatTemplate.Parse(new DefaultChatTemplate("NeoChat").Text);
+    private static readonly ChatTemplate Fuyu = ChatTemplate.Parse(new DefaultChatTemplate("Fuyu").Text);
 
     [Test]
     public void Neo_ConversationsOfItsAuthors_GiveTheirPrompts()
@@ -19,11 +20,17 @@ internal sealed class DefaultChatTemplateTests
         {
             JsonElement input = entry.Value;
             bool continues = Flag(input, "continue_final_message") == true;
-            ChatTemplateOptions options = new() { AddGenerationPrompt = Flag(input, "add_generation_prompt") ?? !continues, ContinueFinalMessage = continues, Reasons = Flag(input, "enable_thinking") };
+            ChatTemplateOptions options = new()
+            {
+                AddGenerationPrompt = Flag(input, "add_generation_prompt") ?? !continues,
+                ContinueFinalMessage = continues,
+                Reasons = Flag(input, "enable_thinking"),
+            };
             string expected = input.TryGetProperty("prompt", out JsonElement prompt) ? prompt.GetString()! : input.GetProperty("error").GetString()!, found;
             try
             {
-                found = Neo.Render(input.GetProperty("messages"), input.TryGetProperty("tools", out JsonElement tools) ? tools : null, options).Text.Replace("<img><IMG_CONTEXT></img>", "<image>", StringComparison.Ordinal);
+                found = Neo.Render(input.GetProperty("messages"), input.TryGetProperty("tools", out JsonElement tools) ? tools : null, options).Text
+                    .Replace("<img><IMG_CONTEXT></img>", "<image>", StringComparison.Ordinal);
             }
             catch (ChatTemplateException e)
             {
@@ -44,8 +51,12 @@ internal sealed class DefaultChatTemplateTests
     }
 
     [TestCase("""[{"role": "user", "content": "Hi"}]""", "Hi")]
-    [TestCase("""[{"role": "user", "content": [{"type": "text", "text": "What"}, {"type": "image"}, {"type": "text", "text": " is it?"}]}]""", "|SPEAKER|What is it?<0x04>")]
-    [TestCase("""[{"role": "system", "content": "S"}, {"role": "user", "content": [{"type": "image"}, {"type": "text", "text": "A"}]}, {"role": "assistant", "content": "b"}, {"role": "user", "content": "C"}]""", "S\n|SPEAKER|A<0x04>b\nC<0x04>")]
+    [TestCase("""[{"role": "user", "content": [{"type": "text", "text": "What"}, {"type": "image"}, {"type": "text", "text": " is it?"}]}]""",
+        "|SPEAKER|What is it?<0x04>")]
+    [TestCase("""
+        [{"role": "system", "content": "S"}, {"role": "user", "content": [{"type": "image"}, {"type": "text", "text": "A"}]},
+         {"role": "assistant", "content": "b"}, {"role": "user", "content": "C"}]
+        """, "S\n|SPEAKER|A<0x04>b\nC<0x04>")]
     [TestCase("""[{"role": "user", "content": "one"}, {"role": "assistant", "content": "two"}, {"role": "user", "content": "three"}]""", "one\ntwo\nthree")]
     public void Fuyu_TextHasNoMarkAndImagesComeFirst(string messages, string expected) =>
         Assert.That(Fuyu.Render(JsonElement.Parse(messages)).Text, Is.EqualTo(expected));
@@ -55,8 +66,15 @@ internal sealed class DefaultChatTemplateTests
         "<|im_start|>system\n<|im_end|>\n<|im_start|>user\n<|vision_start|><|image_pad|><|vision_end|>What?<|im_end|>\n")]
     [TestCase("""[{"role": "user", "content": "a"}, {"role": "assistant", "content": "<think>\nx\n</think>\n\nb"}, {"role": "user", "content": "c"}]""",
         "<|im_start|>user\na<|im_end|>\n<|im_start|>assistant\nb<|im_end|>\n<|im_start|>user\nc<|im_end|>\n")]
-    [TestCase("""[{"role": "user", "content": "a"}, {"role": "assistant", "content": "b", "reasoning_content": " x ", "tool_calls": [{"function": {"name": "f", "arguments": {"n": [1, "ü"], "ok": true}}}, {"function": {"name": "g", "arguments": {}}}]}, {"role": "tool", "content": "1"}, {"role": "tool", "content": "2"}]""",
-        "<|im_start|>user\na<|im_end|>\n<|im_start|>assistant\n<think>\nx\n</think>\n\nb\n\n<tool_call>\n<function=f>\n<parameter=n>\n[1, \"ü\"]\n</parameter>\n<parameter=ok>\nTrue\n</parameter>\n</function>\n</tool_call>\n<tool_call>\n<function=g>\n</function>\n</tool_call><|im_end|>\n"
+    [TestCase("""
+        [{"role": "user", "content": "a"},
+         {"role": "assistant", "content": "b", "reasoning_content": " x ", "tool_calls": [
+            {"function": {"name": "f", "arguments": {"n": [1, "ü"], "ok": true}}}, {"function": {"name": "g", "arguments": {}}}]},
+         {"role": "tool", "content": "1"}, {"role": "tool", "content": "2"}]
+        """,
+        "<|im_start|>user\na<|im_end|>\n<|im_start|>assistant\n<think>\nx\n</think>\n\nb\n\n<tool_call>\n<function=f>\n<parameter=n>\n" +
+        "[1, \"ü\"]\n</parameter>\n<parameter=ok>\nTrue\n</parameter>\n</function>\n</tool_call>\n" +
+        "<tool_call>\n<function=g>\n</function>\n</tool_call><|im_end|>\n"
         + "<|im_start|>user\n<tool_response>\n1\n</tool_response>\n<tool_response>\n2\n</tool_response><|im_end|>\n")]
     public void Qwen_Conversation_AsItsAuthorsWriteIt(string messages, string expected)
     {
@@ -66,7 +84,8 @@ internal sealed class DefaultChatTemplateTests
             foreach (bool? asked in new bool?[] { null, false, true })
             {
                 string answer = asked ?? thinks ? "<|im_start|>assistant\n<think>\n" : "<|im_start|>assistant\n<think>\n\n</think>\n\n";
-                Assert.That(template.Render(JsonElement.Parse(messages), null, new ChatTemplateOptions { AddGenerationPrompt = true, Reasons = asked }).Text, Is.EqualTo(expected + answer));
+                Assert.That(template.Render(JsonElement.Parse(messages), null, new ChatTemplateOptions { AddGenerationPrompt = true, Reasons = asked }).Text,
+                    Is.EqualTo(expected + answer));
             }
         }
     }
@@ -76,7 +95,8 @@ internal sealed class DefaultChatTemplateTests
     [TestCase("""[{"role": "assistant", "content": "a"}]""", "No user query found in messages.")]
     [TestCase("""[{"role": "user", "content": [{"type": "sound"}]}]""", "Unexpected item type in content.")]
     public void Qwen_WhatItsAuthorsRefuse_Refused(string messages, string expected) =>
-        Assert.That(() => ChatTemplate.Parse(new DefaultChatTemplate("Qwen35").Text).Render(JsonElement.Parse(messages)), Throws.TypeOf<ChatTemplateException>().With.Message.Contains(expected));
+        Assert.That(() => ChatTemplate.Parse(new DefaultChatTemplate("Qwen35").Text).Render(JsonElement.Parse(messages)),
+            Throws.TypeOf<ChatTemplateException>().With.Message.Contains(expected));
 
     [Test]
     public void Qwen_Template_UsesToolsAndReasons()
@@ -87,5 +107,6 @@ internal sealed class DefaultChatTemplateTests
 
     private static string TestData([CallerFilePath] string path = "") => Path.GetFullPath(Path.Combine(Path.GetDirectoryName(path)!, "..", "..", "data"));
 
-    private static bool? Flag(JsonElement input, string name) => input.TryGetProperty(name, out JsonElement value) && value.ValueKind is JsonValueKind.True or JsonValueKind.False ? value.GetBoolean() : null;
+    private static bool? Flag(JsonElement input, string name) =>
+        input.TryGetProperty(name, out JsonElement value) && value.ValueKind is JsonValueKind.True or JsonValueKind.False ? value.GetBoolean() : null;
 }

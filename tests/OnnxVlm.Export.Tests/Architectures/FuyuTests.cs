@@ -4,7 +4,7 @@ using OnnxVlm.ModelFolder;
 
 namespace OnnxVlm.Export.Tests.Architectures;
 
-/// <summary>Exported Fuyu graphs against the managed reference, and what the exporter takes and refuses.</summary>
+/// <summary>Exported Fuyu graphs against the managed reference, and what the exporter accepts and refuses.</summary>
 [TestFixture]
 public sealed class FuyuTests
 {
@@ -12,7 +12,17 @@ public sealed class FuyuTests
     [
         new(),
         new() { Seed = 2, Nested = true, Heads = 4, DType = "BF16", Shards = 2, Theta = 10000 },
-        new() { Seed = 3, Hidden = 96, Heads = 4, DType = "F16", RotaryFactor = 0.25, DecoderPrefix = "model.language_model.", HeadPrefix = "", VisionPrefix = "model." },
+        new()
+        {
+            Seed = 3,
+            Hidden = 96,
+            Heads = 4,
+            DType = "F16",
+            RotaryFactor = 0.25,
+            DecoderPrefix = "model.language_model.",
+            HeadPrefix = "",
+            VisionPrefix = "model.",
+        },
         new() { Seed = 4, Heads = 1, RotaryFactor = 1, RopeParameters = true, Theta = 500000, DecoderPrefix = "model.", HeadPrefix = "", Shards = 3 },
         new() { Seed = 5, Hidden = 48, Heads = 2, Layers = 1, Tied = true, HeadNorm = false, Nested = true, RopeParameters = true },
         new() { Seed = 6, Hidden = 80, Heads = 4, RotaryFactor = 0.8 },
@@ -73,7 +83,8 @@ public sealed class FuyuTests
         {
             Assert.That(report.HasTokenizer, Is.False);
             Assert.That(manifest.HasTokenizer, Is.False);
-            Assert.That(manifest.Image.Resize, Is.EqualTo(new ResizeRule { Rule = ResizeMode.ShrinkToBox, Filter = ResizeFilter.Bilinear, MaxHeightPx = 1080, MaxWidthPx = 1920 }));
+            Assert.That(manifest.Image.Resize,
+                Is.EqualTo(new ResizeRule { Rule = ResizeMode.ShrinkToBox, Filter = ResizeFilter.Bilinear, MaxHeightPx = 1080, MaxWidthPx = 1920 }));
             Assert.That(manifest.Image.Padding, Is.EqualTo(new PaddingRule { Mode = PaddingMode.Constant, Value = 1 }));
             Assert.That(manifest.Image.Tokens, Is.EqualTo(new ImageTokens { Placeholder = TinyFuyu.ImageToken }));
         });
@@ -94,7 +105,8 @@ public sealed class FuyuTests
         Assert.Multiple(() =>
         {
             Assert.That(ModelManifest.Load(_folder["out"]).Image.Tokens, Is.EqualTo(new ImageTokens { Placeholder = 90, RowEnd = 91, End = 1 }));
-            Assert.That(written["added_tokens"]!.AsArray().Select(token => (string?)token!["content"]), Is.EquivalentTo(new[] { "|SPEAKER|", "<s>", "<0x04>", "|NEWLINE|" }));
+            Assert.That(written["added_tokens"]!.AsArray().Select(token => (string?)token!["content"]),
+                Is.EquivalentTo(new[] { "|SPEAKER|", "<s>", "<0x04>", "|NEWLINE|" }));
             Assert.That(File.ReadAllText(Path.Combine(_folder["out"], "chat_template.jinja")), Does.Contain("<0x04>"));
         });
     }
@@ -122,7 +134,8 @@ public sealed class FuyuTests
         JsonNode config = JsonNode.Parse(File.ReadAllText(path))!;
         config["text_config"]!["model_type"] = "llama";
         File.WriteAllText(path, config.ToJsonString());
-        Assert.That(() => Exporter.Export(Options), Throws.InstanceOf<UnsupportedModelException>().With.Message.Contains("only persimmon is implemented, found llama"));
+        Assert.That(() => Exporter.Export(Options),
+            Throws.InstanceOf<UnsupportedModelException>().With.Message.Contains("only persimmon is implemented, found llama"));
     }
 
     [Test]
@@ -132,8 +145,10 @@ public sealed class FuyuTests
         fuyu.Write(_folder["hf"]);
         SafetensorsWriter.Write(
             Path.Combine(_folder["hf"], "model.safetensors"), "F32",
-            [.. fuyu.Tensors().Where(entry => !entry.Key.EndsWith("lm_head.weight", StringComparison.Ordinal)).Select(entry => (entry.Key, entry.Value.Shape, entry.Value.Numbers))]);
-        Assert.That(() => Exporter.Export(Options), Throws.InstanceOf<ModelLoadException>().With.Message.Contains("lm_head.weight is missing, under any prefix"));
+            [.. fuyu.Tensors().Where(entry => !entry.Key.EndsWith("lm_head.weight", StringComparison.Ordinal)).Select(
+            entry => (entry.Key, entry.Value.Shape, entry.Value.Numbers))]);
+        Assert.That(() => Exporter.Export(Options),
+            Throws.InstanceOf<ModelLoadException>().With.Message.Contains("lm_head.weight is missing, under any prefix"));
     }
 
     private static (List<long> Ids, List<byte[]> Patches) Sequence(TinyFuyu fuyu)

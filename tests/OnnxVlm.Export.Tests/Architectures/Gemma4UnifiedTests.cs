@@ -6,7 +6,7 @@ using OnnxVlm.Runtime;
 
 namespace OnnxVlm.Export.Tests.Architectures;
 
-/// <summary>Exported unified Gemmas against the managed reference, and what the exporter takes and refuses.</summary>
+/// <summary>Exported unified Gemmas against the managed reference, and what the exporter accepts and refuses.</summary>
 [TestFixture]
 public sealed class Gemma4UnifiedTests
 {
@@ -14,10 +14,34 @@ public sealed class Gemma4UnifiedTests
     [
         new(),
         new() { Seed = 2, KeyIsValue = false, Nested = false, Softcap = null, DType = "BF16", Shards = 2, Window = 5, RotaryFactor = 0.5 },
-        new() { Seed = 3, Heads = 2, KeyValueHeads = 1, HeadSize = 24, FullHeadSize = 40, DType = "F16", Theta = 500, FullTheta = 20000, Prefix = "language_model.model." },
+        new()
+        {
+            Seed = 3,
+            Heads = 2,
+            KeyValueHeads = 1,
+            HeadSize = 24,
+            FullHeadSize = 40,
+            DType = "F16",
+            Theta = 500,
+            FullTheta = 20000,
+            Prefix = "language_model.model.",
+        },
         new() { Seed = 4, Hidden = 64, Kinds = null, Layers = 8, PerLayer = true, FullKeyValueHeads = 2, SharedProcessor = true, Window = 3, Shards = 3 },
         new() { Seed = 5, BothWays = false, Tied = false, FullKeyValueHeads = null, Kinds = "ssf", Layers = 3 },
-        new() { Seed = 6, Defaults = true, Heads = 8, KeyValueHeads = 4, HeadSize = 8, FullHeadSize = 16, KeyIsValue = false, PerLayer = true, Kinds = "sss", Layers = 3, Window = 100 },
+        new()
+        {
+            Seed = 6,
+            Defaults = true,
+            Heads = 8,
+            KeyValueHeads = 4,
+            HeadSize = 8,
+            FullHeadSize = 16,
+            KeyIsValue = false,
+            PerLayer = true,
+            Kinds = "sss",
+            Layers = 3,
+            Window = 100,
+        },
         new() { Seed = 7, RotaryFactor = 1, Window = 1, Kinds = "fsf", Layers = 3 },
     ];
 
@@ -109,11 +133,12 @@ public sealed class Gemma4UnifiedTests
             Assert.That(text.Run([.. first, .. second], []).Zip(expected, (a, b) => Math.Abs(a - b)).Max(), Is.LessThanOrEqualTo(1e-4));
         }
 
-        // The mask is of one sequence. An error is what must come of more, not an answer.
+        // The mask is for one sequence; more than one must give an error, not an answer.
         long[] image = [2, 20, TinyGemma.BeginImage, TinyGemma.ImageToken, TinyGemma.ImageToken, TinyGemma.EndImage];
         byte[] pixels = new byte[gemma.PatchWidth];
         using GraphRunner images = new(_folder["out"], batch: 2);
-        Assert.That(() => images.Run([.. image, .. image], [(pixels, 0, 0), (pixels, 1, 0), (pixels, 0, 0), (pixels, 1, 0)]), Throws.TypeOf<OnnxRuntimeException>());
+        Assert.That(() => images.Run([.. image, .. image], [(pixels, 0, 0), (pixels, 1, 0), (pixels, 0, 0), (pixels, 1, 0)]),
+            Throws.TypeOf<OnnxRuntimeException>());
     }
 
     [Test]
@@ -135,9 +160,11 @@ public sealed class Gemma4UnifiedTests
         ExportReport report = Exporter.Export(options, ExportTarget.For(options) with { AccuracyLevel = 0 }, progress: null, CancellationToken.None);
         Assert.That(Largest(gemma, out _, reference => Dequantizer.Replace(reference, _folder["out"])), Is.LessThanOrEqualTo(1e-4));
 
-        // Patches, norms and the scalars of layers keep their floats.
-        Assert.That(report.Quantized.Select(tensor => tensor.Name), Has.None.Matches<string>(name => name!.Contains("norm") || name.Contains("vision") || name.Contains("scalar")));
-        Assert.That(report.Quantized, Has.Count.EqualTo((gemma.Layers * 4) + 1), "packed qkv, output, packed gate and up, down of each layer, and the embedding that is the head too");
+        // Patches, norms and the layers' scalars stay floats.
+        Assert.That(report.Quantized.Select(tensor => tensor.Name),
+            Has.None.Matches<string>(name => name!.Contains("norm") || name.Contains("vision") || name.Contains("scalar")));
+        Assert.That(report.Quantized, Has.Count.EqualTo((gemma.Layers * 4) + 1),
+            "packed qkv, output, packed gate and up, down of each layer, and the embedding that is the head too");
     }
 
     [Test]
@@ -151,9 +178,11 @@ public sealed class Gemma4UnifiedTests
         Assert.Multiple(() =>
         {
             Assert.That(manifest.Image.PatchSize, Is.EqualTo(6));
-            Assert.That((manifest.Image.Resize.Rule, manifest.Image.Resize.Filter, manifest.Image.Resize.MaxPatches, manifest.Image.Resize.MaxRows), Is.EqualTo((ResizeMode.FillArea, ResizeFilter.Bicubic, 70, 24)));
+            Assert.That((manifest.Image.Resize.Rule, manifest.Image.Resize.Filter, manifest.Image.Resize.MaxPatches, manifest.Image.Resize.MaxRows),
+                Is.EqualTo((ResizeMode.FillArea, ResizeFilter.Bicubic, 70, 24)));
             Assert.That(manifest.Image.Resize.Budgets, Is.EqualTo(new[] { 70, 140, 280, 560, 1120 }));
-            Assert.That(manifest.Image.Tokens, Is.EqualTo(new ImageTokens { Placeholder = TinyGemma.ImageToken, Begin = TinyGemma.BeginImage, End = TinyGemma.EndImage }));
+            Assert.That(manifest.Image.Tokens,
+                Is.EqualTo(new ImageTokens { Placeholder = TinyGemma.ImageToken, Begin = TinyGemma.BeginImage, End = TinyGemma.EndImage }));
             Assert.That(manifest.Image.HasPositions, Is.True);
             Assert.That(manifest.EndTokenIds, Is.EqualTo(new[] { 1, 9 }));
             Assert.That(manifest.SuppressedTokenIds, Is.EqualTo(new[] { 91, 95 }));
@@ -188,7 +217,8 @@ public sealed class Gemma4UnifiedTests
     {
         new TinyGemma().Write(_folder["hf"]);
         Change("config.json", config => config["text_config"]!["rope_parameters"]!["full_attention"]!["rope_type"] = "yarn");
-        Assert.That(() => Exporter.Export(Options), Throws.InstanceOf<UnsupportedModelException>().With.Message.Contains("rope_parameters: full_attention: rope_type: only proportional is implemented, found yarn"));
+        Assert.That(() => Exporter.Export(Options), Throws.InstanceOf<UnsupportedModelException>().With.Message.Contains(
+            "rope_parameters: full_attention: rope_type: only proportional is implemented, found yarn"));
     }
 
     [TestCase("max_soft_tokens", 100, "max_soft_tokens: expected one of 70, 140, 280, 560, 1120, found 100")]
@@ -209,7 +239,7 @@ public sealed class Gemma4UnifiedTests
         File.WriteAllText(path, config.ToJsonString());
     }
 
-    /// <summary>Text alone, an image, text token by token, a later image with text around it; every run's last row is compared.</summary>
+    /// <summary>Text alone, an image, text token by token, then another image surrounded by text; every run's last row is compared.</summary>
     private double Largest(TinyGemma gemma, out double largestLogit, Action<ReferenceGemma>? change = null)
     {
         Random random = new(gemma.Seed + 50);

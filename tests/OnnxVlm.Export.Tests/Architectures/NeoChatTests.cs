@@ -9,21 +9,32 @@ using OnnxVlm.Runtime;
 
 namespace OnnxVlm.Export.Tests.Architectures;
 
-/// <summary>Exported neo_chat graphs against the managed reference, by themselves and through the library, and what the exporter takes and refuses.</summary>
+/// <summary>Exported neo_chat graphs against the managed reference, alone and through the library, and what the exporter accepts and refuses.</summary>
 [TestFixture]
 public sealed class NeoChatTests
 {
     private static readonly TinyNeo[] Models =
     [
         new(),
-        new() { Seed = 2, Form = TinyNeo.Style.Neo15, Heads = 6, KeyValueHeads = 3, HeadSize = 8, DType = "BF16", Shards = 2, Theta = 5_000_000, ThetaHw = 500 },
+        new()
+        {
+            Seed = 2,
+            Form = TinyNeo.Style.Neo15,
+            Heads = 6,
+            KeyValueHeads = 3,
+            HeadSize = 8,
+            DType = "BF16",
+            Shards = 2,
+            Theta = 5_000_000,
+            ThetaHw = 500,
+        },
         new() { Seed = 3, Form = TinyNeo.Style.SenseNovaU1, HeadSize = 32, Heads = 2, KeyValueHeads = 1, DType = "F16", Shards = 3 },
         new() { Seed = 4, Tied = true, HeadSize = 12, Heads = 3, KeyValueHeads = 3, Hidden = 72, SquareSize = 16, ThetaVision = 100, VisionWidth = 40 },
         new() { Seed = 5, Form = TinyNeo.Style.Neo15, Tied = true, HeadSize = 20, KeyValueHeads = 1, Layers = 3, Merge = 1, SquareSize = 8 },
         new() { Seed = 6, Form = TinyNeo.Style.SenseNovaU1, HeadSize = 16, Merge = 3, Theta = 10000, Tied = true },
     ];
 
-    // Sizes that nobody chose: multiples where the architecture wants them, anything else elsewhere.
+    // Random sizes: multiples where the architecture requires them, anything else elsewhere.
     private static IEnumerable<TinyNeo> RandomModels()
     {
         Random random = new(20);
@@ -116,7 +127,7 @@ public sealed class NeoChatTests
         List<PromptSegment> segments = sequence.Segments(model.ImagePreprocessor);
         using VlmSequence live = model.CreateSequence(200, 64);
 
-        // Piece after piece, as turns of a conversation.
+        // Piece after piece, like the turns of a conversation.
         int length = 0;
         foreach (PromptSegment segment in segments)
         {
@@ -125,14 +136,14 @@ public sealed class NeoChatTests
             Assert.That(Largest(live.NextLogits(), expected[length - 1]), Is.LessThanOrEqualTo(1e-4), $"after {length} tokens");
         }
 
-        // Back behind the first image, and on with another one: the shift of the positions goes back too.
+        // Rewinds behind the first image and continues with another one: the offset of the positions is rewound, too.
         NeoSequence other = sequence.Head(2).Text(3).Image(1, 3).Text(2);
         live.RewindTo(sequence.Head(2).Length);
         foreach (PromptSegment segment in other.Segments(model.ImagePreprocessor)[2..])
             live.Append(segment);
         Assert.That(Largest(live.NextLogits(), other.Expected(reference)[^1]), Is.LessThanOrEqualTo(1e-4), "after a rewind");
 
-        // And from the start, all at once.
+        // And once more from the start, all at once.
         live.RewindTo(0);
         live.Append(segments);
         Assert.That(Largest(live.NextLogits(), expected[^1]), Is.LessThanOrEqualTo(1e-4), "all at once");
@@ -179,12 +190,14 @@ public sealed class NeoChatTests
         {
             Assert.That(manifest.Image.PatchSize, Is.EqualTo(8));
             Assert.That(manifest.Image.PatchLayout, Is.EqualTo(PatchLayout.ChannelRowColumn));
-            Assert.That(manifest.Image.Resize, Is.EqualTo(new ResizeRule { Rule = ResizeMode.SmartResize, Filter = ResizeFilter.Bicubic, MinPixels = 640, MaxPixels = 6400 }));
+            Assert.That(manifest.Image.Resize,
+                Is.EqualTo(new ResizeRule { Rule = ResizeMode.SmartResize, Filter = ResizeFilter.Bicubic, MinPixels = 640, MaxPixels = 6400 }));
             Assert.That(manifest.Image.Alpha, Is.EqualTo(AlphaMode.WhiteIfTransparent));
             Assert.That(manifest.Image.HasPositions && manifest.Image.SharesTextPosition, Is.True);
-            Assert.That(manifest.Image.Tokens, Is.EqualTo(new ImageTokens { Placeholder = TinyNeo.ImageToken, Begin = TinyNeo.BeginToken, End = end, TextAfter = "\n" }));
+            Assert.That(manifest.Image.Tokens,
+                Is.EqualTo(new ImageTokens { Placeholder = TinyNeo.ImageToken, Begin = TinyNeo.BeginToken, End = end, TextAfter = "\n" }));
 
-            // Bare weights that name no end token end where the model would say an image.
+            // Base weights without an end token end where the model would generate an image.
             Assert.That(manifest.EndTokenIds, Is.EqualTo(new[] { style == TinyNeo.Style.Neo10 ? TinyNeo.ImageToken : TinyNeo.TurnEndToken }));
         }
     }
@@ -198,7 +211,8 @@ public sealed class NeoChatTests
               "model": { "type": "BPE", "vocab": { "a": 0, "b": 1 }, "merges": [] } }
             """;
         File.WriteAllText(Path.Combine(_folder["hf"], "tokenizer.json"), tokenizer);
-        File.WriteAllText(Path.Combine(_folder["hf"], "tokenizer_config.json"), """{ "tokenizer_class": "Qwen2Tokenizer", "chat_template": "{{ 'of Qwen' }}" }""");
+        const string settings = """{ "tokenizer_class": "Qwen2Tokenizer", "chat_template": "{{ 'of Qwen' }}" }""";
+        File.WriteAllText(Path.Combine(_folder["hf"], "tokenizer_config.json"), settings);
         Exporter.Export(Options);
         JsonNode written = JsonNode.Parse(File.ReadAllText(Path.Combine(_folder["out"], "tokenizer.json")))!;
         string template = File.ReadAllText(Path.Combine(_folder["out"], "chat_template.jinja"));
@@ -207,7 +221,8 @@ public sealed class NeoChatTests
             Assert.That(ModelManifest.Load(_folder["out"]).EndTokenIds, Is.EqualTo(new[] { TinyNeo.TurnEndToken }));
             Assert.That(template, Does.Contain("<|im_start|>assistant").And.Contain("OnnxVlm"));
             Assert.That(written["added_tokens"]!.AsArray().Select(token => ((int?)token!["id"], (string?)token["content"])),
-                Is.EquivalentTo(new[] { ((int?)93, "<|im_end|>"), (94, "<|im_start|>"), (TinyNeo.ImageToken, "<IMG_CONTEXT>"), (TinyNeo.BeginToken, "<img>"), (TinyNeo.EndToken, "</img>") }));
+                Is.EquivalentTo(new[] { ((int?)93, "<|im_end|>"), (94, "<|im_start|>"), (TinyNeo.ImageToken, "<IMG_CONTEXT>"), (TinyNeo.BeginToken, "<img>"),
+                (TinyNeo.EndToken, "</img>") }));
         }
     }
 
@@ -219,8 +234,9 @@ public sealed class NeoChatTests
         File.WriteAllText(Path.Combine(_folder["hf"], "merges.txt"), "#version: 0.2\na b\n");
         File.WriteAllText(Path.Combine(_folder["hf"], "tokenizer_config.json"), """
             { "tokenizer_class": "Qwen2Tokenizer", "add_prefix_space": false, "chat_template": "{{ 'of Qwen' }}",
-              "added_tokens_decoder": { "93": { "content": "<|im_end|>", "lstrip": false, "normalized": false, "rstrip": false, "single_word": false, "special": true },
-                                        "94": { "content": "<|im_start|>", "lstrip": false, "normalized": false, "rstrip": false, "single_word": false, "special": true } } }
+              "added_tokens_decoder": {
+                "93": { "content": "<|im_end|>", "lstrip": false, "normalized": false, "rstrip": false, "single_word": false, "special": true },
+                "94": { "content": "<|im_start|>", "lstrip": false, "normalized": false, "rstrip": false, "single_word": false, "special": true } } }
             """);
         Exporter.Export(Options);
         using VlmModel model = VlmModel.Load(_folder["out"]);
@@ -229,14 +245,15 @@ public sealed class NeoChatTests
             Assert.That(model.Tokenizer.Encode("aab\n"), Is.EqualTo(new[] { 0, 2, 3 }));
             Assert.That(model.Tokenizer.Encode("<|im_start|>a<img>"), Is.EqualTo(new[] { 94, 0, TinyNeo.BeginToken }));
             Assert.That(model.Manifest.EndTokenIds, Is.EqualTo(new[] { TinyNeo.TurnEndToken }));
-            Assert.That(new[] { "<|im_end|>", "<IMG_CONTEXT>", "</img>" }.Select(text => model.Tokenizer.Encode(text)).Select(ids => model.Vocabulary.IsSpecial(ids.Single())), Is.All.True);
+            Assert.That(new[] { "<|im_end|>", "<IMG_CONTEXT>", "</img>" }.Select(text => model.Tokenizer.Encode(text))
+                .Select(ids => model.Vocabulary.IsSpecial(ids.Single())), Is.All.True);
         }
     }
 
     [Test]
     public void Export_ShippedTokenizerAsVocabularyAndMerges_GivesTheSameTokens()
     {
-        // The shipped tokenizer splits texts as Qwen's does, so that it can be kept in the two files.
+        // The shipped tokenizer splits texts as Qwen's does, so it can be stored in the two files.
         string nano = Path.Combine(TestData(), "..", "..", "onnx-models", "nano");
         JsonNode tokenizer = JsonNode.Parse(File.ReadAllText(Path.Combine(nano, "tokenizer.json")))!;
         new TinyNeo { Vocabulary = 1600 }.Write(_folder["hf"]);
@@ -245,13 +262,16 @@ public sealed class NeoChatTests
         config["img_context_token_id"] = (int)tokenizer["added_tokens"]!.AsArray().Single(token => (string?)token!["content"] == "<|image|>")!["id"]!;
         File.WriteAllText(Path.Combine(_folder["hf"], "config.json"), config.ToJsonString());
         File.WriteAllText(Path.Combine(_folder["hf"], "vocab.json"), tokenizer["model"]!["vocab"]!.ToJsonString());
-        File.WriteAllLines(Path.Combine(_folder["hf"], "merges.txt"), ["#version: 0.2", .. tokenizer["model"]!["merges"]!.AsArray().Select(merge => (string)merge!)]);
-        // Only the token of an image has another name here.
-        File.WriteAllText(Path.Combine(_folder["hf"], "tokenizer_config.json"), File.ReadAllText(Path.Combine(nano, "tokenizer_config.json")).Replace("<|image|>", "<IMG_CONTEXT>", StringComparison.Ordinal));
+        File.WriteAllLines(Path.Combine(_folder["hf"], "merges.txt"),
+            ["#version: 0.2", .. tokenizer["model"]!["merges"]!.AsArray().Select(merge => (string)merge!)]);
+        // Only the image token has another name here.
+        File.WriteAllText(Path.Combine(_folder["hf"], "tokenizer_config.json"),
+            File.ReadAllText(Path.Combine(nano, "tokenizer_config.json")).Replace("<|image|>", "<IMG_CONTEXT>", StringComparison.Ordinal));
         Exporter.Export(Options);
 
         using VlmModel expected = VlmModel.Load(nano), found = VlmModel.Load(_folder["out"]);
-        string[] pieces = ["the", " The", "don't", "WE'LL", "42", " 7.5", "\n", "\r\n", "\n\n ", "  ", "\t", "é", "中文", " ,;", "!?", "x", "<|im_start|>", "<|im_end|>", "_", "🙂"];
+        string[] pieces = ["the", " The", "don't", "WE'LL", "42", " 7.5", "\n", "\r\n", "\n\n ", "  ", "\t", "é", "中文", " ,;", "!?", "x", "<|im_start|>",
+            "<|im_end|>", "_", "🙂"];
         Random random = new(3);
         for (int round = 0; round < 200; round++)
         {
@@ -267,7 +287,8 @@ public sealed class NeoChatTests
         File.WriteAllText(Path.Combine(_folder["hf"], "vocab.json"), """{ "a": 0 }""");
         File.WriteAllText(Path.Combine(_folder["hf"], "merges.txt"), "");
         File.WriteAllText(Path.Combine(_folder["hf"], "tokenizer_config.json"), """{ "tokenizer_class": "GPT2Tokenizer" }""");
-        Assert.That(() => Exporter.Export(Options), Throws.InstanceOf<UnsupportedModelException>().With.Message.Contains("only tokenizer_class Qwen2Tokenizer is implemented, found GPT2Tokenizer"));
+        Assert.That(() => Exporter.Export(Options),
+            Throws.InstanceOf<UnsupportedModelException>().With.Message.Contains("only tokenizer_class Qwen2Tokenizer is implemented, found GPT2Tokenizer"));
     }
 
     [TestCase("neo-9b", 10.24e9)]
@@ -275,13 +296,14 @@ public sealed class NeoChatTests
     [TestCase("sensenova-u1-8b", 9.37e9)]
     public void Export_ShippedConfigWithRandomWeights_CanBePrompted(string name, double parameters)
     {
-        // Everything but the sizes is read as it is: a small model is written, and the full one counted.
+        // The configuration is used except for its sizes: a small model is written, and the full one is counted.
         string source = Exporter.ShippedConfigs[name];
         JsonNode config = JsonNode.Parse(File.ReadAllText(Path.Combine(source, "config.json")))!;
         Assert.That(Count(config), Is.EqualTo(parameters).Within(parameters / 100));
         Directory.CreateDirectory(_folder["hf"]);
         File.Copy(Path.Combine(source, "tokenizer_config.json"), Path.Combine(_folder["hf"], "tokenizer_config.json"));
-        foreach ((string key, int value) in new[] { ("hidden_size", 64), ("intermediate_size", 96), ("num_hidden_layers", 2), ("num_attention_heads", 2), ("num_key_value_heads", 1), ("head_dim", 32) })
+        foreach ((string key, int value) in new[] { ("hidden_size", 64), ("intermediate_size", 96), ("num_hidden_layers", 2), ("num_attention_heads", 2),
+            ("num_key_value_heads", 1), ("head_dim", 32) })
             config["llm_config"]![key] = value;
         (config["vision_config"]!["llm_hidden_size"], config["vision_config"]!["hidden_size"]) = (64, 32);
         File.WriteAllText(Path.Combine(_folder["hf"], "config.json"), config.ToJsonString());
@@ -296,7 +318,8 @@ public sealed class NeoChatTests
         {
             // 224 by 320 pixels, 7 by 10 patches.
             string run = "<img>" + string.Concat(Enumerable.Repeat("<IMG_CONTEXT>", 70)) + "</img>";
-            Assert.That(Show(model, prompt.ToTokenIds()), Is.EqualTo($"<|im_start|>system\nBe brief.<|im_end|>\n<|im_start|>user\n{run}\nWhat?<|im_end|>\n<|im_start|>assistant\n"));
+            Assert.That(Show(model, prompt.ToTokenIds()),
+                Is.EqualTo($"<|im_start|>system\nBe brief.<|im_end|>\n<|im_start|>user\n{run}\nWhat?<|im_end|>\n<|im_start|>assistant\n"));
             Assert.That(model.Manifest.EndTokenIds, Is.EqualTo(new[] { 151645 }));
             Assert.That(live.NextLogits(), Is.All.InRange(-1000, 1000).And.Some.Not.Zero);
         }
@@ -348,12 +371,14 @@ public sealed class NeoChatTests
     {
         new TinyNeo().Write(_folder["hf"]);
         File.Delete(Path.Combine(_folder["hf"], "added_tokens.json"));
-        Assert.That(() => Exporter.Export(Options), Throws.InstanceOf<ModelLoadException>().With.Message.Contains("img_context_token_id is missing").And.Message.Contains("added_tokens.json"));
+        Assert.That(() => Exporter.Export(Options),
+            Throws.InstanceOf<ModelLoadException>().With.Message.Contains("img_context_token_id is missing").And.Message.Contains("added_tokens.json"));
     }
 
     private static string Show(VlmModel model, int[] ids)
     {
-        Dictionary<int, string> special = new() { [151644] = "<|im_start|>", [151645] = "<|im_end|>", [151669] = "<IMG_CONTEXT>", [151670] = "<img>", [151671] = "</img>" };
+        Dictionary<int, string> special =
+            new() { [151644] = "<|im_start|>", [151645] = "<|im_end|>", [151669] = "<IMG_CONTEXT>", [151670] = "<img>", [151671] = "</img>" };
         return string.Concat(ids.Select(id => special.TryGetValue(id, out string? text) ? text : ((char)model.Vocabulary.BytesOf(id).Span[0]).ToString()));
     }
 
@@ -362,16 +387,20 @@ public sealed class NeoChatTests
     private static double Count(JsonNode config)
     {
         double Number(string key) => (double)config["llm_config"]![key]!;
-        double hidden = Number("hidden_size"), queries = Number("num_attention_heads") * Number("head_dim"), keys = Number("num_key_value_heads") * Number("head_dim");
+        double hidden = Number("hidden_size");
+        double queries = Number("num_attention_heads") * Number("head_dim");
+        double keys = Number("num_key_value_heads") * Number("head_dim");
         int projections = config["fm_head_dim"] is null ? 3 : 2;
         double layer = (hidden * projections * (queries + keys)) + (3 * hidden * Number("intermediate_size"));
-        return (Number("num_hidden_layers") * layer) + (((bool)config["llm_config"]!["tie_word_embeddings"]! ? 1 : 2) * hidden * Number("vocab_size")) + (4 * 1024 * hidden);
+        return (Number("num_hidden_layers") * layer)
+            + (((bool)config["llm_config"]!["tie_word_embeddings"]! ? 1 : 2) * hidden * Number("vocab_size")) + (4 * 1024 * hidden);
     }
 
     // Text, an image, text, two images, text; the last tokens are run one by one.
-    private static NeoSequence Conversation(TinyNeo neo) => new NeoSequence(neo, neo.Seed + 50).Text(5).Image(2, 3).Text(4).Image(3, 1).Image(1, 4).Text(3).Text(1).Text(1);
+    private static NeoSequence Conversation(TinyNeo neo) =>
+        new NeoSequence(neo, neo.Seed + 50).Text(5).Image(2, 3).Text(4).Image(3, 1).Image(1, 4).Text(3).Text(1).Text(1);
 
-    // The first five pieces at once, then the rest piece by piece with what the graph left in the cache.
+    // The first five pieces at once, then the rest piece by piece with the cache of the graph.
     private double LargestInPieces(NeoSequence sequence, double[][] expected)
     {
         using GraphRunner graph = new(_folder["out"]);
@@ -390,5 +419,6 @@ public sealed class NeoChatTests
         return largest;
     }
 
-    private static double Largest(float[] found, double[] expected) => found.Zip(expected, (a, b) => double.IsNaN(a) ? double.PositiveInfinity : Math.Abs(a - b)).Max();
+    private static double Largest(float[] found, double[] expected) =>
+        found.Zip(expected, (a, b) => double.IsNaN(a) ? double.PositiveInfinity : Math.Abs(a - b)).Max();
 }

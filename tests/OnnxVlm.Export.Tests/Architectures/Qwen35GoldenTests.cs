@@ -6,7 +6,7 @@ using OnnxVlm.ModelFolder;
 
 namespace OnnxVlm.Export.Tests.Architectures;
 
-/// <summary>The tiny qwen3_5 of tests/data under ONNX Runtime alone: what the authors' code computes with it.</summary>
+/// <summary>The tiny qwen3_5 of tests/data under ONNX Runtime alone, against the output of the authors' code.</summary>
 [TestFixture]
 public sealed class Qwen35GoldenTests
 {
@@ -48,8 +48,11 @@ public sealed class Qwen35GoldenTests
         {
             string layer = input.Split('.')[1];
 
-            // Of the convolution the reference has [channels, kernel − 1], and the file has that by columns: what the graph has.
-            float[] found = graph.State(input), expected = input.EndsWith("conv_state", StringComparison.Ordinal) ? Array<float>(name, $"conv_state_{layer}", byColumns: true) : Array<float>(name, $"recurrent_state_{layer}");
+            // The reference's convolution state is [channels, kernel − 1], and the file stores it by columns, which is the layout of the graph.
+            float[] found = graph.State(input);
+            float[] expected = input.EndsWith("conv_state", StringComparison.Ordinal)
+                ? Array<float>(name, $"conv_state_{layer}", byColumns: true)
+                : Array<float>(name, $"recurrent_state_{layer}");
             state = Math.Max(state, Largest(found, expected));
         }
 
@@ -66,12 +69,14 @@ public sealed class Qwen35GoldenTests
         Assert.That(largest, Is.LessThanOrEqualTo(2e-4));
     }
 
-    /// <summary>Reads a prompt in pieces, each image whole, with as much text around it as fits the piece.</summary>
+    /// <summary>Reads a prompt in pieces: each image whole, with as much text around it as fits the piece.</summary>
     private IEnumerable<(int End, float[] Logits)> Read(GraphRunner graph, string name, long[] ids, int chunk)
     {
         long placeholder = _manifest.Image.Tokens.Placeholder;
         ImagePreprocessor preprocessor = new(_manifest.Image, new ImageLimits());
-        Queue<PatchGrid> images = new(Directory.GetFiles(Path.Combine(Data, "cases", name), "image_*.png").Order(StringComparer.Ordinal).Select(path => preprocessor.Process(File.ReadAllBytes(path))));
+        Queue<PatchGrid> images = new(
+            Directory.GetFiles(Path.Combine(Data, "cases", name), "image_*.png").Order(StringComparer.Ordinal).Select(
+                path => preprocessor.Process(File.ReadAllBytes(path))));
         long offset = 0, next = 0;
         for (int start = 0; start < ids.Length;)
         {
@@ -83,7 +88,8 @@ public sealed class Qwen35GoldenTests
             {
                 PatchGrid image = images.Dequeue();
                 int width = image.Patches.Length / image.Count;
-                patches.AddRange(Enumerable.Range(0, image.Count).Select(i => (image.Patches.Slice(i * width, width).ToArray(), i % image.Columns, i / image.Columns)));
+                patches.AddRange(Enumerable.Range(0, image.Count).Select(
+                    i => (image.Patches.Slice(i * width, width).ToArray(), i % image.Columns, i / image.Columns)));
                 next += image.Count - Math.Max(image.Rows, image.Columns);
             }
 
@@ -105,13 +111,14 @@ public sealed class Qwen35GoldenTests
         return largest;
     }
 
-    /// <summary>The numbers of a .npy file of little-endian float32 or int64, in the order they have there.</summary>
+    /// <summary>The numbers of a .npy file of little-endian float32 or int64, in the order of the file.</summary>
     private static T[] Array<T>(string name, string array, bool byColumns = false)
         where T : unmanaged
     {
         byte[] file = File.ReadAllBytes(Path.Combine(Data, "cases", name, $"{array}.npy"));
         int start = 10 + BitConverter.ToUInt16(file, 8);
-        Assert.That(Encoding.ASCII.GetString(file, 0, start), Does.Contain(typeof(T) == typeof(long) ? "'<i8'" : "'<f4'").And.Contain($"'fortran_order': {byColumns}"));
+        Assert.That(Encoding.ASCII.GetString(file, 0, start),
+            Does.Contain(typeof(T) == typeof(long) ? "'<i8'" : "'<f4'").And.Contain($"'fortran_order': {byColumns}"));
         return System.Runtime.InteropServices.MemoryMarshal.Cast<byte, T>(file.AsSpan(start)).ToArray();
     }
 

@@ -6,16 +6,67 @@ using OnnxVlm.Runtime;
 
 namespace OnnxVlm.Export.Tests.Architectures;
 
-/// <summary>Exported qwen3_5 graphs against the managed reference, and what the exporter takes and refuses.</summary>
+/// <summary>Exported qwen3_5 graphs against the managed reference, and what the exporter accepts and refuses.</summary>
 [TestFixture]
 public sealed class Qwen35Tests
 {
     private static readonly TinyQwen[] Models =
     [
         new(),
-        new() { Seed = 2, Kinds = "flflf", Heads = 3, KeyValueHeads = 1, HeadSize = 24, RotaryFactor = 0.25, Sections = [1, 1, 1], KeyHeads = 3, ValueHeads = 3, KeySize = 5, ValueSize = 7, Kernel = 2, DType = "BF16", Shards = 2, Tied = false },
-        new() { Seed = 3, Kinds = null, HeadSize = 16, RotaryFactor = 1, Sections = [4, 2, 2], KeyHeads = 1, ValueHeads = 6, KeySize = 16, ValueSize = 4, Kernel = 3, VisionHeads = 2, VisionWidth = 40, Places = 3, Is36 = true, Shards = 3, DType = "F16" },
-        new() { Seed = 4, Kinds = "lf", Hidden = 72, Heads = 6, KeyValueHeads = 3, Kernel = 5, VisionWidth = 144, VisionHeads = 2, VisionDepth = 1, Merge = 1, SquareSize = 7, Places = 9, Frames = 1, Theta = 100 },
+        new()
+        {
+            Seed = 2,
+            Kinds = "flflf",
+            Heads = 3,
+            KeyValueHeads = 1,
+            HeadSize = 24,
+            RotaryFactor = 0.25,
+            Sections = [1, 1, 1],
+            KeyHeads = 3,
+            ValueHeads = 3,
+            KeySize = 5,
+            ValueSize = 7,
+            Kernel = 2,
+            DType = "BF16",
+            Shards = 2,
+            Tied = false,
+        },
+        new()
+        {
+            Seed = 3,
+            Kinds = null,
+            HeadSize = 16,
+            RotaryFactor = 1,
+            Sections = [4, 2, 2],
+            KeyHeads = 1,
+            ValueHeads = 6,
+            KeySize = 16,
+            ValueSize = 4,
+            Kernel = 3,
+            VisionHeads = 2,
+            VisionWidth = 40,
+            Places = 3,
+            Is36 = true,
+            Shards = 3,
+            DType = "F16",
+        },
+        new()
+        {
+            Seed = 4,
+            Kinds = "lf",
+            Hidden = 72,
+            Heads = 6,
+            KeyValueHeads = 3,
+            Kernel = 5,
+            VisionWidth = 144,
+            VisionHeads = 2,
+            VisionDepth = 1,
+            Merge = 1,
+            SquareSize = 7,
+            Places = 9,
+            Frames = 1,
+            Theta = 100,
+        },
         new() { Seed = 5, Kinds = "llf", Sections = [8, 0, 0], KeyHeads = 4, ValueHeads = 4, Merge = 3, Frames = 3, Tied = false, Is36 = true },
     ];
 
@@ -39,7 +90,7 @@ public sealed class Qwen35Tests
         Assert.That(LargestInPieces(sequence, sequence.Expected(new ReferenceQwen(_folder["hf"]))), Is.LessThanOrEqualTo(2e-4));
     }
 
-    // As the other devices' graphs, too, and with matrices of their own.
+    // Also the graphs for other devices, and with separate matrices.
     [TestCase(Device.Cuda, Precision.Fp32, true, 1e-4)]
     [TestCase(Device.Cpu, Precision.Fp32, false, 1e-4)]
     [TestCase(Device.Cuda, Precision.Fp16, true, 0.25)]
@@ -57,7 +108,7 @@ public sealed class Qwen35Tests
         Assert.That(used, device == Device.DirectMl ? Is.Empty : Is.EquivalentTo(fused), "the last runtime for DirectML has none of them");
     }
 
-    // Random weights; on the way through the layers an error grows with the states.
+    // With random weights, an error grows with the states from layer to layer.
     [TestCase(Precision.Int8, 0.1)]
     [TestCase(Precision.Int4, 0.6)]
     public void Logits_Quantized_StayNearReferenceWithWhatIsSensitiveWide(Precision precision, double share)
@@ -75,8 +126,10 @@ public sealed class Qwen35Tests
             Assert.That(error, Is.LessThanOrEqualTo(share));
         }
 
-        Assert.That(report.Quantized.Select(tensor => tensor.Name), Has.Some.Contains("in_proj_qkvz").And.Some.Contains("visual.blocks").And.None.Contains("in_proj_ab").And.None.Contains("conv1d").And.None.Contains("norm").And.None.Contains("patch_embed"));
-        Assert.That(report.Quantized.Where(tensor => tensor.Name.Contains("visual", StringComparison.Ordinal)).Select(tensor => tensor.Bits), Has.All.EqualTo(8));
+        Assert.That(report.Quantized.Select(tensor => tensor.Name), Has.Some.Contains("in_proj_qkvz").And.Some.Contains(
+            "visual.blocks").And.None.Contains("in_proj_ab").And.None.Contains("conv1d").And.None.Contains("norm").And.None.Contains("patch_embed"));
+        Assert.That(report.Quantized.Where(tensor => tensor.Name.Contains("visual", StringComparison.Ordinal)).Select(tensor => tensor.Bits),
+            Has.All.EqualTo(8));
     }
 
     [TestCase(1)]
@@ -107,7 +160,7 @@ public sealed class Qwen35Tests
         var manifest = ModelManifest.Load(_folder["out"]);
         Assert.Multiple(() =>
         {
-            // Of 3 layers, states of 4 heads and what the convolution keeps; of one layer, keys and values.
+            // Three layers have states of 4 heads and the convolution's last inputs; one layer has keys and values.
             Assert.That(manifest.StateElements, Is.EqualTo(3 * ((4 * 8 * 12) + (3 * ((2 * 2 * 8) + (4 * 12))))));
             Assert.That(manifest.CacheNumbersPerToken, Is.EqualTo(2 * 2 * 32));
             Assert.That(manifest.Image.Resize.Rule, Is.EqualTo(ResizeMode.SmartResizeWithoutFloor));
@@ -152,7 +205,8 @@ public sealed class Qwen35Tests
         File.WriteAllText(Path.Combine(_folder["hf"], "config.json"), config.ToJsonString());
     }
 
-    private static QwenSequence Conversation(TinyQwen qwen) => new QwenSequence(qwen, 5).Text(4).Image(2, 3).Text(3).Image(1, 1).Image(3, 2).Text(2).Image(1, 4).Text(6);
+    private static QwenSequence Conversation(TinyQwen qwen) =>
+        new QwenSequence(qwen, 5).Text(4).Image(2, 3).Text(3).Image(1, 1).Image(3, 2).Text(2).Image(1, 4).Text(6);
 
     /// <summary>Two pieces at a time, so that a run has text before its image, or several images; then token by token.</summary>
     private double LargestInPieces(QwenSequence sequence, double[][] expected)
@@ -177,5 +231,6 @@ public sealed class Qwen35Tests
         return Math.Max(largest, Largest(atOnce.Run(sequence.Ids, sequence.Patches(0, sequence.Pieces.Count)), expected[^1]));
     }
 
-    private static double Largest(float[] found, double[] expected) => found.Zip(expected, (a, b) => double.IsNaN(a) ? double.PositiveInfinity : Math.Abs(a - b)).Max();
+    private static double Largest(float[] found, double[] expected) =>
+        found.Zip(expected, (a, b) => double.IsNaN(a) ? double.PositiveInfinity : Math.Abs(a - b)).Max();
 }

@@ -23,13 +23,15 @@ public sealed class UnifiedDecoderTests
     public void Logits_OneImage_MatchReference(object model) => Compare((TinyModel)model, sequence => sequence.Image(3, 5).Text(6));
 
     [TestCaseSource(nameof(Models))]
-    public void Logits_TwoImages_MatchReference(object model) => Compare((TinyModel)model, sequence => sequence.Text(2).Image(2, 3).Text(4).Image(4, 1).Text(3));
+    public void Logits_TwoImages_MatchReference(object model) =>
+        Compare((TinyModel)model, sequence => sequence.Text(2).Image(2, 3).Text(4).Image(4, 1).Text(3));
 
     [TestCaseSource(nameof(Models))]
     public void Logits_PrefillThenDecode_MatchOnePass(object model) => Compare((TinyModel)model, sequence => sequence.Image(2, 4).Text(9), 14, 15, 16, 17, 18);
 
     [TestCaseSource(nameof(Models))]
-    public void Logits_ImageInSecondTurn_MatchReference(object model) => Compare((TinyModel)model, sequence => sequence.Image(1, 3).Text(5).Image(3, 2).Text(4), 6, 9, 10, 11);
+    public void Logits_ImageInSecondTurn_MatchReference(object model) =>
+        Compare((TinyModel)model, sequence => sequence.Image(1, 3).Text(5).Image(3, 2).Text(4), 6, 9, 10, 11);
 
     [Test]
     public void Logits_TokenByToken_MatchReference()
@@ -68,10 +70,11 @@ public sealed class UnifiedDecoderTests
         model.Write(folder["many"], shards: 3);
         Exporter.Export(new ExportOptions { CheckpointFolder = folder["one"], OutputFolder = folder["a"] });
         Exporter.Export(new ExportOptions { CheckpointFolder = folder["many"], OutputFolder = folder["b"] });
-        Assert.That(File.ReadAllBytes(Path.Combine(folder["b"], "model.onnx.data")), Is.EqualTo(File.ReadAllBytes(Path.Combine(folder["a"], "model.onnx.data"))));
+        Assert.That(File.ReadAllBytes(Path.Combine(folder["b"], "model.onnx.data")),
+            Is.EqualTo(File.ReadAllBytes(Path.Combine(folder["a"], "model.onnx.data"))));
     }
 
-    /// <summary>Feeds the sequence in the parts that end at the given positions, and at its end, and compares the logits after each.</summary>
+    /// <summary>Feeds the sequence in parts that end at the given positions, and at its end, and compares the logits after each part.</summary>
     private static void Compare(TinyModel model, Action<Sequence> write, params int[] ends)
     {
         using TemporaryFolder folder = new();

@@ -14,7 +14,7 @@ public sealed class ImageAttentionTests
     private const int Heads = 4, KeyValueHeads = 2, ImageToken = 9;
     private const double Theta = 100;
 
-    // Two images side by side with a token between them, a later one of its own, and text around them.
+    // Two images with a token between them, later another image, and text around them.
     private static readonly long[] Ids = [1, 2, 3, 4, 5, 9, 9, 9, 9, 6, 9, 9, 9, 1, 2, 3, 4, 9, 9, 9, 9, 9, 9, 9, 5, 6];
 
     private static readonly int[] Pieces = [4, 10, 1, 1, 8, 1, 1];
@@ -54,7 +54,7 @@ public sealed class ImageAttentionTests
     [Test]
     public void Apply_CausalDefinition_IsFarOff()
     {
-        // The comparisons above would be worth nothing if the mask changed little.
+        // The comparisons above would prove nothing if the mask changed little.
         AttentionShape shape = new(1, Heads, KeyValueHeads, 16) { Scale = 0.4f };
         Assert.That(Largest(shape, rotates: true, Device.Cpu, Precision.Fp32, Expected(shape, rotates: true, twoWays: false)), Is.GreaterThan(0.1));
     }
@@ -101,7 +101,8 @@ public sealed class ImageAttentionTests
         return largest;
 
         OrtValue Rows(int which, int width) => OrtValue.CreateTensorValueFromMemory(
-            Ids.Index().Skip(start).Take(Pieces[PieceAt(start)]).SelectMany(token => Numbers(which, token.Index, width)).Select(number => (float)number).ToArray(), [1, Pieces[PieceAt(start)], width]);
+            Ids.Index().Skip(start).Take(Pieces[PieceAt(start)])
+            .SelectMany(token => Numbers(which, token.Index, width)).Select(number => (float)number).ToArray(), [1, Pieces[PieceAt(start)], width]);
     }
 
     private void Build(AttentionShape shape, bool rotates, ExportTarget target)
@@ -111,9 +112,13 @@ public sealed class ImageAttentionTests
         GraphBuilder g = model.Graph;
         PatchInputs images = new(model, ImageToken, width: 3, hasPositions: false);
         SequenceLengths lengths = SequenceLengths.Create(model, withPast: true);
-        RotaryTables? rotary = rotates ? RotaryTables.Create(model, "rotary", RotaryTables.Frequencies(Theta, shape.HeadSize), positions: 64, shape.StoredHeadSize / 2) : null;
+        RotaryTables? rotary = rotates
+            ? RotaryTables.Create(model, "rotary", RotaryTables.Frequencies(Theta, shape.HeadSize), positions: 64, shape.StoredHeadSize / 2)
+            : null;
         ImageAttention attention = new(model, images, lengths, shape.Window);
-        Value attended = model.Attend("layer", 0, Rows("q", Heads * shape.HeadSize), Rows("k", KeyValueHeads * shape.HeadSize), Rows("v", KeyValueHeads * shape.ValueSize), shape, rotary, lengths, attention);
+        Value attended = model.Attend(
+            "layer", 0, Rows("q", Heads * shape.HeadSize), Rows("k", KeyValueHeads * shape.HeadSize), Rows("v", KeyValueHeads * shape.ValueSize), shape, rotary,
+            lengths, attention);
         g.Output(g.Cast("attended", attended, ElementType.Float32), "batch", "sequence", Heads * shape.ValueSize);
         g.Save(_folder["model.onnx"], "test");
         using var data = ExternalDataFile.Create(_folder[GraphBuilder.DataFile], g.DataBytes);
@@ -124,16 +129,23 @@ public sealed class ImageAttentionTests
 
     private static double[][] Expected(AttentionShape shape, bool rotates, bool twoWays)
     {
-        double[][] Heads(int which, int heads, int size) => [.. Ids.Index().SelectMany(token => Numbers(which, token.Index, heads * size).Chunk(size).Select(head => which < 2 && rotates ? Rotate(head, token.Index) : head))];
-        double[][] q = Heads(0, ImageAttentionTests.Heads, shape.HeadSize), k = Heads(1, KeyValueHeads, shape.HeadSize), v = Heads(2, KeyValueHeads, shape.ValueSize);
+        double[][] Heads(int which, int heads, int size) =>
+            [.. Ids.Index().SelectMany(
+                token => Numbers(which, token.Index, heads * size).Chunk(size).Select(head => which < 2 && rotates ? Rotate(head, token.Index) : head))];
+        double[][] q = Heads(0, ImageAttentionTests.Heads, shape.HeadSize);
+        double[][] k = Heads(1, KeyValueHeads, shape.HeadSize);
+        double[][] v = Heads(2, KeyValueHeads, shape.ValueSize);
         return [.. Ids.Index().Select(token => Enumerable.Range(0, ImageAttentionTests.Heads).SelectMany(head => Attend(token.Index, head)).ToArray())];
 
         double[] Attend(int query, int head)
         {
             int keyHead = head / (ImageAttentionTests.Heads / KeyValueHeads);
-            int[] seen = [.. Enumerable.Range(0, Ids.Length).Where(key => (key <= query || (twoWays && SameImage(key, query))) && key > query - (shape.Window ?? Ids.Length))];
-            double[] weights = [.. seen.Select(key => Math.Exp(shape.Scale * q[(query * ImageAttentionTests.Heads) + head].Zip(k[(key * KeyValueHeads) + keyHead], (a, b) => a * b).Sum()))];
-            return [.. Enumerable.Range(0, shape.ValueSize).Select(i => seen.Zip(weights, (key, weight) => weight * v[(key * KeyValueHeads) + keyHead][i]).Sum() / weights.Sum())];
+            int[] seen = [.. Enumerable.Range(0, Ids.Length).Where(
+                key => (key <= query || (twoWays && SameImage(key, query))) && key > query - (shape.Window ?? Ids.Length))];
+            double[] weights = [.. seen.Select(
+                key => Math.Exp(shape.Scale * q[(query * ImageAttentionTests.Heads) + head].Zip(k[(key * KeyValueHeads) + keyHead], (a, b) => a * b).Sum()))];
+            return [.. Enumerable.Range(0, shape.ValueSize).Select(
+                i => seen.Zip(weights, (key, weight) => weight * v[(key * KeyValueHeads) + keyHead][i]).Sum() / weights.Sum())];
         }
     }
 

@@ -7,15 +7,15 @@ using OnnxVlm.ModelFolder;
 namespace OnnxVlm.Export.Tests.Damage;
 
 /// <summary>
-/// Checkpoints and model folders with one damaged file: an error of one line, or success; nothing is left behind, nothing crashes or hangs. The environment variables OnnxVlmDamageCount
-/// and OnnxVlmDamageSeed give the runs on demand other numbers.
+/// Checkpoints and model folders with one damaged file: an error of one line, or success; nothing is left behind, nothing crashes or hangs. The
+/// environment variables OnnxVlmDamageCount and OnnxVlmDamageSeed give the runs on demand other numbers.
 /// </summary>
 [TestFixture]
 public sealed class DamagedCheckpointTests
 {
     private static readonly TimeSpan Patience = TimeSpan.FromMinutes(2);
 
-    /// <summary>Files that native code parses; with a right hash they are tried in processes of their own.</summary>
+    /// <summary>Files that native code parses; with a correct hash they are tried in processes of their own.</summary>
     private static readonly string[] Native = ["model.onnx", "model.onnx.data", "genai_config.json"];
 
     private TemporaryFolder _folder = null!;
@@ -29,7 +29,8 @@ public sealed class DamagedCheckpointTests
         SmallTokenizer.Write(_folder["unified"], 96, (0, "<pad>"), (1, "<end>"), (2, "<image>"), (3, "<row>"), (4, "<image-start>"), (5, "<image-end>"));
         new TinyGemma { DType = "F16" }.Write(_folder["gemma"]);
         SmallTokenizer.Write(_folder["gemma"], 96, (0, "<pad>"), (1, "<end>"), (90, "<|image>"), (91, "<image|>"), (92, "<|image|>"));
-        File.WriteAllText(Path.Combine(_folder["gemma"], "generation_config.json"), "{\"eos_token_id\": [1], \"do_sample\": true, \"temperature\": 1.0, \"top_k\": 64, \"top_p\": 0.95, \"suppress_tokens\": [90]}");
+        File.WriteAllText(Path.Combine(_folder["gemma"], "generation_config.json"),
+            "{\"eos_token_id\": [1], \"do_sample\": true, \"temperature\": 1.0, \"top_k\": 64, \"top_p\": 0.95, \"suppress_tokens\": [90]}");
         new TinyNeo().Write(_folder["neo"]);
         new TinyFuyu().Write(_folder["fuyu"]);
         File.WriteAllText(Path.Combine(_folder["fuyu"], "chat_template.jinja"), "{% for message in messages %}{{ message['content'] }}{% endfor %}");
@@ -70,7 +71,9 @@ public sealed class DamagedCheckpointTests
             (string name, string what) = DamagedFolder.Damage(damaged, random);
             if (!exports && random.Next(4) > 0)
                 Rehash(damaged, name);
-            string[] arguments = exports ? ["export", "--checkpoint", damaged, "--output", _folder["out"]] : ["run", "--model", damaged, "--prompt", "the", "--max-tokens", "1", "--device", "cpu"];
+            string[] arguments = exports
+                ? ["export", "--checkpoint", damaged, "--output", _folder["out"]]
+                : ["run", "--model", damaged, "--prompt", "the", "--max-tokens", "1", "--device", "cpu"];
             (int code, string errors) = Start(program, arguments);
             string described = $"{i}: {(exports ? "export" : "run")}, {name}, {what}: exit {code}, {errors.Trim()}";
             TestContext.Out.WriteLine(described);
@@ -120,7 +123,7 @@ public sealed class DamagedCheckpointTests
         TestContext.Out.WriteLine($"{succeeded} of {count} loaded");
     }
 
-    /// <returns>What went wrong, which is an error of one line; null where nothing did.</returns>
+    /// <returns>The error, which is one line; null where there was none.</returns>
     private static VlmException? Try(Action work, string described)
     {
         var task = Task.Run(work);
@@ -167,7 +170,7 @@ public sealed class DamagedCheckpointTests
             Directory.Delete(_folder["out"], recursive: true);
     }
 
-    /// <summary>Gives the manifest the hash of a changed file, so that what reads the file sees it.</summary>
+    /// <summary>Updates the manifest with the hash of a changed file, so that the change reaches the reader of the file.</summary>
     private static void Rehash(string folder, string name)
     {
         string path = Path.Combine(folder, ModelManifest.FileName), file = Path.Combine(folder, name);
@@ -180,7 +183,8 @@ public sealed class DamagedCheckpointTests
 
     private static (int Code, string Errors) Start(string program, string[] arguments)
     {
-        using Process process = Process.Start(new ProcessStartInfo("dotnet", [program, .. arguments]) { RedirectStandardOutput = true, RedirectStandardError = true })!;
+        using Process process =
+            Process.Start(new ProcessStartInfo("dotnet", [program, .. arguments]) { RedirectStandardOutput = true, RedirectStandardError = true })!;
         Task<string> output = process.StandardOutput.ReadToEndAsync(), errors = process.StandardError.ReadToEndAsync();
         if (!process.WaitForExit(Patience))
         {
@@ -192,5 +196,6 @@ public sealed class DamagedCheckpointTests
         return (process.ExitCode, errors.GetAwaiter().GetResult());
     }
 
-    private static int Number(string variable, int usual) => int.TryParse(Environment.GetEnvironmentVariable(variable), CultureInfo.InvariantCulture, out int number) ? number : usual;
+    private static int Number(string variable, int usual) =>
+        int.TryParse(Environment.GetEnvironmentVariable(variable), CultureInfo.InvariantCulture, out int number) ? number : usual;
 }

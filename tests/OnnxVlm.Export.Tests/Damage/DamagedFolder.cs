@@ -3,15 +3,16 @@ using System.Text;
 
 namespace OnnxVlm.Export.Tests.Damage;
 
-/// <summary>Damages one file of a folder, as a broken download, a bad disk or an editor does, or someone who wants to see what happens.</summary>
+/// <summary>Damages one file of a folder, as a broken download, a bad disk, an editor or an attacker would.</summary>
 internal static class DamagedFolder
 {
-    private static readonly string[] OddValues = ["0", "-1", "1e400", "99999999999999999999", "2147483647", "16777216", "0.5", "null", "[]", "{}", "\"x\"", "true", "[0]", "1e-300"];
+    private static readonly string[] OddValues =
+        ["0", "-1", "1e400", "99999999999999999999", "2147483647", "16777216", "0.5", "null", "[]", "{}", "\"x\"", "true", "[0]", "1e-300"];
 
     /// <summary>Damages a file.</summary>
     /// <param name="folder">The folder.</param>
-    /// <param name="random">Chooses the file and what becomes of it.</param>
-    /// <returns>The file's name and what was done to it.</returns>
+    /// <param name="random">Chooses the file and the damage.</param>
+    /// <returns>The file's name and the damage.</returns>
     public static (string Name, string What) Damage(string folder, Random random)
     {
         string[] files = [.. Directory.GetFiles(folder).Order(StringComparer.Ordinal)];
@@ -23,7 +24,9 @@ internal static class DamagedFolder
             return (name, "deleted");
         }
 
-        int header = name.EndsWith(".safetensors", StringComparison.Ordinal) && bytes.Length >= 8 ? (int)Math.Min(BinaryPrimitives.ReadInt64LittleEndian(bytes), bytes.Length - 8) : 0;
+        int header = name.EndsWith(".safetensors", StringComparison.Ordinal) && bytes.Length >= 8
+            ? (int)Math.Min(BinaryPrimitives.ReadInt64LittleEndian(bytes), bytes.Length - 8)
+            : 0;
         int most = header > 0 && random.Next(4) > 0 ? header + 8 : bytes.Length;
         (byte[] changed, string what) = random.Next(7) switch
         {
@@ -65,7 +68,8 @@ internal static class DamagedFolder
         if (count == 0)
             return (bytes, "too short to swap");
         int first = random.Next(most - (2 * count) + 1), second = random.Next(first + count, most - count + 1);
-        return ([.. bytes[..first], .. bytes[second..(second + count)], .. bytes[(first + count)..second], .. bytes[first..(first + count)], .. bytes[(second + count)..]], $"{count} at {first} and {second} swapped");
+        return ([.. bytes[..first], .. bytes[second..(second + count)], .. bytes[(first + count)..second], .. bytes[first..(first + count)],
+            .. bytes[(second + count)..]], $"{count} at {first} and {second} swapped");
     }
 
     private static (byte[], string) Insert(byte[] bytes, int most, Random random)
@@ -82,7 +86,7 @@ internal static class DamagedFolder
         return ([.. bytes[..at], .. bytes[(at + count)..]], $"{count} taken out at {at}");
     }
 
-    /// <summary>Puts an odd value in the place of a number, true or false, in the text.</summary>
+    /// <summary>Replaces a number, true or false in the text by an odd value.</summary>
     private static (byte[], string) ChangeNumber(byte[] json, Random random)
     {
         string text = Encoding.UTF8.GetString(json);
@@ -104,7 +108,7 @@ internal static class DamagedFolder
         return (Encoding.UTF8.GetBytes(string.Concat(text.AsSpan(0, start), odd, text.AsSpan(stop))), $"{text[start..stop]} at {start}: {odd}");
     }
 
-    /// <summary>Changes a number of a safetensors header, whose length is put right.</summary>
+    /// <summary>Changes a number of a safetensors header and corrects the header's length.</summary>
     private static (byte[], string) ChangeHeader(byte[] bytes, int header, Random random)
     {
         (byte[] text, string what) = ChangeNumber(bytes[8..(8 + header)], random);

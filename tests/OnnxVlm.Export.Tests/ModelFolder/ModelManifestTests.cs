@@ -91,14 +91,16 @@ public sealed class ModelManifestTests
         bytes[^1] ^= 1;
         File.WriteAllBytes(path, bytes);
         ModelLoadException? exception = Assert.Throws<ModelLoadException>(() => manifest.VerifyFiles(_folder["out"]));
-        Assert.That(exception!.Message, Does.Contain(path).And.Contain(manifest.Files["model.onnx.data"]).And.Contain(ModelManifest.HashFile(path)).And.Contain("again"));
+        Assert.That(exception!.Message,
+            Does.Contain(path).And.Contain(manifest.Files["model.onnx.data"]).And.Contain(ModelManifest.HashFile(path)).And.Contain("again"));
     }
 
     [Test]
     public void VerifyFiles_MissingFile_NamesIt()
     {
         File.Delete(Path.Combine(_folder["out"], "tokenizer.json"));
-        Assert.That(() => ModelManifest.Load(_folder["out"]).VerifyFiles(_folder["out"]), Throws.TypeOf<ModelLoadException>().With.Message.Contains("tokenizer.json").And.Message.Contains("missing"));
+        Assert.That(() => ModelManifest.Load(_folder["out"]).VerifyFiles(_folder["out"]),
+            Throws.TypeOf<ModelLoadException>().With.Message.Contains("tokenizer.json").And.Message.Contains("missing"));
     }
 
     [Test]
@@ -107,7 +109,8 @@ public sealed class ModelManifestTests
         string path = Path.Combine(_folder["out"], "model.onnx.data");
         File.Move(path, _folder["elsewhere"]);
         File.CreateSymbolicLink(path, _folder["elsewhere"]);
-        Assert.That(() => ModelManifest.Load(_folder["out"]).VerifyFiles(_folder["out"]), Throws.TypeOf<ModelLoadException>().With.Message.Contains("found a link"));
+        Assert.That(() => ModelManifest.Load(_folder["out"]).VerifyFiles(_folder["out"]),
+            Throws.TypeOf<ModelLoadException>().With.Message.Contains("found a link"));
     }
 
     [Test]
@@ -130,7 +133,8 @@ public sealed class ModelManifestTests
 
     [Test]
     public void VerifyFiles_Cancelled_Throws() =>
-        Assert.That(() => ModelManifest.Load(_folder["out"]).VerifyFiles(_folder["out"], new CancellationToken(canceled: true)), Throws.InstanceOf<OperationCanceledException>());
+        Assert.That(() => ModelManifest.Load(_folder["out"]).VerifyFiles(_folder["out"], new CancellationToken(canceled: true)),
+            Throws.InstanceOf<OperationCanceledException>());
 
     private void Refuses(string message)
     {

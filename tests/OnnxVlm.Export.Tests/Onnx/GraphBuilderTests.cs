@@ -29,14 +29,17 @@ public sealed class GraphBuilderTests
         GraphBuilder graph = new();
         Value x = graph.Input("x", ElementType.Bool, 1);
         graph.Node("Identity", "a", x).Output(ElementType.Bool);
-        Assert.That(() => graph.If("if", x, ElementType.Bool, () => graph.Node("Identity", "a", x).Output(ElementType.Bool), () => x), Throws.InvalidOperationException);
+        Assert.That(() => graph.If("if", x, ElementType.Bool, () => graph.Node("Identity", "a", x).Output(ElementType.Bool), () => x),
+            Throws.InvalidOperationException);
     }
 
     [Test]
     public void Declare_LargeWeights_StartOnPages()
     {
         GraphBuilder graph = new();
-        Initializer small = graph.Declare("small", ElementType.Float32, 3), large = graph.Declare("large", ElementType.Float32, 64, 64), next = graph.Declare("next", ElementType.UInt8, 5);
+        Initializer small = graph.Declare("small", ElementType.Float32, 3);
+        Initializer large = graph.Declare("large", ElementType.Float32, 64, 64);
+        Initializer next = graph.Declare("next", ElementType.UInt8, 5);
         Assert.Multiple(() =>
         {
             Assert.That((small.Offset, small.SizeBytes), Is.EqualTo((0, 12)));

@@ -52,7 +52,8 @@ public sealed class BlockQuantizerTests
             energy += weights.Sum(weight => (double)weight * weight);
         }
 
-        TestContext.Out.WriteLine($"block {length}, mean {mean}: relative error {Math.Sqrt(asymmetric / energy):P2} with zero points, {Math.Sqrt(symmetric / energy):P2} without");
+        TestContext.Out.WriteLine(
+            $"block {length}, mean {mean}: relative error {Math.Sqrt(asymmetric / energy):P2} with zero points, {Math.Sqrt(symmetric / energy):P2} without");
         Assert.That(asymmetric, Is.LessThan(symmetric));
     }
 

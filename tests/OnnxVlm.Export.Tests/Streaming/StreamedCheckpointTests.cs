@@ -5,7 +5,7 @@ using OnnxVlm.Runtime;
 
 namespace OnnxVlm.Export.Tests.Streaming;
 
-/// <summary>A streamed export has the bytes of one from disk, whatever happens on the way.</summary>
+/// <summary>A streamed export has the same bytes as one from disk, whatever happens during the stream.</summary>
 [TestFixture]
 public sealed class StreamedCheckpointTests
 {
@@ -133,7 +133,8 @@ public sealed class StreamedCheckpointTests
         StreamedCheckpoint checkpoint = await OpenAsync(new FolderSource(Snapshot));
         await checkpoint.ExportAsync(options);
 
-        Assert.That(() => checkpoint.VerifyAsync(options), Throws.TypeOf<ModelLoadException>().With.Message.Contains("differs from the checkpoint; remove the folder and pull the model again"));
+        Assert.That(() => checkpoint.VerifyAsync(options),
+            Throws.TypeOf<ModelLoadException>().With.Message.Contains("differs from the checkpoint; remove the folder and pull the model again"));
         Assert.That(ModelManifest.Load(_folder["streamed"]).Source.Unverified, Is.EqualTo("resumed"));
     }
 
@@ -148,7 +149,8 @@ public sealed class StreamedCheckpointTests
         source.Flip = (1, checkpoint.Files[1].File.SizeBytes - 3);
         Assert.That(
             () => checkpoint.ExportAsync(options),
-            Throws.TypeOf<ModelLoadException>().With.Message.Contains($"{source.Files[1].Name}: expected SHA-256 {source.Files[1].Sha256}, found").And.Message.Contains("only this file is read again"));
+            Throws.TypeOf<ModelLoadException>().With.Message.Contains(
+            $"{source.Files[1].Name}: expected SHA-256 {source.Files[1].Sha256}, found").And.Message.Contains("only this file is read again"));
         Assert.That(Directory.Exists(_folder["streamed"]), Is.False);
 
         FolderSource second = new(Snapshot);
@@ -156,7 +158,7 @@ public sealed class StreamedCheckpointTests
         long header = second.BytesRead;
         await again.ExportAsync(options);
 
-        // What was collected of the first file, and not written when the second one failed, may be read again; then nobody has hashed these bytes.
+        // Tensors of the first file that were collected, but not written when the second file failed, may be read again; these bytes are then not hashed.
         bool repeats = ModelManifest.Load(_folder["streamed"]).Source.Unverified is not null;
         ExpectSameFiles(except: repeats ? ModelManifest.FileName : null);
         Assert.That(second.BytesRead - header, Is.LessThan(source.Files.Skip(1).Sum(file => file.SizeBytes) + (repeats ? source.Files[0].SizeBytes / 2 : 0)));
@@ -173,7 +175,8 @@ public sealed class StreamedCheckpointTests
         await (await OpenAsync(new FolderSource(Snapshot))).ExportAsync(options);
 
         ExpectSameFiles();
-        Assert.That(Array.FindIndex(tensors, tensor => tensor.Name == name) < Array.FindIndex(tensors, tensor => tensor.Name.EndsWith("embed_tokens.weight", StringComparison.Ordinal)), Is.EqualTo(name[0] == 'a'));
+        Assert.That(Array.FindIndex(tensors, tensor => tensor.Name == name) < Array.FindIndex(tensors,
+            tensor => tensor.Name.EndsWith("embed_tokens.weight", StringComparison.Ordinal)), Is.EqualTo(name[0] == 'a'));
     }
 
     [TestCase("lm_head.weight")]
@@ -183,10 +186,11 @@ public sealed class StreamedCheckpointTests
         WithCopy(name, change: 0.5f);
         StreamedCheckpoint checkpoint = await OpenAsync(new FolderSource(Snapshot));
         ExportOptions options = new() { CheckpointFolder = "-", OutputFolder = _folder["streamed"], Precision = Precision.Int8 };
-        Assert.That(() => checkpoint.ExportAsync(options), Throws.TypeOf<ModelLoadException>().With.Message.Contains("expected the same numbers, since tie_word_embeddings is true"));
+        Assert.That(() => checkpoint.ExportAsync(options),
+            Throws.TypeOf<ModelLoadException>().With.Message.Contains("expected the same numbers, since tie_word_embeddings is true"));
     }
 
-    /// <summary>A tied model of which the checkpoint has the head too, its tensors in the order of their names.</summary>
+    /// <summary>A tied model whose checkpoint also has the head, with its tensors in the order of their names.</summary>
     private (string Name, long[] Shape, float[] Numbers)[] WithCopy(string name, float change)
     {
         TinyModel model = new() { DType = "F32" };
@@ -195,7 +199,8 @@ public sealed class StreamedCheckpointTests
         float[] copy = [.. numbers];
         copy[^1] += change;
         (string Name, long[] Shape, float[] Numbers)[] tensors =
-            [.. model.Tensors().Select(tensor => (tensor.Key, tensor.Value.Shape, tensor.Value.Numbers)).Append((name, shape, copy)).OrderBy(tensor => tensor.Item1, StringComparer.Ordinal)];
+            [.. model.Tensors().Select(tensor => (tensor.Key, tensor.Value.Shape, tensor.Value.Numbers)).Append((name, shape, copy)).OrderBy(
+                tensor => tensor.Item1, StringComparer.Ordinal)];
         if (name[0] != 'a')
             tensors = [.. tensors.OrderBy(tensor => tensor.Name == name)];
         SafetensorsWriter.WriteShards(Snapshot, "F32", 1, tensors);
@@ -302,7 +307,8 @@ public sealed class StreamedCheckpointTests
     {
         new TinyModel().Write(Snapshot, shards: 3);
         File.Delete(Path.Combine(Snapshot, "model-00002-of-00003.safetensors"));
-        Assert.That(() => OpenAsync(new FolderSource(Snapshot)), Throws.TypeOf<ModelLoadException>().With.Message.Contains("model-00002-of-00003.safetensors is missing"));
+        Assert.That(() => OpenAsync(new FolderSource(Snapshot)),
+            Throws.TypeOf<ModelLoadException>().With.Message.Contains("model-00002-of-00003.safetensors is missing"));
     }
 
     [Test]

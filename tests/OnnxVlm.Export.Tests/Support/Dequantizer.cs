@@ -2,10 +2,10 @@ using OnnxVlm.Export.Onnx.Proto;
 
 namespace OnnxVlm.Export.Tests.Support;
 
-/// <summary>Reads the quantized matrices of an exported model folder back, after the description of MatMulNBits and GatherBlockQuantized.</summary>
+/// <summary>Reads back the quantized matrices of an exported model folder, by the description of MatMulNBits and GatherBlockQuantized.</summary>
 internal static class Dequantizer
 {
-    /// <summary>Puts the weights that the folder really has into the reference.</summary>
+    /// <summary>Replaces the reference's weights by those that the folder has.</summary>
     public static void Replace(ReferenceTensors reference, string folder)
     {
         ModelProto model = ModelProto.Parser.ParseFrom(File.ReadAllBytes(Path.Combine(folder, "model.onnx")));
@@ -24,9 +24,14 @@ internal static class Dequantizer
                 double[] weights = reference.Weights[part];
                 for (int i = 0; i < weights.Length; i++)
                 {
-                    int inRow = i % width, block = inRow / blockSize, blockBytes = codeBytes.Length / rows / blocks, bits = 8 * blockBytes / blockSize, line = row + (i / width);
+                    int inRow = i % width;
+                    int block = inRow / blockSize;
+                    int blockBytes = codeBytes.Length / rows / blocks;
+                    int bits = 8 * blockBytes / blockSize;
+                    int line = row + (i / width);
                     int zero = zeroBytes is null ? 1 << (bits - 1) : Code(zeroBytes, line * (zeroBytes.Length / rows), block, bits);
-                    weights[i] = (Code(codeBytes, ((line * blocks) + block) * blockBytes, inRow % blockSize, bits) - zero) * (double)BitConverter.ToSingle(scaleBytes, ((line * blocks) + block) * 4);
+                    weights[i] = (Code(codeBytes, ((line * blocks) + block) * blockBytes, inRow % blockSize, bits) - zero)
+                        * (double)BitConverter.ToSingle(scaleBytes, ((line * blocks) + block) * 4);
                 }
 
                 row += weights.Length / width;
@@ -34,7 +39,8 @@ internal static class Dequantizer
         }
     }
 
-    private static int Code(byte[] bytes, int start, int index, int bits) => bits == 8 ? bytes[start + index] : (bytes[start + (index / 2)] >> (4 * (index % 2))) & 15;
+    private static int Code(byte[] bytes, int start, int index, int bits) =>
+        bits == 8 ? bytes[start + index] : (bytes[start + (index / 2)] >> (4 * (index % 2))) & 15;
 
     private static int BlockSize(ModelProto model, string codes)
     {
@@ -44,8 +50,10 @@ internal static class Dequantizer
 
     private static string[] PartsOf(string name) => name switch
     {
-        _ when name.EndsWith(".qkv_proj", StringComparison.Ordinal) => [.. new[] { "q", "k", "v" }.Select(part => name.Replace(".qkv_proj", $".{part}_proj.weight", StringComparison.Ordinal))],
-        _ when name.EndsWith(".gate_up_proj", StringComparison.Ordinal) => [.. new[] { "gate", "up" }.Select(part => name.Replace(".gate_up_proj", $".{part}_proj.weight", StringComparison.Ordinal))],
+        _ when name.EndsWith(".qkv_proj", StringComparison.Ordinal) =>
+            [.. new[] { "q", "k", "v" }.Select(part => name.Replace(".qkv_proj", $".{part}_proj.weight", StringComparison.Ordinal))],
+        _ when name.EndsWith(".gate_up_proj", StringComparison.Ordinal) =>
+            [.. new[] { "gate", "up" }.Select(part => name.Replace(".gate_up_proj", $".{part}_proj.weight", StringComparison.Ordinal))],
         _ => [$"{name}.weight"],
     };
 
@@ -53,7 +61,8 @@ internal static class Dequantizer
     {
         Assert.That(tensor.DataLocation, Is.EqualTo(TensorProto.Types.DataLocation.External));
         long offset = long.Parse(tensor.ExternalData.Single(entry => entry.Key == "offset").Value, System.Globalization.CultureInfo.InvariantCulture);
-        byte[] bytes = new byte[long.Parse(tensor.ExternalData.Single(entry => entry.Key == "length").Value, System.Globalization.CultureInfo.InvariantCulture)];
+        byte[] bytes = new byte[long.Parse(
+            tensor.ExternalData.Single(entry => entry.Key == "length").Value, System.Globalization.CultureInfo.InvariantCulture)];
         using FileStream file = File.OpenRead(Path.Combine(folder, "model.onnx.data"));
         file.Position = offset;
         file.ReadExactly(bytes);

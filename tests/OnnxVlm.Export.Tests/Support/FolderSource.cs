@@ -3,7 +3,7 @@ using OnnxVlm.Export.Streaming;
 
 namespace OnnxVlm.Export.Tests.Support;
 
-/// <summary>The weight files of a folder as a checkpoint that is elsewhere: counts what is read, and can fail or damage a byte on the way.</summary>
+/// <summary>The weight files of a folder as a remote checkpoint: it counts the bytes read, and can fail or damage a byte.</summary>
 internal sealed class FolderSource : ICheckpointSource
 {
     private readonly string _folder;
@@ -25,10 +25,10 @@ internal sealed class FolderSource : ICheckpointSource
 
     public IReadOnlyList<CheckpointFile> Files { get; }
 
-    /// <summary>Bytes after which reading fails, and stays failed.</summary>
+    /// <summary>Bytes after which every read fails.</summary>
     public long FailsAfterBytes { get; set; } = long.MaxValue;
 
-    /// <summary>A byte that arrives changed: index of the file, and place in it.</summary>
+    /// <summary>A byte that arrives changed: index of the file, and offset in it.</summary>
     public (int File, long Offset)? Flip { get; set; }
 
     /// <summary>Called before each read.</summary>

@@ -2,7 +2,7 @@ using Microsoft.ML.OnnxRuntime;
 
 namespace OnnxVlm.Export.Tests.Support;
 
-/// <summary>Runs an exported model.onnx with ONNX Runtime alone; what one run returned as present is the past of the next.</summary>
+/// <summary>Runs an exported model.onnx with ONNX Runtime alone; the present values of a run are the past of the next.</summary>
 internal sealed class GraphRunner : IDisposable
 {
     private readonly InferenceSession _session;
@@ -23,13 +23,13 @@ internal sealed class GraphRunner : IDisposable
 
     public InferenceSession Session => _session;
 
-    /// <summary>What <c>position_offset</c> says in the next run, for graphs that have it.</summary>
+    /// <summary>The value of <c>position_offset</c> in the next run, for graphs that have it.</summary>
     public long PositionOffset { get; set; }
 
     /// <summary>Runs the next part of the sequences and returns the logits of their last tokens.</summary>
-    /// <param name="ids">Tokens of this run, as many of each sequence, one sequence after the other.</param>
+    /// <param name="ids">Tokens of this run, the same number for each sequence, one sequence after the other.</param>
     /// <param name="patches">The patches of the images in this run.</param>
-    /// <param name="spareRows">Rows of <c>patches</c> beyond <c>patch_count</c>, filled with what must not matter.</param>
+    /// <param name="spareRows">Rows of <c>patches</c> beyond <c>patch_count</c>, filled with values that must not matter.</param>
     public float[] Run(IReadOnlyList<long> ids, IReadOnlyList<(byte[] Pixels, int Column, int Row)> patches, int spareRows = 2)
     {
         int width = (int)_session.InputMetadata["patches"].Dimensions[1];
@@ -78,7 +78,7 @@ internal sealed class GraphRunner : IDisposable
     /// <summary>Names of the inputs that hold the state of a recurrent layer.</summary>
     public IEnumerable<string> StateNames => _cacheNames.Where(name => name.EndsWith("_state", StringComparison.Ordinal));
 
-    /// <summary>The state that the next run begins with.</summary>
+    /// <summary>The state at the beginning of the next run.</summary>
     public float[] State(string name) => _past[Array.IndexOf(_cacheNames, name)].GetTensorDataAsSpan<float>().ToArray();
 
     public void Dispose()
@@ -93,9 +93,10 @@ internal sealed class GraphRunner : IDisposable
     {
         NodeMetadata input = _session.InputMetadata[name];
 
-        // The state of a recurrent layer has one size, and is 0 before the first token.
+        // The state of a recurrent layer has a fixed size, and is 0 before the first token.
         if (!name.EndsWith("_state", StringComparison.Ordinal))
-            return OrtValue.CreateAllocatedTensorValue(OrtAllocator.DefaultInstance, input.ElementDataType, [_batch, input.Dimensions[1], 0, input.Dimensions[3]]);
+            return OrtValue.CreateAllocatedTensorValue(
+                OrtAllocator.DefaultInstance, input.ElementDataType, [_batch, input.Dimensions[1], 0, input.Dimensions[3]]);
         long[] shape = [_batch, .. input.Dimensions.Skip(1).Select(side => (long)side)];
         return OrtValue.CreateTensorValueFromMemory(new float[shape.Aggregate(1L, (product, side) => product * side)], shape);
     }

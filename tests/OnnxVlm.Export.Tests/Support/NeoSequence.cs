@@ -3,12 +3,12 @@ using OnnxVlm.Prompting;
 
 namespace OnnxVlm.Export.Tests.Support;
 
-/// <summary>A sequence for a <see cref="TinyNeo"/>: pieces of text and whole images, as the reference, the graph and the library take them.</summary>
+/// <summary>A sequence for a <see cref="TinyNeo"/>: pieces of text and whole images, in the forms of the reference, the graph and the library.</summary>
 internal sealed class NeoSequence(TinyNeo model, int seed)
 {
     private readonly Random _random = new(seed);
 
-    /// <summary>Tokens of each piece; an image has its begin and end token.</summary>
+    /// <summary>Tokens of each piece; an image includes its begin and end token.</summary>
     public List<long[]> Pieces { get; } = [];
 
     /// <summary>The image of each piece; null for text.</summary>
@@ -34,7 +34,7 @@ internal sealed class NeoSequence(TinyNeo model, int seed)
         return this;
     }
 
-    /// <summary>The sequence up to a piece, and other pieces after it.</summary>
+    /// <summary>The sequence up to a piece, which can then continue differently.</summary>
     public NeoSequence Head(int pieces)
     {
         NeoSequence head = new(model, _random.Next());
@@ -56,7 +56,8 @@ internal sealed class NeoSequence(TinyNeo model, int seed)
             {
                 for (int column = 0; column < width / p; column++)
                 {
-                    patches.Add(([.. Enumerable.Range(0, 3 * p * p).Select(i => pixels[(((((row * p) + (i / p % p)) * width) + (column * p) + (i % p)) * 3) + (i / (p * p))])], column, row));
+                    patches.Add(([.. Enumerable.Range(0, 3 * p * p)
+                        .Select(i => pixels[(((((row * p) + (i / p % p)) * width) + (column * p) + (i % p)) * 3) + (i / (p * p))])], column, row));
                 }
             }
         }
@@ -64,7 +65,8 @@ internal sealed class NeoSequence(TinyNeo model, int seed)
         return patches;
     }
 
-    /// <summary>The pieces as the library takes them; images go through its preprocessing, which leaves their size alone.</summary>
+    /// <summary>The pieces in the library's form; images go through its preprocessing, which does not change their size.</summary>
     public List<PromptSegment> Segments(ImagePreprocessor preprocessor) => [.. Pieces.Zip(Images, (ids, image) =>
-        new PromptSegment(ids.Select(id => (int)id).ToArray(), image is var (width, height, pixels) ? preprocessor.Process(new RgbImage(width, height, pixels)) : null))];
+        new PromptSegment(ids.Select(id => (int)id).ToArray(),
+            image is var (width, height, pixels) ? preprocessor.Process(new RgbImage(width, height, pixels)) : null))];
 }

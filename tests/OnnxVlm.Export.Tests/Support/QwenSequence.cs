@@ -5,7 +5,7 @@ internal sealed class QwenSequence(TinyQwen model, int seed)
 {
     private readonly Random _random = new(seed);
 
-    /// <summary>Tokens of each piece; of an image its placeholders only.</summary>
+    /// <summary>Tokens of each piece; of an image, only its placeholders.</summary>
     public List<long[]> Pieces { get; } = [];
 
     /// <summary>The image of each piece; null for text.</summary>
@@ -33,8 +33,9 @@ internal sealed class QwenSequence(TinyQwen model, int seed)
 
     public double[][] Expected(ReferenceQwen reference) => reference.Logits(Ids, [.. Images.OfType<(int, int, byte[])>()]);
 
-    /// <summary>By how much the index of the token after some pieces is ahead of its position.</summary>
-    public long Offset(int pieces) => Images[..pieces].OfType<(int Width, int Height, byte[])>().Sum(image => Offset(image.Height / model.PatchSize, image.Width / model.PatchSize));
+    /// <summary>How far the index of the token after some pieces is ahead of its position.</summary>
+    public long Offset(int pieces) =>
+        Images[..pieces].OfType<(int Width, int Height, byte[])>().Sum(image => Offset(image.Height / model.PatchSize, image.Width / model.PatchSize));
 
     /// <summary>The patches of some pieces, [channel, row, column], with their places.</summary>
     public List<(byte[] Pixels, int Column, int Row)> Patches(int from, int to)
@@ -46,7 +47,8 @@ internal sealed class QwenSequence(TinyQwen model, int seed)
             for (int i = 0; i < width / p * (height / p); i++)
             {
                 (int row, int column) = (i / (width / p), i % (width / p));
-                patches.Add(([.. Enumerable.Range(0, 3 * p * p).Select(n => pixels[(((((row * p) + (n / p % p)) * width) + (column * p) + (n % p)) * 3) + (n / (p * p))])], column, row));
+                patches.Add(([.. Enumerable.Range(0, 3 * p * p)
+                    .Select(n => pixels[(((((row * p) + (n / p % p)) * width) + (column * p) + (n % p)) * 3) + (n / (p * p))])], column, row));
             }
         }
 

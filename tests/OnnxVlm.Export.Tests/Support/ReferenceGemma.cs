@@ -1,7 +1,8 @@
 namespace OnnxVlm.Export.Tests.Support;
 
 /// <summary>
-/// The unified Gemma in float64, written from the definition of its layers, and sharing nothing with the exporter. No cache: every call is one pass over the whole sequence.
+/// The unified Gemma in float64, written from the definition of its layers. Shares no code with the exporter. No cache: every call is one
+/// pass over the whole sequence.
 /// </summary>
 internal sealed class ReferenceGemma(string folder, TinyGemma model) : ReferenceTensors(folder)
 {
@@ -43,7 +44,8 @@ internal sealed class ReferenceGemma(string folder, TinyGemma model) : Reference
         double[] normed = LayerNorm([.. patch.Pixels.Select(pixel => pixel / 255.0)], $"{Embedder}.patch_ln1");
         double[] dense = LayerNorm(Sum(Times(normed, $"{Embedder}.patch_dense.weight"), Weights[$"{Embedder}.patch_dense.bias"]), $"{Embedder}.patch_ln2");
         double[] table = Weights[$"{Embedder}.pos_embedding"];
-        double[] placed = [.. dense.Select((number, i) => number + table[(((patch.Column * 2) + 0) * model.VisionSize) + i] + table[(((patch.Row * 2) + 1) * model.VisionSize) + i])];
+        double[] placed = [.. dense.Select(
+            (number, i) => number + table[(((patch.Column * 2) + 0) * model.VisionSize) + i] + table[(((patch.Row * 2) + 1) * model.VisionSize) + i])];
         return Times(Rms(LayerNorm(placed, $"{Embedder}.pos_norm"), norm: null), "model.embed_vision.embedding_projection.weight");
     }
 
@@ -61,14 +63,16 @@ internal sealed class ReferenceGemma(string folder, TinyGemma model) : Reference
         double[] One(int query, int head)
         {
             int keyHead = head / (model.Heads / keyHeads);
-            int[] seen = [.. Enumerable.Range(0, ids.Count).Where(other => full ? other <= query : other > query - model.Window && (other <= query || SameImage(ids, query, other)))];
+            int[] seen = [.. Enumerable.Range(0, ids.Count).Where(
+                other => full ? other <= query : other > query - model.Window && (other <= query || SameImage(ids, query, other)))];
             double[] scores = [.. seen.Select(other => q[query][head].Zip(k[other][keyHead], (a, b) => a * b).Sum())];
             double[] weights = [.. scores.Select(score => Math.Exp(score - scores.Max()))];
             return [.. Enumerable.Range(0, size).Select(i => seen.Zip(weights, (other, weight) => weight * v[other][keyHead][i]).Sum() / weights.Sum())];
         }
     }
 
-    private bool SameImage(IReadOnlyList<long> ids, int first, int last) => model.BothWays && ids.Skip(first).Take(last - first + 1).All(id => id == TinyGemma.ImageToken);
+    private bool SameImage(IReadOnlyList<long> ids, int first, int last) =>
+        model.BothWays && ids.Skip(first).Take(last - first + 1).All(id => id == TinyGemma.ImageToken);
 
     private double[] Rotate(double[] head, int position, bool full)
     {

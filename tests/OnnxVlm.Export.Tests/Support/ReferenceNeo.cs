@@ -3,8 +3,9 @@ using System.Text.Json;
 namespace OnnxVlm.Export.Tests.Support;
 
 /// <summary>
-/// neo_chat in plain loops and float64, from pixels to logits, written from EvolvingLMMs-Lab/NEO's <c>modeling_neo_vit.py</c>, <c>modeling_neo_chat.py</c> and <c>modeling_qwen3.py</c>, and
-/// OpenSenseNova/SenseNova-U1's <c>modeling_qwen3.py</c>. Shares no code with the exporter. No cache: every call is one pass over the whole sequence.
+/// neo_chat in plain loops and float64, from pixels to logits, written from EvolvingLMMs-Lab/NEO's <c>modeling_neo_vit.py</c>,
+/// <c>modeling_neo_chat.py</c> and <c>modeling_qwen3.py</c>, and OpenSenseNova/SenseNova-U1's <c>modeling_qwen3.py</c>. Shares no code with the
+/// exporter. No cache: every call is one pass over the whole sequence.
 /// </summary>
 internal sealed class ReferenceNeo : ReferenceTensors
 {
@@ -26,7 +27,7 @@ internal sealed class ReferenceNeo : ReferenceTensors
 
     /// <summary>Logits of every position, [sequence][vocabulary].</summary>
     /// <param name="ids">The whole sequence.</param>
-    /// <param name="placeholder">The token that stands for a patch.</param>
+    /// <param name="placeholder">The token that represents a patch.</param>
     /// <param name="images">Pixels [height, width, 3] of each image, in order; sides are whole patches.</param>
     public double[][] Logits(IReadOnlyList<long> ids, long placeholder, IReadOnlyList<(int Width, int Height, byte[] Pixels)> images)
     {
@@ -51,7 +52,9 @@ internal sealed class ReferenceNeo : ReferenceTensors
             for (int s = 0; s < h.Length; s++)
             {
                 h[s] = Sum(h[s], attended[s]);
-                double[] x = Norm(h[s], $"{key}.post_attention_layernorm"), gate = Times(x, $"{key}.mlp.gate_proj.weight"), up = Times(x, $"{key}.mlp.up_proj.weight");
+                double[] x = Norm(h[s], $"{key}.post_attention_layernorm");
+                double[] gate = Times(x, $"{key}.mlp.gate_proj.weight");
+                double[] up = Times(x, $"{key}.mlp.up_proj.weight");
                 h[s] = Sum(h[s], Times([.. gate.Zip(up, (a, b) => a / (1 + Math.Exp(-a)) * b)], $"{key}.mlp.down_proj.weight"));
             }
         }
@@ -95,7 +98,7 @@ internal sealed class ReferenceNeo : ReferenceTensors
         }
     }
 
-    /// <summary>Pairs of neighbours, turned by position · theta^(−2i/n).</summary>
+    /// <summary>Pairs of adjacent numbers, rotated by position · theta^(−2i/n).</summary>
     private double[] Turn(double[] x, int position)
     {
         double[] y = new double[x.Length];
@@ -112,7 +115,8 @@ internal sealed class ReferenceNeo : ReferenceTensors
     private double[][] Attend(string key, double[][] x, (int T, int H, int W)[] places)
     {
         int heads = Number(_llm, "num_attention_heads"), keyHeads = Number(_llm, "num_key_value_heads"), size = Number(_llm, "head_dim");
-        double[][][] q = [.. x.Select((row, s) => Heads(key, "q", row, heads, size, places[s]))], k = [.. x.Select((row, s) => Heads(key, "k", row, keyHeads, size, places[s]))];
+        double[][][] q = [.. x.Select((row, s) => Heads(key, "q", row, heads, size, places[s]))];
+        double[][][] k = [.. x.Select((row, s) => Heads(key, "k", row, keyHeads, size, places[s]))];
         double[][] v = [.. x.Select(row => Times(row, $"{key}.v_proj.weight"))];
         double[][] result = new double[x.Length][];
         for (int s = 0; s < x.Length; s++)
@@ -134,7 +138,7 @@ internal sealed class ReferenceNeo : ReferenceTensors
         return result;
     }
 
-    /// <summary>Heads of q or k: [time | row | column], each part normalized and rotated by halves.</summary>
+    /// <summary>Heads of q or k: [temporal | row | column], each part normalized and rotated by halves.</summary>
     private double[][] Heads(string key, string name, double[] x, int heads, int size, (int T, int H, int W) place)
     {
         double[] first = Times(x, $"{key}.{name}_proj.weight"), second = _splits ? [] : Times(x, $"{key}.{name}_proj_hw.weight");
@@ -152,7 +156,8 @@ internal sealed class ReferenceNeo : ReferenceTensors
             return Whole(Norm(own, $"{key}.{name}_norm"), Norm(other[..(size / 2)], $"{key}.{name}_norm_h"), Norm(other[(size / 2)..], $"{key}.{name}_norm_w"));
         })];
 
-        double[] Whole(double[] time, double[] row, double[] column) => [.. Rotate(time, place.T, _theta), .. Rotate(row, place.H, sideTheta), .. Rotate(column, place.W, sideTheta)];
+        double[] Whole(double[] time, double[] row, double[] column) =>
+            [.. Rotate(time, place.T, _theta), .. Rotate(row, place.H, sideTheta), .. Rotate(column, place.W, sideTheta)];
     }
 
     private static double[] Rotate(double[] x, int position, double theta)

@@ -30,7 +30,8 @@ internal sealed class ReferencePersimmon : ReferenceTensors
     {
         int hidden = Number("hidden_size"), next = 0;
         double[] embedding = Weights[$"{_decoder}embed_tokens.weight"];
-        double[][] h = [.. ids.Select(id => id == Number("image_token_id") ? Project(patches[next++]) : embedding[((int)id * hidden)..(((int)id + 1) * hidden)])];
+        double[][] h = [.. ids.Select(
+            id => id == Number("image_token_id") ? Project(patches[next++]) : embedding[((int)id * hidden)..(((int)id + 1) * hidden)])];
         for (int layer = 0; layer < Number("num_hidden_layers"); layer++)
         {
             string key = $"{_decoder}layers.{layer}";

@@ -3,8 +3,8 @@ using System.Text.Json;
 namespace OnnxVlm.Export.Tests.Support;
 
 /// <summary>
-/// qwen3_5 in plain loops and float64, from pixels to logits, written from transformers' <c>modeling_qwen3_5.py</c>. Shares no code with the exporter. No cache and no state: every call is one pass over
-/// the whole sequence, and linear attention is the recurrence of its definition.
+/// qwen3_5 in plain loops and float64, from pixels to logits, written from transformers' <c>modeling_qwen3_5.py</c>. Shares no code with the
+/// exporter. No cache and no state: every call is one pass over the whole sequence, and linear attention is the recurrence of its definition.
 /// </summary>
 internal sealed class ReferenceQwen : ReferenceTensors
 {
@@ -38,7 +38,9 @@ internal sealed class ReferenceQwen : ReferenceTensors
             for (int s = 0; s < h.Length; s++)
             {
                 h[s] = Sum(h[s], mixed[s]);
-                double[] y = Norm(h[s], $"{key}.post_attention_layernorm"), gate = Times(y, $"{key}.mlp.gate_proj.weight"), up = Times(y, $"{key}.mlp.up_proj.weight");
+                double[] y = Norm(h[s], $"{key}.post_attention_layernorm");
+                double[] gate = Times(y, $"{key}.mlp.gate_proj.weight");
+                double[] up = Times(y, $"{key}.mlp.up_proj.weight");
                 h[s] = Sum(h[s], Times([.. gate.Zip(up, (a, b) => Silu(a) * b)], $"{key}.mlp.down_proj.weight"));
             }
         }
@@ -47,8 +49,9 @@ internal sealed class ReferenceQwen : ReferenceTensors
         return [.. h.Select(row => Times(Norm(row, $"{Decoder}norm"), head))];
     }
 
-    /// <summary>What the first layer reads, and the position of each token.</summary>
-    private (double[][] Hidden, (int T, int H, int W)[] Places) Read(IReadOnlyList<long> ids, IReadOnlyList<(int Width, int Height, byte[] Pixels)> images, Func<int, double[]> embed)
+    /// <summary>The inputs of the first layer, and the position of each token.</summary>
+    private (double[][] Hidden, (int T, int H, int W)[] Places) Read(
+        IReadOnlyList<long> ids, IReadOnlyList<(int Width, int Height, byte[] Pixels)> images, Func<int, double[]> embed)
     {
         int merge = Number(_vision, "spatial_merge_size"), side = merge * Number(_vision, "patch_size");
         double[][] h = new double[ids.Count][];
@@ -95,12 +98,14 @@ internal sealed class ReferenceQwen : ReferenceTensors
             for (int i = 0; i < v.Length; i++)
             {
                 v[i] = Sum(v[i], attended[i]);
-                double[] inner = [.. Affine(LayerNorm(v[i], $"{key}.norm2"), $"{key}.mlp.linear_fc1").Select(x => x / 2 * (1 + Math.Tanh(Math.Sqrt(2 / Math.PI) * (x + (0.044715 * x * x * x)))))];
+                double[] inner = [.. Affine(LayerNorm(v[i], $"{key}.norm2"), $"{key}.mlp.linear_fc1").Select(
+                    x => x / 2 * (1 + Math.Tanh(Math.Sqrt(2 / Math.PI) * (x + (0.044715 * x * x * x)))))];
                 v[i] = Sum(v[i], Affine(inner, $"{key}.mlp.linear_fc2"));
             }
         }
 
-        return [.. v.Select(row => LayerNorm(row, $"{Tower}merger.norm")).Chunk(merge * merge).Select(four => Affine([.. Affine([.. four.SelectMany(row => row)], $"{Tower}merger.linear_fc1").Select(Gelu)], $"{Tower}merger.linear_fc2"))];
+        return [.. v.Select(row => LayerNorm(row, $"{Tower}merger.norm")).Chunk(merge * merge).Select(
+            four => Affine([.. Affine([.. four.SelectMany(row => row)], $"{Tower}merger.linear_fc1").Select(Gelu)], $"{Tower}merger.linear_fc2"))];
     }
 
     private double[] Patch((int Width, int Height, byte[] Pixels) image, int row, int column)
@@ -110,7 +115,8 @@ internal sealed class ReferenceQwen : ReferenceTensors
         for (int i = 0; i < numbers.Length; i++)
         {
             int channel = i / (frames * p * p), y = (row * p) + (i / p % p), x = (column * p) + (i % p);
-            numbers[i] = ((image.Pixels[(((y * image.Width) + x) * 3) + channel] / 255.0) - _images.GetProperty("image_mean")[channel].GetDouble()) / _images.GetProperty("image_std")[channel].GetDouble();
+            double mean = _images.GetProperty("image_mean")[channel].GetDouble(), deviation = _images.GetProperty("image_std")[channel].GetDouble();
+            numbers[i] = ((image.Pixels[(((y * image.Width) + x) * 3) + channel] / 255.0) - mean) / deviation;
         }
 
         return Affine(numbers, "model.visual.patch_embed.proj");
@@ -123,7 +129,8 @@ internal sealed class ReferenceQwen : ReferenceTensors
         double y = rows == 1 ? 0 : (double)row * (n - 1) / (rows - 1), x = columns == 1 ? 0 : (double)column * (n - 1) / (columns - 1);
         int y0 = (int)y, x0 = (int)x, y1 = Math.Min(y0 + 1, n - 1), x1 = Math.Min(x0 + 1, n - 1);
         return [.. Enumerable.Range(0, width).Select(i =>
-            ((1 - (y - y0)) * (((1 - (x - x0)) * At(y0, x0, i)) + ((x - x0) * At(y0, x1, i)))) + ((y - y0) * (((1 - (x - x0)) * At(y1, x0, i)) + ((x - x0) * At(y1, x1, i)))))];
+            ((1 - (y - y0)) * (((1 - (x - x0)) * At(y0, x0, i)) + ((x - x0) * At(y0, x1, i))))
+                + ((y - y0) * (((1 - (x - x0)) * At(y1, x0, i)) + ((x - x0) * At(y1, x1, i)))))];
 
         double At(int r, int c, int i) => table[(((r * n) + c) * width) + i];
     }
@@ -150,7 +157,8 @@ internal sealed class ReferenceQwen : ReferenceTensors
         double[] Head(int s, int part, int head)
         {
             double[] own = all[s][((part * width) + (head * size))..((part * width) + ((head + 1) * size))];
-            return Turn(own, [.. Enumerable.Range(0, size / 2).Select(i => (i < size / 4 ? patches[s].Row : patches[s].Column) / Math.Pow(10000, 2.0 * (i % (size / 4)) / (size / 2)))]);
+            return Turn(own, [.. Enumerable.Range(0, size / 2).Select(
+                i => (i < size / 4 ? patches[s].Row : patches[s].Column) / Math.Pow(10000, 2.0 * (i % (size / 4)) / (size / 2)))]);
         }
     }
 
@@ -160,7 +168,9 @@ internal sealed class ReferenceQwen : ReferenceTensors
         JsonElement rope = _text.GetProperty("rope_parameters");
         int rotated = (int)(size * rope.GetProperty("partial_rotary_factor").GetDouble());
         int rows = rope.GetProperty("mrope_section")[1].GetInt32(), columns = rope.GetProperty("mrope_section")[2].GetInt32();
-        double[][] both = [.. x.Select(row => Times(row, $"{key}.q_proj.weight"))], keys = [.. x.Select(row => Times(row, $"{key}.k_proj.weight"))], v = [.. x.Select(row => Times(row, $"{key}.v_proj.weight"))];
+        double[][] both = [.. x.Select(row => Times(row, $"{key}.q_proj.weight"))];
+        double[][] keys = [.. x.Select(row => Times(row, $"{key}.k_proj.weight"))];
+        double[][] v = [.. x.Select(row => Times(row, $"{key}.v_proj.weight"))];
         double[][] result = new double[x.Length][];
         for (int s = 0; s < x.Length; s++)
         {
@@ -169,10 +179,13 @@ internal sealed class ReferenceQwen : ReferenceTensors
             {
                 int shared = head * keyHeads / heads;
                 double[] q = Rotate(Norm(both[s][(2 * head * size)..((2 * head * size) + size)], $"{key}.q_norm"), places[s]);
-                double[] scores = [.. Enumerable.Range(0, s + 1).Select(other => q.Zip(Rotate(Norm(keys[other][(shared * size)..((shared + 1) * size)], $"{key}.k_norm"), places[other]), (a, b) => a * b).Sum() / Math.Sqrt(size))];
+                double[] scores = [.. Enumerable.Range(0, s + 1).Select(
+                    other => q.Zip(Rotate(Norm(keys[other][(shared * size)..((shared + 1) * size)], $"{key}.k_norm"), places[other]), (a, b) => a * b)
+                    .Sum() / Math.Sqrt(size))];
                 double[] weights = [.. scores.Select(score => Math.Exp(score - scores.Max()))];
                 for (int i = 0; i < size; i++)
-                    together[(head * size) + i] = weights.Select((weight, other) => weight * v[other][(shared * size) + i]).Sum() / weights.Sum() * Sigmoid(both[s][(((2 * head) + 1) * size) + i]);
+                    together[(head * size) + i] = weights.Select((weight, other) => weight * v[other][(shared * size) + i]).Sum() / weights.Sum()
+                        * Sigmoid(both[s][(((2 * head) + 1) * size) + i]);
             }
 
             result[s] = Times(together, $"{key}.o_proj.weight");
@@ -183,7 +196,8 @@ internal sealed class ReferenceQwen : ReferenceTensors
         double[] Rotate(double[] head, (int T, int H, int W) place)
         {
             double[] angles = [.. Enumerable.Range(0, rotated / 2).Select(k =>
-                (k % 3 == 1 && k < 3 * rows ? place.H : k % 3 == 2 && k < 3 * columns ? place.W : place.T) / Math.Pow(rope.GetProperty("rope_theta").GetDouble(), 2.0 * k / rotated))];
+                (k % 3 == 1 && k < 3 * rows ? place.H : k % 3 == 2 && k < 3 * columns ? place.W : place.T)
+                / Math.Pow(rope.GetProperty("rope_theta").GetDouble(), 2.0 * k / rotated))];
             return [.. Turn(head[..rotated], angles), .. head[rotated..]];
         }
     }
@@ -191,7 +205,11 @@ internal sealed class ReferenceQwen : ReferenceTensors
     /// <summary>Gated DeltaNet, token after token.</summary>
     private double[][] Recur(string key, double[][] x)
     {
-        int keyHeads = Linear("num_key_heads"), valueHeads = Linear("num_value_heads"), dk = Linear("key_head_dim"), dv = Linear("value_head_dim"), kernel = Linear("conv_kernel_dim");
+        int keyHeads = Linear("num_key_heads");
+        int valueHeads = Linear("num_value_heads");
+        int dk = Linear("key_head_dim");
+        int dv = Linear("value_head_dim");
+        int kernel = Linear("conv_kernel_dim");
         int keys = keyHeads * dk, channels = (2 * keys) + (valueHeads * dv);
         double[][] u = [.. x.Select(row => Times(row, $"{key}.in_proj_qkv.weight"))];
         double[] filter = Weights[$"{key}.conv1d.weight"];
@@ -199,13 +217,15 @@ internal sealed class ReferenceQwen : ReferenceTensors
         double[][] result = new double[x.Length][];
         for (int s = 0; s < x.Length; s++)
         {
-            double[] mixed = [.. Enumerable.Range(0, channels).Select(c => Silu(Enumerable.Range(0, kernel).Where(j => s - kernel + 1 + j >= 0).Sum(j => filter[(c * kernel) + j] * u[s - kernel + 1 + j][c])))];
+            double[] mixed = [.. Enumerable.Range(0, channels).Select(
+                c => Silu(Enumerable.Range(0, kernel).Where(j => s - kernel + 1 + j >= 0).Sum(j => filter[(c * kernel) + j] * u[s - kernel + 1 + j][c])))];
             double[] a = Times(x[s], $"{key}.in_proj_a.weight"), b = Times(x[s], $"{key}.in_proj_b.weight"), z = Times(x[s], $"{key}.in_proj_z.weight");
             double[] together = new double[valueHeads * dv];
             for (int head = 0; head < valueHeads; head++)
             {
                 int shared = head / (valueHeads / keyHeads);
-                double[] q = [.. Unit(mixed[(shared * dk)..((shared + 1) * dk)]).Select(number => number / Math.Sqrt(dk))], k = Unit(mixed[(keys + (shared * dk))..(keys + ((shared + 1) * dk))]);
+                double[] q = [.. Unit(mixed[(shared * dk)..((shared + 1) * dk)]).Select(number => number / Math.Sqrt(dk))];
+                double[] k = Unit(mixed[(keys + (shared * dk))..(keys + ((shared + 1) * dk))]);
                 double[] v = mixed[((2 * keys) + (head * dv))..((2 * keys) + ((head + 1) * dv))];
                 double decay = Math.Exp(-Math.Exp(Weights[$"{key}.A_log"][head]) * Math.Log(1 + Math.Exp(a[head] + Weights[$"{key}.dt_bias"][head])));
                 double[] o = Step(states[head], q, k, v, decay, Sigmoid(b[head]));
@@ -243,7 +263,7 @@ internal sealed class ReferenceQwen : ReferenceTensors
         return [.. x.Select(number => number / root)];
     }
 
-    /// <summary>Pairs half the numbers apart, turned.</summary>
+    /// <summary>Pairs that are half the numbers apart, rotated.</summary>
     private static double[] Turn(double[] x, double[] angles)
     {
         int half = x.Length / 2;

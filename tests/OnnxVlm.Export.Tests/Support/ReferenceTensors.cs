@@ -2,7 +2,7 @@ using System.Text.Json;
 
 namespace OnnxVlm.Export.Tests.Support;
 
-/// <summary>What the managed references share: the tensors of a folder as float64, read without the exporter, and products with them.</summary>
+/// <summary>The common part of the managed references: the tensors of a folder as float64, read without the exporter, and products with them.</summary>
 internal abstract class ReferenceTensors
 {
     protected ReferenceTensors(string folder)
@@ -11,7 +11,7 @@ internal abstract class ReferenceTensors
             ReadTensors(file);
     }
 
-    /// <summary>The weights by name, row-major; a test may replace one.</summary>
+    /// <summary>The weights by name, row-major; a test may replace them.</summary>
     public Dictionary<string, double[]> Weights { get; } = [];
 
     protected double[] Times(double[] x, string key)
@@ -46,7 +46,8 @@ internal abstract class ReferenceTensors
             {
                 "F32" => [.. Enumerable.Range(0, (end - begin) / 4).Select(i => (double)BitConverter.ToSingle(file, begin + (4 * i)))],
                 "F16" => [.. Enumerable.Range(0, (end - begin) / 2).Select(i => (double)BitConverter.ToHalf(file, begin + (2 * i)))],
-                _ => [.. Enumerable.Range(0, (end - begin) / 2).Select(i => (double)BitConverter.Int32BitsToSingle(BitConverter.ToUInt16(file, begin + (2 * i)) << 16))],
+                _ => [.. Enumerable.Range(0, (end - begin) / 2).Select(
+                    i => (double)BitConverter.Int32BitsToSingle(BitConverter.ToUInt16(file, begin + (2 * i)) << 16))],
             };
         }
     }

@@ -4,7 +4,7 @@ using System.Text.Json.Nodes;
 
 namespace OnnxVlm.Export.Tests.Support;
 
-/// <summary>Writes safetensors files, good ones and, through <see cref="WriteRaw"/>, bad ones.</summary>
+/// <summary>Writes safetensors files, valid ones and, through <see cref="WriteRaw"/>, damaged ones.</summary>
 internal static class SafetensorsWriter
 {
     public static void Write(string path, string dtype, params ReadOnlySpan<(string Name, long[] Shape, float[] Numbers)> tensors)
@@ -35,7 +35,8 @@ internal static class SafetensorsWriter
         }
 
         if (shards > 1)
-            File.WriteAllText(Path.Combine(folder, "model.safetensors.index.json"), new JsonObject { ["metadata"] = new JsonObject(), ["weight_map"] = map }.ToJsonString());
+            File.WriteAllText(Path.Combine(folder, "model.safetensors.index.json"),
+                new JsonObject { ["metadata"] = new JsonObject(), ["weight_map"] = map }.ToJsonString());
     }
 
     public static JsonObject Entry(string dtype, long[] shape, long begin, long end) => new()

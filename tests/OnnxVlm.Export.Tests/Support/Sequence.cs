@@ -1,6 +1,6 @@
 namespace OnnxVlm.Export.Tests.Support;
 
-/// <summary>A token sequence with its image patches, and what parts it is fed in.</summary>
+/// <summary>A token sequence with its image patches, which can be fed in parts.</summary>
 internal sealed class Sequence(TinyModel model, int seed)
 {
     private readonly Random _random = new(seed);

@@ -2,12 +2,12 @@ using System.Text.Json.Nodes;
 
 namespace OnnxVlm.Export.Tests.Support;
 
-/// <summary>A tokenizer of bytes with two merges, and a template of one line: small, and with all parts of a real one.</summary>
+/// <summary>A byte tokenizer with two merges and a template of one line: small, but with all parts of a real one.</summary>
 internal static class SmallTokenizer
 {
     /// <summary>Writes tokenizer.json and tokenizer_config.json.</summary>
     /// <param name="folder">The checkpoint's folder.</param>
-    /// <param name="size">The vocabulary's size; ids that are not taken are printable ASCII.</param>
+    /// <param name="size">The vocabulary's size; unused ids become printable ASCII.</param>
     /// <param name="special">Special tokens.</param>
     public static void Write(string folder, int size, params ReadOnlySpan<(int Id, string Text)> special)
     {
@@ -55,7 +55,8 @@ internal static class SmallTokenizer
         {
             ["tokenizer_class"] = "Qwen2Tokenizer",
             ["added_tokens_decoder"] = decoder,
-            ["chat_template"] = "{% for message in messages %}{{ message['role'] + ': ' + message['content'] + '\n' }}{% endfor %}{% if add_generation_prompt %}{{ 'assistant: ' }}{% endif %}",
+            ["chat_template"] = "{% for message in messages %}{{ message['role'] + ': ' + message['content'] + '\n' }}{% endfor %}" +
+                "{% if add_generation_prompt %}{{ 'assistant: ' }}{% endif %}",
         };
         File.WriteAllText(Path.Combine(folder, "tokenizer.json"), tokenizer.ToJsonString());
         File.WriteAllText(Path.Combine(folder, "tokenizer_config.json"), settings.ToJsonString());

@@ -1,6 +1,6 @@
 namespace OnnxVlm.Export.Tests.Support;
 
-/// <summary>A folder of one test.</summary>
+/// <summary>A temporary folder for one test.</summary>
 internal sealed class TemporaryFolder : IDisposable
 {
     public string Path { get; } = Directory.CreateTempSubdirectory("onnxvlm-export-").FullName;

@@ -2,7 +2,7 @@ using System.Text.Json.Nodes;
 
 namespace OnnxVlm.Export.Tests.Support;
 
-/// <summary>A Fuyu with random weights, in the forms its checkpoints come in: nested or flat configuration, other prefixes, shards, element types.</summary>
+/// <summary>A Fuyu with random weights, in the forms of its checkpoints: nested or flat configuration, other prefixes, shards, element types.</summary>
 internal sealed record TinyFuyu
 {
     public const int EndToken = 2, ImageToken = 90, NewLineToken = 91;
@@ -123,7 +123,8 @@ internal sealed record TinyFuyu
         {
             float[] numbers = new float[shape.Aggregate(1L, (product, side) => product * side)];
             for (int i = 0; i < numbers.Length; i++)
-                numbers[i] = SafetensorsWriter.RoundTo(DType, (float)(mean + (deviation * Math.Sqrt(-2 * Math.Log(1 - random.NextDouble())) * Math.Cos(2 * Math.PI * random.NextDouble()))));
+                numbers[i] = SafetensorsWriter.RoundTo(
+                    DType, (float)(mean + (deviation * Math.Sqrt(-2 * Math.Log(1 - random.NextDouble())) * Math.Cos(2 * Math.PI * random.NextDouble()))));
             tensors.Add(name, (shape, numbers));
         }
     }
@@ -149,7 +150,7 @@ internal sealed record TinyFuyu
             foreach (string key in new[] { "image_size", "patch_size", "num_channels", "image_token_id" })
                 text.Remove(key);
 
-            // As the reference does: what is nested wins.
+            // As in the reference, the nested value wins.
             config["num_hidden_layers"] = 36;
             config["rope_theta"] = 1;
             config["text_config"] = text;
@@ -178,7 +179,8 @@ internal sealed record TinyFuyu
         ["size"] = new JsonObject { ["height"] = 1080, ["width"] = 1920 },
     };
 
-    /// <summary>Short, for test names.</summary>
+    /// <summary>A short name for tests.</summary>
     public override string ToString() =>
-        $"{DType}, {Heads} heads of {Hidden / Heads}, {RotaryFactor:P0} rotated, theta {Theta}, {(Nested ? "nested" : "flat")}, {DecoderPrefix}*, {Shards} shards{(Tied ? ", tied" : "")}{(HeadNorm ? "" : ", no head norm")}";
+        $"{DType}, {Heads} heads of {Hidden / Heads}, {RotaryFactor:P0} rotated, " +
+            $"theta {Theta}, {(Nested ? "nested" : "flat")}, {DecoderPrefix}*, {Shards} shards{(Tied ? ", tied" : "")}{(HeadNorm ? "" : ", no head norm")}";
 }

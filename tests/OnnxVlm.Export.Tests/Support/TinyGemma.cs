@@ -2,7 +2,10 @@ using System.Text.Json.Nodes;
 
 namespace OnnxVlm.Export.Tests.Support;
 
-/// <summary>A unified Gemma with random weights, in the forms its checkpoints come in: nested or flat configuration, with and without own values, other head sizes, windows and rotations.</summary>
+/// <summary>
+/// A unified Gemma with random weights, in the forms of its checkpoints: nested or flat configuration, with and without values of their own, other
+/// head sizes, windows and rotations.
+/// </summary>
 internal sealed record TinyGemma
 {
     public const int EndToken = 1, ImageToken = 92, BeginImage = 90, EndImage = 91;
@@ -17,10 +20,10 @@ internal sealed record TinyGemma
 
     public int HeadSize { get; init; } = 16;
 
-    /// <summary>Of layers that see everything.</summary>
+    /// <summary>Head size of global-attention layers.</summary>
     public int FullHeadSize { get; init; } = 32;
 
-    /// <summary>Of layers that see everything; counts where keys are values, as the reference has it.</summary>
+    /// <summary>Key/value heads of global-attention layers; used only where keys are values, as in the reference.</summary>
     public int? FullKeyValueHeads { get; init; } = 1;
 
     public bool KeyIsValue { get; init; } = true;
@@ -35,12 +38,12 @@ internal sealed record TinyGemma
 
     public double? Softcap { get; init; } = 30;
 
-    /// <summary>s for layers with a window, f for those without; null leaves it to the default.</summary>
+    /// <summary>s for sliding-window layers, f for global ones; null for the default.</summary>
     public string? Kinds { get; init; } = "sfssf";
 
     public int Layers { get; init; } = 5;
 
-    /// <summary>Whether images are seen in both directions.</summary>
+    /// <summary>Whether attention within an image is bidirectional.</summary>
     public bool BothWays { get; init; } = true;
 
     public bool Tied { get; init; } = true;
@@ -52,7 +55,7 @@ internal sealed record TinyGemma
     /// <summary>Whether the decoder's keys are in <c>text_config</c>.</summary>
     public bool Nested { get; init; } = true;
 
-    /// <summary>Whether the sizes of layers that see everything are in <c>per_layer_config</c>.</summary>
+    /// <summary>Whether the sizes of global-attention layers are in <c>per_layer_config</c>.</summary>
     public bool PerLayer { get; init; }
 
     /// <summary>Whether <c>rope_parameters</c> and <c>use_bidirectional_attention</c> are there.</summary>
@@ -196,7 +199,8 @@ internal sealed record TinyGemma
         {
             float[] numbers = new float[shape.Aggregate(1L, (product, side) => product * side)];
             for (int i = 0; i < numbers.Length; i++)
-                numbers[i] = SafetensorsWriter.RoundTo(DType, (float)(mean + (deviation * Math.Sqrt(-2 * Math.Log(1 - random.NextDouble())) * Math.Cos(2 * Math.PI * random.NextDouble()))));
+                numbers[i] = SafetensorsWriter.RoundTo(
+                    DType, (float)(mean + (deviation * Math.Sqrt(-2 * Math.Log(1 - random.NextDouble())) * Math.Cos(2 * Math.PI * random.NextDouble()))));
             tensors.Add(name, (shape, numbers));
         }
     }
@@ -207,15 +211,27 @@ internal sealed record TinyGemma
     {
         Directory.CreateDirectory(folder);
         File.WriteAllText(Path.Combine(folder, "config.json"), Config().ToJsonString());
-        JsonObject images = new() { ["image_processor_type"] = "Gemma4UnifiedImageProcessor", ["do_resize"] = true, ["do_normalize"] = false, ["max_soft_tokens"] = 70, ["patch_size"] = PatchSize / 3, ["pooling_kernel_size"] = 3, ["resample"] = 3, ["rescale_factor"] = 1 / 255.0 };
+        JsonObject images = new()
+        {
+            ["image_processor_type"] = "Gemma4UnifiedImageProcessor",
+            ["do_resize"] = true,
+            ["do_normalize"] = false,
+            ["max_soft_tokens"] = 70,
+            ["patch_size"] = PatchSize / 3,
+            ["pooling_kernel_size"] = 3,
+            ["resample"] = 3,
+            ["rescale_factor"] = 1 / 255.0,
+        };
         if (SharedProcessor)
-            File.WriteAllText(Path.Combine(folder, "processor_config.json"), new JsonObject { ["processor_class"] = "Gemma4UnifiedProcessor", ["image_processor"] = images }.ToJsonString());
+            File.WriteAllText(Path.Combine(folder, "processor_config.json"),
+                new JsonObject { ["processor_class"] = "Gemma4UnifiedProcessor", ["image_processor"] = images }.ToJsonString());
         else
             File.WriteAllText(Path.Combine(folder, "preprocessor_config.json"), images.ToJsonString());
         SafetensorsWriter.WriteShards(folder, DType, Shards, [.. Tensors().Select(entry => (entry.Key, entry.Value.Shape, entry.Value.Numbers))]);
     }
 
-    /// <summary>Short, for test names.</summary>
+    /// <summary>A short name for tests.</summary>
     public override string ToString() =>
-        $"{DType}, {Heads}x{HeadSize} and {FullHeadSize}, {KeyValueHeads} and {FullKeyValueHeads} kv{(KeyIsValue ? " = v" : "")}, window {Window}, {RotaryFactor:P0} at {FullTheta}, cap {Softcap}, {Kinds}, {(Nested ? "nested" : "flat")}, {Shards} shards";
+        $"{DType}, {Heads}x{HeadSize} and {FullHeadSize}, {KeyValueHeads} and {FullKeyValueHeads} kv{(KeyIsValue ? " = v" : "")}, " +
+            $"window {Window}, {RotaryFactor:P0} at {FullTheta}, cap {Softcap}, {Kinds}, {(Nested ? "nested" : "flat")}, {Shards} shards";
 }

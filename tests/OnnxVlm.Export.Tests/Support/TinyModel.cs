@@ -2,7 +2,9 @@ using System.Text.Json.Nodes;
 
 namespace OnnxVlm.Export.Tests.Support;
 
-/// <summary>A unified_decoder with random weights, small enough to run by plain loops: its sizes, its tensors, and the Hugging Face folder made of them.</summary>
+/// <summary>
+/// A unified_decoder with random weights, small enough to run by plain loops: its sizes, its tensors, and the Hugging Face folder made of them.
+/// </summary>
 internal sealed record TinyModel
 {
     public int Seed { get; init; } = 1;
@@ -46,7 +48,7 @@ internal sealed record TinyModel
 
     public int PatchWidth => 3 * PatchSize * PatchSize;
 
-    /// <summary>All tensors, name to (shape, numbers); numbers are rounded to <see cref="DType"/> already.</summary>
+    /// <summary>All tensors, name to (shape, numbers); the numbers are already rounded to <see cref="DType"/>.</summary>
     public Dictionary<string, (long[] Shape, float[] Numbers)> Tensors()
     {
         Random random = new(Seed);
@@ -135,7 +137,7 @@ internal sealed record TinyModel
         ["padding"] = "edge",
     };
 
-    /// <summary>Writes the Hugging Face folder; the tokenizer is a stand-in, since an export only copies it.</summary>
+    /// <summary>Writes the Hugging Face folder; the tokenizer is a dummy, since an export only copies it.</summary>
     public void Write(string folder, int shards = 1)
     {
         Directory.CreateDirectory(folder);
@@ -159,11 +161,13 @@ internal sealed record TinyModel
                 map[tensor] = name;
         }
 
-        File.WriteAllText(Path.Combine(folder, "model.safetensors.index.json"), new JsonObject { ["metadata"] = new JsonObject(), ["weight_map"] = map }.ToJsonString());
+        File.WriteAllText(Path.Combine(folder, "model.safetensors.index.json"),
+            new JsonObject { ["metadata"] = new JsonObject(), ["weight_map"] = map }.ToJsonString());
     }
 
-    /// <summary>Short, for test names.</summary>
-    public override string ToString() => $"{DType}, {Heads}/{KeyValueHeads} heads of {HeadSize}, hidden {Hidden}, {(Tied ? "tied" : "untied")}, tables {PatchRows}/{PatchColumns}";
+    /// <summary>A short name for tests.</summary>
+    public override string ToString() =>
+        $"{DType}, {Heads}/{KeyValueHeads} heads of {HeadSize}, hidden {Hidden}, {(Tied ? "tied" : "untied")}, tables {PatchRows}/{PatchColumns}";
 
     private static double Normal(Random random) => Math.Sqrt(-2 * Math.Log(1 - random.NextDouble())) * Math.Cos(2 * Math.PI * random.NextDouble());
 }

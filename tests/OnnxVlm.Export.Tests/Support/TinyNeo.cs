@@ -2,7 +2,9 @@ using System.Text.Json.Nodes;
 
 namespace OnnxVlm.Export.Tests.Support;
 
-/// <summary>A neo_chat model with random weights, in the forms its checkpoints come in: NEO 1.0, NEO 1.5, SenseNova-U1; shards, element types, tied heads.</summary>
+/// <summary>
+/// A neo_chat model with random weights, in the forms of its checkpoints: NEO 1.0, NEO 1.5, SenseNova-U1; shards, element types, tied heads.
+/// </summary>
 internal sealed record TinyNeo
 {
     public const int ImageToken = 90, BeginToken = 91, EndToken = 92, TurnEndToken = 93;
@@ -143,7 +145,9 @@ internal sealed record TinyNeo
                 config["min_pixels"] = MinPixels;
                 config["max_pixels"] = MaxPixels;
                 config["pad_token_id"] = 3;
-                foreach (string key in new[] { "timestep_shift", "base_shift", "max_shift", "base_image_seq_len", "max_image_seq_len", "noise_scale_base_image_seq_len", "noise_scale_max_value", "noise_scale", "P_mean", "P_std", "t_eps", "fm_head_dim", "fm_head_layers", "fm_head_mlp_ratio", "extra_num_layers_post", "concat_time_token_num" })
+                foreach (string key in new[] { "timestep_shift", "base_shift", "max_shift", "base_image_seq_len", "max_image_seq_len",
+                    "noise_scale_base_image_seq_len", "noise_scale_max_value", "noise_scale", "P_mean", "P_std", "t_eps", "fm_head_dim", "fm_head_layers",
+                    "fm_head_mlp_ratio", "extra_num_layers_post", "concat_time_token_num" })
                     config[key] = 1;
                 foreach (string key in new[] { "time_schedule", "time_shift_type", "noise_scale_mode" })
                     config[key] = "standard";
@@ -233,7 +237,8 @@ internal sealed record TinyNeo
         {
             float[] numbers = new float[shape.Aggregate(1L, (product, side) => product * side)];
             for (int i = 0; i < numbers.Length; i++)
-                numbers[i] = SafetensorsWriter.RoundTo(DType, (float)(mean + (deviation * Math.Sqrt(-2 * Math.Log(1 - random.NextDouble())) * Math.Cos(2 * Math.PI * random.NextDouble()))));
+                numbers[i] = SafetensorsWriter.RoundTo(
+                    DType, (float)(mean + (deviation * Math.Sqrt(-2 * Math.Log(1 - random.NextDouble())) * Math.Cos(2 * Math.PI * random.NextDouble()))));
             tensors.Add(name, (shape, numbers));
         }
     }
@@ -243,7 +248,8 @@ internal sealed record TinyNeo
         Directory.CreateDirectory(folder);
         File.WriteAllText(Path.Combine(folder, "config.json"), Config().ToJsonString());
         if (Form != Style.Neo15)
-            File.WriteAllText(Path.Combine(folder, "added_tokens.json"), new JsonObject { ["<IMG_CONTEXT>"] = ImageToken, ["<img>"] = BeginToken, ["</img>"] = EndToken }.ToJsonString());
+            File.WriteAllText(Path.Combine(folder, "added_tokens.json"),
+                new JsonObject { ["<IMG_CONTEXT>"] = ImageToken, ["<img>"] = BeginToken, ["</img>"] = EndToken }.ToJsonString());
         JsonObject map = [];
         (string Name, long[] Shape, float[] Numbers)[] tensors = [.. Tensors().Select(entry => (entry.Key, entry.Value.Shape, entry.Value.Numbers))];
         foreach ((int index, (string Name, long[] Shape, float[] Numbers)[] part) in tensors.Chunk((tensors.Length + Shards - 1) / Shards).Index())
@@ -255,10 +261,12 @@ internal sealed record TinyNeo
         }
 
         if (Shards > 1)
-            File.WriteAllText(Path.Combine(folder, "model.safetensors.index.json"), new JsonObject { ["metadata"] = new JsonObject(), ["weight_map"] = map }.ToJsonString());
+            File.WriteAllText(Path.Combine(folder, "model.safetensors.index.json"),
+                new JsonObject { ["metadata"] = new JsonObject(), ["weight_map"] = map }.ToJsonString());
     }
 
-    /// <summary>Short, for test names.</summary>
+    /// <summary>A short name for tests.</summary>
     public override string ToString() =>
-        $"{Form}, {DType}, {Heads}/{KeyValueHeads} heads of {HeadSize}, thetas {Theta} {ThetaHw} {ThetaVision}, {Merge}×{SquareSize} px, {Shards} shards{(Tied ? ", tied" : "")}";
+        $"{Form}, {DType}, {Heads}/{KeyValueHeads} heads of {HeadSize}, " +
+            $"thetas {Theta} {ThetaHw} {ThetaVision}, {Merge}×{SquareSize} px, {Shards} shards{(Tied ? ", tied" : "")}";
 }

@@ -2,7 +2,10 @@ using System.Text.Json.Nodes;
 
 namespace OnnxVlm.Export.Tests.Support;
 
-/// <summary>A qwen3_5 model with random weights, in the forms its checkpoints come in: 3.5 and 3.6, layers by list or interval, tied or not, shards, element types; small and odd sizes.</summary>
+/// <summary>
+/// A qwen3_5 model with random weights, in the forms of its checkpoints: 3.5 and 3.6, layers by list or interval, tied or not, shards, element
+/// types; small and odd sizes.
+/// </summary>
 internal sealed record TinyQwen
 {
     public const int EndToken = 93, ImageToken = 90;
@@ -11,7 +14,7 @@ internal sealed record TinyQwen
 
     public int Hidden { get; init; } = 48;
 
-    /// <summary>f for full attention, l for linear; null for one full layer after each three.</summary>
+    /// <summary>f for full attention, l for linear; null for one full layer after every three linear ones.</summary>
     public string? Kinds { get; init; } = "llfl";
 
     public int Layers => Kinds?.Length ?? 8;
@@ -65,7 +68,7 @@ internal sealed record TinyQwen
 
     public int Shards { get; init; } = 1;
 
-    /// <summary>Whether the configuration is as 3.6 has it.</summary>
+    /// <summary>Whether the configuration has the form of 3.6.</summary>
     public bool Is36 { get; init; }
 
     public int PatchSize => Merge * SquareSize;
@@ -74,14 +77,26 @@ internal sealed record TinyQwen
 
     public JsonObject Config()
     {
-        JsonObject rope = new() { ["mrope_interleaved"] = true, ["mrope_section"] = new JsonArray([.. Sections.Select(section => (JsonNode)section)]), ["partial_rotary_factor"] = RotaryFactor, ["rope_theta"] = Theta, ["rope_type"] = "default" };
+        JsonObject rope = new()
+        {
+            ["mrope_interleaved"] = true,
+            ["mrope_section"] = new JsonArray([.. Sections.Select(section => (JsonNode)section)]),
+            ["partial_rotary_factor"] = RotaryFactor,
+            ["rope_theta"] = Theta,
+            ["rope_type"] = "default",
+        };
         JsonObject text = new()
         {
-            ["attention_bias"] = false, ["attention_dropout"] = 0.0, ["attn_output_gate"] = true, ["dtype"] = "bfloat16", ["eos_token_id"] = EndToken, ["full_attention_interval"] = 4, ["head_dim"] = HeadSize,
-            ["hidden_act"] = "silu", ["hidden_size"] = Hidden, ["initializer_range"] = 0.02, ["intermediate_size"] = Intermediate, ["linear_conv_kernel_dim"] = Kernel, ["linear_key_head_dim"] = KeySize,
-            ["linear_num_key_heads"] = KeyHeads, ["linear_num_value_heads"] = ValueHeads, ["linear_value_head_dim"] = ValueSize, ["mamba_ssm_dtype"] = "float32", ["max_position_embeddings"] = 512,
-            ["mlp_only_layers"] = new JsonArray(), ["model_type"] = "qwen3_5_text", ["mtp_num_hidden_layers"] = 1, ["mtp_use_dedicated_embeddings"] = Is36, ["num_attention_heads"] = Heads,
-            ["num_hidden_layers"] = Layers, ["num_key_value_heads"] = KeyValueHeads, ["rms_norm_eps"] = 1e-6, ["rope_parameters"] = rope, ["tie_word_embeddings"] = Tied, ["use_cache"] = true, ["vocab_size"] = Vocabulary,
+            ["attention_bias"] = false, ["attention_dropout"] = 0.0, ["attn_output_gate"] = true, ["dtype"] = "bfloat16", ["eos_token_id"] = EndToken,
+            ["full_attention_interval"] = 4, ["head_dim"] = HeadSize,
+            ["hidden_act"] = "silu", ["hidden_size"] = Hidden, ["initializer_range"] = 0.02, ["intermediate_size"] = Intermediate,
+            ["linear_conv_kernel_dim"] = Kernel, ["linear_key_head_dim"] = KeySize,
+            ["linear_num_key_heads"] = KeyHeads, ["linear_num_value_heads"] = ValueHeads, ["linear_value_head_dim"] = ValueSize,
+            ["mamba_ssm_dtype"] = "float32", ["max_position_embeddings"] = 512,
+            ["mlp_only_layers"] = new JsonArray(), ["model_type"] = "qwen3_5_text", ["mtp_num_hidden_layers"] = 1, ["mtp_use_dedicated_embeddings"] = Is36,
+            ["num_attention_heads"] = Heads,
+            ["num_hidden_layers"] = Layers, ["num_key_value_heads"] = KeyValueHeads, ["rms_norm_eps"] = 1e-6, ["rope_parameters"] = rope,
+            ["tie_word_embeddings"] = Tied, ["use_cache"] = true, ["vocab_size"] = Vocabulary,
         };
         if (Kinds is not null)
             text["layer_types"] = new JsonArray([.. Kinds.Select(kind => (JsonNode)(kind == 'f' ? "full_attention" : "linear_attention"))]);
@@ -95,21 +110,27 @@ internal sealed record TinyQwen
 
         JsonObject vision = new()
         {
-            ["deepstack_visual_indexes"] = new JsonArray(), ["depth"] = VisionDepth, ["hidden_act"] = "gelu_pytorch_tanh", ["hidden_size"] = VisionWidth, ["in_channels"] = 3, ["initializer_range"] = 0.02,
-            ["intermediate_size"] = VisionIntermediate, ["model_type"] = "qwen3_5", ["num_heads"] = VisionHeads, ["num_position_embeddings"] = Places * Places, ["out_hidden_size"] = Hidden,
+            ["deepstack_visual_indexes"] = new JsonArray(), ["depth"] = VisionDepth, ["hidden_act"] = "gelu_pytorch_tanh", ["hidden_size"] = VisionWidth,
+            ["in_channels"] = 3, ["initializer_range"] = 0.02,
+            ["intermediate_size"] = VisionIntermediate, ["model_type"] = "qwen3_5", ["num_heads"] = VisionHeads, ["num_position_embeddings"] = Places * Places,
+            ["out_hidden_size"] = Hidden,
             ["patch_size"] = SquareSize, ["spatial_merge_size"] = Merge, ["temporal_patch_size"] = Frames,
         };
         return new JsonObject
         {
-            ["architectures"] = new JsonArray("Qwen3_5ForConditionalGeneration"), ["image_token_id"] = ImageToken, ["model_type"] = "qwen3_5", ["text_config"] = text, ["tie_word_embeddings"] = Tied,
-            ["transformers_version"] = "4.57.0.dev0", ["video_token_id"] = 92, ["vision_config"] = vision, ["vision_end_token_id"] = 91, ["vision_start_token_id"] = 89,
+            ["architectures"] = new JsonArray("Qwen3_5ForConditionalGeneration"), ["image_token_id"] = ImageToken, ["model_type"] = "qwen3_5",
+            ["text_config"] = text, ["tie_word_embeddings"] = Tied,
+            ["transformers_version"] = "4.57.0.dev0", ["video_token_id"] = 92, ["vision_config"] = vision, ["vision_end_token_id"] = 91,
+            ["vision_start_token_id"] = 89,
         };
     }
 
     public JsonObject Preprocessor() => new()
     {
-        ["size"] = new JsonObject { ["longest_edge"] = 65536, ["shortest_edge"] = PatchSize * PatchSize }, ["patch_size"] = SquareSize, ["temporal_patch_size"] = Frames, ["merge_size"] = Merge,
-        ["image_mean"] = new JsonArray(0.5, 0.4, 0.6), ["image_std"] = new JsonArray(0.5, 0.6, 0.4), ["processor_class"] = "Qwen3VLProcessor", ["image_processor_type"] = "Qwen2VLImageProcessorFast",
+        ["size"] = new JsonObject { ["longest_edge"] = 65536, ["shortest_edge"] = PatchSize * PatchSize }, ["patch_size"] = SquareSize,
+        ["temporal_patch_size"] = Frames, ["merge_size"] = Merge,
+        ["image_mean"] = new JsonArray(0.5, 0.4, 0.6), ["image_std"] = new JsonArray(0.5, 0.6, 0.4), ["processor_class"] = "Qwen3VLProcessor",
+        ["image_processor_type"] = "Qwen2VLImageProcessorFast",
     };
 
     public Dictionary<string, (long[] Shape, float[] Numbers)> Tensors()
@@ -210,7 +231,8 @@ internal sealed record TinyQwen
         {
             float[] numbers = new float[shape.Aggregate(1L, (product, side) => product * side)];
             for (int i = 0; i < numbers.Length; i++)
-                numbers[i] = SafetensorsWriter.RoundTo(DType, (float)(mean + (deviation * Math.Sqrt(-2 * Math.Log(1 - random.NextDouble())) * Math.Cos(2 * Math.PI * random.NextDouble()))));
+                numbers[i] = SafetensorsWriter.RoundTo(
+                    DType, (float)(mean + (deviation * Math.Sqrt(-2 * Math.Log(1 - random.NextDouble())) * Math.Cos(2 * Math.PI * random.NextDouble()))));
             tensors.Add(name, (shape, numbers));
         }
     }
@@ -223,7 +245,9 @@ internal sealed record TinyQwen
         SafetensorsWriter.WriteShards(folder, DType, Shards, [.. Tensors().Select(entry => (entry.Key, entry.Value.Shape, entry.Value.Numbers))]);
     }
 
-    /// <summary>Short, for test names.</summary>
+    /// <summary>A short name for tests.</summary>
     public override string ToString() =>
-        $"{DType}, {Kinds ?? "interval"}, {Heads}/{KeyValueHeads} heads of {HeadSize}, {RotaryFactor:P0} rotated, delta {KeyHeads}/{ValueHeads} of {KeySize}x{ValueSize}, kernel {Kernel}, vision {VisionDepth} of {VisionHeads}x{VisionWidth / VisionHeads}, {Merge}×{SquareSize} px{(Tied ? ", tied" : "")}{(Is36 ? ", 3.6" : "")}";
+        $"{DType}, {Kinds ?? "interval"}, {Heads}/{KeyValueHeads} heads of {HeadSize}, {RotaryFactor:P0} rotated, " +
+            $"delta {KeyHeads}/{ValueHeads} of {KeySize}x{ValueSize}, kernel {Kernel}, " +
+            $"vision {VisionDepth} of {VisionHeads}x{VisionWidth / VisionHeads}, {Merge}×{SquareSize} px{(Tied ? ", tied" : "")}{(Is36 ? ", 3.6" : "")}";
 }

@@ -72,7 +72,8 @@ public sealed class GraphTrialTests
         ExportOptions options = new() { CheckpointFolder = _folder["hf"], OutputFolder = _folder["out"], Trial = (_, _) => "it ended with SIGSEGV." };
 
         Assert.That(() => Exporter.Export(options), Throws.TypeOf<ModelLoadException>().With.Message.EqualTo(
-            $"{_folder["hf"]}: the graph that was made of it does not run: it ended with SIGSEGV; to keep it all the same, export without the trial (--no-trial)"));
+            $"{_folder["hf"]}: the graph that was made of it does not run: " +
+            "it ended with SIGSEGV; to keep it all the same, export without the trial (--no-trial)"));
         Assert.That(Directory.GetFileSystemEntries(_folder.Path), Is.EqualTo(new[] { _folder["hf"] }));
     }
 
@@ -99,12 +100,19 @@ public sealed class GraphTrialTests
     {
         Assert.That(DeviceCatalog.MissingFor(Device.DirectMl), Is.Not.Null, "this test is for machines without DirectML");
         new TinyModel().Write(_folder["hf"]);
-        ExportOptions options = new() { CheckpointFolder = _folder["hf"], OutputFolder = _folder["out"], Device = Device.DirectMl, Trial = (_, _) => throw new AssertionException("it was tried") };
+        ExportOptions options = new()
+        {
+            CheckpointFolder = _folder["hf"],
+            OutputFolder = _folder["out"],
+            Device = Device.DirectMl,
+            Trial = (_, _) => throw new AssertionException("it was tried"),
+        };
         Assert.That(Exporter.Export(options).TrialOmitted, Is.EqualTo(DeviceCatalog.MissingFor(Device.DirectMl)));
     }
 
     [TestCase(Precision.Fp32, 1L << 50, true)]
     [TestCase(Precision.Int4, 1L << 20, false)]
     public void Obstacle_Memory_IsSaidInMegabytes(Precision precision, long weightBytes, bool isTooLarge) =>
-        Assert.That(GraphTrial.Obstacle(Device.Cpu, precision, weightBytes), isTooLarge ? Does.Match(@"^it needs \d+ MB of memory, and \d+ MB are free$") : Is.Null);
+        Assert.That(GraphTrial.Obstacle(Device.Cpu, precision, weightBytes),
+            isTooLarge ? Does.Match(@"^it needs \d+ MB of memory, and \d+ MB are free$") : Is.Null);
 }

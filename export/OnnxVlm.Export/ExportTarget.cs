@@ -36,7 +36,7 @@ internal sealed record ExportTarget(
     /// <summary>Whether ONNX Runtime's operators of linear attention can be used; the last runtime for DirectML is older than they are.</summary>
     public bool HasLinearAttention => Device != Device.DirectMl;
 
-    /// <summary>Whether MatMulNBits adds the bias itself; only the CPU's is known to.</summary>
+    /// <summary>Whether MatMulNBits adds the bias itself; only the CPU implementation is known to.</summary>
     public bool AddsBiasInProduct => Device == Device.Cpu;
 
     /// <summary>Bits of one of the layers' matrices: 4, 8, or 0 for floats.</summary>

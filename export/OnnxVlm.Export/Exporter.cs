@@ -2,8 +2,8 @@ using System.Diagnostics;
 using System.Reflection;
 using OnnxVlm.Export.Architectures;
 using OnnxVlm.Export.Blocks;
+using OnnxVlm.Export.FolderWriting;
 using OnnxVlm.Export.HuggingFace;
-using OnnxVlm.Export.ModelFolders;
 using OnnxVlm.Export.Onnx;
 using OnnxVlm.Export.Quantization;
 using OnnxVlm.Export.Safetensors;
@@ -73,7 +73,7 @@ public static class Exporter
                     Name = $"random weights for {Path.GetFileName(Path.TrimEndingDirectorySeparator(options.CheckpointFolder))}",
                     Revision = $"seed {random}",
                 }
-                : CheckpointSource.Identify(options.CheckpointFolder, options.SourceName, export.Weights.Paths, progress, cancellationToken);
+                : SourceIdentity.Find(options.CheckpointFolder, options.SourceName, export.Weights.Paths, progress, cancellationToken);
             WriteFiles(output.Folder, export, source, progress, cancellationToken);
             string? omitted = TryGraph(output.Folder, export, progress, cancellationToken);
             ExportReport report = export.Report(output.Folder, watch.Elapsed) with { TrialOmitted = omitted };

@@ -1,6 +1,6 @@
 using OnnxVlm.Export.Architectures;
+using OnnxVlm.Export.FolderWriting;
 using OnnxVlm.Export.HuggingFace;
-using OnnxVlm.Export.ModelFolders;
 using OnnxVlm.Export.Onnx;
 using OnnxVlm.Export.Quantization;
 using OnnxVlm.Export.Safetensors;

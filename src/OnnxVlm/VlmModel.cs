@@ -40,7 +40,7 @@ public sealed class VlmModel : IChatModel, IDisposable
         _grammars = new GrammarModel(vocabulary, decoder.VocabularySize, manifest.EndTokenIds);
         ImagePreprocessor = new ImagePreprocessor(Manifest.Image, options.ImageLimits, options.ImageDecoder, options.BlendAlpha);
         Tokenizer = tokenizer ?? (ITokenizer)new MissingTokenizer();
-        _prompts = new PromptBuilder(Tokenizer, () => template.Value, Manifest.Image.Tokens, (PromptBuilder.ImageReader)ImagePreprocessor.Process);
+        _prompts = new PromptBuilder(Tokenizer, () => template.Value, Manifest.Image.Tokens, (PromptBuilder.PatchReader)ImagePreprocessor.Process);
         _measuredPrompts = new PromptBuilder(Tokenizer, () => template.Value, Manifest.Image.Tokens, (encoded, _) => ImagePreprocessor.Measure(encoded));
         _generator = new TokenGenerator(decoder, Vocabulary, Manifest.EndTokenIds, _prompts.Encode, _grammars.Create, options.CacheBytes, Manifest.SuppressedTokenIds, Manifest.Reasoning, Manifest.Sampling);
         _toolSyntax = ToolSyntaxes.Create(Manifest.ToolSyntax, Vocabulary);

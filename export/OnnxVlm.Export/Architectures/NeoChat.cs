@@ -237,7 +237,7 @@ internal static class NeoChat
     {
         int? Token(string text, string? key = null)
         {
-            int? id = (key is null ? null : c.OptionalTokenId(key, vocabulary)) ?? tokenizer?.Find(text) ?? AddedTokens.Find(c.Folder, text);
+            int? id = (key is null ? null : c.OptionalTokenId(key, vocabulary)) ?? tokenizer?.Find(text) ?? AddedTokensFile.Find(c.Folder, text);
             return id is null || (id >= 0 && id < vocabulary)
                 ? id
                 : throw new ModelLoadException($"{c.Path}: expected an id of {text} below vocab_size ({vocabulary}), found {id}");
@@ -281,7 +281,7 @@ internal static class NeoChat
     /// <summary>The reference stops at the end of a turn. Base weights without any end token stop where an answer would contain an image.</summary>
     private static int[] ReadEndTokens(HfConfig c, HfConfig llm, TokenizerFile? tokenizer, int placeholder)
     {
-        int? turnEnd = tokenizer?.Find(TurnEnd) ?? AddedTokens.Find(c.Folder, TurnEnd);
+        int? turnEnd = tokenizer?.Find(TurnEnd) ?? AddedTokensFile.Find(c.Folder, TurnEnd);
         int[] ends = [.. turnEnd is int end ? [end] : Array.Empty<int>(), .. c.OneOrMore("eos_token_id"), .. llm.OneOrMore("eos_token_id")];
         return ends.Length > 0 || tokenizer is not null ? [.. ends.Distinct()] : [placeholder];
     }

@@ -56,7 +56,8 @@ internal static class GatedDeltaNet
         Value y, present;
         if (model.Target.HasLinearAttention)
         {
-            NodeBuilder convolution = g.Fused("CausalConvWithState", $"{key}.conv1d", x, weight, Value.None, state).Set("ndim", 1).Set("channels_last", 1).Set("activation", "silu");
+            NodeBuilder convolution = g.Fused("CausalConvWithState", $"{key}.conv1d", x, weight, Value.None, state)
+                .Set("ndim", 1).Set("channels_last", 1).Set("activation", "silu");
             (y, present) = (convolution.Output(F), convolution.Output($"present.{layer}.conv_state", F));
         }
         else
@@ -80,7 +81,8 @@ internal static class GatedDeltaNet
         NodeBuilder split = g.Node("Split", $"{key}.in_proj_ab", Widen(model, $"{key}.in_proj_ab", projected)).Set("axis", -1).Set("num_outputs", 2);
         Value a = split.Output(F), b = split.Output(F);
         Value bias = model.Vector($"{key}.dt_bias", F, shape.ValueHeads);
-        Value scale = model.Derive($"{key}.A_log", F, [shape.ValueHeads], [model.Weights.Take($"{key}.A_log", shape.ValueHeads)], numbers => [.. numbers[0].Select(number => (float)-Math.Exp(number))]);
+        Value scale = model.Derive($"{key}.A_log", F, [shape.ValueHeads], [model.Weights.Take($"{key}.A_log", shape.ValueHeads)],
+            numbers => [.. numbers[0].Select(number => (float)-Math.Exp(number))]);
         if (!model.Target.HasLinearAttention)
             return StandardDeltaNet.Gate(g, key, a, bias, scale, b);
         NodeBuilder gate = g.Fused("LinearAttentionGate", key, a, bias, scale, b);
@@ -115,7 +117,8 @@ internal static class GatedDeltaNet
         if (model.Target.HasLinearAttention)
             return g.Fused("GatedRMSNorm", key, x, weight, gate).Set("epsilon", epsilon).Output(F);
         Value apart = g.Node("Reshape", $"{key}.apart", x, g.Constant(0, 0, -1, size)).Output(F);
-        Value together = g.Node("Reshape", $"{key}.together", model.RmsNorm(key, apart, weight, epsilon), g.Node("Shape", key, x).Output(ElementType.Int64)).Output(F);
+        Value together = g.Node("Reshape", $"{key}.together", model.RmsNorm(key, apart, weight, epsilon),
+            g.Node("Shape", key, x).Output(ElementType.Int64)).Output(F);
         return g.Node("Mul", key, together, StandardDeltaNet.Silu(g, key, gate)).Output(F);
     }
 

@@ -2,7 +2,9 @@ using OnnxVlm.Export.Onnx;
 
 namespace OnnxVlm.Export.Blocks;
 
-/// <summary>The parts of <see cref="GatedDeltaNet"/> in standard operators, for runtimes that do not have the fused ones: the same numbers, several times slower.</summary>
+/// <summary>
+/// The parts of <see cref="GatedDeltaNet"/> in standard operators, for runtimes that do not have the fused ones: the same numbers, several times slower.
+/// </summary>
 internal static class StandardDeltaNet
 {
     private const ElementType F = ElementType.Float32;
@@ -44,15 +46,18 @@ internal static class StandardDeltaNet
     /// <param name="present">Name of the next state.</param>
     /// <param name="shape">Sizes.</param>
     /// <returns>[B, S, values], and the next state.</returns>
-    public static (Value Y, Value Present) Attend(GraphBuilder g, string path, Value q, Value k, Value v, Value decay, Value beta, Value state, string present, DeltaShape shape)
+    public static (Value Y, Value Present) Attend(
+        GraphBuilder g, string path, Value q, Value k, Value v, Value decay, Value beta, Value state, string present, DeltaShape shape)
     {
         // Each key head serves several value heads, which follow each other.
         int served = shape.ValueHeads / shape.KeyHeads;
         Value start = Reshape("past", state, 0, shape.KeyHeads, served, shape.KeySize, shape.ValueSize);
         Value[] sequences =
         [
-            Reshape("q", q, 0, 0, shape.KeyHeads, 1, shape.KeySize, 1), Reshape("k", k, 0, 0, shape.KeyHeads, 1, shape.KeySize, 1), Reshape("v", v, 0, 0, shape.KeyHeads, served, 1, shape.ValueSize),
-            Reshape("decay", g.Node("Exp", $"{path}.kept", decay).Output(F), 0, 0, shape.KeyHeads, served, 1, 1), Reshape("beta", beta, 0, 0, shape.KeyHeads, served, 1, 1),
+            Reshape("q", q, 0, 0, shape.KeyHeads, 1, shape.KeySize, 1), Reshape("k", k, 0, 0, shape.KeyHeads, 1, shape.KeySize, 1),
+            Reshape("v", v, 0, 0, shape.KeyHeads, served, 1, shape.ValueSize),
+            Reshape("decay", g.Node("Exp", $"{path}.kept", decay).Output(F), 0, 0, shape.KeyHeads, served, 1, 1),
+            Reshape("beta", beta, 0, 0, shape.KeyHeads, served, 1, 1),
         ];
         (Value end, Value results) = g.Scan($"{path}.scan", start, sequences, (s, items) =>
         {
@@ -73,5 +78,6 @@ internal static class StandardDeltaNet
     }
 
     /// <summary>x · sigmoid(x).</summary>
-    public static Value Silu(GraphBuilder g, string path, Value x) => g.Node("Mul", $"{path}.silu", x, g.Node("Sigmoid", $"{path}.silu", x).Output(F)).Output(F);
+    public static Value Silu(GraphBuilder g, string path, Value x) =>
+        g.Node("Mul", $"{path}.silu", x, g.Node("Sigmoid", $"{path}.silu", x).Output(F)).Output(F);
 }

@@ -85,11 +85,11 @@ internal static class BpeFiles
     private static JsonArray ReadAddedTokens(string folder, JsonObject settings)
     {
         SortedDictionary<int, JsonObject> tokens = [];
-        string path = Path.Combine(folder, AddedTokens.FileName);
+        string path = Path.Combine(folder, AddedTokensFile.FileName);
         if (File.Exists(path))
         {
             foreach ((string text, JsonNode? id) in JsonFile.ReadNode(path, MaxBytes, MaxDepth))
-                tokens[id?.GetValue<int>() ?? throw new FormatException($"{AddedTokens.FileName}: {text} has no id")] = new JsonObject
+                tokens[id?.GetValue<int>() ?? throw new FormatException($"{AddedTokensFile.FileName}: {text} has no id")] = new JsonObject
                 {
                     ["content"] = text,
                     ["single_word"] = false,

@@ -20,7 +20,7 @@ internal sealed class TokenizerFile
     private const string ProcessorTemplate = "chat_template.json";
     private const long MaxBytes = 256 << 20;
     private const int MaxDepth = 64;
-    private static readonly string[] Optional = ["special_tokens_map.json", AddedTokens.FileName, Template, ProcessorTemplate];
+    private static readonly string[] Optional = ["special_tokens_map.json", AddedTokensFile.FileName, Template, ProcessorTemplate];
 
     private static readonly JsonSerializerOptions Json = new() { Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping, WriteIndented = true, NewLine = "\n" };
 
@@ -79,7 +79,7 @@ internal sealed class TokenizerFile
     /// <summary>The id of a token of the vocabulary, or of an added token.</summary>
     /// <param name="text">The token as it is spelled in the file.</param>
     /// <returns>The id, or null where there is no such token.</returns>
-    public int? Find(string text) => _reader.IdOf(text) ?? AddedTokens.Find(_folder, text);
+    public int? Find(string text) => _reader.IdOf(text) ?? AddedTokensFile.Find(_folder, text);
 
     /// <summary>Where the chat template of the model folder comes from.</summary>
     /// <param name="standard">The architecture's own; null where it has none.</param>

@@ -1,4 +1,4 @@
-using OnnxVlm.Export.ModelFolders;
+using OnnxVlm.Export.FolderWriting;
 
 namespace OnnxVlm.Export.Streaming;
 

@@ -14,8 +14,8 @@ internal sealed class PieceCutter(WeightRouter router, StreamLimits limits)
     /// <param name="tensors">Its tensors, in order.</param>
     /// <param name="start">Where to start: the beginning of a tensor, or where a piece ended.</param>
     /// <param name="end">Where to end.</param>
-    /// <param name="isRepeated">See <see cref="Piece.IsRepeated"/>.</param>
-    public IEnumerable<Piece> Cut(int file, IReadOnlyList<CheckpointTensor> tensors, long start, long end, bool isRepeated = false)
+    /// <param name="isRepeated">See <see cref="FilePiece.IsRepeated"/>.</param>
+    public IEnumerable<FilePiece> Cut(int file, IReadOnlyList<CheckpointTensor> tensors, long start, long end, bool isRepeated = false)
     {
         int index = 0;
         while (start < end)
@@ -32,7 +32,7 @@ internal sealed class PieceCutter(WeightRouter router, StreamLimits limits)
             // A row that is longer than a piece makes the piece longer.
             if (cut <= start)
                 cut = Math.Min(end, start + Unit(tensors[index]));
-            yield return new Piece(file, start, checked((int)(cut - start)), isRepeated);
+            yield return new FilePiece(file, start, checked((int)(cut - start)), isRepeated);
             start = cut;
         }
     }
@@ -41,7 +41,7 @@ internal sealed class PieceCutter(WeightRouter router, StreamLimits limits)
     /// <param name="piece">The piece.</param>
     /// <param name="tensors">The tensors of its file, in order.</param>
     /// <param name="bytes">The bytes of the piece.</param>
-    public List<TensorSlice> Slice(Piece piece, IReadOnlyList<CheckpointTensor> tensors, ReadOnlyMemory<byte> bytes)
+    public List<TensorSlice> Slice(FilePiece piece, IReadOnlyList<CheckpointTensor> tensors, ReadOnlyMemory<byte> bytes)
     {
         List<TensorSlice> slices = [];
         foreach (CheckpointTensor tensor in tensors.Where(

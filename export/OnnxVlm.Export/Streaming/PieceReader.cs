@@ -11,24 +11,24 @@ internal sealed class PieceReader(ICheckpointSource source, StreamLimits limits)
     private readonly ConcurrentBag<byte[]> _free = [];
 
     /// <summary>Reads the pieces in order.</summary>
-    /// <param name="files">The files that <see cref="Piece.File"/> indexes.</param>
+    /// <param name="files">The files that <see cref="FilePiece.File"/> indexes.</param>
     /// <param name="pieces">The pieces.</param>
     /// <param name="cancellationToken">Stops the reads in progress.</param>
     /// <returns>Each piece with a buffer that begins with its bytes; the caller gives the buffer to <see cref="Return"/>.</returns>
-    public async IAsyncEnumerable<(Piece Piece, byte[] Buffer)> ReadAsync(
-        IReadOnlyList<CheckpointFile> files, IEnumerable<Piece> pieces, [EnumeratorCancellation] CancellationToken cancellationToken)
+    public async IAsyncEnumerable<(FilePiece Piece, byte[] Buffer)> ReadAsync(
+        IReadOnlyList<CheckpointFile> files, IEnumerable<FilePiece> pieces, [EnumeratorCancellation] CancellationToken cancellationToken)
     {
         using var stop = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
         using SemaphoreSlim connections = new(limits.Connections);
-        using IEnumerator<Piece> next = pieces.GetEnumerator();
-        Queue<(Piece Piece, Task<byte[]> Reading)> window = [];
+        using IEnumerator<FilePiece> next = pieces.GetEnumerator();
+        Queue<(FilePiece Piece, Task<byte[]> Reading)> window = [];
         try
         {
             while (true)
             {
                 while (window.Count < limits.Window && next.MoveNext())
                     window.Enqueue((next.Current, ReadPieceAsync(files[next.Current.File], next.Current, connections, stop.Token)));
-                if (!window.TryDequeue(out (Piece Piece, Task<byte[]> Reading) first))
+                if (!window.TryDequeue(out (FilePiece Piece, Task<byte[]> Reading) first))
                     yield break;
                 yield return (first.Piece, await first.Reading.ConfigureAwait(false));
             }
@@ -44,7 +44,7 @@ internal sealed class PieceReader(ICheckpointSource source, StreamLimits limits)
     /// <summary>Takes a buffer back.</summary>
     public void Return(byte[] buffer) => _free.Add(buffer);
 
-    private async Task<byte[]> ReadPieceAsync(CheckpointFile file, Piece piece, SemaphoreSlim connections, CancellationToken cancellationToken)
+    private async Task<byte[]> ReadPieceAsync(CheckpointFile file, FilePiece piece, SemaphoreSlim connections, CancellationToken cancellationToken)
     {
         await connections.WaitAsync(cancellationToken).ConfigureAwait(false);
         try

@@ -1,7 +1,7 @@
 using System.Diagnostics;
 using System.Security.Cryptography;
 using System.Text;
-using OnnxVlm.Export.ModelFolders;
+using OnnxVlm.Export.FolderWriting;
 using OnnxVlm.Export.Onnx;
 using OnnxVlm.Export.Safetensors;
 using OnnxVlm.ModelFolder;

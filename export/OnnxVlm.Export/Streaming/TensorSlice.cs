@@ -7,4 +7,4 @@ namespace OnnxVlm.Export.Streaming;
 /// <param name="Tensor">The tensor.</param>
 /// <param name="FirstElement">Index of the first number, row-major.</param>
 /// <param name="Bytes">The numbers as stored in the file.</param>
-internal readonly record struct TensorSlice(Piece Piece, CheckpointTensor Tensor, long FirstElement, ReadOnlyMemory<byte> Bytes);
+internal readonly record struct TensorSlice(FilePiece Piece, CheckpointTensor Tensor, long FirstElement, ReadOnlyMemory<byte> Bytes);

@@ -31,7 +31,7 @@ internal sealed class WeightStream
     private readonly bool[] _isVerified;
     private readonly bool[] _isHashWhole;
     private readonly HashSet<string> _finished;
-    private readonly Queue<(Piece Piece, StrongBox<bool> IsDone)> _underWay = [];
+    private readonly Queue<(FilePiece Piece, StrongBox<bool> IsDone)> _underWay = [];
     private bool _hasFailed;
     private bool _isSaving;
     private long _bytesSinceSave;
@@ -101,7 +101,7 @@ internal sealed class WeightStream
             ParallelOptions options = new() { MaxDegreeOfParallelism = Environment.ProcessorCount, CancellationToken = cancellationToken };
             await Parallel.ForEachAsync(ReadSlicesAsync(cancellationToken), options, (entry, _) =>
             {
-                (TensorSlice? slice, Piece piece, byte[] buffer) = entry;
+                (TensorSlice? slice, FilePiece piece, byte[] buffer) = entry;
                 if (slice is TensorSlice some)
                     _router.Write(some, _data, Finish);
                 if (piece.FinishSlice())
@@ -149,12 +149,12 @@ internal sealed class WeightStream
     }
 
     /// <summary>Pieces in order, hashed and cut. A piece that nothing is made from has one entry without a slice.</summary>
-    private async IAsyncEnumerable<(TensorSlice? Slice, Piece Piece, byte[] Buffer)> ReadSlicesAsync(
+    private async IAsyncEnumerable<(TensorSlice? Slice, FilePiece Piece, byte[] Buffer)> ReadSlicesAsync(
         [EnumeratorCancellation] CancellationToken cancellationToken)
     {
         int current = -1;
         using var hash = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
-        await foreach ((Piece piece, byte[] buffer) in _reader.ReadAsync(
+        await foreach ((FilePiece piece, byte[] buffer) in _reader.ReadAsync(
             [.. _files.Select(file => file.File)], Pieces(), cancellationToken).ConfigureAwait(false))
         {
             if (!piece.IsRepeated)
@@ -213,14 +213,14 @@ internal sealed class WeightStream
     /// <summary>
     /// The order of reading: first, again, the small tensors that were read but not written before a restart; then everything that was not read.
     /// </summary>
-    private IEnumerable<Piece> Pieces()
+    private IEnumerable<FilePiece> Pieces()
     {
         for (int i = 0; i < _files.Count; i++)
         {
             foreach (CheckpointTensor tensor in _files[i].Header.Tensors.Where(_router.IsCollected))
             {
                 long end = Math.Min(tensor.FileOffset + tensor.SizeBytes, _bytesDone[i]);
-                foreach (Piece piece in _cutter.Cut(i, [tensor], tensor.FileOffset, end, isRepeated: true))
+                foreach (FilePiece piece in _cutter.Cut(i, [tensor], tensor.FileOffset, end, isRepeated: true))
                     yield return piece;
             }
         }
@@ -228,7 +228,7 @@ internal sealed class WeightStream
         long[] starts = [.. _bytesDone];
         for (int i = 0; i < _files.Count; i++)
         {
-            foreach (Piece piece in _cutter.Cut(i, _files[i].Header.Tensors, starts[i], _files[i].File.SizeBytes))
+            foreach (FilePiece piece in _cutter.Cut(i, _files[i].Header.Tensors, starts[i], _files[i].File.SizeBytes))
                 yield return piece;
         }
     }
@@ -247,9 +247,9 @@ internal sealed class WeightStream
         {
             // What was already made from it, and what still follows, is overwritten by the next run.
             _hasFailed = true;
-            (Piece Piece, StrongBox<bool> IsDone)[] others = [.. _underWay.Where(entry => entry.Piece.File != file)];
+            (FilePiece Piece, StrongBox<bool> IsDone)[] others = [.. _underWay.Where(entry => entry.Piece.File != file)];
             _underWay.Clear();
-            foreach ((Piece Piece, StrongBox<bool> IsDone) entry in others)
+            foreach ((FilePiece Piece, StrongBox<bool> IsDone) entry in others)
                 _underWay.Enqueue(entry);
             _bytesDone[file] = 0;
             foreach (WeightSource weights in _weights.Where(weights => weights.Tensors.Any(_files[file].Header.Tensors.Contains)))
@@ -262,14 +262,14 @@ internal sealed class WeightStream
     }
 
     /// <summary>Advances the file's mark over all pieces that are written, up to the first one that is not.</summary>
-    private void FinishPiece(Piece piece)
+    private void FinishPiece(FilePiece piece)
     {
         bool isTime;
         lock (_lock)
         {
-            foreach ((Piece other, StrongBox<bool> isDone) in _underWay)
+            foreach ((FilePiece other, StrongBox<bool> isDone) in _underWay)
                 isDone.Value |= ReferenceEquals(other, piece);
-            while (_underWay.TryPeek(out (Piece Piece, StrongBox<bool> IsDone) first) && first.IsDone.Value)
+            while (_underWay.TryPeek(out (FilePiece Piece, StrongBox<bool> IsDone) first) && first.IsDone.Value)
             {
                 _bytesDone[first.Piece.File] = first.Piece.End;
                 _underWay.Dequeue();

@@ -24,7 +24,7 @@ internal sealed class ChatSession(
 {
     private readonly HashSet<string> _saved = [];
 
-    public Conversation Conversation { get; } = new();
+    public ChatHistory History { get; } = new();
 
     /// <summary>The number of lines that failed.</summary>
     public int Errors { get; private set; }
@@ -67,7 +67,7 @@ internal sealed class ChatSession(
         RgbImage image = Describe(path, () => images.Decode(bytes));
         int patches = Describe(path, () => images.Process(image)).Count;
         // The kind of image is recognized by its first bytes, not by the file's name.
-        Conversation.Waiting.Add(new Attachment(fullPath, new DataContent(bytes, "image/*")));
+        History.Waiting.Add(new Attachment(fullPath, new DataContent(bytes, "image/*")));
         console.ShowPicture(image);
         console.WriteNote($"{Path.GetFileName(fullPath)}: {image.WidthPx}×{image.HeightPx} pixels, {patches} patches, goes with the next message");
     }
@@ -81,12 +81,12 @@ internal sealed class ChatSession(
                     Attach(path);
                 break;
             case ChatInput.System system:
-                Conversation.System = system.Text;
+                History.System = system.Text;
                 console.WriteNote(system.Text is null ? "no system message" : "system message set");
                 break;
             case ChatInput.Reset:
-                Conversation.Reset();
-                console.WriteNote(Conversation.System is null ? "new conversation" : "new conversation with the same system message");
+                History.Reset();
+                console.WriteNote(History.System is null ? "new conversation" : "new conversation with the same system message");
                 break;
             case ChatInput.Save save:
                 Save(save.Path);
@@ -120,7 +120,7 @@ internal sealed class ChatSession(
         try
         {
             using IDisposable registration = console.OnStop(() => _ = stopped.CancelAsync());
-            await foreach (GenerationUpdate update in answer(Conversation.With(text), stopped.Token).ConfigureAwait(false))
+            await foreach (GenerationUpdate update in answer(History.With(text), stopped.Token).ConfigureAwait(false))
             {
                 said.Append(update.Text);
                 console.WriteAnswer(update.Text);
@@ -157,9 +157,9 @@ internal sealed class ChatSession(
             console.EndAnswer();
         bool isKept = said.Length > 0 || end is AnswerEnd.Complete or AnswerEnd.Cut;
         if (isKept)
-            Conversation.Turns.Add(new Turn(text, [.. Conversation.Waiting], said, end));
-        string detached = Conversation.Waiting.Count == 0 || isKept ? "" : $", and its images ({Conversation.Waiting.Count}) are detached";
-        Conversation.Waiting.Clear();
+            History.Turns.Add(new ChatTurn(text, [.. History.Waiting], said, end));
+        string detached = History.Waiting.Count == 0 || isKept ? "" : $", and its images ({History.Waiting.Count}) are detached";
+        History.Waiting.Clear();
         if (end == AnswerEnd.Stopped)
         {
             console.WriteNote(isKept
@@ -173,9 +173,9 @@ internal sealed class ChatSession(
     private void Save(string path)
     {
         string fullPath = Path.GetFullPath(path);
-        if (Conversation.Turns.Count == 0)
+        if (History.Turns.Count == 0)
             throw new ArgumentException("There is nothing to save yet.");
-        string content = Transcript.Create(Conversation, model, fullPath);
+        string content = Transcript.Create(History, model, fullPath);
         if (File.Exists(fullPath) && !_saved.Contains(fullPath))
             throw new IOException($"{path} exists already; choose another name.");
         File.WriteAllText(fullPath, content);

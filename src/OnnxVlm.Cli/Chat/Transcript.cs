@@ -9,27 +9,27 @@ namespace OnnxVlm.Cli.Chat;
 internal static class Transcript
 {
     /// <summary>Formats a conversation by the file's extension.</summary>
-    /// <param name="conversation">The conversation.</param>
+    /// <param name="history">The conversation.</param>
     /// <param name="model">Name of the model.</param>
     /// <param name="path">A file that ends in <c>.md</c> or <c>.json</c>.</param>
     /// <exception cref="ArgumentException">The name has another extension.</exception>
-    public static string Create(Conversation conversation, string model, string path)
+    public static string Create(ChatHistory history, string model, string path)
     {
         string folder = Path.GetDirectoryName(Path.GetFullPath(path))!;
         return Path.GetExtension(path).ToUpperInvariant() switch
         {
-            ".MD" or ".MARKDOWN" => ToMarkdown(conversation, model, folder),
-            ".JSON" => ToJson(conversation, model, folder),
+            ".MD" or ".MARKDOWN" => ToMarkdown(history, model, folder),
+            ".JSON" => ToJson(history, model, folder),
             _ => throw new ArgumentException($"{path}: the name must end in .md or .json, which chooses the format."),
         };
     }
 
-    private static string ToMarkdown(Conversation conversation, string model, string folder)
+    private static string ToMarkdown(ChatHistory history, string model, string folder)
     {
         StringBuilder text = new($"# Conversation with {model}\n");
-        if (conversation.System is not null)
-            Section("System", conversation.System);
-        foreach (Turn turn in conversation.Turns)
+        if (history.System is not null)
+            Section("System", history.System);
+        foreach (ChatTurn turn in history.Turns)
         {
             Section("User", string.Join("\n\n", [.. turn.Images.Select(image => Link(image, folder)), turn.Text]));
             Section("Assistant", turn.End == AnswerEnd.Complete ? turn.Answer : $"{turn.Answer}\n\n*({NameOf(turn.End)})*");
@@ -42,10 +42,10 @@ internal static class Transcript
     private static string Link(Attachment image, string folder) =>
         $"![{Path.GetFileName(image.Path).Replace("]", "\\]", StringComparison.Ordinal)}](<{PathFrom(folder, image)}>)";
 
-    private static string ToJson(Conversation conversation, string model, string folder)
+    private static string ToJson(ChatHistory history, string model, string folder)
     {
-        JsonArray messages = conversation.System is null ? [] : [CliJson.Object(("role", "system"), ("content", conversation.System))];
-        foreach (Turn turn in conversation.Turns)
+        JsonArray messages = history.System is null ? [] : [CliJson.Object(("role", "system"), ("content", history.System))];
+        foreach (ChatTurn turn in history.Turns)
         {
             JsonArray? images = turn.Images.Count == 0 ? null : CliJson.Array(turn.Images.Select(image => (JsonNode)PathFrom(folder, image)));
             messages.Add(CliJson.Object(("role", "user"), ("content", turn.Text), ("images", images)));

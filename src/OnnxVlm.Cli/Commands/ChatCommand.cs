@@ -54,7 +54,7 @@ internal static class ChatCommand
             IAsyncEnumerable<GenerationUpdate> Answer(IReadOnlyList<ChatMessage> messages, CancellationToken stop) =>
                 loaded.GenerateAsync(loaded.CreatePrompt(messages, new PromptOptions(), stop), watched, stop);
             ChatSession session = new(console, loaded.ImagePreprocessor, Answer, options, folder.Name);
-            session.Conversation.System = result.GetValue(system) is { } text ? InputFile.TextOf(text, "system message") : null;
+            session.History.System = result.GetValue(system) is { } text ? InputFile.TextOf(text, "system message") : null;
             if (isInteractive)
             {
                 string where = loaded.Device.ToString().ToLowerInvariant();

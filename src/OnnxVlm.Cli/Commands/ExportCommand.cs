@@ -121,7 +121,8 @@ internal static class ExportCommand
                 "note: the checkpoint has no chat template, so that the model continues plain prompts only; " +
                 "put the one it was trained with into chat_template.jinja beside the checkpoint, and export again");
         else if (report.ChatTemplate == TemplateOrigin.Architecture)
-            Console.Error.WriteLine($"note: the chat template is OnnxVlm's own, because the checkpoint has none of {report.Architecture}'s: chat_template.jinja in the folder");
+            Console.Error.WriteLine(
+                $"note: the chat template is OnnxVlm's own, because the checkpoint has none of {report.Architecture}'s: chat_template.jinja in the folder");
         if (report.TrialOmitted is string why)
             Console.Error.WriteLine($"note: the graph was not tried: {why}");
         Console.Out.WriteLine(string.Create(CultureInfo.InvariantCulture,

@@ -23,9 +23,17 @@ internal static class PromptCommand
         Option<bool> reason = new("--reason") { Description = "Tell the template that the model is to reason." };
         Option<bool> noReason = new("--no-reason") { Description = "Tell the template that the model is not to reason." };
         Option<bool> continues = new("--continue") { Description = "Let the model go on with the last message instead of answering it." };
-        Option<string[]> variables = new("--set") { Description = "A variable of the template, such as preserve_thinking=true or add_generation_prompt=false; the value is JSON, or else text. Can be given more than once.", HelpName = "NAME=VALUE" };
+        Option<string[]> variables = new("--set")
+        {
+            Description = "A variable of the template, " +
+                "such as preserve_thinking=true or add_generation_prompt=false; the value is JSON, or else text. Can be given more than once.",
+            HelpName = "NAME=VALUE",
+        };
         Option<bool> json = SharedOptions.Json();
-        Command command = new("prompt", "Show the prompt that the chat template makes of a conversation.") { model, messages, tools, reason, noReason, continues, variables, json };
+        Command command = new("prompt", "Show the prompt that the chat template makes of a conversation.")
+        {
+            model, messages, tools, reason, noReason, continues, variables, json,
+        };
         command.SetWork((result, _) =>
         {
             if (result.GetValue(reason) && result.GetValue(noReason))
@@ -35,7 +43,8 @@ internal static class PromptCommand
                 AddGenerationPrompt = !result.GetValue(continues),
                 ContinueFinalMessage = result.GetValue(continues),
                 Reasons = result.GetValue(reason) ? true : result.GetValue(noReason) ? false : null,
-                Variables = (result.GetValue(variables) ?? []).Select(ReadVariable).ToDictionary(variable => variable.Name, variable => variable.Value, StringComparer.Ordinal),
+                Variables = (result.GetValue(variables) ?? []).Select(ReadVariable).ToDictionary(
+                    variable => variable.Name, variable => variable.Value, StringComparer.Ordinal),
             };
             FileInfo file = result.GetValue(messages)!;
             JsonElement conversation = WithImages(ReadArray(file), file.DirectoryName!);

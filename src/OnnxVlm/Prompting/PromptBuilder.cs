@@ -17,7 +17,7 @@ public sealed class PromptBuilder
     private readonly ITokenizer _tokenizer;
     private readonly Func<ChatTemplate> _template;
     private readonly ImageTokens _imageTokens;
-    private readonly ImageReader _readImage;
+    private readonly PatchReader _readPatches;
 
     /// <summary>Creates a builder.</summary>
     /// <param name="tokenizer">Encodes the prompts.</param>
@@ -25,21 +25,21 @@ public sealed class PromptBuilder
     /// <param name="imageTokens">The tokens that represent an image.</param>
     /// <param name="preprocessor">Turns an encoded image into patches.</param>
     public PromptBuilder(ITokenizer tokenizer, ChatTemplate template, ImageTokens imageTokens, ImagePreprocessor preprocessor)
-        : this(tokenizer, () => template, imageTokens, (ImageReader)preprocessor.Process)
+        : this(tokenizer, () => template, imageTokens, (PatchReader)preprocessor.Process)
     {
         ArgumentNullException.ThrowIfNull(template);
     }
 
-    internal PromptBuilder(ITokenizer tokenizer, Func<ChatTemplate> template, ImageTokens imageTokens, ImageReader readImage)
+    internal PromptBuilder(ITokenizer tokenizer, Func<ChatTemplate> template, ImageTokens imageTokens, PatchReader readPatches)
     {
         _tokenizer = tokenizer;
         _template = template;
         _imageTokens = imageTokens;
-        _readImage = readImage;
+        _readPatches = readPatches;
     }
 
     /// <summary>Turns an encoded image into patches.</summary>
-    internal delegate PatchGrid ImageReader(ReadOnlySpan<byte> encoded, CancellationToken cancellationToken);
+    internal delegate PatchGrid PatchReader(ReadOnlySpan<byte> encoded, CancellationToken cancellationToken);
 
     /// <summary>Builds the prompt for the model's next answer.</summary>
     /// <param name="messages">
@@ -126,7 +126,7 @@ public sealed class PromptBuilder
                 case DataContent image when image.HasTopLevelMediaType("image"):
                     prompt.AddText(_tokenizer.EncodeAsText(text.ToString()));
                     text.Clear();
-                    prompt.AddImage(_readImage(image.Data.Span, cancellationToken));
+                    prompt.AddImage(_readPatches(image.Data.Span, cancellationToken));
                     afterImage = true;
                     break;
                 default:
@@ -174,7 +174,7 @@ public sealed class PromptBuilder
             long start = Stopwatch.GetTimestamp();
             try
             {
-                prompt.AddImage(_readImage(image.Span, cancellationToken));
+                prompt.AddImage(_readPatches(image.Span, cancellationToken));
             }
             catch (InvalidImageException e) when (refusedImages is not null)
             {

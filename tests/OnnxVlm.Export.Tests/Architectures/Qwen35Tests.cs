@@ -104,7 +104,8 @@ public sealed class Qwen35Tests
         QwenSequence sequence = Conversation(qwen);
         Assert.That(LargestInPieces(sequence, sequence.Expected(new ReferenceQwen(_folder["hf"]))), Is.LessThanOrEqualTo(tolerance));
         string[] fused = ["LinearAttention", "LinearAttentionGate", "CausalConvWithState", "GatedRMSNorm"];
-        IEnumerable<string> used = ModelProto.Parser.ParseFrom(File.ReadAllBytes(_folder["out/model.onnx"])).Graph.Node.Select(node => node.OpType).Intersect(fused);
+        IEnumerable<string> used = ModelProto.Parser.ParseFrom(File.ReadAllBytes(_folder["out/model.onnx"])).Graph.Node.Select(node => node.OpType)
+            .Intersect(fused);
         Assert.That(used, device == Device.DirectMl ? Is.Empty : Is.EquivalentTo(fused), "the last runtime for DirectML has none of them");
     }
 

@@ -74,7 +74,7 @@ internal sealed class ChatTests
         Assert.That(_error.ToString().Split('\n').Count(line => line.StartsWith("error: ", StringComparison.Ordinal)), Is.EqualTo(2));
         Assert.That(_error.ToString(), Does.Contain("a.png: not an image").And.Contain("no such file"));
         Assert.That(_output.ToString().Trim(), Is.EqualTo("fine"));
-        Assert.That(session.Conversation.Turns.Single().Images, Is.Empty);
+        Assert.That(session.History.Turns.Single().Images, Is.Empty);
     }
 
     [Test]
@@ -90,7 +90,7 @@ internal sealed class ChatTests
 
         await session.RunAsync(CancellationToken.None);
 
-        Turn turn = session.Conversation.Turns[0];
+        ChatTurn turn = session.History.Turns[0];
         Assert.That((turn.Answer, turn.End), Is.EqualTo(("one ", AnswerEnd.Stopped)));
         Assert.That(lengths, Is.EqualTo(new[] { 1, 3 }));
         Assert.That(console.Notes, Has.Some.Contains("stopped"));
@@ -105,8 +105,8 @@ internal sealed class ChatTests
 
         await session.RunAsync(CancellationToken.None);
 
-        Assert.That(session.Conversation.Turns, Is.Empty);
-        Assert.That(session.Conversation.Waiting, Is.Empty);
+        Assert.That(session.History.Turns, Is.Empty);
+        Assert.That(session.History.Waiting, Is.Empty);
         Assert.That(console.Notes, Has.Some.Contains("images (1) are detached"));
     }
 
@@ -117,7 +117,7 @@ internal sealed class ChatTests
 
         await session.RunAsync(CancellationToken.None);
 
-        Assert.That(session.Conversation.Turns.Select(turn => (turn.Answer, turn.End)), Is.EqualTo(Enumerable.Repeat(("one ", AnswerEnd.Failed), 2)));
+        Assert.That(session.History.Turns.Select(turn => (turn.Answer, turn.End)), Is.EqualTo(Enumerable.Repeat(("one ", AnswerEnd.Failed), 2)));
         Assert.That(session.Errors, Is.EqualTo(2));
         Assert.That(_output.ToString().ReplaceLineEndings("\n"), Is.EqualTo("one \none \n"));
     }
@@ -130,7 +130,7 @@ internal sealed class ChatTests
         await session.RunAsync(CancellationToken.None);
 
         Assert.That(_error.ToString(), Does.Contain("error: The prompt has").And.Contain("not part of the conversation"));
-        Assert.That(session.Conversation.Turns.Select(turn => turn.Text), Is.EqualTo(new[] { "Hello" }));
+        Assert.That(session.History.Turns.Select(turn => turn.Text), Is.EqualTo(new[] { "Hello" }));
         Assert.That(session.Errors, Is.EqualTo(1));
     }
 
@@ -142,7 +142,7 @@ internal sealed class ChatTests
         await session.RunAsync(CancellationToken.None);
 
         Assert.That(session.Errors, Is.Zero, _error.ToString());
-        Assert.That(session.Conversation.Turns, Has.Count.EqualTo(2));
+        Assert.That(session.History.Turns, Has.Count.EqualTo(2));
         Assert.That(_error.ToString(), Does.Match(@"prompt \d+ tokens, \d+ image, \d+ cached"));
     }
 
@@ -153,7 +153,7 @@ internal sealed class ChatTests
 
         await session.RunAsync(CancellationToken.None);
 
-        Assert.That(session.Conversation.Turns.Single().End, Is.EqualTo(AnswerEnd.Cut));
+        Assert.That(session.History.Turns.Single().End, Is.EqualTo(AnswerEnd.Cut));
         Assert.That(_error.ToString(), Does.Contain("cut"));
     }
 
@@ -221,7 +221,7 @@ internal sealed class ChatTests
         await session.RunAsync(CancellationToken.None);
 
         Assert.That(calls, Is.EqualTo(1));
-        Assert.That(session.Conversation.Turns, Is.Empty);
+        Assert.That(session.History.Turns, Is.Empty);
         Assert.That(_error.ToString(), Does.Contain("/save FILE").And.Contain("error: There is no command /unknown"));
     }
 

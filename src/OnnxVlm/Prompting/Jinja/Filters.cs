@@ -67,7 +67,7 @@ internal static class Filters
         ["striptags"] = TextFilters.StripTags,
         ["sum"] = SequenceFilters.Sum,
         ["title"] = (value, arguments, run) => { arguments.Bind("do_title", 0); return TextFilters.Title(PythonText.Str(value, run.Budget), run.Budget); },
-        ["tojson"] = JsonText.Filter,
+        ["tojson"] = PythonJson.Filter,
         ["trim"] = TextFilters.Trim,
         ["truncate"] = TextFilters.Truncate,
         ["unique"] = SequenceFilters.Unique,

@@ -19,14 +19,14 @@ internal enum AnswerEnd
 }
 
 /// <summary>A message of the user and its answer.</summary>
-internal sealed record Turn(string Text, IReadOnlyList<Attachment> Images, string Answer, AnswerEnd End);
+internal sealed record ChatTurn(string Text, IReadOnlyList<Attachment> Images, string Answer, AnswerEnd End);
 
 /// <summary>The conversation so far, and the images for the next message.</summary>
-internal sealed class Conversation
+internal sealed class ChatHistory
 {
     public string? System { get; set; }
 
-    public List<Turn> Turns { get; } = [];
+    public List<ChatTurn> Turns { get; } = [];
 
     public List<Attachment> Waiting { get; } = [];
 
@@ -42,7 +42,7 @@ internal sealed class Conversation
     public List<ChatMessage> With(string text)
     {
         List<ChatMessage> messages = System is null ? [] : [new ChatMessage(ChatRole.System, System)];
-        foreach (Turn turn in Turns)
+        foreach (ChatTurn turn in Turns)
         {
             messages.Add(UserMessage(turn.Text, turn.Images));
             messages.Add(new ChatMessage(ChatRole.Assistant, turn.Answer));

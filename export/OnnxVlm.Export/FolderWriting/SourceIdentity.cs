@@ -2,10 +2,10 @@ using System.Security.Cryptography;
 using System.Text;
 using OnnxVlm.ModelFolder;
 
-namespace OnnxVlm.Export.ModelFolders;
+namespace OnnxVlm.Export.FolderWriting;
 
 /// <summary>Finds the name and the revision of a checkpoint.</summary>
-internal static class CheckpointSource
+internal static class SourceIdentity
 {
     private const string CachePrefix = "models--";
 
@@ -13,7 +13,7 @@ internal static class CheckpointSource
     /// In a Hugging Face cache, <c>…/models--owner--name/snapshots/commit</c>, both are in the path. Elsewhere the revision is the hash of the
     /// weights: of the file, or of the shards' hashes one after the other.
     /// </summary>
-    public static ModelSource Identify(
+    public static ModelSource Find(
         string checkpointFolder, string? name, IEnumerable<string> weightPaths, IProgress<ExportProgress>? progress, CancellationToken cancellationToken)
     {
         DirectoryInfo folder = new(Path.TrimEndingDirectorySeparator(Path.GetFullPath(checkpointFolder)));

@@ -1,6 +1,6 @@
 using OnnxVlm.ModelFolder;
 
-namespace OnnxVlm.Export.ModelFolders;
+namespace OnnxVlm.Export.FolderWriting;
 
 /// <summary>SHA-256 of a file, with progress: a checkpoint of 20 GB takes half a minute.</summary>
 internal static class FileHash

@@ -1,7 +1,7 @@
 namespace OnnxVlm.Export.HuggingFace;
 
 /// <summary><c>added_tokens.json</c>: tokens added to a vocabulary, by their text. Some checkpoints name the tokens of images nowhere else.</summary>
-internal static class AddedTokens
+internal static class AddedTokensFile
 {
     public const string FileName = "added_tokens.json";
 

@@ -11,7 +11,7 @@ namespace OnnxVlm.Prompting.Jinja;
 /// <param name="keySeparator">The separator between a key and its value.</param>
 /// <param name="sortKeys">Whether keys are sorted.</param>
 /// <param name="budget">The budget of the rendering.</param>
-internal sealed class JsonText(
+internal sealed class PythonJson(
     TemplateTextBuilder text, bool ensureAscii, TemplateText? indent, TemplateText itemSeparator, TemplateText keySeparator, bool sortKeys,
     TemplateBudget budget)
 {
@@ -37,7 +37,7 @@ internal sealed class JsonText(
             _ => throw JinjaException.Type("tojson: separators must be two texts"),
         };
         TemplateTextBuilder text = new(run.Budget);
-        new JsonText(text, bound[0] is { } ascii && PythonType.IsTrue(ascii), indent, item, key, bound[3] is { } sort && PythonType.IsTrue(sort), run.Budget)
+        new PythonJson(text, bound[0] is { } ascii && PythonType.IsTrue(ascii), indent, item, key, bound[3] is { } sort && PythonType.IsTrue(sort), run.Budget)
             .Write(value);
         return text.ToText();
     }

@@ -3,7 +3,7 @@ using System.Text.Json;
 using OnnxVlm.Export.Architectures;
 using OnnxVlm.Export.Onnx;
 
-namespace OnnxVlm.Export.ModelFolders;
+namespace OnnxVlm.Export.FolderWriting;
 
 /// <summary>
 /// <c>genai_config.json</c>, which ONNX Runtime GenAI reads. GenAI throws on keys that it does not know, and its parser accepts no \u escapes.

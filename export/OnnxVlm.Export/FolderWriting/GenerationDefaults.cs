@@ -2,7 +2,7 @@ using OnnxVlm.Export.Architectures;
 using OnnxVlm.Export.HuggingFace;
 using OnnxVlm.ModelFolder;
 
-namespace OnnxVlm.Export.ModelFolders;
+namespace OnnxVlm.Export.FolderWriting;
 
 /// <summary>What a checkpoint says about generation: its end tokens, and <c>generation_config.json</c> where there is one; otherwise greedy.</summary>
 internal sealed record GenerationDefaults(

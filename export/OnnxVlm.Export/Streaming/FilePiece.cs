@@ -6,7 +6,7 @@ namespace OnnxVlm.Export.Streaming;
 /// <param name="Length">Its bytes.</param>
 /// <param name="IsRepeated">Whether these bytes were read before a restart, and are read again because what is computed from them had not been
 /// written. They are not part of the file's running hash.</param>
-internal sealed record Piece(int File, long Offset, int Length, bool IsRepeated)
+internal sealed record FilePiece(int File, long Offset, int Length, bool IsRepeated)
 {
     private int _slicesLeft;
 

@@ -1,6 +1,6 @@
 using OnnxVlm.ModelFolder;
 
-namespace OnnxVlm.Export.ModelFolders;
+namespace OnnxVlm.Export.FolderWriting;
 
 /// <summary>
 /// Writes a folder as a whole: files go to a temporary folder beside it, and <see cref="Commit"/> moves them into place. Disposing without a commit

@@ -5,26 +5,17 @@ namespace OnnxVlm.Export.Tests;
 
 /// <summary>Each damage gives one clear line, and leaves neither the output folder nor a temporary one.</summary>
 [TestFixture]
-public sealed class BadCheckpointTests
+public sealed class BadCheckpointTests : ExportFixture
 {
-    private TemporaryFolder _folder = null!;
-
-    private string Weights => Path.Combine(_folder["hf"], "model.safetensors");
+    private string Weights => Path.Combine(Folder["hf"], "model.safetensors");
 
     [SetUp]
-    public void SetUp()
-    {
-        _folder = new TemporaryFolder();
-        new TinyModel().Write(_folder["hf"]);
-    }
-
-    [TearDown]
-    public void TearDown() => _folder.Dispose();
+    public void SetUp() => new TinyModel().Write(Folder["hf"]);
 
     [Test]
     public void Export_NoCheckpointFolder_NamesIt()
     {
-        Directory.Delete(_folder["hf"], recursive: true);
+        Directory.Delete(Folder["hf"], recursive: true);
         Refuses<ModelLoadException>("no such checkpoint folder");
     }
 
@@ -35,7 +26,7 @@ public sealed class BadCheckpointTests
     [TestCase("model.safetensors")]
     public void Export_MissingFile_NamesIt(string name)
     {
-        File.Delete(Path.Combine(_folder["hf"], name));
+        File.Delete(Path.Combine(Folder["hf"], name));
         Refuses<ModelLoadException>(name);
     }
 
@@ -46,7 +37,7 @@ public sealed class BadCheckpointTests
     [TestCase("{}", "model_type is missing")]
     public void Export_BadConfig_SaysWhat(string json, string message)
     {
-        File.WriteAllText(Path.Combine(_folder["hf"], "config.json"), json);
+        File.WriteAllText(Path.Combine(Folder["hf"], "config.json"), json);
         Refuses<ModelLoadException>(message);
     }
 
@@ -273,7 +264,7 @@ public sealed class BadCheckpointTests
     public void Export_MissingShard_NamesIt()
     {
         Shards();
-        File.Delete(Path.Combine(_folder["hf"], "model-00002-of-00003.safetensors"));
+        File.Delete(Path.Combine(Folder["hf"], "model-00002-of-00003.safetensors"));
         Refuses<ModelLoadException>("model-00002-of-00003.safetensors", "shard is missing");
     }
 
@@ -308,7 +299,7 @@ public sealed class BadCheckpointTests
     public void Export_TensorInTwoShards_SaysSo()
     {
         Shards();
-        File.Copy(Path.Combine(_folder["hf"], "model-00001-of-00003.safetensors"), Path.Combine(_folder["hf"], "model-00002-of-00003.safetensors"),
+        File.Copy(Path.Combine(Folder["hf"], "model-00001-of-00003.safetensors"), Path.Combine(Folder["hf"], "model-00002-of-00003.safetensors"),
             overwrite: true);
         Refuses<ModelLoadException>("is in another shard too");
     }
@@ -323,23 +314,22 @@ public sealed class BadCheckpointTests
             config["num_hidden_layers"] = 1024;
         });
         File.Delete(Weights);
-        ExportOptions options = new() { CheckpointFolder = _folder["hf"], OutputFolder = _folder["out"], RandomSeed = 1 };
+        ExportOptions options = Options with { RandomSeed = 1 };
         ModelLoadException? exception = Assert.Throws<ModelLoadException>(() => Exporter.Export(options));
-        TestContext.Out.WriteLine(exception!.Message.Replace(_folder.Path, "…", StringComparison.Ordinal));
+        TestContext.Out.WriteLine(exception!.Message.Replace(Folder.Path, "…", StringComparison.Ordinal));
         Assert.That(exception.Message, Does.Contain("cannot be written").And.Contain("the weights need 2"));
-        Assert.That(Directory.GetFileSystemEntries(_folder.Path).Select(Path.GetFileName), Is.EqualTo(new[] { "hf" }), "nothing is left");
+        Assert.That(Directory.GetFileSystemEntries(Folder.Path).Select(Path.GetFileName), Is.EqualTo(new[] { "hf" }), "nothing is left");
     }
 
     private void Refuses<TException>(params string[] fragments)
         where TException : Exception
     {
-        TException? exception = Assert.Throws<TException>(
-            () => Exporter.Export(new ExportOptions { CheckpointFolder = _folder["hf"], OutputFolder = _folder["out"] }));
-        TestContext.Out.WriteLine(exception!.Message.Replace(_folder.Path, "…", StringComparison.Ordinal));
+        TException? exception = Assert.Throws<TException>(() => Exporter.Export(Options));
+        TestContext.Out.WriteLine(exception!.Message.Replace(Folder.Path, "…", StringComparison.Ordinal));
         foreach (string fragment in fragments)
             Assert.That(exception.Message, Does.Contain(fragment));
         Assert.That(exception.Message, Does.Not.Contain('\n'));
-        Assert.That(Directory.GetFileSystemEntries(_folder.Path).Select(Path.GetFileName), Is.SubsetOf(new[] { "hf" }), "nothing is left");
+        Assert.That(Directory.GetFileSystemEntries(Folder.Path).Select(Path.GetFileName), Is.SubsetOf(new[] { "hf" }), "nothing is left");
     }
 
     private void Config(Action<JsonObject> change) => Change("config.json", change);
@@ -348,7 +338,7 @@ public sealed class BadCheckpointTests
 
     private void Change(string file, Action<JsonObject> change)
     {
-        string path = Path.Combine(_folder["hf"], file);
+        string path = Path.Combine(Folder["hf"], file);
         JsonObject config = JsonNode.Parse(File.ReadAllText(path))!.AsObject();
         change(config);
         File.WriteAllText(path, config.ToJsonString());
@@ -379,12 +369,12 @@ public sealed class BadCheckpointTests
     private void Shards()
     {
         File.Delete(Weights);
-        new TinyModel().Write(_folder["hf"], shards: 3);
+        new TinyModel().Write(Folder["hf"], shards: 3);
     }
 
     private void Index(Action<JsonObject> change)
     {
-        string path = Path.Combine(_folder["hf"], "model.safetensors.index.json");
+        string path = Path.Combine(Folder["hf"], "model.safetensors.index.json");
         JsonObject index = JsonNode.Parse(File.ReadAllText(path))!.AsObject();
         change(index["weight_map"]!.AsObject());
         File.WriteAllText(path, index.ToJsonString());

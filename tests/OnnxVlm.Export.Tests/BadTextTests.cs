@@ -5,21 +5,12 @@ namespace OnnxVlm.Export.Tests;
 
 /// <summary>Invalid UTF-8 in each JSON file of a checkpoint gives one line that names the file.</summary>
 [TestFixture]
-public sealed class BadTextTests
+public sealed class BadTextTests : ExportFixture
 {
     private const string Index = "model.safetensors.index.json", Shard = "model-00002-of-00003.safetensors";
 
-    private TemporaryFolder _folder = null!;
-
     [SetUp]
-    public void SetUp()
-    {
-        _folder = new TemporaryFolder();
-        new TinyModel().Write(_folder["hf"], shards: 3);
-    }
-
-    [TearDown]
-    public void TearDown() => _folder.Dispose();
+    public void SetUp() => new TinyModel().Write(Folder["hf"], shards: 3);
 
     [Test]
     public void Export_BadBytes_OneLineNamesTheFile(
@@ -28,7 +19,7 @@ public sealed class BadTextTests
         "{\"a\":\"\u00ED\u00A0\u0080\"}")] string json)
     {
         byte[] bytes = Encoding.Latin1.GetBytes(json);
-        string path = Path.Combine(_folder["hf"], name);
+        string path = Path.Combine(Folder["hf"], name);
         File.WriteAllBytes(path, name == Shard ? [.. BitConverter.GetBytes((long)bytes.Length), .. bytes] : bytes);
         Refuses(name);
     }
@@ -39,7 +30,7 @@ public sealed class BadTextTests
     [TestCase(".weight")]
     public void Export_BadByteInAHeader_NamesTheFile(string word)
     {
-        string path = Path.Combine(_folder["hf"], Shard);
+        string path = Path.Combine(Folder["hf"], Shard);
         string file = Encoding.Latin1.GetString(File.ReadAllBytes(path));
         int last = file.IndexOf(word, StringComparison.Ordinal) + word.Length - 1;
         File.WriteAllBytes(path, Encoding.Latin1.GetBytes(string.Concat(file.AsSpan(0, last), "\u00FF", file.AsSpan(last + 1))));
@@ -49,26 +40,25 @@ public sealed class BadTextTests
     [Test]
     public void Export_NeoWithABadByteInAddedTokens_NamesTheFile()
     {
-        new TinyNeo().Write(_folder["neo"]);
-        File.WriteAllBytes(Path.Combine(_folder["neo"], "added_tokens.json"), Encoding.Latin1.GetBytes("{\"<IMG_CONTEXT>\":90,\"<img\u00FF>\":91}"));
+        new TinyNeo().Write(Folder["neo"]);
+        File.WriteAllBytes(Path.Combine(Folder["neo"], "added_tokens.json"), Encoding.Latin1.GetBytes("{\"<IMG_CONTEXT>\":90,\"<img\u00FF>\":91}"));
         Refuses("added_tokens.json", "neo");
     }
 
     [Test]
     public void Export_ByteOrderMark_IsRead()
     {
-        string path = Path.Combine(_folder["hf"], "config.json");
+        string path = Path.Combine(Folder["hf"], "config.json");
         File.WriteAllBytes(path, [0xEF, 0xBB, 0xBF, .. File.ReadAllBytes(path)]);
-        Assert.That(Exporter.Export(new ExportOptions { CheckpointFolder = _folder["hf"], OutputFolder = _folder["out"] }).Architecture,
-            Is.EqualTo("unified_decoder"));
+        Assert.That(Exporter.Export(Options).Architecture, Is.EqualTo("unified_decoder"));
     }
 
     private void Refuses(string name, string checkpoint = "hf")
     {
         VlmException? exception = Assert.Catch<VlmException>(
-            () => Exporter.Export(new ExportOptions { CheckpointFolder = _folder[checkpoint], OutputFolder = _folder["out"] }));
-        TestContext.Out.WriteLine(exception!.Message.Replace(_folder.Path, "…", StringComparison.Ordinal));
+            () => Exporter.Export(new ExportOptions { CheckpointFolder = Folder[checkpoint], OutputFolder = Folder["out"] }));
+        TestContext.Out.WriteLine(exception!.Message.Replace(Folder.Path, "…", StringComparison.Ordinal));
         Assert.That(exception.Message, Does.Contain(name).And.Not.Contain("\n"));
-        Assert.That(Directory.Exists(_folder["out"]), Is.False, "nothing is left");
+        Assert.That(Directory.Exists(Folder["out"]), Is.False, "nothing is left");
     }
 }

@@ -8,16 +8,8 @@ namespace OnnxVlm.Export.Tests;
 
 /// <summary>The graph of each device. All of them also run on the CPU, so that their logits can be compared with the reference here.</summary>
 [TestFixture]
-public sealed class DeviceTests
+public sealed class DeviceTests : ExportFixture
 {
-    private TemporaryFolder _folder = null!;
-
-    [SetUp]
-    public void SetUp() => _folder = new TemporaryFolder();
-
-    [TearDown]
-    public void TearDown() => _folder.Dispose();
-
     [TestCase(Precision.Int4)]
     [TestCase(Precision.Int8)]
     public void Cpu_Quantized_PackedWithEightBitProducts(Precision precision)
@@ -31,7 +23,7 @@ public sealed class DeviceTests
             Assert.That(Nodes(graph, "RotaryEmbedding"), Is.Empty);
             Assert.That(Nodes(graph, "GatherBlockQuantized"), Has.Count.EqualTo(1));
             Assert.That(TypeOf(graph, ".scales"), Is.All.EqualTo((int)ElementType.Float32));
-            Assert.That(ModelManifest.Load(_folder["out"]).Device, Is.Null);
+            Assert.That(ModelManifest.Load(Folder["out"]).Device, Is.Null);
         });
     }
 
@@ -48,7 +40,7 @@ public sealed class DeviceTests
             Assert.That(TypeOf(graph, ".scales"), Is.All.EqualTo((int)ElementType.Float16));
             Assert.That(CacheTypes(graph), Is.All.EqualTo((int)ElementType.Float16));
             Assert.That(graph.Output.Single(output => output.Name == "logits").Type.TensorType.ElemType, Is.EqualTo((int)ElementType.Float32));
-            Assert.That(ModelManifest.Load(_folder["out"]).Device, Is.EqualTo("cuda"));
+            Assert.That(ModelManifest.Load(Folder["out"]).Device, Is.EqualTo("cuda"));
         });
     }
 
@@ -66,7 +58,7 @@ public sealed class DeviceTests
             Assert.That(Nodes(graph, "RotaryEmbedding"), Has.Count.EqualTo(2 * new TinyModel().Layers));
             Assert.That(Nodes(graph, "GatherBlockQuantized"), Is.Empty);
             Assert.That(CacheTypes(graph), Is.All.EqualTo((int)ElementType.Float16));
-            Assert.That(ModelManifest.Load(_folder["out"]).Device, Is.EqualTo("directml"));
+            Assert.That(ModelManifest.Load(Folder["out"]).Device, Is.EqualTo("directml"));
         });
     }
 
@@ -78,8 +70,8 @@ public sealed class DeviceTests
     {
         Export(device, precision);
         Sequence sequence = new Sequence(new TinyModel(), 3).Image(2, 3).Text(6);
-        double[][] expected = new ReferenceDecoder(_folder["hf"]).Logits(sequence.Ids, sequence.Patches);
-        using GraphRunner graph = new(_folder["out"]);
+        double[][] expected = new ReferenceDecoder(Folder["hf"]).Logits(sequence.Ids, sequence.Patches);
+        using GraphRunner graph = new(Folder["out"]);
         int prefill = sequence.Ids.Count - 2;
         (List<long> ids, List<(byte[] Pixels, int Column, int Row)> patches) = sequence.Part(0, prefill);
         Assert.That(graph.Run(ids, patches), Is.EqualTo(expected[prefill - 1]).Within(tolerance));
@@ -90,14 +82,14 @@ public sealed class DeviceTests
     [Test]
     public void Logits_SeparateMatricesForTheCpu_MatchReference()
     {
-        new TinyModel().Write(_folder["hf"]);
-        Exporter.Export(new ExportOptions { CheckpointFolder = _folder["hf"], OutputFolder = _folder["out"], Pack = false });
-        GraphProto graph = ModelProto.Parser.ParseFrom(File.ReadAllBytes(Path.Combine(_folder["out"], "model.onnx"))).Graph;
+        new TinyModel().Write(Folder["hf"]);
+        Exporter.Export(Options with { Pack = false });
+        GraphProto graph = ModelProto.Parser.ParseFrom(File.ReadAllBytes(Path.Combine(Folder["out"], "model.onnx"))).Graph;
         Assert.That(Nodes(graph, "FusedMatMul"), Has.Count.EqualTo((7 * new TinyModel().Layers) + 1), "the head's too");
         Assert.That(Attributes(graph, "GroupQueryAttention", "do_rotary"), Is.All.EqualTo(1));
         long[] ids = [7, 8, 9, 10, 11];
-        double[][] expected = new ReferenceDecoder(_folder["hf"]).Logits(ids, []);
-        using GraphRunner runner = new(_folder["out"]);
+        double[][] expected = new ReferenceDecoder(Folder["hf"]).Logits(ids, []);
+        using GraphRunner runner = new(Folder["out"]);
         Assert.That(runner.Run(ids[..4], []), Is.EqualTo(expected[3]).Within(1e-4));
         Assert.That(runner.Run(ids[4..], []), Is.EqualTo(expected[4]).Within(1e-4));
     }
@@ -107,16 +99,15 @@ public sealed class DeviceTests
     public void Fuyu_Quantized_BiasIsPartOfTheProductWhereTheDeviceAddsIt(Device device, int additionsPerLayer)
     {
         TinyFuyu fuyu = new();
-        fuyu.Write(_folder["hf"]);
-        Exporter.Export(new ExportOptions { CheckpointFolder = _folder["hf"], OutputFolder = _folder["out"], Device = device, Precision = Precision.Int8,
-            Asymmetric = true });
-        GraphProto graph = ModelProto.Parser.ParseFrom(File.ReadAllBytes(Path.Combine(_folder["out"], "model.onnx"))).Graph;
+        fuyu.Write(Folder["hf"]);
+        Exporter.Export(Options with { Device = device, Precision = Precision.Int8, Asymmetric = true });
+        GraphProto graph = ModelProto.Parser.ParseFrom(File.ReadAllBytes(Path.Combine(Folder["out"], "model.onnx"))).Graph;
         Assert.That(Nodes(graph, "Add").Count(node => node.Name.Contains("layers", StringComparison.Ordinal)), Is.EqualTo(additionsPerLayer * fuyu.Layers));
         Assert.That(Nodes(graph, "MatMulNBits").Where(node => node.Name.Contains("layers", StringComparison.Ordinal)).Select(node => node.Input.Count),
             Is.All.EqualTo(device == Device.Cpu ? 6 : 4));
         long[] ids = [5, 6, 7, 8, 9];
-        double[] expected = new ReferencePersimmon(_folder["hf"], fuyu.Config()).Logits(ids, [])[^1];
-        using GraphRunner runner = new(_folder["out"]);
+        double[] expected = new ReferencePersimmon(Folder["hf"], fuyu.Config()).Logits(ids, [])[^1];
+        using GraphRunner runner = new(Folder["out"]);
         Assert.That(runner.Run(ids, []), Is.EqualTo(expected).Within(0.05 * expected.Max(Math.Abs)));
     }
 
@@ -124,11 +115,11 @@ public sealed class DeviceTests
     public void Logits_FuyuForDirectMl_MatchReference()
     {
         TinyFuyu fuyu = new() { Seed = 12 };
-        fuyu.Write(_folder["hf"]);
-        Exporter.Export(new ExportOptions { CheckpointFolder = _folder["hf"], OutputFolder = _folder["out"], Device = Device.DirectMl });
+        fuyu.Write(Folder["hf"]);
+        Exporter.Export(Options with { Device = Device.DirectMl });
         long[] ids = [5, 6, 7, 8, 9, 10, 11];
-        double[][] expected = new ReferencePersimmon(_folder["hf"], fuyu.Config()).Logits(ids, []);
-        using GraphRunner graph = new(_folder["out"]);
+        double[][] expected = new ReferencePersimmon(Folder["hf"], fuyu.Config()).Logits(ids, []);
+        using GraphRunner graph = new(Folder["out"]);
         Assert.That(graph.Run(ids[..5], []), Is.EqualTo(expected[4]).Within(1e-4));
         Assert.That(graph.Run(ids[5..6], []), Is.EqualTo(expected[5]).Within(1e-4));
         Assert.That(graph.Run(ids[6..7], []), Is.EqualTo(expected[6]).Within(1e-4));
@@ -136,9 +127,9 @@ public sealed class DeviceTests
 
     private GraphProto Export(Device device, Precision precision)
     {
-        new TinyModel().Write(_folder["hf"]);
-        Exporter.Export(new ExportOptions { CheckpointFolder = _folder["hf"], OutputFolder = _folder["out"], Device = device, Precision = precision });
-        return ModelProto.Parser.ParseFrom(File.ReadAllBytes(Path.Combine(_folder["out"], "model.onnx"))).Graph;
+        new TinyModel().Write(Folder["hf"]);
+        Exporter.Export(Options with { Device = device, Precision = precision });
+        return ModelProto.Parser.ParseFrom(File.ReadAllBytes(Path.Combine(Folder["out"], "model.onnx"))).Graph;
     }
 
     private static List<NodeProto> Nodes(GraphProto graph, string op) => [.. graph.Node.Where(node => node.OpType == op)];

@@ -8,30 +8,19 @@ namespace OnnxVlm.Export.Tests;
 
 /// <summary>The model folder as a whole: its contents, and how it is written.</summary>
 [TestFixture]
-public sealed class ExporterTests
+public sealed class ExporterTests : ExportFixture
 {
-    private TemporaryFolder _folder = null!;
-
-    private ExportOptions Options => new() { CheckpointFolder = _folder["hf"], OutputFolder = _folder["out"] };
-
     [SetUp]
-    public void SetUp()
-    {
-        _folder = new TemporaryFolder();
-        new TinyModel().Write(_folder["hf"]);
-    }
-
-    [TearDown]
-    public void TearDown() => _folder.Dispose();
+    public void SetUp() => new TinyModel().Write(Folder["hf"]);
 
     [Test]
     public void Export_TinyModel_WritesFolderOfTheDesign()
     {
         ExportReport report = Exporter.Export(Options);
         Assert.That(
-            Directory.GetFileSystemEntries(_folder["out"]).Select(Path.GetFileName),
+            Directory.GetFileSystemEntries(Folder["out"]).Select(Path.GetFileName),
             Is.EquivalentTo(new[] { "model.onnx", "model.onnx.data", "genai_config.json", "tokenizer.json", "tokenizer_config.json", "onnxvlm.json" }));
-        Assert.That(report.SizeBytes, Is.EqualTo(new DirectoryInfo(_folder["out"]).EnumerateFiles().Sum(file => file.Length)));
+        Assert.That(report.SizeBytes, Is.EqualTo(new DirectoryInfo(Folder["out"]).EnumerateFiles().Sum(file => file.Length)));
         Assert.That(report.Parameters, Is.EqualTo(new TinyModel().Tensors().Values.Sum(tensor => tensor.Numbers.Length)));
         Assert.That(report.Quantized, Is.Empty);
     }
@@ -40,15 +29,15 @@ public sealed class ExporterTests
     public void Export_TinyModel_WritesManifest()
     {
         Exporter.Export(Options with { SourceName = "someone/tiny" });
-        var manifest = ModelManifest.Load(_folder["out"]);
-        manifest.VerifyFiles(_folder["out"]);
+        var manifest = ModelManifest.Load(Folder["out"]);
+        manifest.VerifyFiles(Folder["out"]);
         Assert.Multiple(() =>
         {
             Assert.That(manifest.Architecture, Is.EqualTo("unified_decoder"));
             Assert.That(manifest.Precision, Is.EqualTo("fp32"));
             Assert.That(manifest.Source.Name, Is.EqualTo("someone/tiny"));
             Assert.That(manifest.Source.Revision,
-                Is.EqualTo("sha256:" + Convert.ToHexStringLower(SHA256.HashData(File.ReadAllBytes(Path.Combine(_folder["hf"], "model.safetensors"))))));
+                Is.EqualTo("sha256:" + Convert.ToHexStringLower(SHA256.HashData(File.ReadAllBytes(Path.Combine(Folder["hf"], "model.safetensors"))))));
             Assert.That(manifest.ContextLength, Is.EqualTo(128));
             Assert.That(manifest.VocabularySize, Is.EqualTo(96));
             Assert.That(manifest.EndTokenIds, Is.EqualTo(new[] { TinyModel.EndToken }));
@@ -64,21 +53,21 @@ public sealed class ExporterTests
     [Test]
     public void Export_HuggingFaceCache_TakesNameAndCommit()
     {
-        string commit = new('a', 40), snapshot = Path.Combine(_folder.Path, "models--someone--tiny-vlm", "snapshots", commit);
+        string commit = new('a', 40), snapshot = Path.Combine(Folder.Path, "models--someone--tiny-vlm", "snapshots", commit);
         new TinyModel().Write(snapshot);
         Exporter.Export(Options with { CheckpointFolder = snapshot });
-        Assert.That(ModelManifest.Load(_folder["out"]).Source, Is.EqualTo(new ModelSource { Name = "someone/tiny-vlm", Revision = commit }));
+        Assert.That(ModelManifest.Load(Folder["out"]).Source, Is.EqualTo(new ModelSource { Name = "someone/tiny-vlm", Revision = commit }));
     }
 
     [Test]
     public void Export_GenerationConfig_GivesEndTokensAndSearch()
     {
         const string generation = """{"eos_token_id": [1, 7], "do_sample": true, "temperature": 0.6, "top_p": 0.95, "top_k": 20}""";
-        File.WriteAllText(Path.Combine(_folder["hf"], "generation_config.json"), generation);
+        File.WriteAllText(Path.Combine(Folder["hf"], "generation_config.json"), generation);
         Exporter.Export(Options);
-        Assert.That(ModelManifest.Load(_folder["out"]).EndTokenIds, Is.EqualTo(new[] { 1, 7 }));
-        Assert.That(ModelManifest.Load(_folder["out"]).Sampling, Is.EqualTo(new SamplingDefaults { Temperature = 0.6, TopP = 0.95, TopK = 20 }));
-        using var json = JsonDocument.Parse(File.ReadAllBytes(Path.Combine(_folder["out"], "genai_config.json")));
+        Assert.That(ModelManifest.Load(Folder["out"]).EndTokenIds, Is.EqualTo(new[] { 1, 7 }));
+        Assert.That(ModelManifest.Load(Folder["out"]).Sampling, Is.EqualTo(new SamplingDefaults { Temperature = 0.6, TopP = 0.95, TopK = 20 }));
+        using var json = JsonDocument.Parse(File.ReadAllBytes(Path.Combine(Folder["out"], "genai_config.json")));
         Assert.That(json.RootElement.GetProperty("model").GetProperty("eos_token_id").GetRawText().Where(char.IsAsciiDigit), Is.EqualTo("17"));
         Assert.That(json.RootElement.GetProperty("search").GetProperty("temperature").GetDouble(), Is.EqualTo(0.6));
         Assert.That(json.RootElement.GetProperty("search").GetProperty("past_present_share_buffer").GetBoolean(), Is.True);
@@ -104,18 +93,18 @@ public sealed class ExporterTests
     public void Export_TwoRuns_WriteTheSameBytes()
     {
         Exporter.Export(Options with { Precision = Precision.Int4 });
-        Exporter.Export(Options with { Precision = Precision.Int4, OutputFolder = _folder["again"] });
+        Exporter.Export(Options with { Precision = Precision.Int4, OutputFolder = Folder["again"] });
         foreach (string name in ModelManifest.RequiredFiles.Append(ModelManifest.FileName).Concat(ModelManifest.TokenizerFiles))
-            Assert.That(File.ReadAllBytes(Path.Combine(_folder["again"], name)), Is.EqualTo(File.ReadAllBytes(Path.Combine(_folder["out"], name))), name);
+            Assert.That(File.ReadAllBytes(Path.Combine(Folder["again"], name)), Is.EqualTo(File.ReadAllBytes(Path.Combine(Folder["out"], name))), name);
     }
 
     [Test]
     public void Export_Fp16_HalvesTheWeightsAndRuns()
     {
         Exporter.Export(Options);
-        Exporter.Export(Options with { OutputFolder = _folder["half"], Precision = Precision.Fp16 });
+        Exporter.Export(Options with { OutputFolder = Folder["half"], Precision = Precision.Fp16 });
         Sequence sequence = new Sequence(new TinyModel(), 3).Image(2, 2).Text(5);
-        using GraphRunner full = new(_folder["out"]), half = new(_folder["half"]);
+        using GraphRunner full = new(Folder["out"]), half = new(Folder["half"]);
         float[] expected = full.Run(sequence.Ids, sequence.Patches), found = half.Run(sequence.Ids, sequence.Patches);
         double largest = expected.Zip(found, (a, b) => Math.Abs((double)a - b)).Max();
         TestContext.Out.WriteLine($"fp16 on the CPU: max |difference| {largest:E2}, logits up to {expected.Max(Math.Abs):F1}");
@@ -143,64 +132,64 @@ public sealed class ExporterTests
         using CancellationTokenSource cancellation = new();
         Assert.That(() => Exporter.Export(Options, new Listener(_ => cancellation.Cancel()), cancellation.Token),
             Throws.InstanceOf<OperationCanceledException>());
-        Assert.That(Directory.GetFileSystemEntries(_folder.Path).Select(Path.GetFileName), Is.EqualTo(new[] { "hf" }));
+        Assert.That(Directory.GetFileSystemEntries(Folder.Path).Select(Path.GetFileName), Is.EqualTo(new[] { "hf" }));
     }
 
     [Test]
     public void Export_FolderWithFiles_RefusedUnlessOverwrite()
     {
-        Directory.CreateDirectory(_folder["out"]);
-        File.WriteAllText(Path.Combine(_folder["out"], "README.md"), "mine");
+        Directory.CreateDirectory(Folder["out"]);
+        File.WriteAllText(Path.Combine(Folder["out"], "README.md"), "mine");
         Assert.That(() => Exporter.Export(Options), Throws.TypeOf<ModelLoadException>().With.Message.Contains("found files in it"));
-        Assert.That(Directory.GetFileSystemEntries(_folder.Path).Select(Path.GetFileName), Is.EquivalentTo(new[] { "hf", "out" }));
+        Assert.That(Directory.GetFileSystemEntries(Folder.Path).Select(Path.GetFileName), Is.EquivalentTo(new[] { "hf", "out" }));
 
         Exporter.Export(Options with { Overwrite = true });
-        Assert.That(File.ReadAllText(Path.Combine(_folder["out"], "README.md")), Is.EqualTo("mine"));
-        ModelManifest.Load(_folder["out"]).VerifyFiles(_folder["out"]);
-        Assert.That(Directory.GetFileSystemEntries(_folder.Path).Select(Path.GetFileName), Is.EquivalentTo(new[] { "hf", "out" }));
+        Assert.That(File.ReadAllText(Path.Combine(Folder["out"], "README.md")), Is.EqualTo("mine"));
+        ModelManifest.Load(Folder["out"]).VerifyFiles(Folder["out"]);
+        Assert.That(Directory.GetFileSystemEntries(Folder.Path).Select(Path.GetFileName), Is.EquivalentTo(new[] { "hf", "out" }));
     }
 
     [Test]
     public void Export_OverEarlierExport_RemovesFilesThatAreNoLongerPartOfIt()
     {
-        File.WriteAllText(Path.Combine(_folder["hf"], "added_tokens.json"), "{}");
+        File.WriteAllText(Path.Combine(Folder["hf"], "added_tokens.json"), "{}");
         Exporter.Export(Options);
-        Assert.That(File.Exists(Path.Combine(_folder["out"], "added_tokens.json")));
-        File.Delete(Path.Combine(_folder["hf"], "added_tokens.json"));
+        Assert.That(File.Exists(Path.Combine(Folder["out"], "added_tokens.json")));
+        File.Delete(Path.Combine(Folder["hf"], "added_tokens.json"));
         Exporter.Export(Options with { Overwrite = true, Precision = Precision.Int8 });
-        Assert.That(File.Exists(Path.Combine(_folder["out"], "added_tokens.json")), Is.False);
-        Assert.That(ModelManifest.Load(_folder["out"]).Precision, Is.EqualTo("int8"));
+        Assert.That(File.Exists(Path.Combine(Folder["out"], "added_tokens.json")), Is.False);
+        Assert.That(ModelManifest.Load(Folder["out"]).Precision, Is.EqualTo("int8"));
     }
 
     [Test]
     public void Export_IntoFolderOfItsCheckpoint_LeavesTheCheckpointAlone()
     {
-        new TinyModel().Write(Path.Combine(_folder["out"], "hf"));
-        Exporter.Export(Options with { CheckpointFolder = Path.Combine(_folder["out"], "hf"), Overwrite = true });
-        Assert.That(File.Exists(Path.Combine(_folder["out"], "hf", "model.safetensors")));
-        Assert.That(ModelManifest.Load(_folder["out"]).Source.Name, Is.EqualTo("out"));
+        new TinyModel().Write(Path.Combine(Folder["out"], "hf"));
+        Exporter.Export(Options with { CheckpointFolder = Path.Combine(Folder["out"], "hf"), Overwrite = true });
+        Assert.That(File.Exists(Path.Combine(Folder["out"], "hf", "model.safetensors")));
+        Assert.That(ModelManifest.Load(Folder["out"]).Source.Name, Is.EqualTo("out"));
     }
 
     [Test]
     public void Export_EmptyFolder_IsFilled()
     {
-        Directory.CreateDirectory(_folder["out"]);
+        Directory.CreateDirectory(Folder["out"]);
         Exporter.Export(Options);
-        Assert.That(File.Exists(Path.Combine(_folder["out"], "onnxvlm.json")));
+        Assert.That(File.Exists(Path.Combine(Folder["out"], "onnxvlm.json")));
     }
 
     [Test]
     public void Export_OutputIsAFile_Refused()
     {
-        File.WriteAllText(_folder["out"], "a file");
+        File.WriteAllText(Folder["out"], "a file");
         Assert.That(() => Exporter.Export(Options with { Overwrite = true }), Throws.TypeOf<ModelLoadException>().With.Message.Contains("found a file"));
-        Assert.That(File.ReadAllText(_folder["out"]), Is.EqualTo("a file"));
+        Assert.That(File.ReadAllText(Folder["out"]), Is.EqualTo("a file"));
     }
 
     [Test]
     public void Export_AfterOneThatWasKilled_RemovesItsRemains()
     {
-        string remains = _folder[".out.onnxvlm-export-0123"], running = _folder[".out.onnxvlm-export-4567"];
+        string remains = Folder[".out.onnxvlm-export-0123"], running = Folder[".out.onnxvlm-export-4567"];
         Directory.CreateDirectory(remains);
         File.WriteAllText(Path.Combine(remains, ".lock"), "");
         File.WriteAllText(Path.Combine(remains, "model.onnx.data"), "half of it");
@@ -220,7 +209,7 @@ public sealed class ExporterTests
         Assert.That(() => Exporter.Export(null!), Throws.ArgumentNullException);
     });
 
-    private GraphProto Graph() => ModelProto.Parser.ParseFrom(File.ReadAllBytes(Path.Combine(_folder["out"], "model.onnx"))).Graph;
+    private GraphProto Graph() => ModelProto.Parser.ParseFrom(File.ReadAllBytes(Path.Combine(Folder["out"], "model.onnx"))).Graph;
 
     private sealed class Listener(Action<ExportProgress> report) : IProgress<ExportProgress>
     {

@@ -5,16 +5,8 @@ namespace OnnxVlm.Export.Tests;
 
 /// <summary>Leftovers of training tools and other versions of transformers are harmless: a copy of a tied head, and keys without an effect.</summary>
 [TestFixture]
-public sealed class LeftoversTests
+public sealed class LeftoversTests : ExportFixture
 {
-    private TemporaryFolder _folder = null!;
-
-    [SetUp]
-    public void SetUp() => _folder = new TemporaryFolder();
-
-    [TearDown]
-    public void TearDown() => _folder.Dispose();
-
     [TestCase("unified_decoder", "lm_head.weight")]
     [TestCase("gemma4_unified", "lm_head.weight")]
     [TestCase("gemma4_unified", "model.language_model.lm_head.weight")]
@@ -39,7 +31,7 @@ public sealed class LeftoversTests
     {
         Save(Write(architecture).Tensors);
         byte[] plain = Export(Precision.Fp32);
-        string path = Path.Combine(_folder["hf"], "config.json");
+        string path = Path.Combine(Folder["hf"], "config.json");
         JsonObject config = JsonNode.Parse(File.ReadAllText(path))!.AsObject();
         foreach (JsonObject level in config.Select(entry => entry.Value).OfType<JsonObject>().Append(config).ToArray())
         {
@@ -65,22 +57,22 @@ public sealed class LeftoversTests
         {
             case "gemma4_unified":
                 TinyGemma gemma = new();
-                gemma.Write(_folder["hf"]);
+                gemma.Write(Folder["hf"]);
                 tensors = gemma.Tensors();
                 break;
             case "neo_chat":
                 TinyNeo neo = new() { Tied = true };
-                neo.Write(_folder["hf"]);
+                neo.Write(Folder["hf"]);
                 tensors = neo.Tensors();
                 break;
             case "fuyu":
                 TinyFuyu fuyu = new() { Tied = true };
-                fuyu.Write(_folder["hf"]);
+                fuyu.Write(Folder["hf"]);
                 tensors = fuyu.Tensors();
                 break;
             default:
                 TinyModel model = new() { Tied = true };
-                model.Write(_folder["hf"]);
+                model.Write(Folder["hf"]);
                 tensors = model.Tensors();
                 break;
         }
@@ -90,12 +82,12 @@ public sealed class LeftoversTests
 
     private void Save(Dictionary<string, (long[] Shape, float[] Numbers)> tensors) =>
         SafetensorsWriter.Write(
-            Path.Combine(_folder["hf"], "model.safetensors"), "F32", [.. tensors.Select(entry => (entry.Key, entry.Value.Shape, entry.Value.Numbers))]);
+            Path.Combine(Folder["hf"], "model.safetensors"), "F32", [.. tensors.Select(entry => (entry.Key, entry.Value.Shape, entry.Value.Numbers))]);
 
     /// <summary>The graph and the weights.</summary>
     private byte[] Export(Precision precision)
     {
-        Exporter.Export(new ExportOptions { CheckpointFolder = _folder["hf"], OutputFolder = _folder["out"], Precision = precision, Overwrite = true });
-        return [.. File.ReadAllBytes(Path.Combine(_folder["out"], "model.onnx")), .. File.ReadAllBytes(Path.Combine(_folder["out"], "model.onnx.data"))];
+        Exporter.Export(Options with { Precision = precision, Overwrite = true });
+        return [.. File.ReadAllBytes(Path.Combine(Folder["out"], "model.onnx")), .. File.ReadAllBytes(Path.Combine(Folder["out"], "model.onnx.data"))];
     }
 }

@@ -5,16 +5,8 @@ using OnnxVlm.Runtime;
 namespace OnnxVlm.Export.Tests;
 
 [TestFixture]
-public sealed class ModelInspectorTests
+public sealed class ModelInspectorTests : ExportFixture
 {
-    private TemporaryFolder _folder = null!;
-
-    [SetUp]
-    public void SetUp() => _folder = new TemporaryFolder();
-
-    [TearDown]
-    public void TearDown() => _folder.Dispose();
-
     [TestCase(Precision.Fp32, true)]
     [TestCase(Precision.Int4, true)]
     [TestCase(Precision.Int4, false)]
@@ -23,12 +15,12 @@ public sealed class ModelInspectorTests
     {
         TinyModel model = new() { Tied = tied };
         ExportReport report = Export(model, precision);
-        ModelSummary summary = ModelInspector.Inspect(_folder["out"]);
+        ModelSummary summary = ModelInspector.Inspect(Folder["out"]);
         Assert.Multiple(() =>
         {
             Assert.That(summary.Parameters, Is.EqualTo(report.Parameters));
-            Assert.That(summary.SizeBytes, Is.InRange(0.75 * new FileInfo(Path.Combine(_folder["out"], "model.onnx.data")).Length,
-                new FileInfo(Path.Combine(_folder["out"], "model.onnx.data")).Length));
+            Assert.That(summary.SizeBytes, Is.InRange(0.75 * new FileInfo(Path.Combine(Folder["out"], "model.onnx.data")).Length,
+                new FileInfo(Path.Combine(Folder["out"], "model.onnx.data")).Length));
             Assert.That(summary.FusedOperators["GroupQueryAttention"], Is.EqualTo(model.Layers));
             Assert.That(summary.CacheBytesPerToken, Is.EqualTo(2 * model.Layers * model.KeyValueHeads * model.HeadSize * sizeof(float)));
             Assert.That(summary.Inputs.Select(input => input.Name), Is.EqualTo(new[] { "input_ids", "attention_mask", "patches", "patch_count", "patch_xy" }));
@@ -42,7 +34,7 @@ public sealed class ModelInspectorTests
     {
         TinyModel model = new() { Tied = true };
         ExportReport report = Export(model, Precision.Int4, head: head);
-        ModelSummary summary = ModelInspector.Inspect(_folder["out"]);
+        ModelSummary summary = ModelInspector.Inspect(Folder["out"]);
         Assert.Multiple(() =>
         {
             Assert.That(summary.Parameters, Is.EqualTo(report.Parameters));
@@ -55,16 +47,16 @@ public sealed class ModelInspectorTests
     public void Inspect_MatricesWithBiases_BiasesAreParameters(Precision precision)
     {
         TinyFuyu model = new();
-        model.Write(_folder["hf"]);
-        ExportReport report = Exporter.Export(new ExportOptions { CheckpointFolder = _folder["hf"], OutputFolder = _folder["out"], Precision = precision });
-        Assert.That(ModelInspector.Inspect(_folder["out"]).Parameters, Is.EqualTo(report.Parameters));
+        model.Write(Folder["hf"]);
+        ExportReport report = Exporter.Export(Options with { Precision = precision });
+        Assert.That(ModelInspector.Inspect(Folder["out"]).Parameters, Is.EqualTo(report.Parameters));
     }
 
     [Test]
     public void Inspect_Int4_NamesStorageOfEachKindOfLayer()
     {
         Export(new TinyModel { Tied = false }, Precision.Int4);
-        var storage = ModelInspector.Inspect(_folder["out"]).Weights.ToLookup(group => group.Layer, group => group.Storage);
+        var storage = ModelInspector.Inspect(Folder["out"]).Weights.ToLookup(group => group.Layer, group => group.Storage);
         Assert.Multiple(() =>
         {
             Assert.That(storage["attention"], Is.EqualTo(new[] { "int4, block 32" }));
@@ -86,7 +78,7 @@ public sealed class ModelInspectorTests
             + (model.Heads * model.HeadSize * model.Hidden) + (3 * model.Hidden * model.Intermediate);
         long norms = ((2 * model.Layers) + 1) * model.Hidden;
         long expected = ((model.Layers * layer) + norms + (model.Vocabulary * model.Hidden)) * sizeof(float);
-        Assert.That(ModelInspector.Inspect(_folder["out"]).WeightBytesPerToken, Is.EqualTo(expected));
+        Assert.That(ModelInspector.Inspect(Folder["out"]).WeightBytesPerToken, Is.EqualTo(expected));
     }
 
     [TestCase(Precision.Int4, 32)]
@@ -100,7 +92,7 @@ public sealed class ModelInspectorTests
         long blocks = (model.Layers * (Blocks(model.Hidden, heads + (2 * keyValues))
             + Blocks(heads, model.Hidden) + Blocks(model.Hidden, 2 * model.Intermediate) + Blocks(model.Intermediate, model.Hidden)))
             + Blocks(model.Hidden, model.Vocabulary);
-        Assert.That(ModelInspector.Inspect(_folder["out"]).BlockSumBytesPerToken, Is.EqualTo(blocks * sizeof(float)));
+        Assert.That(ModelInspector.Inspect(Folder["out"]).BlockSumBytesPerToken, Is.EqualTo(blocks * sizeof(float)));
 
         long Blocks(int inputs, int outputs) => (long)outputs * ((inputs + blockSize - 1) / blockSize);
     }
@@ -109,7 +101,7 @@ public sealed class ModelInspectorTests
     public void Inspect_NotQuantized_HasNoBlockSums()
     {
         Export(new TinyModel(), Precision.Fp32);
-        Assert.That(ModelInspector.Inspect(_folder["out"]).BlockSumBytesPerToken, Is.Zero);
+        Assert.That(ModelInspector.Inspect(Folder["out"]).BlockSumBytesPerToken, Is.Zero);
     }
 
     [Test]
@@ -117,28 +109,20 @@ public sealed class ModelInspectorTests
     {
         TinyModel model = new();
         Export(model, Precision.Int4, Device.Cuda);
-        Assert.That(ModelInspector.Inspect(_folder["out"]).CacheBytesPerToken, Is.EqualTo(2 * model.Layers * model.KeyValueHeads * model.HeadSize * 2));
+        Assert.That(ModelInspector.Inspect(Folder["out"]).CacheBytesPerToken, Is.EqualTo(2 * model.Layers * model.KeyValueHeads * model.HeadSize * 2));
     }
 
     [TestCase("not a graph")]
     [TestCase("")]
     public void Inspect_NotAGraph_SaysSo(string content)
     {
-        File.WriteAllText(Path.Combine(_folder.Path, "model.onnx"), content);
-        Assert.That(() => ModelInspector.Inspect(_folder.Path), Throws.TypeOf<ModelLoadException>().With.Message.Contains("model.onnx"));
+        File.WriteAllText(Path.Combine(Folder.Path, "model.onnx"), content);
+        Assert.That(() => ModelInspector.Inspect(Folder.Path), Throws.TypeOf<ModelLoadException>().With.Message.Contains("model.onnx"));
     }
 
     private ExportReport Export(TinyModel model, Precision precision, Device device = Device.Cpu, int blockSize = 32, Precision? head = null)
     {
-        model.Write(_folder["hf"]);
-        return Exporter.Export(new ExportOptions
-        {
-            CheckpointFolder = _folder["hf"],
-            OutputFolder = _folder["out"],
-            Precision = precision,
-            Device = device,
-            BlockSize = blockSize,
-            Head = head,
-        });
+        model.Write(Folder["hf"]);
+        return Exporter.Export(Options with { Precision = precision, Device = device, BlockSize = blockSize, Head = head });
     }
 }

@@ -6,7 +6,7 @@ namespace OnnxVlm.Export.Tests.Architectures;
 
 /// <summary>Exported Fuyu graphs against the managed reference, and what the exporter accepts and refuses.</summary>
 [TestFixture]
-public sealed class FuyuTests
+public sealed class FuyuTests : ExportFixture
 {
     private static readonly TinyFuyu[] Models =
     [
@@ -28,27 +28,17 @@ public sealed class FuyuTests
         new() { Seed = 6, Hidden = 80, Heads = 4, RotaryFactor = 0.8 },
     ];
 
-    private TemporaryFolder _folder = null!;
-
-    private ExportOptions Options => new() { CheckpointFolder = _folder["hf"], OutputFolder = _folder["out"] };
-
-    [SetUp]
-    public void SetUp() => _folder = new TemporaryFolder();
-
-    [TearDown]
-    public void TearDown() => _folder.Dispose();
-
     [TestCaseSource(nameof(Models))]
     public void Logits_TextAndImages_MatchReference(object model)
     {
         var fuyu = (TinyFuyu)model;
-        fuyu.Write(_folder["hf"]);
+        fuyu.Write(Folder["hf"]);
         Exporter.Export(Options);
         (List<long> ids, List<byte[]> patches) = Sequence(fuyu);
-        double[][] expected = new ReferencePersimmon(_folder["hf"], fuyu.Config()).Logits(ids, patches);
+        double[][] expected = new ReferencePersimmon(Folder["hf"], fuyu.Config()).Logits(ids, patches);
 
         // Both images and some text at once, then a few tokens one by one.
-        using GraphRunner graph = new(_folder["out"]);
+        using GraphRunner graph = new(Folder["out"]);
         int prefill = ids.Count - 4;
         double largest = Largest(graph.Run(ids[..prefill], [.. patches.Select(pixels => (pixels, 0, 0))]), expected[prefill - 1]);
         for (int i = prefill; i < ids.Count; i++)
@@ -63,11 +53,11 @@ public sealed class FuyuTests
     public void Logits_OtherPrecisions_StayNearReference(Precision precision)
     {
         TinyFuyu fuyu = new() { Seed = 8 };
-        fuyu.Write(_folder["hf"]);
+        fuyu.Write(Folder["hf"]);
         Exporter.Export(Options with { Precision = precision });
         (List<long> ids, List<byte[]> patches) = Sequence(fuyu);
-        double[] expected = new ReferencePersimmon(_folder["hf"], fuyu.Config()).Logits(ids, patches)[^1];
-        using GraphRunner graph = new(_folder["out"]);
+        double[] expected = new ReferencePersimmon(Folder["hf"], fuyu.Config()).Logits(ids, patches)[^1];
+        using GraphRunner graph = new(Folder["out"]);
         double difference = Largest(graph.Run(ids, [.. patches.Select(pixels => (pixels, 0, 0))]), expected) / expected.Max(Math.Abs);
         TestContext.Out.WriteLine($"{precision}: {difference:P1} of the largest logit");
         Assert.That(difference, Is.LessThanOrEqualTo(precision == Precision.Int4 ? 0.5 : 0.05));
@@ -76,9 +66,9 @@ public sealed class FuyuTests
     [Test]
     public void Export_WithoutTokenizer_WritesFolderForTokenIds()
     {
-        new TinyFuyu().Write(_folder["hf"]);
+        new TinyFuyu().Write(Folder["hf"]);
         ExportReport report = Exporter.Export(Options);
-        var manifest = ModelManifest.Load(_folder["out"]);
+        var manifest = ModelManifest.Load(Folder["out"]);
         Assert.Multiple(() =>
         {
             Assert.That(report.HasTokenizer, Is.False);
@@ -93,21 +83,21 @@ public sealed class FuyuTests
     [Test]
     public void Export_WithTokenizer_FindsTokensAndAddsTemplate()
     {
-        new TinyFuyu().Write(_folder["hf"]);
+        new TinyFuyu().Write(Folder["hf"]);
         const string tokenizer = """
             { "added_tokens": [{ "id": 90, "content": "|SPEAKER|", "special": true }],
               "model": { "type": "BPE", "vocab": { "<unk>": 0, "<s>": 1, "</s>": 2, "<0x04>": 8, "|NEWLINE|": 91 }, "merges": [] } }
             """;
-        File.WriteAllText(Path.Combine(_folder["hf"], "tokenizer.json"), tokenizer);
-        File.WriteAllText(Path.Combine(_folder["hf"], "tokenizer_config.json"), """{ "tokenizer_class": "LlamaTokenizer", "add_bos_token": true }""");
+        File.WriteAllText(Path.Combine(Folder["hf"], "tokenizer.json"), tokenizer);
+        File.WriteAllText(Path.Combine(Folder["hf"], "tokenizer_config.json"), """{ "tokenizer_class": "LlamaTokenizer", "add_bos_token": true }""");
         Exporter.Export(Options);
-        JsonNode written = JsonNode.Parse(File.ReadAllText(Path.Combine(_folder["out"], "tokenizer.json")))!;
+        JsonNode written = JsonNode.Parse(File.ReadAllText(Path.Combine(Folder["out"], "tokenizer.json")))!;
         Assert.Multiple(() =>
         {
-            Assert.That(ModelManifest.Load(_folder["out"]).Image.Tokens, Is.EqualTo(new ImageTokens { Placeholder = 90, RowEnd = 91, End = 1 }));
+            Assert.That(ModelManifest.Load(Folder["out"]).Image.Tokens, Is.EqualTo(new ImageTokens { Placeholder = 90, RowEnd = 91, End = 1 }));
             Assert.That(written["added_tokens"]!.AsArray().Select(token => (string?)token!["content"]),
                 Is.EquivalentTo(new[] { "|SPEAKER|", "<s>", "<0x04>", "|NEWLINE|" }));
-            Assert.That(File.ReadAllText(Path.Combine(_folder["out"], "chat_template.jinja")), Does.Contain("<0x04>"));
+            Assert.That(File.ReadAllText(Path.Combine(Folder["out"], "chat_template.jinja")), Does.Contain("<0x04>"));
         });
     }
 
@@ -117,20 +107,20 @@ public sealed class FuyuTests
     [TestCase("num_channels", "1", "num_channels")]
     public void Export_UnimplementedKey_RefusedByName(string key, string value, string message)
     {
-        new TinyFuyu().Write(_folder["hf"]);
-        string path = Path.Combine(_folder["hf"], "config.json");
+        new TinyFuyu().Write(Folder["hf"]);
+        string path = Path.Combine(Folder["hf"], "config.json");
         JsonNode config = JsonNode.Parse(File.ReadAllText(path))!;
         config[key] = int.TryParse(value, out int number) ? JsonValue.Create(number) : JsonValue.Create(value);
         File.WriteAllText(path, config.ToJsonString());
         Assert.That(() => Exporter.Export(Options), Throws.InstanceOf<UnsupportedModelException>().With.Message.Contains(message));
-        Assert.That(Directory.Exists(_folder["out"]), Is.False);
+        Assert.That(Directory.Exists(Folder["out"]), Is.False);
     }
 
     [Test]
     public void Export_NestedConfigOfAnotherDecoder_Refused()
     {
-        new TinyFuyu { Nested = true }.Write(_folder["hf"]);
-        string path = Path.Combine(_folder["hf"], "config.json");
+        new TinyFuyu { Nested = true }.Write(Folder["hf"]);
+        string path = Path.Combine(Folder["hf"], "config.json");
         JsonNode config = JsonNode.Parse(File.ReadAllText(path))!;
         config["text_config"]!["model_type"] = "llama";
         File.WriteAllText(path, config.ToJsonString());
@@ -142,9 +132,9 @@ public sealed class FuyuTests
     public void Export_MissingTensorOfAnyPrefix_NamesIt()
     {
         TinyFuyu fuyu = new();
-        fuyu.Write(_folder["hf"]);
+        fuyu.Write(Folder["hf"]);
         SafetensorsWriter.Write(
-            Path.Combine(_folder["hf"], "model.safetensors"), "F32",
+            Path.Combine(Folder["hf"], "model.safetensors"), "F32",
             [.. fuyu.Tensors().Where(entry => !entry.Key.EndsWith("lm_head.weight", StringComparison.Ordinal)).Select(
             entry => (entry.Key, entry.Value.Shape, entry.Value.Numbers))]);
         Assert.That(() => Exporter.Export(Options),
@@ -177,6 +167,4 @@ public sealed class FuyuTests
 
         return (ids, patches);
     }
-
-    private static double Largest(float[] found, double[] expected) => found.Zip(expected, (a, b) => Math.Abs(a - b)).Max();
 }

@@ -8,7 +8,7 @@ namespace OnnxVlm.Export.Tests.Architectures;
 
 /// <summary>Exported unified Gemmas against the managed reference, and what the exporter accepts and refuses.</summary>
 [TestFixture]
-public sealed class Gemma4UnifiedTests
+public sealed class Gemma4UnifiedTests : ExportFixture
 {
     private static readonly TinyGemma[] Models =
     [
@@ -45,21 +45,11 @@ public sealed class Gemma4UnifiedTests
         new() { Seed = 7, RotaryFactor = 1, Window = 1, Kinds = "fsf", Layers = 3 },
     ];
 
-    private TemporaryFolder _folder = null!;
-
-    private ExportOptions Options => new() { CheckpointFolder = _folder["hf"], OutputFolder = _folder["out"] };
-
-    [SetUp]
-    public void SetUp() => _folder = new TemporaryFolder();
-
-    [TearDown]
-    public void TearDown() => _folder.Dispose();
-
     [TestCaseSource(nameof(Models))]
     public void Logits_TextAndImagesInPieces_MatchReference(object model)
     {
         var gemma = (TinyGemma)model;
-        gemma.Write(_folder["hf"]);
+        gemma.Write(Folder["hf"]);
         Exporter.Export(Options);
         double largest = Largest(gemma, out double logits);
         TestContext.Out.WriteLine($"max |difference| {largest:E2}, logits up to {logits:F1}");
@@ -97,7 +87,7 @@ public sealed class Gemma4UnifiedTests
             PatchSize = 3 * random.Next(1, 4),
             VisionSize = 4 * random.Next(4, 16),
         };
-        gemma.Write(_folder["hf"]);
+        gemma.Write(Folder["hf"]);
         Exporter.Export(Options);
         double largest = Largest(gemma, out double logits);
         TestContext.Out.WriteLine($"{gemma}: max |difference| {largest:E2}, logits up to {logits:F1}");
@@ -111,7 +101,7 @@ public sealed class Gemma4UnifiedTests
     public void Logits_GraphsOfOtherDevices_MatchReference(Device device, Precision precision, double tolerance)
     {
         TinyGemma gemma = new() { Seed = 8, HeadSize = 24 };
-        gemma.Write(_folder["hf"]);
+        gemma.Write(Folder["hf"]);
         Exporter.Export(Options with { Device = device, Precision = precision });
         double largest = Largest(gemma, out double logits);
         TestContext.Out.WriteLine($"{device}, {precision}: max |difference| {largest:E2}, logits up to {logits:F1}");
@@ -123,11 +113,11 @@ public sealed class Gemma4UnifiedTests
     public void Run_TwoSequencesAtOnce_TextIsRightAndImagesFail(Device device)
     {
         TinyGemma gemma = new();
-        gemma.Write(_folder["hf"]);
+        gemma.Write(Folder["hf"]);
         Exporter.Export(Options with { Device = device, Precision = Precision.Fp32 });
         long[] first = [2, 20, 21, 22, 23, 24], second = [2, 30, 31, 32, 33, 34];
-        ReferenceGemma reference = new(_folder["hf"], gemma);
-        using (GraphRunner text = new(_folder["out"], batch: 2))
+        ReferenceGemma reference = new(Folder["hf"], gemma);
+        using (GraphRunner text = new(Folder["out"], batch: 2))
         {
             double[] expected = [.. reference.Logits(first, [])[^1], .. reference.Logits(second, [])[^1]];
             Assert.That(text.Run([.. first, .. second], []).Zip(expected, (a, b) => Math.Abs(a - b)).Max(), Is.LessThanOrEqualTo(1e-4));
@@ -136,7 +126,7 @@ public sealed class Gemma4UnifiedTests
         // The mask is for one sequence; more than one must give an error, not an answer.
         long[] image = [2, 20, TinyGemma.BeginImage, TinyGemma.ImageToken, TinyGemma.ImageToken, TinyGemma.EndImage];
         byte[] pixels = new byte[gemma.PatchWidth];
-        using GraphRunner images = new(_folder["out"], batch: 2);
+        using GraphRunner images = new(Folder["out"], batch: 2);
         Assert.That(() => images.Run([.. image, .. image], [(pixels, 0, 0), (pixels, 1, 0), (pixels, 0, 0), (pixels, 1, 0)]),
             Throws.TypeOf<OnnxRuntimeException>());
     }
@@ -145,7 +135,7 @@ public sealed class Gemma4UnifiedTests
     public void Logits_UnpackedMatrices_MatchReference()
     {
         TinyGemma gemma = new() { Seed = 9 };
-        gemma.Write(_folder["hf"]);
+        gemma.Write(Folder["hf"]);
         Exporter.Export(Options with { Pack = false });
         Assert.That(Largest(gemma, out _), Is.LessThanOrEqualTo(1e-4));
     }
@@ -155,10 +145,10 @@ public sealed class Gemma4UnifiedTests
     public void Logits_Quantized_MatchReferenceOnDequantizedWeights(Precision precision)
     {
         TinyGemma gemma = new() { Seed = 10, Hidden = 64 };
-        gemma.Write(_folder["hf"]);
+        gemma.Write(Folder["hf"]);
         ExportOptions options = Options with { Precision = precision };
         ExportReport report = Exporter.Export(options, ExportTarget.For(options) with { AccuracyLevel = 0 }, progress: null, CancellationToken.None);
-        Assert.That(Largest(gemma, out _, reference => Dequantizer.Replace(reference, _folder["out"])), Is.LessThanOrEqualTo(1e-4));
+        Assert.That(Largest(gemma, out _, reference => Dequantizer.Replace(reference, Folder["out"])), Is.LessThanOrEqualTo(1e-4));
 
         // Patches, norms and the layers' scalars stay floats.
         Assert.That(report.Quantized.Select(tensor => tensor.Name),
@@ -171,10 +161,10 @@ public sealed class Gemma4UnifiedTests
     public void Export_Manifest_SaysHowImagesAndCacheAre()
     {
         TinyGemma gemma = new();
-        gemma.Write(_folder["hf"]);
-        File.WriteAllText(Path.Combine(_folder["hf"], "generation_config.json"), """{ "suppress_tokens": [91, 95], "eos_token_id": [1, 9] }""");
+        gemma.Write(Folder["hf"]);
+        File.WriteAllText(Path.Combine(Folder["hf"], "generation_config.json"), """{ "suppress_tokens": [91, 95], "eos_token_id": [1, 9] }""");
         Exporter.Export(Options);
-        var manifest = ModelManifest.Load(_folder["out"]);
+        var manifest = ModelManifest.Load(Folder["out"]);
         Assert.Multiple(() =>
         {
             Assert.That(manifest.Image.PatchSize, Is.EqualTo(6));
@@ -193,9 +183,9 @@ public sealed class Gemma4UnifiedTests
     [Test]
     public void Export_WithoutGenerationConfig_TakesTheWholeModelsEndTokens()
     {
-        new TinyGemma().Write(_folder["hf"]);
+        new TinyGemma().Write(Folder["hf"]);
         Exporter.Export(Options);
-        Assert.That(ModelManifest.Load(_folder["out"]).EndTokenIds, Is.EqualTo(new[] { TinyGemma.EndToken, 8 }));
+        Assert.That(ModelManifest.Load(Folder["out"]).EndTokenIds, Is.EqualTo(new[] { TinyGemma.EndToken, 8 }));
     }
 
     [TestCase("text_config", "num_kv_shared_layers", 2)]
@@ -206,16 +196,16 @@ public sealed class Gemma4UnifiedTests
     [TestCase("vision_config", "num_attention_heads", 4)]
     public void Export_UnimplementedKey_RefusedByName(string section, string key, object value)
     {
-        new TinyGemma().Write(_folder["hf"]);
+        new TinyGemma().Write(Folder["hf"]);
         Change("config.json", config => config[section]![key] = JsonValue.Create(value));
         Assert.That(() => Exporter.Export(Options), Throws.InstanceOf<UnsupportedModelException>().With.Message.Contains(key));
-        Assert.That(Directory.Exists(_folder["out"]), Is.False);
+        Assert.That(Directory.Exists(Folder["out"]), Is.False);
     }
 
     [Test]
     public void Export_OtherRotation_RefusedByName()
     {
-        new TinyGemma().Write(_folder["hf"]);
+        new TinyGemma().Write(Folder["hf"]);
         Change("config.json", config => config["text_config"]!["rope_parameters"]!["full_attention"]!["rope_type"] = "yarn");
         Assert.That(() => Exporter.Export(Options), Throws.InstanceOf<UnsupportedModelException>().With.Message.Contains(
             "rope_parameters: full_attention: rope_type: only proportional is implemented, found yarn"));
@@ -226,14 +216,14 @@ public sealed class Gemma4UnifiedTests
     [TestCase("pooling_kernel_size", 2, "pooling_kernel_size")]
     public void Export_OtherImageProcessing_RefusedByName(string key, object value, string message)
     {
-        new TinyGemma().Write(_folder["hf"]);
+        new TinyGemma().Write(Folder["hf"]);
         Change("preprocessor_config.json", config => config[key] = JsonValue.Create(value));
         Assert.That(() => Exporter.Export(Options), Throws.InstanceOf<VlmException>().With.Message.Contains(message));
     }
 
     private void Change(string file, Action<JsonNode> change)
     {
-        string path = Path.Combine(_folder["hf"], file);
+        string path = Path.Combine(Folder["hf"], file);
         JsonNode config = JsonNode.Parse(File.ReadAllText(path))!;
         change(config);
         File.WriteAllText(path, config.ToJsonString());
@@ -264,10 +254,10 @@ public sealed class Gemma4UnifiedTests
         Text(1);
         pieces.Add(ids.Count);
 
-        ReferenceGemma reference = new(_folder["hf"], gemma);
+        ReferenceGemma reference = new(Folder["hf"], gemma);
         change?.Invoke(reference);
         double[][] expected = reference.Logits(ids, patches);
-        using GraphRunner graph = new(_folder["out"]);
+        using GraphRunner graph = new(Folder["out"]);
         double largest = 0;
         int start = 0, used = 0;
         foreach (int end in pieces)

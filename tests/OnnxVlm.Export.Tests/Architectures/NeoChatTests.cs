@@ -11,7 +11,7 @@ namespace OnnxVlm.Export.Tests.Architectures;
 
 /// <summary>Exported neo_chat graphs against the managed reference, alone and through the library, and what the exporter accepts and refuses.</summary>
 [TestFixture]
-public sealed class NeoChatTests
+public sealed class NeoChatTests : ExportFixture
 {
     private static readonly TinyNeo[] Models =
     [
@@ -65,25 +65,15 @@ public sealed class NeoChatTests
         }
     }
 
-    private TemporaryFolder _folder = null!;
-
-    private ExportOptions Options => new() { CheckpointFolder = _folder["hf"], OutputFolder = _folder["out"] };
-
-    [SetUp]
-    public void SetUp() => _folder = new TemporaryFolder();
-
-    [TearDown]
-    public void TearDown() => _folder.Dispose();
-
     [TestCaseSource(nameof(Models))]
     [TestCaseSource(nameof(RandomModels))]
     public void Logits_TextAndImages_MatchReference(object model)
     {
         var neo = (TinyNeo)model;
-        neo.Write(_folder["hf"]);
+        neo.Write(Folder["hf"]);
         Exporter.Export(Options);
         NeoSequence sequence = Conversation(neo);
-        double largest = LargestInPieces(sequence, sequence.Expected(new ReferenceNeo(_folder["hf"])));
+        double largest = LargestInPieces(sequence, sequence.Expected(new ReferenceNeo(Folder["hf"])));
         Assert.That(largest, Is.LessThanOrEqualTo(1e-4));
     }
 
@@ -95,10 +85,10 @@ public sealed class NeoChatTests
     public void Logits_GraphsOfOtherDevices_MatchReference(Device device, Precision precision, bool pack, double tolerance)
     {
         TinyNeo neo = new() { Seed = 7 };
-        neo.Write(_folder["hf"]);
+        neo.Write(Folder["hf"]);
         Exporter.Export(Options with { Device = device, Precision = precision, Pack = pack });
         NeoSequence sequence = Conversation(neo);
-        Assert.That(LargestInPieces(sequence, sequence.Expected(new ReferenceNeo(_folder["hf"]))), Is.LessThanOrEqualTo(tolerance));
+        Assert.That(LargestInPieces(sequence, sequence.Expected(new ReferenceNeo(Folder["hf"]))), Is.LessThanOrEqualTo(tolerance));
     }
 
     [TestCase(Precision.Int8, 0.05)]
@@ -106,10 +96,10 @@ public sealed class NeoChatTests
     public void Logits_Quantized_StayNearReferenceWithThePatchEmbedderExact(Precision precision, double share)
     {
         TinyNeo neo = new() { Seed = 8 };
-        neo.Write(_folder["hf"]);
+        neo.Write(Folder["hf"]);
         ExportReport report = Exporter.Export(Options with { Precision = precision });
         NeoSequence sequence = Conversation(neo);
-        double[][] expected = sequence.Expected(new ReferenceNeo(_folder["hf"]));
+        double[][] expected = sequence.Expected(new ReferenceNeo(Folder["hf"]));
         Assert.That(LargestInPieces(sequence, expected), Is.LessThanOrEqualTo(share * expected[^1].Max(Math.Abs)));
         Assert.That(report.Quantized.Select(tensor => tensor.Name), Has.Some.Contains("qkv_proj").And.None.Contains("vision_model").And.None.Contains("norm"));
     }
@@ -118,10 +108,10 @@ public sealed class NeoChatTests
     public void Append_ImagesInLaterTurnsAndAfterRewinds_EqualsReadingAllAtOnce()
     {
         TinyNeo neo = new() { Seed = 9 };
-        neo.Write(_folder["hf"]);
+        neo.Write(Folder["hf"]);
         Exporter.Export(Options);
-        ReferenceNeo reference = new(_folder["hf"]);
-        using VlmModel model = VlmModel.Load(_folder["out"], new VlmOptions { VerifyHashes = false });
+        ReferenceNeo reference = new(Folder["hf"]);
+        using VlmModel model = VlmModel.Load(Folder["out"], new VlmOptions { VerifyHashes = false });
         NeoSequence sequence = Conversation(neo);
         double[][] expected = sequence.Expected(reference);
         List<PromptSegment> segments = sequence.Segments(model.ImagePreprocessor);
@@ -153,11 +143,11 @@ public sealed class NeoChatTests
     public void Logits_TwoTextsAtOnce_MatchReference()
     {
         TinyNeo neo = new() { Seed = 11 };
-        neo.Write(_folder["hf"]);
+        neo.Write(Folder["hf"]);
         Exporter.Export(Options);
-        ReferenceNeo reference = new(_folder["hf"]);
+        ReferenceNeo reference = new(Folder["hf"]);
         NeoSequence one = new NeoSequence(neo, 1).Text(7), two = new NeoSequence(neo, 2).Text(7);
-        using GraphRunner graph = new(_folder["out"], batch: 2);
+        using GraphRunner graph = new(Folder["out"], batch: 2);
         float[] found = graph.Run([.. one.Ids[..6], .. two.Ids[..6]], []);
         Assert.That(found, Is.EqualTo(one.Expected(reference)[5].Concat(two.Expected(reference)[5])).Within(1e-4));
         found = graph.Run([one.Ids[6], two.Ids[6]], []);
@@ -168,9 +158,9 @@ public sealed class NeoChatTests
     public void RewindTo_InsideAnImage_Refused()
     {
         TinyNeo neo = new() { Seed = 10, Layers = 1 };
-        neo.Write(_folder["hf"]);
+        neo.Write(Folder["hf"]);
         Exporter.Export(Options);
-        using VlmModel model = VlmModel.Load(_folder["out"], new VlmOptions { VerifyHashes = false });
+        using VlmModel model = VlmModel.Load(Folder["out"], new VlmOptions { VerifyHashes = false });
         using VlmSequence live = model.CreateSequence(50, 16);
         live.Append(new NeoSequence(neo, 1).Text(3).Image(2, 2).Text(2).Segments(model.ImagePreprocessor));
         Assert.That(() => live.RewindTo(6), Throws.ArgumentException.With.Message.Contains("inside an image"));
@@ -183,9 +173,9 @@ public sealed class NeoChatTests
     public void Export_EachForm_WritesTheImageRules(object form, int? end)
     {
         var style = (TinyNeo.Style)form;
-        new TinyNeo { Form = style, MinPixels = 640, MaxPixels = 6400 }.Write(_folder["hf"]);
+        new TinyNeo { Form = style, MinPixels = 640, MaxPixels = 6400 }.Write(Folder["hf"]);
         Exporter.Export(Options);
-        ModelManifest manifest = ModelManifest.Load(_folder["out"]);
+        ModelManifest manifest = ModelManifest.Load(Folder["out"]);
         using (Assert.EnterMultipleScope())
         {
             Assert.That(manifest.Image.PatchSize, Is.EqualTo(8));
@@ -205,20 +195,20 @@ public sealed class NeoChatTests
     [Test]
     public void Export_WithTokenizer_TakesTheTemplateOfNeoAndItsEndToken()
     {
-        new TinyNeo().Write(_folder["hf"]);
+        new TinyNeo().Write(Folder["hf"]);
         const string tokenizer = """
             { "added_tokens": [{ "id": 93, "content": "<|im_end|>", "special": true }, { "id": 94, "content": "<|im_start|>", "special": true }],
               "model": { "type": "BPE", "vocab": { "a": 0, "b": 1 }, "merges": [] } }
             """;
-        File.WriteAllText(Path.Combine(_folder["hf"], "tokenizer.json"), tokenizer);
+        File.WriteAllText(Path.Combine(Folder["hf"], "tokenizer.json"), tokenizer);
         const string settings = """{ "tokenizer_class": "Qwen2Tokenizer", "chat_template": "{{ 'of Qwen' }}" }""";
-        File.WriteAllText(Path.Combine(_folder["hf"], "tokenizer_config.json"), settings);
+        File.WriteAllText(Path.Combine(Folder["hf"], "tokenizer_config.json"), settings);
         Exporter.Export(Options);
-        JsonNode written = JsonNode.Parse(File.ReadAllText(Path.Combine(_folder["out"], "tokenizer.json")))!;
-        string template = File.ReadAllText(Path.Combine(_folder["out"], "chat_template.jinja"));
+        JsonNode written = JsonNode.Parse(File.ReadAllText(Path.Combine(Folder["out"], "tokenizer.json")))!;
+        string template = File.ReadAllText(Path.Combine(Folder["out"], "chat_template.jinja"));
         using (Assert.EnterMultipleScope())
         {
-            Assert.That(ModelManifest.Load(_folder["out"]).EndTokenIds, Is.EqualTo(new[] { TinyNeo.TurnEndToken }));
+            Assert.That(ModelManifest.Load(Folder["out"]).EndTokenIds, Is.EqualTo(new[] { TinyNeo.TurnEndToken }));
             Assert.That(template, Does.Contain("<|im_start|>assistant").And.Contain("OnnxVlm"));
             Assert.That(written["added_tokens"]!.AsArray().Select(token => ((int?)token!["id"], (string?)token["content"])),
                 Is.EquivalentTo(new[] { ((int?)93, "<|im_end|>"), (94, "<|im_start|>"), (TinyNeo.ImageToken, "<IMG_CONTEXT>"), (TinyNeo.BeginToken, "<img>"),
@@ -229,17 +219,17 @@ public sealed class NeoChatTests
     [Test]
     public void Export_TokenizerInVocabularyAndMerges_BecomesTokenizerJson()
     {
-        new TinyNeo().Write(_folder["hf"]);
-        File.WriteAllText(Path.Combine(_folder["hf"], "vocab.json"), """{ "a": 0, "b": 1, "ab": 2, "Ċ": 3 }""");
-        File.WriteAllText(Path.Combine(_folder["hf"], "merges.txt"), "#version: 0.2\na b\n");
-        File.WriteAllText(Path.Combine(_folder["hf"], "tokenizer_config.json"), """
+        new TinyNeo().Write(Folder["hf"]);
+        File.WriteAllText(Path.Combine(Folder["hf"], "vocab.json"), """{ "a": 0, "b": 1, "ab": 2, "Ċ": 3 }""");
+        File.WriteAllText(Path.Combine(Folder["hf"], "merges.txt"), "#version: 0.2\na b\n");
+        File.WriteAllText(Path.Combine(Folder["hf"], "tokenizer_config.json"), """
             { "tokenizer_class": "Qwen2Tokenizer", "add_prefix_space": false, "chat_template": "{{ 'of Qwen' }}",
               "added_tokens_decoder": {
                 "93": { "content": "<|im_end|>", "lstrip": false, "normalized": false, "rstrip": false, "single_word": false, "special": true },
                 "94": { "content": "<|im_start|>", "lstrip": false, "normalized": false, "rstrip": false, "single_word": false, "special": true } } }
             """);
         Exporter.Export(Options);
-        using VlmModel model = VlmModel.Load(_folder["out"]);
+        using VlmModel model = VlmModel.Load(Folder["out"]);
         using (Assert.EnterMultipleScope())
         {
             Assert.That(model.Tokenizer.Encode("aab\n"), Is.EqualTo(new[] { 0, 2, 3 }));
@@ -256,20 +246,20 @@ public sealed class NeoChatTests
         // The shipped tokenizer splits texts as Qwen's does, so it can be stored in the two files.
         string nano = Path.Combine(TestData(), "..", "..", "onnx-models", "nano");
         JsonNode tokenizer = JsonNode.Parse(File.ReadAllText(Path.Combine(nano, "tokenizer.json")))!;
-        new TinyNeo { Vocabulary = 1600 }.Write(_folder["hf"]);
-        File.Delete(Path.Combine(_folder["hf"], "added_tokens.json"));
-        JsonObject config = JsonNode.Parse(File.ReadAllText(Path.Combine(_folder["hf"], "config.json")))!.AsObject();
+        new TinyNeo { Vocabulary = 1600 }.Write(Folder["hf"]);
+        File.Delete(Path.Combine(Folder["hf"], "added_tokens.json"));
+        JsonObject config = JsonNode.Parse(File.ReadAllText(Path.Combine(Folder["hf"], "config.json")))!.AsObject();
         config["img_context_token_id"] = (int)tokenizer["added_tokens"]!.AsArray().Single(token => (string?)token!["content"] == "<|image|>")!["id"]!;
-        File.WriteAllText(Path.Combine(_folder["hf"], "config.json"), config.ToJsonString());
-        File.WriteAllText(Path.Combine(_folder["hf"], "vocab.json"), tokenizer["model"]!["vocab"]!.ToJsonString());
-        File.WriteAllLines(Path.Combine(_folder["hf"], "merges.txt"),
+        File.WriteAllText(Path.Combine(Folder["hf"], "config.json"), config.ToJsonString());
+        File.WriteAllText(Path.Combine(Folder["hf"], "vocab.json"), tokenizer["model"]!["vocab"]!.ToJsonString());
+        File.WriteAllLines(Path.Combine(Folder["hf"], "merges.txt"),
             ["#version: 0.2", .. tokenizer["model"]!["merges"]!.AsArray().Select(merge => (string)merge!)]);
         // Only the image token has another name here.
-        File.WriteAllText(Path.Combine(_folder["hf"], "tokenizer_config.json"),
+        File.WriteAllText(Path.Combine(Folder["hf"], "tokenizer_config.json"),
             File.ReadAllText(Path.Combine(nano, "tokenizer_config.json")).Replace("<|image|>", "<IMG_CONTEXT>", StringComparison.Ordinal));
         Exporter.Export(Options);
 
-        using VlmModel expected = VlmModel.Load(nano), found = VlmModel.Load(_folder["out"]);
+        using VlmModel expected = VlmModel.Load(nano), found = VlmModel.Load(Folder["out"]);
         string[] pieces = ["the", " The", "don't", "WE'LL", "42", " 7.5", "\n", "\r\n", "\n\n ", "  ", "\t", "é", "中文", " ,;", "!?", "x", "<|im_start|>",
             "<|im_end|>", "_", "🙂"];
         Random random = new(3);
@@ -283,10 +273,10 @@ public sealed class NeoChatTests
     [Test]
     public void Export_VocabularyOfAnotherTokenizer_Refused()
     {
-        new TinyNeo().Write(_folder["hf"]);
-        File.WriteAllText(Path.Combine(_folder["hf"], "vocab.json"), """{ "a": 0 }""");
-        File.WriteAllText(Path.Combine(_folder["hf"], "merges.txt"), "");
-        File.WriteAllText(Path.Combine(_folder["hf"], "tokenizer_config.json"), """{ "tokenizer_class": "GPT2Tokenizer" }""");
+        new TinyNeo().Write(Folder["hf"]);
+        File.WriteAllText(Path.Combine(Folder["hf"], "vocab.json"), """{ "a": 0 }""");
+        File.WriteAllText(Path.Combine(Folder["hf"], "merges.txt"), "");
+        File.WriteAllText(Path.Combine(Folder["hf"], "tokenizer_config.json"), """{ "tokenizer_class": "GPT2Tokenizer" }""");
         Assert.That(() => Exporter.Export(Options),
             Throws.InstanceOf<UnsupportedModelException>().With.Message.Contains("only tokenizer_class Qwen2Tokenizer is implemented, found GPT2Tokenizer"));
     }
@@ -300,16 +290,16 @@ public sealed class NeoChatTests
         string source = Exporter.ShippedConfigs[name];
         JsonNode config = JsonNode.Parse(File.ReadAllText(Path.Combine(source, "config.json")))!;
         Assert.That(Count(config), Is.EqualTo(parameters).Within(parameters / 100));
-        Directory.CreateDirectory(_folder["hf"]);
-        File.Copy(Path.Combine(source, "tokenizer_config.json"), Path.Combine(_folder["hf"], "tokenizer_config.json"));
+        Directory.CreateDirectory(Folder["hf"]);
+        File.Copy(Path.Combine(source, "tokenizer_config.json"), Path.Combine(Folder["hf"], "tokenizer_config.json"));
         foreach ((string key, int value) in new[] { ("hidden_size", 64), ("intermediate_size", 96), ("num_hidden_layers", 2), ("num_attention_heads", 2),
             ("num_key_value_heads", 1), ("head_dim", 32) })
             config["llm_config"]![key] = value;
         (config["vision_config"]!["llm_hidden_size"], config["vision_config"]!["hidden_size"]) = (64, 32);
-        File.WriteAllText(Path.Combine(_folder["hf"], "config.json"), config.ToJsonString());
+        File.WriteAllText(Path.Combine(Folder["hf"], "config.json"), config.ToJsonString());
 
         Exporter.Export(Options with { RandomSeed = 1, Precision = Precision.Int4 });
-        using VlmModel model = VlmModel.Load(_folder["out"], new VlmOptions { VerifyHashes = false });
+        using VlmModel model = VlmModel.Load(Folder["out"], new VlmOptions { VerifyHashes = false });
         DataContent image = new(File.ReadAllBytes(Path.Combine(TestData(), "neo", "preprocess", "rgba_w70h45", "image.png")), "image/png");
         Prompt prompt = model.CreatePrompt([new ChatMessage(ChatRole.System, "Be brief."), new ChatMessage(ChatRole.User, [image, new TextContent("What?")])]);
         using VlmSequence live = model.CreateSequence(prompt.TokenCount, 128);
@@ -339,13 +329,13 @@ public sealed class NeoChatTests
     [TestCase(null, "use_pixel_head", "true", "use_pixel_head: not implemented")]
     public void Export_UnimplementedKey_RefusedByName(string? section, string key, string value, string message)
     {
-        new TinyNeo().Write(_folder["hf"]);
-        string path = Path.Combine(_folder["hf"], "config.json");
+        new TinyNeo().Write(Folder["hf"]);
+        string path = Path.Combine(Folder["hf"], "config.json");
         JsonNode config = JsonNode.Parse(File.ReadAllText(path))!;
         (section is null ? config : config[section]!)[key] = JsonNode.Parse(value);
         File.WriteAllText(path, config.ToJsonString());
         Assert.That(() => Exporter.Export(Options), Throws.InstanceOf<UnsupportedModelException>().With.Message.Contains(message));
-        Assert.That(Directory.Exists(_folder["out"]), Is.False);
+        Assert.That(Directory.Exists(Folder["out"]), Is.False);
     }
 
     [TestCase("llm_config", "head_dim", "6", "head_dim: expected a multiple of 4, found 6")]
@@ -358,8 +348,8 @@ public sealed class NeoChatTests
     [TestCase(null, "img_context_token_id", "96", "img_context_token_id: expected a token id below vocab_size (96), found 96")]
     public void Export_BadValue_NamesItAndWhatWasExpected(string? section, string key, string value, string message)
     {
-        new TinyNeo().Write(_folder["hf"]);
-        string path = Path.Combine(_folder["hf"], "config.json");
+        new TinyNeo().Write(Folder["hf"]);
+        string path = Path.Combine(Folder["hf"], "config.json");
         JsonNode config = JsonNode.Parse(File.ReadAllText(path))!;
         (section is null ? config : config[section]!)[key] = JsonNode.Parse(value);
         File.WriteAllText(path, config.ToJsonString());
@@ -369,8 +359,8 @@ public sealed class NeoChatTests
     [Test]
     public void Export_NoIdOfTheImageToken_SaysWhereItIsLookedFor()
     {
-        new TinyNeo().Write(_folder["hf"]);
-        File.Delete(Path.Combine(_folder["hf"], "added_tokens.json"));
+        new TinyNeo().Write(Folder["hf"]);
+        File.Delete(Path.Combine(Folder["hf"], "added_tokens.json"));
         Assert.That(() => Exporter.Export(Options),
             Throws.InstanceOf<ModelLoadException>().With.Message.Contains("img_context_token_id is missing").And.Message.Contains("added_tokens.json"));
     }
@@ -403,7 +393,7 @@ public sealed class NeoChatTests
     // The first five pieces at once, then the rest piece by piece with the cache of the graph.
     private double LargestInPieces(NeoSequence sequence, double[][] expected)
     {
-        using GraphRunner graph = new(_folder["out"]);
+        using GraphRunner graph = new(Folder["out"]);
         (int from, int length, double largest) = (0, 0, 0);
         foreach (int to in Enumerable.Range(4, sequence.Pieces.Count - 3))
         {
@@ -418,7 +408,4 @@ public sealed class NeoChatTests
         TestContext.Out.WriteLine($"max |difference| {largest:E2}, logits up to {expected[^1].Max(Math.Abs):F1}");
         return largest;
     }
-
-    private static double Largest(float[] found, double[] expected) =>
-        found.Zip(expected, (a, b) => double.IsNaN(a) ? double.PositiveInfinity : Math.Abs(a - b)).Max();
 }

@@ -8,7 +8,7 @@ namespace OnnxVlm.Export.Tests.Architectures;
 
 /// <summary>Exported qwen3_5 graphs against the managed reference, and what the exporter accepts and refuses.</summary>
 [TestFixture]
-public sealed class Qwen35Tests
+public sealed class Qwen35Tests : ExportFixture
 {
     private static readonly TinyQwen[] Models =
     [
@@ -70,24 +70,14 @@ public sealed class Qwen35Tests
         new() { Seed = 5, Kinds = "llf", Sections = [8, 0, 0], KeyHeads = 4, ValueHeads = 4, Merge = 3, Frames = 3, Tied = false, Is36 = true },
     ];
 
-    private TemporaryFolder _folder = null!;
-
-    private ExportOptions Options => new() { CheckpointFolder = _folder["hf"], OutputFolder = _folder["out"] };
-
-    [SetUp]
-    public void SetUp() => _folder = new TemporaryFolder();
-
-    [TearDown]
-    public void TearDown() => _folder.Dispose();
-
     [TestCaseSource(nameof(Models))]
     public void Logits_TextAndImages_MatchReference(object model)
     {
         var qwen = (TinyQwen)model;
-        qwen.Write(_folder["hf"]);
+        qwen.Write(Folder["hf"]);
         Exporter.Export(Options);
         QwenSequence sequence = Conversation(qwen);
-        Assert.That(LargestInPieces(sequence, sequence.Expected(new ReferenceQwen(_folder["hf"]))), Is.LessThanOrEqualTo(2e-4));
+        Assert.That(LargestInPieces(sequence, sequence.Expected(new ReferenceQwen(Folder["hf"]))), Is.LessThanOrEqualTo(2e-4));
     }
 
     // Also the graphs for other devices, and with separate matrices.
@@ -99,12 +89,12 @@ public sealed class Qwen35Tests
     public void Logits_GraphsOfOtherDevices_MatchReference(Device device, Precision precision, bool pack, double tolerance)
     {
         TinyQwen qwen = new() { Seed = 7 };
-        qwen.Write(_folder["hf"]);
+        qwen.Write(Folder["hf"]);
         Exporter.Export(Options with { Device = device, Precision = precision, Pack = pack });
         QwenSequence sequence = Conversation(qwen);
-        Assert.That(LargestInPieces(sequence, sequence.Expected(new ReferenceQwen(_folder["hf"]))), Is.LessThanOrEqualTo(tolerance));
+        Assert.That(LargestInPieces(sequence, sequence.Expected(new ReferenceQwen(Folder["hf"]))), Is.LessThanOrEqualTo(tolerance));
         string[] fused = ["LinearAttention", "LinearAttentionGate", "CausalConvWithState", "GatedRMSNorm"];
-        IEnumerable<string> used = ModelProto.Parser.ParseFrom(File.ReadAllBytes(_folder["out/model.onnx"])).Graph.Node.Select(node => node.OpType)
+        IEnumerable<string> used = ModelProto.Parser.ParseFrom(File.ReadAllBytes(Folder["out/model.onnx"])).Graph.Node.Select(node => node.OpType)
             .Intersect(fused);
         Assert.That(used, device == Device.DirectMl ? Is.Empty : Is.EquivalentTo(fused), "the last runtime for DirectML has none of them");
     }
@@ -115,11 +105,11 @@ public sealed class Qwen35Tests
     public void Logits_Quantized_StayNearReferenceWithWhatIsSensitiveWide(Precision precision, double share)
     {
         TinyQwen qwen = new() { Seed = 8 };
-        qwen.Write(_folder["hf"]);
+        qwen.Write(Folder["hf"]);
         ExportReport report = Exporter.Export(Options with { Precision = precision });
         QwenSequence sequence = Conversation(qwen);
-        double[][] expected = sequence.Expected(new ReferenceQwen(_folder["hf"]));
-        using (GraphRunner graph = new(_folder["out"]))
+        double[][] expected = sequence.Expected(new ReferenceQwen(Folder["hf"]));
+        using (GraphRunner graph = new(Folder["out"]))
         {
             float[] found = graph.Run(sequence.Ids, sequence.Patches(0, sequence.Pieces.Count));
             double error = Math.Sqrt(found.Zip(expected[^1], (a, b) => (a - b) * (a - b)).Sum() / expected[^1].Sum(b => b * b));
@@ -139,11 +129,11 @@ public sealed class Qwen35Tests
     public void Logits_TextInChunks_EqualOnePass(int chunk)
     {
         TinyQwen qwen = new() { Seed = 9 };
-        qwen.Write(_folder["hf"]);
+        qwen.Write(Folder["hf"]);
         Exporter.Export(Options);
         long[] ids = [.. new QwenSequence(qwen, 3).Text(70).Ids];
-        double[][] expected = new ReferenceQwen(_folder["hf"]).Logits(ids, []);
-        using GraphRunner graph = new(_folder["out"]);
+        double[][] expected = new ReferenceQwen(Folder["hf"]).Logits(ids, []);
+        using GraphRunner graph = new(Folder["out"]);
         int read = 0;
         foreach (long[] part in ids.Chunk(chunk))
         {
@@ -156,9 +146,9 @@ public sealed class Qwen35Tests
     public void Manifest_KnowsTheStateAndTheImageRule()
     {
         TinyQwen qwen = new();
-        qwen.Write(_folder["hf"]);
+        qwen.Write(Folder["hf"]);
         Exporter.Export(Options);
-        var manifest = ModelManifest.Load(_folder["out"]);
+        var manifest = ModelManifest.Load(Folder["out"]);
         Assert.Multiple(() =>
         {
             // Three layers have states of 4 heads and the convolution's last inputs; one layer has keys and values.
@@ -200,10 +190,10 @@ public sealed class Qwen35Tests
     private void Write(Action<JsonObject> change)
     {
         TinyQwen qwen = new();
-        qwen.Write(_folder["hf"]);
+        qwen.Write(Folder["hf"]);
         JsonObject config = qwen.Config();
         change(config);
-        File.WriteAllText(Path.Combine(_folder["hf"], "config.json"), config.ToJsonString());
+        File.WriteAllText(Path.Combine(Folder["hf"], "config.json"), config.ToJsonString());
     }
 
     private static QwenSequence Conversation(TinyQwen qwen) =>
@@ -213,7 +203,7 @@ public sealed class Qwen35Tests
     private double LargestInPieces(QwenSequence sequence, double[][] expected)
     {
         double largest = 0;
-        using GraphRunner graph = new(_folder["out"]);
+        using GraphRunner graph = new(Folder["out"]);
         int read = 0;
         for (int piece = 0; piece < sequence.Pieces.Count - 1; piece += 2)
         {
@@ -228,10 +218,7 @@ public sealed class Qwen35Tests
             largest = Math.Max(largest, Largest(graph.Run([id], []), expected[read++]));
         Assert.That(read, Is.EqualTo(sequence.Length));
 
-        using GraphRunner atOnce = new(_folder["out"]);
+        using GraphRunner atOnce = new(Folder["out"]);
         return Math.Max(largest, Largest(atOnce.Run(sequence.Ids, sequence.Patches(0, sequence.Pieces.Count)), expected[^1]));
     }
-
-    private static double Largest(float[] found, double[] expected) =>
-        found.Zip(expected, (a, b) => double.IsNaN(a) ? double.PositiveInfinity : Math.Abs(a - b)).Max();
 }

@@ -9,7 +9,7 @@ namespace OnnxVlm.Export.Tests.Blocks;
 
 /// <summary>One attention layer with images, run in pieces with its cache, against the definition of the mask.</summary>
 [TestFixture]
-public sealed class ImageAttentionTests
+public sealed class ImageAttentionTests : ExportFixture
 {
     private const int Heads = 4, KeyValueHeads = 2, ImageToken = 9;
     private const double Theta = 100;
@@ -18,14 +18,6 @@ public sealed class ImageAttentionTests
     private static readonly long[] Ids = [1, 2, 3, 4, 5, 9, 9, 9, 9, 6, 9, 9, 9, 1, 2, 3, 4, 9, 9, 9, 9, 9, 9, 9, 5, 6];
 
     private static readonly int[] Pieces = [4, 10, 1, 1, 8, 1, 1];
-
-    private TemporaryFolder _folder = null!;
-
-    [SetUp]
-    public void SetUp() => _folder = new TemporaryFolder();
-
-    [TearDown]
-    public void TearDown() => _folder.Dispose();
 
     [TestCase(16, 16, null, true, Device.Cpu)]
     [TestCase(16, 16, 6, true, Device.Cpu)]
@@ -63,7 +55,7 @@ public sealed class ImageAttentionTests
     {
         Build(shape, rotates, ExportTarget.For(new ExportOptions { CheckpointFolder = "none", OutputFolder = "none", Device = device, Precision = precision }));
         double largest = 0;
-        using InferenceSession session = new(_folder["model.onnx"]);
+        using InferenceSession session = new(Folder["model.onnx"]);
         using RunOptions options = new();
         string output = session.OutputNames.Single(name => !name.StartsWith("present", StringComparison.Ordinal));
         OrtValue[] past = [.. Enumerable.Range(0, 2).Select(_ => Empty(session, shape))];
@@ -120,8 +112,8 @@ public sealed class ImageAttentionTests
             "layer", 0, Rows("q", Heads * shape.HeadSize), Rows("k", KeyValueHeads * shape.HeadSize), Rows("v", KeyValueHeads * shape.ValueSize), shape, rotary,
             lengths, attention);
         g.Output(g.Cast("attended", attended, ElementType.Float32), "batch", "sequence", Heads * shape.ValueSize);
-        g.Save(_folder["model.onnx"], "test");
-        using var data = ExternalDataFile.Create(_folder[GraphBuilder.DataFile], g.DataBytes);
+        g.Save(Folder["model.onnx"], "test");
+        using var data = ExternalDataFile.Create(Folder[GraphBuilder.DataFile], g.DataBytes);
         data.WriteAll(g.Sources, progress: null, CancellationToken.None);
 
         Value Rows(string name, int width) => g.Cast(name, g.Input(name, ElementType.Float32, "batch", "sequence", width), model.Type);

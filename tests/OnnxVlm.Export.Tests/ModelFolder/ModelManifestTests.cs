@@ -5,30 +5,24 @@ using OnnxVlm.ModelFolder;
 namespace OnnxVlm.Export.Tests.ModelFolder;
 
 [TestFixture]
-public sealed class ModelManifestTests
+public sealed class ModelManifestTests : ExportFixture
 {
-    private TemporaryFolder _folder = null!;
-
-    private string Manifest => Path.Combine(_folder["out"], ModelManifest.FileName);
+    private string Manifest => Path.Combine(Folder["out"], ModelManifest.FileName);
 
     [SetUp]
     public void SetUp()
     {
-        _folder = new TemporaryFolder();
-        new TinyModel().Write(_folder["hf"]);
-        Exporter.Export(new ExportOptions { CheckpointFolder = _folder["hf"], OutputFolder = _folder["out"] });
+        new TinyModel().Write(Folder["hf"]);
+        Exporter.Export(Options);
     }
-
-    [TearDown]
-    public void TearDown() => _folder.Dispose();
 
     [Test]
     public void Load_NoFolder_SaysSo() =>
-        Assert.That(() => ModelManifest.Load(_folder["none"]), Throws.TypeOf<ModelLoadException>().With.Message.Contains("no such model folder"));
+        Assert.That(() => ModelManifest.Load(Folder["none"]), Throws.TypeOf<ModelLoadException>().With.Message.Contains("no such model folder"));
 
     [Test]
     public void Load_NoManifest_SaysSo() =>
-        Assert.That(() => ModelManifest.Load(_folder["hf"]), Throws.TypeOf<ModelLoadException>().With.Message.Contains("onnxvlm.json: missing"));
+        Assert.That(() => ModelManifest.Load(Folder["hf"]), Throws.TypeOf<ModelLoadException>().With.Message.Contains("onnxvlm.json: missing"));
 
     [TestCase("format_version", "null", "format_version")]
     [TestCase("format_version", "[2]", "format_version")]
@@ -85,12 +79,12 @@ public sealed class ModelManifestTests
     [Test]
     public void VerifyFiles_ChangedByte_NamesFileAndHashes()
     {
-        var manifest = ModelManifest.Load(_folder["out"]);
-        string path = Path.Combine(_folder["out"], "model.onnx.data");
+        var manifest = ModelManifest.Load(Folder["out"]);
+        string path = Path.Combine(Folder["out"], "model.onnx.data");
         byte[] bytes = File.ReadAllBytes(path);
         bytes[^1] ^= 1;
         File.WriteAllBytes(path, bytes);
-        ModelLoadException? exception = Assert.Throws<ModelLoadException>(() => manifest.VerifyFiles(_folder["out"]));
+        ModelLoadException? exception = Assert.Throws<ModelLoadException>(() => manifest.VerifyFiles(Folder["out"]));
         Assert.That(exception!.Message,
             Does.Contain(path).And.Contain(manifest.Files["model.onnx.data"]).And.Contain(ModelManifest.HashFile(path)).And.Contain("again"));
     }
@@ -98,48 +92,48 @@ public sealed class ModelManifestTests
     [Test]
     public void VerifyFiles_MissingFile_NamesIt()
     {
-        File.Delete(Path.Combine(_folder["out"], "tokenizer.json"));
-        Assert.That(() => ModelManifest.Load(_folder["out"]).VerifyFiles(_folder["out"]),
+        File.Delete(Path.Combine(Folder["out"], "tokenizer.json"));
+        Assert.That(() => ModelManifest.Load(Folder["out"]).VerifyFiles(Folder["out"]),
             Throws.TypeOf<ModelLoadException>().With.Message.Contains("tokenizer.json").And.Message.Contains("missing"));
     }
 
     [Test]
     public void VerifyFiles_LinkOut_Refused()
     {
-        string path = Path.Combine(_folder["out"], "model.onnx.data");
-        File.Move(path, _folder["elsewhere"]);
-        File.CreateSymbolicLink(path, _folder["elsewhere"]);
-        Assert.That(() => ModelManifest.Load(_folder["out"]).VerifyFiles(_folder["out"]),
+        string path = Path.Combine(Folder["out"], "model.onnx.data");
+        File.Move(path, Folder["elsewhere"]);
+        File.CreateSymbolicLink(path, Folder["elsewhere"]);
+        Assert.That(() => ModelManifest.Load(Folder["out"]).VerifyFiles(Folder["out"]),
             Throws.TypeOf<ModelLoadException>().With.Message.Contains("found a link"));
     }
 
     [Test]
     public void VerifyFiles_LinkInside_Accepted()
     {
-        string path = Path.Combine(_folder["out"], "model.onnx.data");
-        File.Move(path, Path.Combine(_folder["out"], "blob"));
+        string path = Path.Combine(Folder["out"], "model.onnx.data");
+        File.Move(path, Path.Combine(Folder["out"], "blob"));
         File.CreateSymbolicLink(path, "blob");
-        Assert.That(() => ModelManifest.Load(_folder["out"]).VerifyFiles(_folder["out"]), Throws.Nothing);
+        Assert.That(() => ModelManifest.Load(Folder["out"]).VerifyFiles(Folder["out"]), Throws.Nothing);
     }
 
     [Test]
     public void VerifyFiles_FolderIsALink_Accepted()
     {
-        Directory.CreateSymbolicLink(_folder["link"], _folder["out"]);
-        File.Move(Path.Combine(_folder["out"], "model.onnx.data"), Path.Combine(_folder["out"], "blob"));
-        File.CreateSymbolicLink(Path.Combine(_folder["out"], "model.onnx.data"), "blob");
-        Assert.That(() => ModelManifest.Load(_folder["link"]).VerifyFiles(_folder["link"]), Throws.Nothing);
+        Directory.CreateSymbolicLink(Folder["link"], Folder["out"]);
+        File.Move(Path.Combine(Folder["out"], "model.onnx.data"), Path.Combine(Folder["out"], "blob"));
+        File.CreateSymbolicLink(Path.Combine(Folder["out"], "model.onnx.data"), "blob");
+        Assert.That(() => ModelManifest.Load(Folder["link"]).VerifyFiles(Folder["link"]), Throws.Nothing);
     }
 
     [Test]
     public void VerifyFiles_Cancelled_Throws() =>
-        Assert.That(() => ModelManifest.Load(_folder["out"]).VerifyFiles(_folder["out"], new CancellationToken(canceled: true)),
+        Assert.That(() => ModelManifest.Load(Folder["out"]).VerifyFiles(Folder["out"], new CancellationToken(canceled: true)),
             Throws.InstanceOf<OperationCanceledException>());
 
     private void Refuses(string message)
     {
-        ModelLoadException? exception = Assert.Throws<ModelLoadException>(() => ModelManifest.Load(_folder["out"]));
-        TestContext.Out.WriteLine(exception!.Message.Replace(_folder.Path, "…", StringComparison.Ordinal));
+        ModelLoadException? exception = Assert.Throws<ModelLoadException>(() => ModelManifest.Load(Folder["out"]));
+        TestContext.Out.WriteLine(exception!.Message.Replace(Folder.Path, "…", StringComparison.Ordinal));
         Assert.That(exception.Message, Does.Contain(message).And.Contain("again"));
         Assert.That(exception.Message, Does.Not.Contain('\n'));
     }

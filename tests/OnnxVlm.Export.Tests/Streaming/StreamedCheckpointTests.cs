@@ -7,19 +7,11 @@ namespace OnnxVlm.Export.Tests.Streaming;
 
 /// <summary>A streamed export has the same bytes as one from disk, whatever happens during the stream.</summary>
 [TestFixture]
-public sealed class StreamedCheckpointTests
+public sealed class StreamedCheckpointTests : ExportFixture
 {
     private static readonly StreamLimits Tiny = new() { PieceBytes = 1500, SliceElements = 200, Connections = 3, Window = 4, BytesBetweenSaves = 4000 };
 
-    private TemporaryFolder _folder = null!;
-
-    private string Snapshot => Path.Combine(_folder.Path, "models--someone--tiny", "snapshots", new string('c', 40));
-
-    [SetUp]
-    public void SetUp() => _folder = new TemporaryFolder();
-
-    [TearDown]
-    public void TearDown() => _folder.Dispose();
+    private string Snapshot => Path.Combine(Folder.Path, "models--someone--tiny", "snapshots", new string('c', 40));
 
     private static IEnumerable<TestCaseData> Exports()
     {
@@ -54,30 +46,30 @@ public sealed class StreamedCheckpointTests
     public async Task Export_AnyCheckpointAndTarget_HasTheBytesOfOneFromDisk(Action<string> write, ExportOptions options)
     {
         write(Snapshot);
-        Exporter.Export(options with { CheckpointFolder = Snapshot, OutputFolder = _folder["disk"] });
+        Exporter.Export(options with { CheckpointFolder = Snapshot, OutputFolder = Folder["disk"] });
         FolderSource source = new(Snapshot);
         StreamedCheckpoint checkpoint = await OpenAsync(source);
 
-        ExportReport report = await checkpoint.ExportAsync(options with { OutputFolder = _folder["streamed"] });
+        ExportReport report = await checkpoint.ExportAsync(options with { OutputFolder = Folder["streamed"] });
 
         ExpectSameFiles();
         ExportPlan plan = checkpoint.Plan(options);
         Assert.That(plan.Parameters, Is.EqualTo(report.Parameters));
         Assert.That(plan.DownloadBytes, Is.EqualTo(source.Files.Sum(file => file.SizeBytes)));
-        Assert.That(plan.WeightBytes, Is.EqualTo(new FileInfo(Path.Combine(_folder["disk"], "model.onnx.data")).Length));
-        Assert.That(Directory.Exists(StreamedCheckpoint.PartialFolderOf(_folder["streamed"])), Is.False);
+        Assert.That(plan.WeightBytes, Is.EqualTo(new FileInfo(Path.Combine(Folder["disk"], "model.onnx.data")).Length));
+        Assert.That(Directory.Exists(StreamedCheckpoint.PartialFolderOf(Folder["streamed"])), Is.False);
     }
 
     [Test]
     public async Task Export_CutOffAgainAndAgain_GoesOnAndHasTheSameBytes([Values(1, 2, 3)] int seed)
     {
         new TinyGemma { DType = "BF16", Shards = 3 }.Write(Snapshot);
-        ExportOptions options = new() { CheckpointFolder = "-", OutputFolder = _folder["streamed"], Precision = Precision.Int4 };
-        Exporter.Export(options with { CheckpointFolder = Snapshot, OutputFolder = _folder["disk"] });
+        ExportOptions options = new() { CheckpointFolder = "-", OutputFolder = Folder["streamed"], Precision = Precision.Int4 };
+        Exporter.Export(options with { CheckpointFolder = Snapshot, OutputFolder = Folder["disk"] });
         long download = new FolderSource(Snapshot).Files.Sum(file => file.SizeBytes), fetched = 0;
         Random random = new(seed);
         int cuts = 0;
-        while (!File.Exists(Path.Combine(_folder["streamed"], ModelManifest.FileName)))
+        while (!File.Exists(Path.Combine(Folder["streamed"], ModelManifest.FileName)))
         {
             FolderSource source = new(Snapshot);
             StreamedCheckpoint checkpoint = await OpenAsync(source);
@@ -90,7 +82,7 @@ public sealed class StreamedCheckpointTests
             catch (VlmException exception)
             {
                 Assert.That(exception.Message, Is.EqualTo("the line is cut"));
-                Assert.That(Directory.Exists(_folder["streamed"]), Is.False);
+                Assert.That(Directory.Exists(Folder["streamed"]), Is.False);
                 cuts++;
             }
 
@@ -100,7 +92,7 @@ public sealed class StreamedCheckpointTests
         ExpectSameFiles(except: ModelManifest.FileName);
         Assert.That(cuts, Is.GreaterThan(2));
         Assert.That(fetched, Is.LessThan(download + ((cuts + 1) * (Tiny.BytesBetweenSaves + (Tiny.Window * 2 * Tiny.PieceBytes)))));
-        ModelSource result = ModelManifest.Load(_folder["streamed"]).Source;
+        ModelSource result = ModelManifest.Load(Folder["streamed"]).Source;
         Assert.That(result, Is.EqualTo(new ModelSource { Name = "someone/tiny", Revision = new string('c', 40), Unverified = "resumed" }));
     }
 
@@ -108,12 +100,12 @@ public sealed class StreamedCheckpointTests
     public async Task Verify_ResumedFolder_ReadsAgainAndTakesTheMarkOff()
     {
         new TinyNeo { Shards = 2 }.Write(Snapshot);
-        ExportOptions options = new() { CheckpointFolder = "-", OutputFolder = _folder["streamed"], Precision = Precision.Int8 };
-        Exporter.Export(options with { CheckpointFolder = Snapshot, OutputFolder = _folder["disk"] });
+        ExportOptions options = new() { CheckpointFolder = "-", OutputFolder = Folder["streamed"], Precision = Precision.Int8 };
+        Exporter.Export(options with { CheckpointFolder = Snapshot, OutputFolder = Folder["disk"] });
         await CutOffAsync(options, afterBytes: 20_000);
         StreamedCheckpoint checkpoint = await OpenAsync(new FolderSource(Snapshot));
         await checkpoint.ExportAsync(options);
-        Assert.That(ModelManifest.Load(_folder["streamed"]).Source.Unverified, Is.EqualTo("resumed"));
+        Assert.That(ModelManifest.Load(Folder["streamed"]).Source.Unverified, Is.EqualTo("resumed"));
 
         await checkpoint.VerifyAsync(options);
 
@@ -124,7 +116,7 @@ public sealed class StreamedCheckpointTests
     public async Task Verify_ByteThatArrivedChangedBeforeTheCut_IsFound()
     {
         new TinyNeo { Shards = 2 }.Write(Snapshot);
-        ExportOptions options = new() { CheckpointFolder = "-", OutputFolder = _folder["streamed"] };
+        ExportOptions options = new() { CheckpointFolder = "-", OutputFolder = Folder["streamed"] };
         FolderSource damaging = new(Snapshot);
         StreamedCheckpoint first = await OpenAsync(damaging);
         damaging.Flip = (0, first.Files[0].Header.Tensors[0].FileOffset + 2);
@@ -135,15 +127,15 @@ public sealed class StreamedCheckpointTests
 
         Assert.That(() => checkpoint.VerifyAsync(options),
             Throws.TypeOf<ModelLoadException>().With.Message.Contains("differs from the checkpoint; remove the folder and pull the model again"));
-        Assert.That(ModelManifest.Load(_folder["streamed"]).Source.Unverified, Is.EqualTo("resumed"));
+        Assert.That(ModelManifest.Load(Folder["streamed"]).Source.Unverified, Is.EqualTo("resumed"));
     }
 
     [Test]
     public async Task Export_OneByteFlippedOnTheWay_IsCaughtAndOnlyThatFileIsReadAgain()
     {
         new TinyGemma { DType = "BF16", Shards = 3 }.Write(Snapshot);
-        ExportOptions options = new() { CheckpointFolder = "-", OutputFolder = _folder["streamed"], Precision = Precision.Int4 };
-        Exporter.Export(options with { CheckpointFolder = Snapshot, OutputFolder = _folder["disk"] });
+        ExportOptions options = new() { CheckpointFolder = "-", OutputFolder = Folder["streamed"], Precision = Precision.Int4 };
+        Exporter.Export(options with { CheckpointFolder = Snapshot, OutputFolder = Folder["disk"] });
         FolderSource source = new(Snapshot);
         StreamedCheckpoint checkpoint = await OpenAsync(source);
         source.Flip = (1, checkpoint.Files[1].File.SizeBytes - 3);
@@ -151,7 +143,7 @@ public sealed class StreamedCheckpointTests
             () => checkpoint.ExportAsync(options),
             Throws.TypeOf<ModelLoadException>().With.Message.Contains(
             $"{source.Files[1].Name}: expected SHA-256 {source.Files[1].Sha256}, found").And.Message.Contains("only this file is read again"));
-        Assert.That(Directory.Exists(_folder["streamed"]), Is.False);
+        Assert.That(Directory.Exists(Folder["streamed"]), Is.False);
 
         FolderSource second = new(Snapshot);
         StreamedCheckpoint again = await OpenAsync(second);
@@ -159,7 +151,7 @@ public sealed class StreamedCheckpointTests
         await again.ExportAsync(options);
 
         // Tensors of the first file that were collected, but not written when the second file failed, may be read again; these bytes are then not hashed.
-        bool repeats = ModelManifest.Load(_folder["streamed"]).Source.Unverified is not null;
+        bool repeats = ModelManifest.Load(Folder["streamed"]).Source.Unverified is not null;
         ExpectSameFiles(except: repeats ? ModelManifest.FileName : null);
         Assert.That(second.BytesRead - header, Is.LessThan(source.Files.Skip(1).Sum(file => file.SizeBytes) + (repeats ? source.Files[0].SizeBytes / 2 : 0)));
     }
@@ -169,8 +161,8 @@ public sealed class StreamedCheckpointTests
     public async Task Export_TiedHeadWithACopy_ComparedWhicheverComesFirst(string name)
     {
         (string Name, long[] Shape, float[] Numbers)[] tensors = WithCopy(name, change: 0);
-        ExportOptions options = new() { CheckpointFolder = "-", OutputFolder = _folder["streamed"], Precision = Precision.Int4 };
-        Exporter.Export(options with { CheckpointFolder = Snapshot, OutputFolder = _folder["disk"] });
+        ExportOptions options = new() { CheckpointFolder = "-", OutputFolder = Folder["streamed"], Precision = Precision.Int4 };
+        Exporter.Export(options with { CheckpointFolder = Snapshot, OutputFolder = Folder["disk"] });
 
         await (await OpenAsync(new FolderSource(Snapshot))).ExportAsync(options);
 
@@ -185,7 +177,7 @@ public sealed class StreamedCheckpointTests
     {
         WithCopy(name, change: 0.5f);
         StreamedCheckpoint checkpoint = await OpenAsync(new FolderSource(Snapshot));
-        ExportOptions options = new() { CheckpointFolder = "-", OutputFolder = _folder["streamed"], Precision = Precision.Int8 };
+        ExportOptions options = new() { CheckpointFolder = "-", OutputFolder = Folder["streamed"], Precision = Precision.Int8 };
         Assert.That(() => checkpoint.ExportAsync(options),
             Throws.TypeOf<ModelLoadException>().With.Message.Contains("expected the same numbers, since tie_word_embeddings is true"));
     }
@@ -211,9 +203,9 @@ public sealed class StreamedCheckpointTests
     public async Task Export_StateOfOtherOptions_BeginsAnew()
     {
         new TinyGemma { Shards = 2 }.Write(Snapshot);
-        ExportOptions options = new() { CheckpointFolder = "-", OutputFolder = _folder["streamed"], Precision = Precision.Int4 };
+        ExportOptions options = new() { CheckpointFolder = "-", OutputFolder = Folder["streamed"], Precision = Precision.Int4 };
         await CutOffAsync(options with { Precision = Precision.Int8 }, afterBytes: 40_000);
-        Exporter.Export(options with { CheckpointFolder = Snapshot, OutputFolder = _folder["disk"] });
+        Exporter.Export(options with { CheckpointFolder = Snapshot, OutputFolder = Folder["disk"] });
 
         await (await OpenAsync(new FolderSource(Snapshot))).ExportAsync(options);
 
@@ -224,11 +216,11 @@ public sealed class StreamedCheckpointTests
     public async Task Export_StateCutShort_BeginsAnew()
     {
         new TinyGemma { Shards = 2 }.Write(Snapshot);
-        ExportOptions options = new() { CheckpointFolder = "-", OutputFolder = _folder["streamed"] };
+        ExportOptions options = new() { CheckpointFolder = "-", OutputFolder = Folder["streamed"] };
         await CutOffAsync(options, afterBytes: 40_000);
-        string state = Path.Combine(StreamedCheckpoint.PartialFolderOf(_folder["streamed"]), "state.json");
+        string state = Path.Combine(StreamedCheckpoint.PartialFolderOf(Folder["streamed"]), "state.json");
         File.WriteAllText(state, File.ReadAllText(state)[..20]);
-        Exporter.Export(options with { CheckpointFolder = Snapshot, OutputFolder = _folder["disk"] });
+        Exporter.Export(options with { CheckpointFolder = Snapshot, OutputFolder = Folder["disk"] });
 
         await (await OpenAsync(new FolderSource(Snapshot))).ExportAsync(options);
 
@@ -240,8 +232,8 @@ public sealed class StreamedCheckpointTests
     {
         new TinyModel().Write(Snapshot);
         StreamedCheckpoint checkpoint = await OpenAsync(new FolderSource(Snapshot, knowsHashes: false));
-        await checkpoint.ExportAsync(new ExportOptions { CheckpointFolder = "-", OutputFolder = _folder["streamed"] });
-        Assert.That(ModelManifest.Load(_folder["streamed"]).Source.Unverified, Is.EqualTo("no hash known"));
+        await checkpoint.ExportAsync(new ExportOptions { CheckpointFolder = "-", OutputFolder = Folder["streamed"] });
+        Assert.That(ModelManifest.Load(Folder["streamed"]).Source.Unverified, Is.EqualTo("no hash known"));
     }
 
     [Test]
@@ -258,14 +250,14 @@ public sealed class StreamedCheckpointTests
                 await stop.CancelAsync();
             await Task.Delay(reads >= 12 ? Timeout.Infinite : 0, token);
         };
-        ExportOptions options = new() { CheckpointFolder = "-", OutputFolder = _folder["streamed"] };
+        ExportOptions options = new() { CheckpointFolder = "-", OutputFolder = Folder["streamed"] };
 
         Assert.That(() => checkpoint.ExportAsync(options, cancellationToken: stop.Token), Throws.InstanceOf<OperationCanceledException>());
 
-        Assert.That(Directory.Exists(_folder["streamed"]), Is.False);
+        Assert.That(Directory.Exists(Folder["streamed"]), Is.False);
         source.Before = null;
         await checkpoint.ExportAsync(options);
-        Assert.That(File.Exists(Path.Combine(_folder["streamed"], ModelManifest.FileName)), Is.True);
+        Assert.That(File.Exists(Path.Combine(Folder["streamed"], ModelManifest.FileName)), Is.True);
     }
 
     [Test]
@@ -280,7 +272,7 @@ public sealed class StreamedCheckpointTests
             begun.TrySetResult();
             await goOn.Task;
         };
-        ExportOptions options = new() { CheckpointFolder = "-", OutputFolder = _folder["streamed"] };
+        ExportOptions options = new() { CheckpointFolder = "-", OutputFolder = Folder["streamed"] };
         Task<ExportReport> first = checkpoint.ExportAsync(options);
         await begun.Task;
 
@@ -323,7 +315,7 @@ public sealed class StreamedCheckpointTests
         BitConverter.TryWriteBytes(bytes.AsSpan((int)tensor.FileOffset), float.NaN);
         File.WriteAllBytes(path, bytes);
         Assert.That(
-            () => checkpoint.ExportAsync(new ExportOptions { CheckpointFolder = "-", OutputFolder = _folder["streamed"] }),
+            () => checkpoint.ExportAsync(new ExportOptions { CheckpointFolder = "-", OutputFolder = Folder["streamed"] }),
             Throws.TypeOf<ModelLoadException>().With.Message.Contains($"someone/tiny: model.safetensors: {tensor.Name}: expected finite numbers"));
     }
 
@@ -340,9 +332,9 @@ public sealed class StreamedCheckpointTests
 
     private void ExpectSameFiles(string? except = null)
     {
-        string[] names = [.. Directory.EnumerateFiles(_folder["disk"]).Select(path => Path.GetFileName(path)!)];
-        Assert.That(Directory.EnumerateFileSystemEntries(_folder["streamed"]).Select(path => Path.GetFileName(path)), Is.EquivalentTo(names));
+        string[] names = [.. Directory.EnumerateFiles(Folder["disk"]).Select(path => Path.GetFileName(path)!)];
+        Assert.That(Directory.EnumerateFileSystemEntries(Folder["streamed"]).Select(path => Path.GetFileName(path)), Is.EquivalentTo(names));
         foreach (string name in names.Where(name => name != except))
-            Assert.That(File.ReadAllBytes(Path.Combine(_folder["streamed"], name)), Is.EqualTo(File.ReadAllBytes(Path.Combine(_folder["disk"], name))), name);
+            Assert.That(File.ReadAllBytes(Path.Combine(Folder["streamed"], name)), Is.EqualTo(File.ReadAllBytes(Path.Combine(Folder["disk"], name))), name);
     }
 }

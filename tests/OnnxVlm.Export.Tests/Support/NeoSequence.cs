@@ -46,24 +46,8 @@ internal sealed class NeoSequence(TinyNeo model, int seed)
     public double[][] Expected(ReferenceNeo reference) => reference.Logits(Ids, TinyNeo.ImageToken, [.. Images.OfType<(int, int, byte[])>()]);
 
     /// <summary>The patches of some pieces, [channel, row, column], with their places.</summary>
-    public List<(byte[] Pixels, int Column, int Row)> Patches(int from, int to)
-    {
-        List<(byte[] Pixels, int Column, int Row)> patches = [];
-        foreach ((int width, int height, byte[] pixels) in Images[from..to].OfType<(int, int, byte[])>())
-        {
-            int p = model.PatchSize;
-            for (int row = 0; row < height / p; row++)
-            {
-                for (int column = 0; column < width / p; column++)
-                {
-                    patches.Add(([.. Enumerable.Range(0, 3 * p * p)
-                        .Select(i => pixels[(((((row * p) + (i / p % p)) * width) + (column * p) + (i % p)) * 3) + (i / (p * p))])], column, row));
-                }
-            }
-        }
-
-        return patches;
-    }
+    public List<(byte[] Pixels, int Column, int Row)> Patches(int from, int to) =>
+        ImagePatches.Cut(Images[from..to].OfType<(int, int, byte[])>(), model.PatchSize);
 
     /// <summary>The pieces in the library's form; images go through its preprocessing, which does not change their size.</summary>
     public List<PromptSegment> Segments(ImagePreprocessor preprocessor) => [.. Pieces.Zip(Images, (ids, image) =>

@@ -38,22 +38,8 @@ internal sealed class QwenSequence(TinyQwen model, int seed)
         Images[..pieces].OfType<(int Width, int Height, byte[])>().Sum(image => Offset(image.Height / model.PatchSize, image.Width / model.PatchSize));
 
     /// <summary>The patches of some pieces, [channel, row, column], with their places.</summary>
-    public List<(byte[] Pixels, int Column, int Row)> Patches(int from, int to)
-    {
-        List<(byte[] Pixels, int Column, int Row)> patches = [];
-        int p = model.PatchSize;
-        foreach ((int width, int height, byte[] pixels) in Images[from..to].OfType<(int, int, byte[])>())
-        {
-            for (int i = 0; i < width / p * (height / p); i++)
-            {
-                (int row, int column) = (i / (width / p), i % (width / p));
-                patches.Add(([.. Enumerable.Range(0, 3 * p * p)
-                    .Select(n => pixels[(((((row * p) + (n / p % p)) * width) + (column * p) + (n % p)) * 3) + (n / (p * p))])], column, row));
-            }
-        }
-
-        return patches;
-    }
+    public List<(byte[] Pixels, int Column, int Row)> Patches(int from, int to) =>
+        ImagePatches.Cut(Images[from..to].OfType<(int, int, byte[])>(), model.PatchSize);
 
     private static long Offset(int rows, int columns) => (rows * columns) - Math.Max(rows, columns);
 }

@@ -26,7 +26,7 @@ internal sealed class ReferenceGemma(string folder, TinyGemma model) : Reference
             {
                 h[s] = Sum(h[s], Rms(attended[s], $"{key}.post_attention_layernorm"));
                 double[] x = Rms(h[s], $"{key}.pre_feedforward_layernorm");
-                double[] gated = [.. Times(x, $"{key}.mlp.gate_proj.weight").Zip(Times(x, $"{key}.mlp.up_proj.weight"), (gate, up) => Gelu(gate) * up)];
+                double[] gated = [.. Times(x, $"{key}.mlp.gate_proj.weight").Zip(Times(x, $"{key}.mlp.up_proj.weight"), (gate, up) => TanhGelu(gate) * up)];
                 h[s] = Sum(h[s], Rms(Times(gated, $"{key}.mlp.down_proj.weight"), $"{key}.post_feedforward_layernorm"));
                 h[s] = [.. h[s].Select(number => number * Weights[$"{key}.layer_scalar"][0])];
             }
@@ -100,5 +100,5 @@ internal sealed class ReferenceGemma(string folder, TinyGemma model) : Reference
         return [.. x.Select((number, i) => ((number - mean) / root * Weights[$"{key}.weight"][i]) + Weights[$"{key}.bias"][i])];
     }
 
-    private static double Gelu(double x) => x / 2 * (1 + Math.Tanh(Math.Sqrt(2 / Math.PI) * (x + (0.044715 * x * x * x))));
+    private static double TanhGelu(double x) => x / 2 * (1 + Math.Tanh(Math.Sqrt(2 / Math.PI) * (x + (0.044715 * x * x * x))));
 }

@@ -101,8 +101,6 @@ internal sealed class ReferencePersimmon : ReferenceTensors
         return [.. x.Select((number, i) => ((number - mean) / root * Weights[$"{key}.weight"][i]) + Weights[$"{key}.bias"][i])];
     }
 
-    private double[] Affine(double[] x, string key) => Sum(Times(x, $"{key}.weight"), Weights[$"{key}.bias"]);
-
     private int Number(string key) => (int)_config[key]!;
 
     private string Prefix(string end) => Weights.Keys.Single(key => key.EndsWith(end, StringComparison.Ordinal))[..^end.Length];

@@ -289,28 +289,7 @@ internal sealed class ReferenceQwen : ReferenceTensors
         return [.. x.Select((number, i) => ((number - mean) / root * Weights[$"{key}.weight"][i]) + Weights[$"{key}.bias"][i])];
     }
 
-    private double[] Affine(double[] x, string key) => Sum(Times(x, $"{key}.weight"), Weights[$"{key}.bias"]);
-
     private static double Sigmoid(double x) => 1 / (1 + Math.Exp(-x));
 
     private static double Silu(double x) => x * Sigmoid(x);
-
-    private static double Gelu(double x) => x / 2 * (1 + Erf(x / Math.Sqrt(2)));
-
-    /// <summary>2/√π · Σ (−1)ⁿ x²ⁿ⁺¹ / (n! (2n+1)); beyond 5 the rest is below 2e-12.</summary>
-    private static double Erf(double x)
-    {
-        if (Math.Abs(x) > 5)
-            return Math.Sign(x);
-        double term = x, sum = x;
-        for (int n = 1; n < 120; n++)
-        {
-            term *= -x * x / n;
-            sum += term / ((2 * n) + 1);
-        }
-
-        return 2 / Math.Sqrt(Math.PI) * sum;
-    }
-
-    private static int Number(JsonElement section, string key) => section.GetProperty(key).GetInt32();
 }

@@ -28,10 +28,31 @@ internal abstract class ReferenceTensors
 
     protected static double[] Sum(double[] a, double[] b) => [.. a.Zip(b, (x, y) => x + y)];
 
+    protected double[] Affine(double[] x, string key) => Sum(Times(x, $"{key}.weight"), Weights[$"{key}.bias"]);
+
+    protected static double Gelu(double x) => x / 2 * (1 + Erf(x / Math.Sqrt(2)));
+
+    protected static int Number(JsonElement section, string key) => section.GetProperty(key).GetInt32();
+
     protected static JsonElement Json(string path)
     {
         using var document = JsonDocument.Parse(File.ReadAllBytes(path));
         return document.RootElement.Clone();
+    }
+
+    /// <summary>2/√π · Σ (−1)ⁿ x²ⁿ⁺¹ / (n! (2n+1)); beyond 5 the rest is below 2e-12.</summary>
+    private static double Erf(double x)
+    {
+        if (Math.Abs(x) > 5)
+            return Math.Sign(x);
+        double term = x, sum = x;
+        for (int n = 1; n < 120; n++)
+        {
+            term *= -x * x / n;
+            sum += term / ((2 * n) + 1);
+        }
+
+        return 2 / Math.Sqrt(Math.PI) * sum;
     }
 
     private void ReadTensors(string path)

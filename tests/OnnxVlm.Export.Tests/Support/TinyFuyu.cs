@@ -80,8 +80,7 @@ internal sealed record TinyFuyu
 
     public Dictionary<string, (long[] Shape, float[] Numbers)> Tensors()
     {
-        Random random = new(Seed);
-        Dictionary<string, (long[] Shape, float[] Numbers)> tensors = [];
+        TinyWeights weights = new(Seed, DType);
         int size = Hidden / Heads;
         Fill($"{DecoderPrefix}embed_tokens.weight", [Vocabulary, Hidden], 0, 1);
         Linear($"{VisionPrefix}vision_embed_tokens", Hidden, PatchWidth);
@@ -105,7 +104,7 @@ internal sealed record TinyFuyu
         Norm($"{DecoderPrefix}final_layernorm", Hidden);
         if (!Tied)
             Fill($"{HeadPrefix}lm_head.weight", [Vocabulary, Hidden], 0, 1 / Math.Sqrt(Hidden));
-        return tensors;
+        return weights.Tensors;
 
         void Linear(string name, int rows, int width)
         {
@@ -119,14 +118,7 @@ internal sealed record TinyFuyu
             Fill($"{name}.bias", [length], 0, 0.3);
         }
 
-        void Fill(string name, long[] shape, double mean, double deviation)
-        {
-            float[] numbers = new float[shape.Aggregate(1L, (product, side) => product * side)];
-            for (int i = 0; i < numbers.Length; i++)
-                numbers[i] = SafetensorsWriter.RoundTo(
-                    DType, (float)(mean + (deviation * Math.Sqrt(-2 * Math.Log(1 - random.NextDouble())) * Math.Cos(2 * Math.PI * random.NextDouble()))));
-            tensors.Add(name, (shape, numbers));
-        }
+        void Fill(string name, long[] shape, double mean, double deviation) => weights.Fill(name, shape, mean, deviation);
     }
 
     public void Write(string folder)

@@ -152,8 +152,7 @@ internal sealed record TinyGemma
 
     public Dictionary<string, (long[] Shape, float[] Numbers)> Tensors()
     {
-        Random random = new(Seed);
-        Dictionary<string, (long[] Shape, float[] Numbers)> tensors = [];
+        TinyWeights weights = new(Seed, DType);
         Fill($"{Prefix}embed_tokens.weight", [Vocabulary, Hidden], 0, 1 / Math.Sqrt(Hidden));
         for (int i = 0; i < Layers; i++)
         {
@@ -185,7 +184,7 @@ internal sealed record TinyGemma
         LayerNorm("pos_norm", VisionSize);
         Matrix("model.embed_vision.embedding_projection", Hidden, VisionSize);
         Matrix("model.embed_audio.embedding_projection", Hidden, 10);
-        return tensors;
+        return weights.Tensors;
 
         void Matrix(string name, int rows, int width) => Fill($"{name}.weight", [rows, width], 0, 1 / Math.Sqrt(width));
 
@@ -195,14 +194,7 @@ internal sealed record TinyGemma
             Fill($"model.vision_embedder.{name}.bias", [length], 0, 0.3);
         }
 
-        void Fill(string name, long[] shape, double mean, double deviation)
-        {
-            float[] numbers = new float[shape.Aggregate(1L, (product, side) => product * side)];
-            for (int i = 0; i < numbers.Length; i++)
-                numbers[i] = SafetensorsWriter.RoundTo(
-                    DType, (float)(mean + (deviation * Math.Sqrt(-2 * Math.Log(1 - random.NextDouble())) * Math.Cos(2 * Math.PI * random.NextDouble()))));
-            tensors.Add(name, (shape, numbers));
-        }
+        void Fill(string name, long[] shape, double mean, double deviation) => weights.Fill(name, shape, mean, deviation);
     }
 
     public int FullHeads(int layer) => IsFull(layer) && (KeyIsValue || PerLayer) ? FullKeyValueHeads ?? KeyValueHeads : KeyValueHeads;

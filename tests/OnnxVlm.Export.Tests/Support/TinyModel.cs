@@ -51,8 +51,7 @@ internal sealed record TinyModel
     /// <summary>All tensors, name to (shape, numbers); the numbers are already rounded to <see cref="DType"/>.</summary>
     public Dictionary<string, (long[] Shape, float[] Numbers)> Tensors()
     {
-        Random random = new(Seed);
-        Dictionary<string, (long[] Shape, float[] Numbers)> tensors = [];
+        TinyWeights weights = new(Seed, DType);
         Matrix("model.embed_tokens.weight", Vocabulary, Hidden, 1);
         Matrix("model.patch_embed.weight", Hidden, PatchWidth, 1 / Math.Sqrt(PatchWidth));
         Vector("model.patch_embed.bias", Hidden, 0, 0.3);
@@ -77,19 +76,13 @@ internal sealed record TinyModel
         Vector("model.norm.weight", Hidden, 1, 0.2);
         if (!Tied)
             Matrix("lm_head.weight", Vocabulary, Hidden, 1 / Math.Sqrt(Hidden));
-        return tensors;
+        return weights.Tensors;
 
         void Matrix(string name, int rows, int columns, double deviation) => Fill(name, [rows, columns], 0, deviation);
 
         void Vector(string name, int length, double mean, double deviation) => Fill(name, [length], mean, deviation);
 
-        void Fill(string name, long[] shape, double mean, double deviation)
-        {
-            float[] numbers = new float[shape.Aggregate(1L, (product, side) => product * side)];
-            for (int i = 0; i < numbers.Length; i++)
-                numbers[i] = SafetensorsWriter.RoundTo(DType, (float)(mean + (deviation * Normal(random))));
-            tensors.Add(name, (shape, numbers));
-        }
+        void Fill(string name, long[] shape, double mean, double deviation) => weights.Fill(name, shape, mean, deviation);
     }
 
     public JsonObject Config() => new()
@@ -145,29 +138,10 @@ internal sealed record TinyModel
         File.WriteAllText(Path.Combine(folder, "preprocessor_config.json"), Preprocessor().ToJsonString());
         File.WriteAllText(Path.Combine(folder, "tokenizer.json"), """{"model": {"type": "BPE", "vocab": {"a": 0}, "merges": []}}""");
         File.WriteAllText(Path.Combine(folder, "tokenizer_config.json"), "{}");
-        (string Name, long[] Shape, float[] Numbers)[] tensors = [.. Tensors().Select(entry => (entry.Key, entry.Value.Shape, entry.Value.Numbers))];
-        if (shards == 1)
-        {
-            SafetensorsWriter.Write(Path.Combine(folder, "model.safetensors"), DType, tensors);
-            return;
-        }
-
-        JsonObject map = [];
-        foreach ((int index, (string Name, long[] Shape, float[] Numbers)[] part) in tensors.Chunk((tensors.Length + shards - 1) / shards).Index())
-        {
-            string name = $"model-{index + 1:D5}-of-{shards:D5}.safetensors";
-            SafetensorsWriter.Write(Path.Combine(folder, name), DType, part);
-            foreach ((string tensor, _, _) in part)
-                map[tensor] = name;
-        }
-
-        File.WriteAllText(Path.Combine(folder, "model.safetensors.index.json"),
-            new JsonObject { ["metadata"] = new JsonObject(), ["weight_map"] = map }.ToJsonString());
+        SafetensorsWriter.WriteShards(folder, DType, shards, [.. Tensors().Select(entry => (entry.Key, entry.Value.Shape, entry.Value.Numbers))]);
     }
 
     /// <summary>A short name for tests.</summary>
     public override string ToString() =>
         $"{DType}, {Heads}/{KeyValueHeads} heads of {HeadSize}, hidden {Hidden}, {(Tied ? "tied" : "untied")}, tables {PatchRows}/{PatchColumns}";
-
-    private static double Normal(Random random) => Math.Sqrt(-2 * Math.Log(1 - random.NextDouble())) * Math.Cos(2 * Math.PI * random.NextDouble());
 }

@@ -175,8 +175,7 @@ internal sealed record TinyNeo
 
     public Dictionary<string, (long[] Shape, float[] Numbers)> Tensors()
     {
-        Random random = new(Seed);
-        Dictionary<string, (long[] Shape, float[] Numbers)> tensors = [];
+        TinyWeights weights = new(Seed, DType);
         bool splits = Form == Style.SenseNovaU1;
         Embedder("vision_model.embeddings");
         Fill("language_model.model.embed_tokens.weight", [Vocabulary, Hidden], 0, 1);
@@ -219,7 +218,7 @@ internal sealed record TinyNeo
             Matrix("fm_modules.fm_head.0", 8, Hidden);
         }
 
-        return tensors;
+        return weights.Tensors;
 
         void Embedder(string key)
         {
@@ -233,14 +232,7 @@ internal sealed record TinyNeo
 
         void Norm(string name, int length) => Fill($"{name}.weight", [length], 1, 0.3);
 
-        void Fill(string name, long[] shape, double mean, double deviation)
-        {
-            float[] numbers = new float[shape.Aggregate(1L, (product, side) => product * side)];
-            for (int i = 0; i < numbers.Length; i++)
-                numbers[i] = SafetensorsWriter.RoundTo(
-                    DType, (float)(mean + (deviation * Math.Sqrt(-2 * Math.Log(1 - random.NextDouble())) * Math.Cos(2 * Math.PI * random.NextDouble()))));
-            tensors.Add(name, (shape, numbers));
-        }
+        void Fill(string name, long[] shape, double mean, double deviation) => weights.Fill(name, shape, mean, deviation);
     }
 
     public void Write(string folder)
@@ -250,19 +242,7 @@ internal sealed record TinyNeo
         if (Form != Style.Neo15)
             File.WriteAllText(Path.Combine(folder, "added_tokens.json"),
                 new JsonObject { ["<IMG_CONTEXT>"] = ImageToken, ["<img>"] = BeginToken, ["</img>"] = EndToken }.ToJsonString());
-        JsonObject map = [];
-        (string Name, long[] Shape, float[] Numbers)[] tensors = [.. Tensors().Select(entry => (entry.Key, entry.Value.Shape, entry.Value.Numbers))];
-        foreach ((int index, (string Name, long[] Shape, float[] Numbers)[] part) in tensors.Chunk((tensors.Length + Shards - 1) / Shards).Index())
-        {
-            string name = Shards == 1 ? "model.safetensors" : $"model-{index + 1:D5}-of-{Shards:D5}.safetensors";
-            SafetensorsWriter.Write(Path.Combine(folder, name), DType, part);
-            foreach ((string tensor, _, _) in part)
-                map[tensor] = name;
-        }
-
-        if (Shards > 1)
-            File.WriteAllText(Path.Combine(folder, "model.safetensors.index.json"),
-                new JsonObject { ["metadata"] = new JsonObject(), ["weight_map"] = map }.ToJsonString());
+        SafetensorsWriter.WriteShards(folder, DType, Shards, [.. Tensors().Select(entry => (entry.Key, entry.Value.Shape, entry.Value.Numbers))]);
     }
 
     /// <summary>A short name for tests.</summary>

@@ -135,8 +135,7 @@ internal sealed record TinyQwen
 
     public Dictionary<string, (long[] Shape, float[] Numbers)> Tensors()
     {
-        Random random = new(Seed);
-        Dictionary<string, (long[] Shape, float[] Numbers)> tensors = [];
+        TinyWeights weights = new(Seed, DType);
         Fill("model.language_model.embed_tokens.weight", [Vocabulary, Hidden], 0, 1);
         for (int i = 0; i < Layers; i++)
         {
@@ -172,7 +171,7 @@ internal sealed record TinyQwen
         if (Is36)
             Fill("mtp.embed_tokens.weight", [Vocabulary, Hidden], 0, 1);
         Fill("mtp.norm.weight", [Hidden], 0, 0.3);
-        return tensors;
+        return weights.Tensors;
 
         void Mlp(string key)
         {
@@ -227,14 +226,7 @@ internal sealed record TinyQwen
 
         void Matrix(string name, int rows, int width) => Fill($"{name}.weight", [rows, width], 0, 1.2 / Math.Sqrt(width));
 
-        void Fill(string name, long[] shape, double mean, double deviation)
-        {
-            float[] numbers = new float[shape.Aggregate(1L, (product, side) => product * side)];
-            for (int i = 0; i < numbers.Length; i++)
-                numbers[i] = SafetensorsWriter.RoundTo(
-                    DType, (float)(mean + (deviation * Math.Sqrt(-2 * Math.Log(1 - random.NextDouble())) * Math.Cos(2 * Math.PI * random.NextDouble()))));
-            tensors.Add(name, (shape, numbers));
-        }
+        void Fill(string name, long[] shape, double mean, double deviation) => weights.Fill(name, shape, mean, deviation);
     }
 
     public void Write(string folder)

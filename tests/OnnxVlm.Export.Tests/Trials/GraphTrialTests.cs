@@ -8,17 +8,9 @@ namespace OnnxVlm.Export.Tests.Trials;
 
 /// <summary>The trial of an export's graph: when it is asked for, what a failure leaves, and what the graph must show.</summary>
 [TestFixture]
-public sealed class GraphTrialTests
+public sealed class GraphTrialTests : ExportFixture
 {
-    private TemporaryFolder _folder = null!;
-
-    private string Snapshot => Path.Combine(_folder.Path, "models--someone--tiny", "snapshots", new string('c', 40));
-
-    [SetUp]
-    public void SetUp() => _folder = new TemporaryFolder();
-
-    [TearDown]
-    public void TearDown() => _folder.Dispose();
+    private string Snapshot => Path.Combine(Folder.Path, "models--someone--tiny", "snapshots", new string('c', 40));
 
     private static IEnumerable<TestCaseData> Checkpoints()
     {
@@ -34,16 +26,16 @@ public sealed class GraphTrialTests
     [TestCaseSource(nameof(Checkpoints))]
     public void Run_AnyArchitecture_ReadsAnImageAndAToken(Action<string> write)
     {
-        write(_folder["hf"]);
+        write(Folder["hf"]);
         int tried = 0;
-        ExportReport report = Exporter.Export(new ExportOptions { CheckpointFolder = _folder["hf"], OutputFolder = _folder["out"], Trial = Try });
+        ExportReport report = Exporter.Export(Options with { Trial = Try });
 
         Assert.That((tried, report.TrialOmitted), Is.EqualTo((1, (string?)null)));
 
         string? Try(string folder, CancellationToken cancellationToken)
         {
-            Assert.That(folder, Is.Not.EqualTo(_folder["out"]));
-            Assert.That(Directory.Exists(_folder["out"]), Is.False);
+            Assert.That(folder, Is.Not.EqualTo(Folder["out"]));
+            Assert.That(Directory.Exists(Folder["out"]), Is.False);
             GraphTrial.Run(folder, Device.Cpu);
             tried++;
             return null;
@@ -53,28 +45,28 @@ public sealed class GraphTrialTests
     [Test]
     public void Run_LogitsThatAreNoNumbers_Fails()
     {
-        new TinyModel().Write(_folder["hf"]);
-        string path = Path.Combine(_folder["hf"], "model.safetensors");
+        new TinyModel().Write(Folder["hf"]);
+        string path = Path.Combine(Folder["hf"], "model.safetensors");
         byte[] bytes = File.ReadAllBytes(path);
         // The largest finite numbers: a checkpoint with NaN is refused before.
         for (int i = bytes.Length / 2 / 4 * 4; i + 4 <= bytes.Length; i += 4)
             (bytes[i + 2], bytes[i + 3]) = (0x7F, 0x7F);
         File.WriteAllBytes(path, bytes);
-        Exporter.Export(new ExportOptions { CheckpointFolder = _folder["hf"], OutputFolder = _folder["out"] });
+        Exporter.Export(Options);
 
-        Assert.That(() => GraphTrial.Run(_folder["out"], Device.Cpu), Throws.TypeOf<VlmException>().With.Message.Match("^logit 0 is (NaN|-?Infinity)$"));
+        Assert.That(() => GraphTrial.Run(Folder["out"], Device.Cpu), Throws.TypeOf<VlmException>().With.Message.Match("^logit 0 is (NaN|-?Infinity)$"));
     }
 
     [Test]
     public void Export_TrialFails_OneLineAndNothingIsLeft()
     {
-        new TinyModel().Write(_folder["hf"]);
-        ExportOptions options = new() { CheckpointFolder = _folder["hf"], OutputFolder = _folder["out"], Trial = (_, _) => "it ended with SIGSEGV." };
+        new TinyModel().Write(Folder["hf"]);
+        ExportOptions options = Options with { Trial = (_, _) => "it ended with SIGSEGV." };
 
         Assert.That(() => Exporter.Export(options), Throws.TypeOf<ModelLoadException>().With.Message.EqualTo(
-            $"{_folder["hf"]}: the graph that was made of it does not run: " +
+            $"{Folder["hf"]}: the graph that was made of it does not run: " +
             "it ended with SIGSEGV; to keep it all the same, export without the trial (--no-trial)"));
-        Assert.That(Directory.GetFileSystemEntries(_folder.Path), Is.EqualTo(new[] { _folder["hf"] }));
+        Assert.That(Directory.GetFileSystemEntries(Folder.Path), Is.EqualTo(new[] { Folder["hf"] }));
     }
 
     [Test]
@@ -83,27 +75,25 @@ public sealed class GraphTrialTests
         new TinyGemma { Shards = 2 }.Write(Snapshot);
         FolderSource source = new(Snapshot);
         StreamedCheckpoint checkpoint = await StreamedCheckpoint.OpenAsync(source, Snapshot);
-        ExportOptions options = new() { CheckpointFolder = "-", OutputFolder = _folder["out"], Trial = (_, _) => "it ended with code 7" };
+        ExportOptions options = new() { CheckpointFolder = "-", OutputFolder = Folder["out"], Trial = (_, _) => "it ended with code 7" };
         await Assert.ThrowsAsync<ModelLoadException>(() => checkpoint.ExportAsync(options));
-        Assert.That(Directory.Exists(_folder["out"]), Is.False);
+        Assert.That(Directory.Exists(Folder["out"]), Is.False);
 
         long before = source.BytesRead;
         await checkpoint.ExportAsync(options with { Trial = null });
 
         Assert.That(source.BytesRead, Is.EqualTo(before), "bytes read again");
-        ModelManifest.Load(_folder["out"]).VerifyFiles(_folder["out"]);
-        GraphTrial.Run(_folder["out"], Device.Cpu);
+        ModelManifest.Load(Folder["out"]).VerifyFiles(Folder["out"]);
+        GraphTrial.Run(Folder["out"], Device.Cpu);
     }
 
     [Test]
     public void Export_DeviceThatIsNotHere_SaysWhyItWasNotTried()
     {
         Assert.That(DeviceCatalog.MissingFor(Device.DirectMl), Is.Not.Null, "this test is for machines without DirectML");
-        new TinyModel().Write(_folder["hf"]);
-        ExportOptions options = new()
+        new TinyModel().Write(Folder["hf"]);
+        ExportOptions options = Options with
         {
-            CheckpointFolder = _folder["hf"],
-            OutputFolder = _folder["out"],
             Device = Device.DirectMl,
             Trial = (_, _) => throw new AssertionException("it was tried"),
         };

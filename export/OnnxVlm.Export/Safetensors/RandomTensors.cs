@@ -74,7 +74,7 @@ internal sealed class RandomTensors(int seed) : TensorStore
 
             for (int i = 0; i < destination.Length; i++)
             {
-                ulong bits = Mix(_key + ((ulong)(firstElement + i) * 0x9E3779B97F4A7C15));
+                ulong bits = SplitMix64.Mix(_key + ((ulong)(firstElement + i) * SplitMix64.Increment));
                 int sum = (int)(bits & 0xFFFF) + (int)((bits >> 16) & 0xFFFF) + (int)((bits >> 32) & 0xFFFF) + (int)(bits >> 48);
                 destination[i] = (sum - 131070) * _scale;
             }
@@ -85,15 +85,7 @@ internal sealed class RandomTensors(int seed) : TensorStore
             ulong hash = 14695981039346656037 ^ (uint)seed;
             foreach (char letter in name)
                 hash = (hash ^ letter) * 1099511628211;
-            return Mix(hash);
-        }
-
-        // SplitMix64 (Steele, Lea and Flood, 2014).
-        private static ulong Mix(ulong x)
-        {
-            x = (x ^ (x >> 30)) * 0xBF58476D1CE4E5B9;
-            x = (x ^ (x >> 27)) * 0x94D049BB133111EB;
-            return x ^ (x >> 31);
+            return SplitMix64.Mix(hash);
         }
     }
 }

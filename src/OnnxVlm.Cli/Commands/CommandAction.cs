@@ -53,14 +53,7 @@ internal static class CommandAction
         return exitCode;
     }
 
-    // ArgumentException adds the parameter's name, which says nothing to a user of the command line.
-    private static string OneLine(string message)
-    {
-        int parameter = message.IndexOf(" (Parameter '", StringComparison.Ordinal);
-        if (parameter >= 0)
-            message = message[..parameter];
-        return message.ReplaceLineEndings(" ").Trim();
-    }
+    private static string OneLine(string message) => ArgumentMessage.WithoutParameter(message).ReplaceLineEndings(" ").Trim();
 }
 
 /// <summary>An argument can be parsed, but the command does not accept its value.</summary>

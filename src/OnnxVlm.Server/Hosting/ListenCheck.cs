@@ -51,11 +51,6 @@ internal sealed class ListenCheck(IConfiguration configuration) : IHostedService
     // Kestrel's message names the one of several addresses.
     private static string AddressOf(string message, IReadOnlyList<string> addresses) => addresses.FirstOrDefault(address => message.Contains(address.TrimEnd('/'), StringComparison.OrdinalIgnoreCase), string.Join(", ", addresses));
 
-    private static string FirstLine(Exception exception)
-    {
-        string line = exception.Message.Split('\n')[0].Trim();
-        int parameter = line.IndexOf(" (Parameter '", StringComparison.Ordinal);
-        line = (parameter >= 0 ? line[..parameter] : line).TrimEnd('.');
-        return line + ".";
-    }
+    private static string FirstLine(Exception exception) =>
+        ArgumentMessage.WithoutParameter(exception.Message.Split('\n')[0].Trim()).TrimEnd('.') + ".";
 }

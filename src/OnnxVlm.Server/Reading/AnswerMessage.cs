@@ -7,9 +7,8 @@ internal static class AnswerMessage
     /// <param name="exception">The refusal.</param>
     public static string Of(ArgumentException exception)
     {
-        string message = exception.Message;
-        int parameter = message.IndexOf(" (Parameter '", StringComparison.Ordinal);
-        message = (parameter >= 0 ? message[..parameter] : message).ReplaceLineEndings(" ").Replace("AdditionalProperties: ", "", StringComparison.Ordinal);
+        string message = ArgumentMessage.WithoutParameter(exception.Message)
+            .ReplaceLineEndings(" ").Replace("AdditionalProperties: ", "", StringComparison.Ordinal);
         return message.Length > 400 ? message[..400] + "…" : message;
     }
 }

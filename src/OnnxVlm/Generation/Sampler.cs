@@ -180,13 +180,5 @@ internal sealed class Sampler
     // −ln(−ln u) for u uniform in (0, 1).
     private float NextGumbel() => (float)-Math.Log(-Math.Log(((NextRandom() >> 11) + 0.5) * (1.0 / (1UL << 53))));
 
-    // SplitMix64 (Steele, Lea and Flood, 2014): the same numbers on every platform and .NET version.
-    private ulong NextRandom()
-    {
-        _random += 0x9E3779B97F4A7C15;
-        ulong z = _random;
-        z = (z ^ (z >> 30)) * 0xBF58476D1CE4E5B9;
-        z = (z ^ (z >> 27)) * 0x94D049BB133111EB;
-        return z ^ (z >> 31);
-    }
+    private ulong NextRandom() => SplitMix64.Mix(_random += SplitMix64.Increment);
 }

@@ -1,4 +1,5 @@
 using System.Text.Json.Nodes;
+using OnnxVlm.Tokenizers;
 
 namespace OnnxVlm.Tests.Fakes;
 
@@ -11,14 +12,12 @@ internal static class ByteTokenizerFile
     public static void Write(string folder, IReadOnlyDictionary<string, int> special)
     {
         JsonObject vocabulary = [];
-        int id = 0, other = 256;
+        int id = 0;
         for (int value = 0; value < 256; value++)
         {
             while (special.Values.Contains(id))
                 id++;
-            // GPT-2's letters for bytes: what is no printable character of Latin-1 has one behind it.
-            bool isPrintable = value is (>= '!' and <= '~') or (>= 0xA1 and <= 0xAC) or >= 0xAE;
-            vocabulary[$"{(char)(isPrintable ? value : other++)}"] = id++;
+            vocabulary[$"{ByteAlphabet.ToChar((byte)value)}"] = id++;
         }
         JsonObject tokenizer = new()
         {

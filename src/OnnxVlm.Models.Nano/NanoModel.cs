@@ -1,7 +1,8 @@
 namespace OnnxVlm.Models;
 
 /// <summary>
-/// The model that this package brings. A build copies its files beside the program, into <c>onnx-models/nano</c>; what it can do and how it was made is in the <c>README.md</c> there.
+/// The model of this package. A build copies its files beside the program, into <c>onnx-models/nano</c>; the <c>README.md</c> there describes what it
+/// can do and how it was made.
 /// </summary>
 public static class NanoModel
 {

@@ -1,8 +1,8 @@
 namespace OnnxVlm;
 
 /// <summary>
-/// Lets an object be disposed while others still use it: from then on nobody may start, whoever is using it is told to stop, and the last one out
-/// releases what it owns. Safe to use from several threads.
+/// Lets an object be disposed while others still use it: from then on no use may begin, current users are asked to stop, and the last one to leave
+/// releases what the object owns. Thread-safe.
 /// </summary>
 /// <param name="release">Frees what the object owns; called once.</param>
 internal sealed class Lifetime(Action release) : IDisposable
@@ -15,7 +15,7 @@ internal sealed class Lifetime(Action release) : IDisposable
     /// <summary>Cancelled when the object is disposed.</summary>
     public CancellationToken Ending => _ending.Token;
 
-    /// <summary>Refuses a disposed object before anything is begun.</summary>
+    /// <summary>Throws for a disposed object, before anything begins.</summary>
     /// <param name="owner">Named in the exception.</param>
     /// <exception cref="ObjectDisposedException">The object is disposed.</exception>
     public void ThrowIfDisposed(object owner) => ObjectDisposedException.ThrowIf(Volatile.Read(ref _disposed), owner);
@@ -40,7 +40,7 @@ internal sealed class Lifetime(Action release) : IDisposable
             if (_disposed)
                 return;
             _disposed = true;
-            // Counts as a user, so that nobody else releases while the others are told.
+            // Disposing counts as a use, so that nobody else releases while the users are being notified.
             _users++;
         }
         _ending.Cancel();

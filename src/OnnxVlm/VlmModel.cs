@@ -18,7 +18,7 @@ namespace OnnxVlm;
 /// await foreach (GenerationUpdate update in model.GenerateAsync(prompt, new GenerationOptions()))
 ///     Console.Write(update.Text);
 /// </code>
-/// Safe to use from several threads at once. Disposing it ends the running answers with <see cref="ObjectDisposedException"/>.
+/// Thread-safe. Disposing it ends the running answers with <see cref="ObjectDisposedException"/>.
 /// </summary>
 public sealed class VlmModel : IChatModel, IDisposable
 {
@@ -31,7 +31,8 @@ public sealed class VlmModel : IChatModel, IDisposable
     private readonly IToolSyntax _toolSyntax;
     private readonly Lifetime _lifetime;
 
-    private VlmModel(IDecoder decoder, ModelManifest manifest, ModelTokenizer? tokenizer, Vocabulary vocabulary, Lazy<ChatTemplate> template, VlmOptions options)
+    private VlmModel(IDecoder decoder, ModelManifest manifest, ModelTokenizer? tokenizer, Vocabulary vocabulary, Lazy<ChatTemplate> template,
+        VlmOptions options)
     {
         _decoder = decoder;
         _template = template;
@@ -42,12 +43,14 @@ public sealed class VlmModel : IChatModel, IDisposable
         Tokenizer = tokenizer ?? (ITokenizer)new MissingTokenizer();
         _prompts = new PromptBuilder(Tokenizer, () => template.Value, Manifest.Image.Tokens, (PromptBuilder.PatchReader)ImagePreprocessor.Process);
         _measuredPrompts = new PromptBuilder(Tokenizer, () => template.Value, Manifest.Image.Tokens, (encoded, _) => ImagePreprocessor.Measure(encoded));
-        _generator = new TokenGenerator(decoder, Vocabulary, Manifest.EndTokenIds, _prompts.Encode, _grammars.Create, options.CacheBytes, Manifest.SuppressedTokenIds, Manifest.Reasoning, Manifest.Sampling);
+        _generator = new TokenGenerator(
+            decoder, Vocabulary, Manifest.EndTokenIds, _prompts.Encode, _grammars.Create, options.CacheBytes, Manifest.SuppressedTokenIds, Manifest.Reasoning,
+            Manifest.Sampling);
         _toolSyntax = ToolSyntaxes.Create(Manifest.ToolSyntax, Vocabulary);
         _lifetime = new Lifetime(Release);
     }
 
-    /// <summary>What the model folder says about itself.</summary>
+    /// <summary>The manifest of the model folder.</summary>
     public ModelManifest Manifest { get; }
 
     string IChatModel.Id => Manifest.Source.Name;
@@ -58,10 +61,10 @@ public sealed class VlmModel : IChatModel, IDisposable
 
     bool IChatModel.UsesTools => Manifest.HasTokenizer && ChatTemplate.UsesTools;
 
-    /// <summary>Where the model runs; never <see cref="Device.Auto"/>.</summary>
+    /// <summary>The device that the model runs on; never <see cref="Device.Auto"/>.</summary>
     public Device Device => _decoder.Device;
 
-    /// <summary>What runs it; never <see cref="Runner.Auto"/>.</summary>
+    /// <summary>The runner of the model; never <see cref="Runner.Auto"/>.</summary>
     public Runner Runner => _decoder is OrtDecoder ? Runner.Ort : Runner.GenAI;
 
     /// <summary>The bytes and the special tokens of the vocabulary.</summary>
@@ -70,11 +73,14 @@ public sealed class VlmModel : IChatModel, IDisposable
     /// <summary>Turns encoded images into patches by the model's rules.</summary>
     public ImagePreprocessor ImagePreprocessor { get; }
 
-    /// <summary>The chat template that the checkpoint brought.</summary>
+    /// <summary>The checkpoint's chat template.</summary>
     /// <exception cref="ModelLoadException">The folder has none, or one that cannot be read.</exception>
     public ChatTemplate ChatTemplate => _template.Value;
 
-    /// <summary>Text to token ids; a special token's text becomes that token. In a folder without a tokenizer it throws <see cref="ModelLoadException"/> when it is used.</summary>
+    /// <summary>
+    /// Converts text to token ids; a special token's text becomes that token. Without a tokenizer in the folder, every use throws
+    /// <see cref="ModelLoadException"/>.
+    /// </summary>
     public ITokenizer Tokenizer { get; }
 
     /// <summary>Loads a model folder.</summary>
@@ -82,7 +88,8 @@ public sealed class VlmModel : IChatModel, IDisposable
     /// <param name="options">Device, limits; null for the defaults.</param>
     /// <returns>The model; the caller disposes it.</returns>
     /// <exception cref="ArgumentException">The model was not trained with <see cref="VlmOptions.MaxImageTokens"/>.</exception>
-    /// <exception cref="ModelLoadException">The folder is missing, damaged or inconsistent, or the device cannot be used; the message says what to do.</exception>
+    /// <exception cref="ModelLoadException">The folder is missing, damaged or inconsistent, or the device cannot be used; the message
+    /// says what to do.</exception>
     /// <exception cref="UnsupportedModelException">The folder was written for another version.</exception>
     public static VlmModel Load(string folder, VlmOptions? options = null)
     {
@@ -119,27 +126,28 @@ public sealed class VlmModel : IChatModel, IDisposable
     /// <see cref="FunctionResultContent"/> and <see cref="TextReasoningContent"/>.
     /// </param>
     /// <returns>The prompt.</returns>
-    /// <exception cref="ArgumentException">There is no message, a message has nothing in it, or content of a kind that the model cannot read.</exception>
+    /// <exception cref="ArgumentException">There is no message, a message is empty, or content is of a kind that the model cannot read.</exception>
     /// <exception cref="ChatTemplateException">The model's chat template refuses the conversation.</exception>
     /// <exception cref="InvalidImageException">An image cannot be read or is outside the limits.</exception>
-    /// <exception cref="PromptTooLongException">The bytes of the text, or the tokens with those of the images, do not fit into the context; told before an image is decoded.</exception>
+    /// <exception cref="PromptTooLongException">The bytes of the text, or the tokens with those of the images, do not fit into the context; thrown
+    /// before an image is decoded.</exception>
     public Prompt CreatePrompt(IEnumerable<ChatMessage> messages) => CreatePrompt(messages, new PromptOptions());
 
     /// <summary>The same, for an answer with or without reasoning before it.</summary>
     /// <param name="messages">The conversation, as above.</param>
-    /// <param name="reasons">Whether the model is to reason first; <see cref="GenerationUpdate.IsReasoning"/> tells its reasoning from its answer.</param>
-    /// <param name="cancellationToken">Ends the building between images, and while one waits to be decoded, with <see cref="OperationCanceledException"/>.</param>
+    /// <param name="reasons">Whether the model should reason first; <see cref="GenerationUpdate.IsReasoning"/> marks the reasoning.</param>
+    /// <param name="cancellationToken">Cancels between images, and while an image waits to be decoded, with <see cref="OperationCanceledException"/>.</param>
     /// <returns>The prompt.</returns>
-    /// <exception cref="ArgumentException">As above; or the model cannot be asked to reason.</exception>
+    /// <exception cref="ArgumentException">As above; or the model has no switch for reasoning.</exception>
     /// <exception cref="ChatTemplateException">The model's chat template refuses the conversation.</exception>
     /// <exception cref="InvalidImageException">An image cannot be read or is outside the limits.</exception>
     /// <exception cref="PromptTooLongException">As above.</exception>
     public Prompt CreatePrompt(IEnumerable<ChatMessage> messages, bool reasons, CancellationToken cancellationToken = default) =>
         CreatePrompt(messages, new PromptOptions { Reasons = reasons }, cancellationToken);
 
-    /// <summary>The same, with tools, and with a last message that the model goes on with.</summary>
+    /// <summary>The same, with tools, and with a last message that the model continues.</summary>
     /// <param name="messages">The conversation, as above.</param>
-    /// <param name="options">How.</param>
+    /// <param name="options">The options of the prompt.</param>
     /// <param name="cancellationToken">As above.</param>
     /// <returns>The prompt.</returns>
     /// <exception cref="ArgumentException">As above.</exception>
@@ -159,13 +167,14 @@ public sealed class VlmModel : IChatModel, IDisposable
         return _prompts.Build(conversation, options, cancellationToken);
     }
 
-    /// <summary>Turns text and images into a prompt as they are, without a chat template: the model continues them.</summary>
+    /// <summary>Turns text and images into a prompt without a chat template; the model continues them.</summary>
     /// <param name="contents"><see cref="TextContent"/>, and <see cref="DataContent"/> with an image. A special token's text is ordinary text.</param>
-    /// <param name="cancellationToken">Ends the building between images, and while one waits to be decoded, with <see cref="OperationCanceledException"/>.</param>
+    /// <param name="cancellationToken">Cancels between images, and while an image waits to be decoded, with <see cref="OperationCanceledException"/>.</param>
     /// <returns>The prompt.</returns>
-    /// <exception cref="ArgumentException">There is nothing in the contents, or content of a kind that the model cannot read.</exception>
+    /// <exception cref="ArgumentException">The contents are empty, or content is of a kind that the model cannot read.</exception>
     /// <exception cref="InvalidImageException">An image cannot be read or is outside the limits.</exception>
-    /// <exception cref="PromptTooLongException">The bytes of the text, or the tokens with those of the images, do not fit into the context; told before an image is decoded.</exception>
+    /// <exception cref="PromptTooLongException">The bytes of the text, or the tokens with those of the images, do not fit into the context; thrown
+    /// before an image is decoded.</exception>
     public Prompt CreatePlainPrompt(IReadOnlyList<AIContent> contents, CancellationToken cancellationToken = default)
     {
         ArgumentNullException.ThrowIfNull(contents);
@@ -179,7 +188,8 @@ public sealed class VlmModel : IChatModel, IDisposable
     /// <summary>Generates an answer.</summary>
     /// <param name="prompt">What the model reads.</param>
     /// <param name="options">How the answer is generated; null for the defaults.</param>
-    /// <param name="cancellationToken">Ends the answer with <see cref="OperationCanceledException"/>: before the prompt is read, while it is read, and at each token.</param>
+    /// <param name="cancellationToken">Ends the answer with <see cref="OperationCanceledException"/>: before the prompt is read, while it is read,
+    /// and at each token.</param>
     /// <returns>An update for each token, then one with the finish reason and the statistics. Leaving the loop early frees the sequence.</returns>
     /// <exception cref="PromptTooLongException">The prompt does not fit into the context.</exception>
     /// <exception cref="ArgumentException">A token id of the options is outside the vocabulary, or the grammar cannot be used.</exception>
@@ -201,9 +211,10 @@ public sealed class VlmModel : IChatModel, IDisposable
     /// <summary>Ends the running answers and frees the model. Returns at once; the memory is free when the last answer has ended.</summary>
     public void Dispose() => _lifetime.Dispose();
 
-    // Before the images are decoded: their headers say how many tokens they become.
+    // Checked before the images are decoded: their headers determine how many tokens they become.
     private void CheckMeasured(IReadOnlyList<PromptSegment> segments) => PromptSize.CheckTokens(
-        segments.Sum(segment => segment.TokenIds.Length), segments.Where(segment => segment.Image is not null).Sum(segment => segment.TokenIds.Length), Manifest.ContextLength);
+        segments.Sum(segment => segment.TokenIds.Length), segments.Where(segment => segment.Image is not null).Sum(segment => segment.TokenIds.Length),
+        Manifest.ContextLength);
 
     private static IDecoder LoadDecoder(string folder, ModelManifest manifest, VlmOptions options, Task verification)
     {
@@ -213,7 +224,7 @@ public sealed class VlmModel : IChatModel, IDisposable
         }
         catch (ModelLoadException)
         {
-            // A damaged file says more than what the runtime made of it.
+            // The report of a damaged file says more than the runtime's error.
             verification.GetAwaiter().GetResult();
             throw;
         }
@@ -226,7 +237,8 @@ public sealed class VlmModel : IChatModel, IDisposable
         _decoder.Dispose();
     }
 
-    private async IAsyncEnumerable<GenerationUpdate> StreamAsync(IAsyncEnumerable<GenerationUpdate> updates, [EnumeratorCancellation] CancellationToken cancellationToken)
+    private async IAsyncEnumerable<GenerationUpdate> StreamAsync(
+        IAsyncEnumerable<GenerationUpdate> updates, [EnumeratorCancellation] CancellationToken cancellationToken)
     {
         using IDisposable use = _lifetime.Use(this);
         CancellationToken ending = _lifetime.Ending;

@@ -6,7 +6,7 @@ namespace OnnxVlm;
 /// <summary>How a model is loaded. Immutable.</summary>
 public sealed record VlmOptions
 {
-    /// <summary>Where the model runs. Default <see cref="Device.Auto"/>.</summary>
+    /// <summary>The device that the model runs on. Default <see cref="Device.Auto"/>.</summary>
     public Device Device { get; init; } = Device.Auto;
 
     /// <summary>Threads of the CPU device. Default: one for each processor; at least 1.</summary>
@@ -25,8 +25,9 @@ public sealed record VlmOptions
     public IImageDecoder? ImageDecoder { get; init; }
 
     /// <summary>
-    /// Whether transparent images are laid over white. Default false: the model's own rule, which mostly drops transparency, as in its training. Black text on a transparent ground is then black on whatever
-    /// the file has there, often black; <see cref="Generation.GenerationStatistics.TransparentImages"/> tells of such images.
+    /// Whether transparent images are blended over white. Default false: the model's own rule, which usually drops transparency, as in its training. Black
+    /// text on a transparent ground is then black on the stored colours, often black; <see cref="Generation.GenerationStatistics.TransparentImages"/> counts
+    /// such images.
     /// </summary>
     public bool BlendAlpha { get; init; }
 
@@ -34,9 +35,8 @@ public sealed record VlmOptions
     public ImageLimits ImageLimits { get; init; } = new();
 
     /// <summary>
-    /// The most tokens of an image, for models that were trained with several budgets (Gemma: 70, 140, 280, 560 or 1120) or with any (NEO: 64 to 4096; a long narrow image has at least as
-    /// many as its form takes). Default null: what the model folder says. The tokens around an image
-    /// do not count.
+    /// The most tokens of an image, for models that were trained with several budgets (Gemma: 70, 140, 280, 560 or 1120) or with any (NEO: 64 to 4096; a
+    /// long narrow image has at least as many as its shape requires). Default null: the value of the model folder. The tokens around an image do not count.
     /// </summary>
     /// <exception cref="ArgumentOutOfRangeException">The value is below 1.</exception>
     public int? MaxImageTokens
@@ -51,15 +51,17 @@ public sealed record VlmOptions
     }
 
     /// <summary>
-    /// Whether the files are compared with the hashes in <c>onnxvlm.json</c>. Default true; reading them takes about a second per gigabyte. Files of 64 MiB and more
-    /// are read while the model loads, and again only when they have changed: their size and time of change are kept in the user's local application data.
+    /// Whether the files are compared with the hashes in <c>onnxvlm.json</c>. Default true; reading them takes about a second per gigabyte. Files
+    /// of 64 MiB and more are read while the model loads, and again only when they have changed: their size and time of change are kept in the
+    /// user's local application data.
     /// </summary>
     public bool VerifyHashes { get; init; } = true;
 
     /// <summary>
-    /// Memory in bytes for the key-value cache: that of running answers and that of past ones, which stays as long as there is room, so that a prompt that begins like one of them is not
-    /// read again from the start. A request reserves what its prompt and its answer may need, and waits until there is room; one that would never fit is refused. Default: a quarter of
-    /// the memory that the process may use, at least 512 MiB; 0 means the default for running answers, and keeps none of past ones.
+    /// Memory in bytes for the key-value cache of running and of past answers. Past answers stay as long as there is room, so that a prompt that begins
+    /// like one of them is not read again from the start. A request reserves what its prompt and its answer may need, and waits until there is room; one
+    /// that would never fit is refused. Default: a quarter of the memory that the process may use, at least 512 MiB. 0 means the default for running
+    /// answers, and keeps no past ones.
     /// </summary>
     /// <exception cref="ArgumentOutOfRangeException">The value is negative.</exception>
     public long CacheBytes
@@ -72,7 +74,7 @@ public sealed record VlmOptions
         }
     } = DefaultCacheBytes;
 
-    /// <summary>What runs the model. Default <see cref="Runner.Auto"/>.</summary>
+    /// <summary>The runner of the model. Default <see cref="Runner.Auto"/>.</summary>
     public Runner Runner { get; init; } = Runner.Auto;
 
     /// <summary>Default of <see cref="CacheBytes"/>.</summary>

@@ -73,10 +73,12 @@ internal sealed class HubApi(HubClient client, ModelHubOptions options)
             if (!redirects && !response.IsSuccessStatusCode)
                 throw await HubErrors.ReadAsync(
                     response, new FileRequest(repository.Id, repository.Commit, file.Path), options, cancellationToken).ConfigureAwait(false);
-            commit ??= Header(response, "X-Repo-Commit");
-            string? linked = Header(response, "X-Linked-ETag");
+            commit ??= HubErrors.Header(response, "X-Repo-Commit");
+            string? linked = HubErrors.Header(response, "X-Linked-ETag");
             etag ??= (linked ?? (redirects ? null : response.Headers.ETag?.Tag))?.Replace("W/", "", StringComparison.Ordinal).Trim('"');
-            size ??= long.TryParse(Header(response, "X-Linked-Size"), out long given) ? given : redirects ? null : response.Content.Headers.ContentLength;
+            size ??= long.TryParse(HubErrors.Header(response, "X-Linked-Size"), out long given) ? given
+                : redirects ? null
+                : response.Content.Headers.ContentLength;
             if (!redirects)
                 return Check(repository, file, new FileLocation(address, size, etag), commit);
             Uri target = HubClient.Target(address, response);
@@ -194,9 +196,6 @@ internal sealed class HubApi(HubClient client, ModelHubOptions options)
 
     private static ModelHubException Damaged(Repository repository, RepositoryFile file, string what) =>
         new(ModelHubError.Damaged, $"{repository.Id}: {file.Path}: {what}; pull again");
-
-    private static string? Header(HttpResponseMessage response, string name) =>
-        response.Headers.TryGetValues(name, out IEnumerable<string>? values) ? values.First() : null;
 
     /// <summary>Git's hash of a file's content.</summary>
     private static string GitHash(byte[] content)

@@ -79,6 +79,7 @@ internal static class HubErrors
 
     private static ModelHubException Error(ModelHubError error, string message) => new(error, message);
 
-    private static string? Header(HttpResponseMessage response, string name) =>
+    /// <summary>The first value of a header; null for none.</summary>
+    public static string? Header(HttpResponseMessage response, string name) =>
         response.Headers.TryGetValues(name, out IEnumerable<string>? values) ? values.First() : null;
 }

@@ -13,6 +13,7 @@ using OnnxVlm.Server.Models;
 using OnnxVlm.Server.Reading;
 using OnnxVlm.Server.Security;
 using OnnxVlm.Server.Telemetry;
+using OnnxVlm.Server.Uploads;
 using OnnxVlm.Server.Wire;
 
 namespace OnnxVlm.Server;
@@ -87,6 +88,8 @@ public static class OnnxVlmServer
         services.TryAddSingleton<IModelLoader, VlmModelLoader>();
         services.AddSingleton<ModelPool>();
         services.AddSingleton<RemoteImages>();
+        services.AddSingleton(provider => new UploadStore(provider.GetRequiredService<ServerOptions>(), provider.GetService<TimeProvider>() ?? TimeProvider.System));
+        services.AddSingleton<UploadsEndpoint>();
         services.AddSingleton<RequestReader>();
         services.AddSingleton<ImageReader>();
         services.AddSingleton<MessageReader>();
@@ -142,6 +145,9 @@ public static class OnnxVlmServer
         app.MapGet("/metrics", (PrometheusExporter exporter) => Results.Text(exporter.Write(), "text/plain; version=0.0.4")).WithSummary("Metrics in Prometheus' text format.");
         app.MapGet("/v1/models", (ModelsEndpoint endpoint) => endpoint.List()).ProducesErrors().WithSummary("Lists the models.");
         app.MapGet("/v1/models/{name}", (string name, ModelsEndpoint endpoint) => endpoint.Get(name)).ProducesErrors().WithSummary("Describes a model.");
+        app.MapPost("/v1/uploads", (HttpContext context, UploadsEndpoint endpoint) => endpoint.AddAsync(context))
+            .Accepts<byte[]>("image/png", "image/jpeg", "image/gif", "image/webp", "image/bmp").Produces<UploadedImage>().ProducesErrors().WithSummary("Takes an image that requests then name by its hash.");
+        app.MapGet("/v1/uploads", (UploadsEndpoint endpoint) => endpoint.Limits()).ProducesErrors().WithSummary("What the images of a request must keep to.");
         app.MapGet("/health", Health).Anonymous().WithSummary("Whether requests are answered: 200, or 503 while the service stops.");
         app.MapGet("/health/ready", Health).Anonymous().WithSummary("As /health.");
         app.MapGet("/health/live", () => new HealthStatus("ok")).Anonymous().WithSummary("Whether the process runs.");

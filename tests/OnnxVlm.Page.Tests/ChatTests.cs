@@ -102,7 +102,7 @@ internal sealed class ChatTests : PageFixture
     [Test]
     public async Task Edit_LastQuestion_TakesItsPlace()
     {
-        await Page.GetByLabel("Pictures", new() { Exact = true }).SetInputFilesAsync(PageServer.SampleImage);
+        await Page.GetByLabel("Files", new() { Exact = true }).SetInputFilesAsync(PageServer.SampleImage);
         await Expect(Pictures).ToHaveCountAsync(1);
         await AskAsync("What does it say?");
         await Page.GetByRole(AriaRole.Button, new() { Name = "Edit" }).ClickAsync();

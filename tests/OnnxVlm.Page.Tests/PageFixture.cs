@@ -29,7 +29,7 @@ internal abstract class PageFixture
 
     protected ILocator AnswerText => Answer.Locator(".answer-body");
 
-    protected ILocator Pictures => Page.GetByRole(AriaRole.List, new() { Name = "Attached pictures" }).GetByRole(AriaRole.Listitem);
+    protected ILocator Pictures => Page.GetByRole(AriaRole.List, new() { Name = "Attached files" }).GetByRole(AriaRole.Listitem);
 
     protected ILocator Note => Page.Locator("#note");
 

@@ -51,6 +51,7 @@ internal sealed class PageServer : IAsyncDisposable
         JsonObject body = request.DeepClone().AsObject();
         body.Remove("stream");
         body.Remove("stream_options");
+        body.Remove("return_progress");
         using HttpResponseMessage response = await _client.PostAsJsonAsync("v1/chat/completions", body);
         Assert.That(response.IsSuccessStatusCode, await response.Content.ReadAsStringAsync());
         return (await response.Content.ReadFromJsonAsync<JsonNode>())!;

@@ -12,7 +12,7 @@ internal sealed class PhoneTests : PageFixture
     {
         string longWord = new('w', 300);
         await AnswerWithAsync(new FakeToken($"{longWord}\n\n```\n{longWord}\n```\n\n| {longWord} | b |\n|---|---|\n| 1 | 2 |\n\n- {longWord}", 0.5, (longWord, 0.4)));
-        await Page.GetByLabel("Pictures", new() { Exact = true }).SetInputFilesAsync(Enumerable.Repeat(PageServer.SampleImage, 8));
+        await Page.GetByLabel("Files", new() { Exact = true }).SetInputFilesAsync(Enumerable.Repeat(PageServer.SampleImage, 8));
         await Expect(Pictures).ToHaveCountAsync(8);
         await AssertFitsAsync("attached pictures");
         await AskAsync(longWord);

@@ -1,3 +1,4 @@
+using System.Security.Cryptography;
 using System.Text.Json.Nodes;
 using Microsoft.Playwright;
 using static Microsoft.Playwright.Assertions;
@@ -15,7 +16,7 @@ internal sealed class PictureTests : PageFixture
         }
         """;
 
-    private ILocator Chooser => Page.GetByLabel("Pictures", new() { Exact = true });
+    private ILocator Chooser => Page.GetByLabel("Files", new() { Exact = true });
 
     [Test]
     public async Task Choose_Picture_IsSentAsItIsAndAnswered()
@@ -38,9 +39,9 @@ internal sealed class PictureTests : PageFixture
     {
         IJSHandle transfer = await TransferAsync(File.ReadAllBytes(PageServer.SampleImage), "sample.png");
         await Page.DispatchEventAsync("body", "dragenter", new { dataTransfer = transfer });
-        await Expect(Page.GetByText("Drop pictures here")).ToBeVisibleAsync();
+        await Expect(Page.GetByText("Drop files here")).ToBeVisibleAsync();
         await Page.DispatchEventAsync("body", "drop", new { dataTransfer = transfer });
-        await Expect(Page.GetByText("Drop pictures here")).ToBeHiddenAsync();
+        await Expect(Page.GetByText("Drop files here")).ToBeHiddenAsync();
         await Expect(Pictures).ToHaveCountAsync(1);
         await AskAsync("What does the text say?");
         Assert.That(SentPictures(), Is.EqualTo(new[] { SampleUrl() }));
@@ -65,7 +66,7 @@ internal sealed class PictureTests : PageFixture
         await Page.GetByRole(AriaRole.Button, new() { Name = "Remove sample.png" }).First.ClickAsync();
         await Expect(Pictures).ToHaveCountAsync(2);
         await AskAsync("What does the text say?");
-        Assert.That(SentPictures(), Is.EqualTo(new[] { DataUrl(File.ReadAllBytes(other)), SampleUrl() }));
+        Assert.That(SentPictures(), Is.EqualTo(new[] { UrlOf(File.ReadAllBytes(other)), SampleUrl() }));
     }
 
     [Test]
@@ -84,15 +85,15 @@ internal sealed class PictureTests : PageFixture
         await Chooser.SetInputFilesAsync(new FilePayload { Name = "shape.webp", MimeType = "image/webp", Buffer = webp });
         await Expect(Pictures).ToHaveCountAsync(1);
         await AskAsync("What is it?");
-        Assert.That(SentPictures().Single(), Is.EqualTo("data:image/webp;base64," + Convert.ToBase64String(webp)));
+        Assert.That(SentPictures().Single(), Is.EqualTo(UrlOf(webp)));
     }
 
     [Test]
-    public async Task Choose_NinePictures_EightAreKeptAndTheNoteSaysWhy()
+    public async Task Choose_TooManyPictures_TheLimitAreKeptAndTheNoteSaysWhy()
     {
-        await Chooser.SetInputFilesAsync(Enumerable.Repeat(PageServer.SampleImage, 9));
-        await Expect(Note).ToHaveTextAsync("A conversation holds at most 8 pictures, and this would be 9. Remove some, or start a new chat.");
-        await Expect(Pictures).ToHaveCountAsync(8);
+        await Chooser.SetInputFilesAsync(Enumerable.Repeat(PageServer.SampleImage, 65));
+        await Expect(Note).ToHaveTextAsync("A conversation holds at most 64 pictures, and this would be 65. Remove some, or start a new chat.");
+        await Expect(Pictures).ToHaveCountAsync(64);
     }
 
     [Test]
@@ -116,11 +117,11 @@ internal sealed class PictureTests : PageFixture
     }
 
     [Test]
-    public async Task Drop_TextFile_NoteSaysWhatIsAccepted()
+    public async Task Drop_OtherFile_NoteSaysWhatIsAccepted()
     {
-        IJSHandle transfer = await TransferAsync("hello"u8.ToArray(), "notes.txt");
+        IJSHandle transfer = await TransferAsync([0, 1, 2, 0xff], "notes.bin");
         await Page.DispatchEventAsync("body", "drop", new { dataTransfer = transfer });
-        await Expect(Note).ToHaveTextAsync("notes.txt is not a picture that this browser can read. Use PNG or JPEG.");
+        await Expect(Note).ToHaveTextAsync("notes.bin is no picture that this browser can read, no PDF, and no text in UTF-8.");
         await Expect(Pictures).ToHaveCountAsync(0);
     }
 
@@ -140,7 +141,8 @@ internal sealed class PictureTests : PageFixture
     private string[] SentPictures() =>
         [.. Requests[^1]["messages"]![0]!["content"]!.AsArray().Where(part => (string?)part!["type"] == "image_url").Select(part => (string)part!["image_url"]!["url"]!)];
 
-    private static string SampleUrl() => DataUrl(File.ReadAllBytes(PageServer.SampleImage));
+    private static string SampleUrl() => UrlOf(File.ReadAllBytes(PageServer.SampleImage));
 
-    private static string DataUrl(byte[] png) => $"data:image/png;base64,{Convert.ToBase64String(png)}";
+    // Pictures go ahead, as they are; the question names them by their hash.
+    private static string UrlOf(byte[] file) => $"upload:{Convert.ToHexStringLower(SHA256.HashData(file))}";
 }

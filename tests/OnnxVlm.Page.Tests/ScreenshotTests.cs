@@ -38,7 +38,7 @@ internal sealed class ScreenshotTests : PageFixture
 
     private async Task AskAboutAsync(string image)
     {
-        await Page.GetByLabel("Pictures", new() { Exact = true }).SetInputFilesAsync(image);
+        await Page.GetByLabel("Files", new() { Exact = true }).SetInputFilesAsync(image);
         await Expect(Pictures).ToHaveCountAsync(1);
         await AskAsync("What does the text say?");
     }

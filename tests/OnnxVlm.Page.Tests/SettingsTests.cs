@@ -10,7 +10,7 @@ internal sealed class SettingsTests : PageFixture
     public async Task Send_NothingSet_OnlyAsksForTokens()
     {
         await AskAsync("What are you?");
-        Assert.That(Requests[0].Select(field => field.Key), Is.EquivalentTo(new[] { "model", "messages", "stream", "stream_options", "logprobs", "top_logprobs" }));
+        Assert.That(Requests[0].Select(field => field.Key), Is.EquivalentTo(new[] { "model", "messages", "stream", "stream_options", "return_progress", "logprobs", "top_logprobs" }));
         Assert.That((int?)Requests[0]["top_logprobs"], Is.EqualTo(5));
     }
 

@@ -86,9 +86,17 @@ public sealed class ServerOptions
     [Range(1, 100_000)]
     public int MaxMessages { get; set; } = 1024;
 
-    /// <summary>Images of a request. Default 8.</summary>
+    /// <summary>Images of a request. Default 64.</summary>
     [Range(0, 1000)]
-    public int MaxImages { get; set; } = 8;
+    public int MaxImages { get; set; } = 64;
+
+    /// <summary>Bytes of the images that were sent ahead (<c>/v1/uploads</c>) and are kept in memory; one API key gets half of it. Default 256 MiB.</summary>
+    [Range(1024, 1L << 40)]
+    public long MaxUploadBytes { get; set; } = 256L << 20;
+
+    /// <summary>How long after its last use an image that was sent ahead is kept. Default 1 h.</summary>
+    [Range(typeof(TimeSpan), "00:00:00.001", "1.00:00:00")]
+    public TimeSpan UploadLifetime { get; set; } = TimeSpan.FromHours(1);
 
     /// <summary>Answers of a request (<c>n</c>). Default 8.</summary>
     [Range(1, 128)]

@@ -2,16 +2,18 @@ using Microsoft.Extensions.AI;
 using OnnxVlm.Imaging;
 using OnnxVlm.Server.Hosting;
 using OnnxVlm.Server.Security;
+using OnnxVlm.Server.Uploads;
 
 namespace OnnxVlm.Server.Reading;
 
 /// <summary>
-/// The images of a request: data URIs, and URLs where fetching is switched on. The file's header is read and its size, sides and kind are checked here, before the request waits for its turn;
+/// The images of a request: data URIs, images that were uploaded before, and URLs where fetching is switched on. The file's header is read and its size, sides and kind are checked here, before the request waits for its turn;
 /// it is decoded later, by as many requests at once as may run.
 /// </summary>
 /// <param name="remote">Fetches images.</param>
+/// <param name="uploads">Has those that were sent ahead.</param>
 /// <param name="limits">The service's limits.</param>
-internal sealed class ImageReader(RemoteImages remote, ServerOptions limits)
+internal sealed class ImageReader(RemoteImages remote, UploadStore uploads, ServerOptions limits)
 {
     /// <summary>Reads an image.</summary>
     /// <param name="param">The part of the request.</param>
@@ -21,8 +23,8 @@ internal sealed class ImageReader(RemoteImages remote, ServerOptions limits)
     /// <exception cref="ApiException">The URL is not one of an image, or the image is outside the limits.</exception>
     public async Task<DataContent> ReadAsync(string param, string url, string client, CancellationToken cancellationToken)
     {
-        byte[] bytes = url.StartsWith("data:", StringComparison.OrdinalIgnoreCase)
-            ? ReadDataUri(param, url)
+        byte[] bytes = url.StartsWith("data:", StringComparison.OrdinalIgnoreCase) ? ReadDataUri(param, url)
+            : url.StartsWith(UploadStore.Scheme, StringComparison.Ordinal) ? uploads.Find(param, client, url)
             : await remote.FetchAsync(param, url, client, cancellationToken).ConfigureAwait(false);
         return Check(param, bytes);
     }
@@ -39,7 +41,11 @@ internal sealed class ImageReader(RemoteImages remote, ServerOptions limits)
         return bytes[..length];
     }
 
-    private DataContent Check(string param, byte[] bytes)
+    /// <summary>Checks the header of a file against the limits.</summary>
+    /// <param name="param">The part of the request.</param>
+    /// <param name="bytes">The file.</param>
+    /// <exception cref="ApiException">It is no image, or outside the limits.</exception>
+    public DataContent Check(string param, byte[] bytes)
     {
         try
         {

@@ -13,6 +13,10 @@ internal sealed record ClientKey(int Number)
     /// <param name="context">The request.</param>
     public static string ScopeOf(HttpContext context) => string.Create(CultureInfo.InvariantCulture, $"key {context.Features.Get<ClientKey>()?.Number ?? -1}");
 
+    /// <summary>The key of <see cref="ClientOf"/>, whatever the address.</summary>
+    /// <param name="client">Who asks.</param>
+    public static string KeyOf(string client) => client[..client.IndexOf(' ', StringComparison.Ordinal)];
+
     /// <summary>Who asks, for the fair order of the queue: the key and the address.</summary>
     /// <param name="context">The request.</param>
     public static string ClientOf(HttpContext context) =>

@@ -1,6 +1,7 @@
 using System.Text.Encodings.Web;
 using System.Text.Json;
 using System.Text.Json.Serialization;
+using OnnxVlm.Server.Uploads;
 
 namespace OnnxVlm.Server.Wire;
 
@@ -16,6 +17,8 @@ namespace OnnxVlm.Server.Wire;
 [JsonSerializable(typeof(DetokenizeResponse))]
 [JsonSerializable(typeof(ModelList))]
 [JsonSerializable(typeof(HealthStatus))]
+[JsonSerializable(typeof(UploadedImage))]
+[JsonSerializable(typeof(UploadLimits))]
 [JsonSerializable(typeof(ErrorBody))]
 [JsonSerializable(typeof(Usage))]
 [JsonSerializable(typeof(IReadOnlyList<ResponseToolCall>))]

@@ -1,17 +1,16 @@
-// The server's OpenAI-compatible endpoints, addressed relative to the page, so that a path prefix of a proxy works.
+// The server's addresses, relative to the page, so that a path prefix of a proxy works.
 
 /** Something that the server said no to, or that went wrong on the way: one line for the user. */
 export class ApiError extends Error {
-    constructor(message, status = 0) {
+    constructor(message, { status = 0, code = null } = {}) {
         super(message);
-        this.status = status;
+        Object.assign(this, { status, code });
     }
 }
 
-/** The names of the models that the server offers. */
+/** The models that the server offers: { id, loaded, max_model_len } each. */
 export async function listModels(apiKey) {
-    const response = await request("v1/models", { apiKey });
-    return (await response.json()).data.map((model) => model.id);
+    return (await json("v1/models", { apiKey })).data;
 }
 
 /**
@@ -29,16 +28,22 @@ export async function* streamChat(body, { apiKey, signal }) {
     throw new ApiError("The connection ended before the answer did.");
 }
 
-async function request(path, { apiKey, signal, body }) {
+/** A request whose answer is JSON. Throws ApiError. */
+export async function json(path, options) {
+    return (await request(path, options)).json();
+}
+
+/** @param options { apiKey, signal, method, body }: a body is sent as JSON, a Blob as it is */
+export async function request(path, { apiKey, signal, method, body } = {}) {
     const headers = {};
     if (apiKey) headers.Authorization = `Bearer ${apiKey}`;
-    if (body) headers["Content-Type"] = "application/json";
+    if (body) headers["Content-Type"] = body instanceof Blob ? body.type : "application/json";
     let response;
     try {
         response = await fetch(new URL(path, document.baseURI), {
-            method: body ? "POST" : "GET",
+            method: method ?? (body ? "POST" : "GET"),
             headers,
-            body: body && JSON.stringify(body),
+            body: body && !(body instanceof Blob) ? JSON.stringify(body) : body,
             signal,
             cache: "no-store",
         });
@@ -51,11 +56,11 @@ async function request(path, { apiKey, signal, body }) {
 }
 
 async function refusal(response) {
-    const said = await response.json().then((body) => body.error.message, () => null);
-    const message = (said ?? `The server answered ${response.status} ${response.statusText}`.trim()).replace(/[.\s]*$/, ".");
+    const error = await response.json().then((body) => body.error, () => null);
+    const message = (error?.message ?? `The server answered ${response.status} ${response.statusText}`.trim()).replace(/[.\s]*$/, ".");
     const wait = response.headers.get("Retry-After");
     const advice = response.status === 401 ? " Enter the API key in the settings." : wait ? ` Try again in ${wait} s.` : "";
-    return new ApiError(message + advice, response.status);
+    return new ApiError(message + advice, { status: response.status, code: error?.code });
 }
 
 // The data of each server-sent event. Comment lines keep the connection alive and are passed over.

@@ -1,58 +1,122 @@
-// The page: joins the parts and runs one answer at a time.
+// The page: joins the parts. Start here.
 
-import { ApiError, listModels, streamChat } from "./api.js";
+import { Answering, untilAnswered } from "./answering.js";
+import { drawPreview } from "./attachments/pictures.js";
+import { Answer } from "./chats/answer.js";
+import { ChatList } from "./chats/chat-list.js";
+import { Chat } from "./chats/chat.js";
+import { keepDraft, recallDraft } from "./chats/draft.js";
+import { ImportError, read, toJson, toMarkdown } from "./chats/exchange.js";
+import { ChatStore } from "./chats/store.js";
 import { Composer } from "./composer.js";
-import { Answer, Conversation } from "./conversation.js";
-import { Pace } from "./pace.js";
-import { drawPreview } from "./pictures.js";
+import { h } from "./dom.js";
+import { Models } from "./models.js";
+import { Panel } from "./panels.js";
 import { Settings, SettingsError } from "./settings.js";
-import { keep } from "./storage.js";
+import { keep, recall } from "./storage.js";
 import { Transcript } from "./transcript.js";
 
 const $ = (id) => document.getElementById(id);
+const shownKey = "onnxvlm-chat"; // which chat this tab shows
 
-const conversation = new Conversation();
+let chat = new Chat();
 const settings = new Settings($("settings"));
-const transcript = new Transcript({ onRetry: retry, onEdit: editLast, onEnlarge: enlarge });
+const store = new ChatStore({ onProblem: sayStorage, onChange: changedElsewhere });
+const transcript = new Transcript({ onRetry: retry, onEdit: edit, onChoose: choose, onEnlarge: enlarge });
 const composer = new Composer({
-    earlierPictures: (isEditing) => conversation.picturesBefore(conversation.turns.length - (isEditing ? 1 : 0)),
+    countPictures: (edited) => Chat.picturesOf(edited ? chat.before(edited) : chat.path).length,
     onSend: ask,
-    onStop: stop,
-    onEditLast: editLast,
+    onStop: () => answering.stop(),
+    onEditLast: () => chat.last && edit(chat.last),
     onEnlarge: enlarge,
+    onAttach: (picture) => store.savePicture(picture),
+    onDraft: keepDraft,
 });
-let running = null; // the AbortController of the answer that is coming
+const answering = new Answering({
+    store, settings,
+    show: {
+        begins() {
+            composer.isRunning = true;
+            announce("Answering.");
+        },
+        update: (turn) => transcript.update(turn),
+        ends({ answer }) {
+            composer.isRunning = false;
+            announce(answer.text);
+            models.showContext(chat.last?.answer);
+            list.refresh();
+        },
+    },
+});
+const models = new Models(settings, (error) => {
+    if (error.status === 401) {
+        composer.note(error.message);
+        settingsPanel.open();
+        $("settings").elements.api_key.focus();
+    } else composer.note(error.message, { label: "Try again", run: loadModels });
+});
+const list = new ChatList(store, { onOpen: open, onRename: rename, onDelete: remove, onExport: exportChats, onImport: importChats });
+const settingsPanel = new Panel($("settings-panel"), $("open-settings"), $("close-settings"));
+const chatsPanel = new Panel($("chats-panel"), $("open-chats"), $("close-chats"), () => list.refresh());
 
 loadModels();
+start();
+
+async function start() {
+    const id = recall("sessionStorage", shownKey);
+    const draft = await recallDraft(store);
+    if (id) await open(id, { isStart: true });
+    composer.restore(draft);
+}
+
+async function loadModels() {
+    if (await models.load()) {
+        composer.clearNote();
+        models.showContext(chat.last?.answer);
+    }
+}
+
+$("settings").elements.api_key.addEventListener("change", loadModels);
+$("settings").elements.model.addEventListener("input", () => models.showContext(chat.last?.answer));
 
 // ---- asking
 
-function ask(question, isEditing) {
-    const request = requestFields();
-    if (!request) return false;
-    const turn = conversation.ask(question, new Answer({ isJson: settings.isJson }), { replacesLast: isEditing });
-    if (isEditing) transcript.show(conversation.turns);
-    else transcript.add(turn);
-    $("welcome").hidden = true;
-    run(turn, request);
+function ask(question, edited) {
+    const fields = requestFields();
+    if (!fields) return false;
+    const parent = edited ? chat.turns.get(edited.parent) : chat.last;
+    answer(chat.ask(question, newAnswer(), parent), fields);
     return true;
 }
 
-function retry() {
-    const request = !running && requestFields();
-    if (!request) return;
-    conversation.last.answer = new Answer({ isJson: settings.isJson });
-    transcript.show(conversation.turns);
+function retry(turn) {
+    const fields = !answering.isRunning && requestFields();
+    if (!fields) return;
     composer.focus();
-    run(conversation.last, request);
+    if (turn.answer.error && !turn.answer.text) turn.answer = newAnswer(); // nothing to go back to
+    else turn = chat.ask(turn.question, newAnswer(), chat.turns.get(turn.parent));
+    answer(turn, fields);
 }
 
-function editLast() {
-    if (conversation.last && !running) composer.edit(conversation.last.question);
+function answer(turn, fields) {
+    showChat();
+    answering.run(chat, turn, fields);
 }
 
-function stop() {
-    running?.abort();
+function newAnswer() {
+    return new Answer({ isJson: settings.isJson, model: settings.model });
+}
+
+function edit(turn) {
+    if (!answering.isRunning) composer.edit(turn);
+}
+
+function choose(turn) {
+    if (answering.isRunning) return;
+    chat.choose(turn);
+    store.saveChat(chat);
+    showChat();
+    $("turns").querySelector(`[data-turn="${turn.id}"] .versions button:enabled`)?.focus();
 }
 
 // The request's fields, or null after saying what is wrong with the settings.
@@ -62,77 +126,127 @@ function requestFields() {
     } catch (error) {
         if (!(error instanceof SettingsError)) throw error;
         composer.note(error.message);
-        openSettings();
+        settingsPanel.open();
         error.field.focus();
         return null;
     }
 }
 
-async function run(turn, fields) {
-    const controller = new AbortController();
-    const { answer } = turn;
-    const body = { ...fields, messages: conversation.messages(settings.system), stream: true, stream_options: { include_usage: true } };
-    const pace = new Pace(() => transcript.update(turn));
-    running = controller;
-    composer.isRunning = true;
-    announce("Answering.");
-    try {
-        for await (const chunk of streamChat(body, { apiKey: settings.apiKey, signal: controller.signal })) {
-            answer.take(chunk);
-            pace.request();
-        }
-    } catch (error) {
-        if (controller.signal.aborted) answer.isStopped = true;
-        else if (error instanceof ApiError) answer.error = error.message;
-        else throw error;
-    } finally {
-        answer.isRunning = false;
-        pace.flush();
-        if (running === controller) {
-            running = null;
-            composer.isRunning = false;
-            announce(answer.text);
-        }
+$("sample").addEventListener("click", async () => {
+    const blob = await (await fetch("sample.png")).blob();
+    await composer.add([new File([blob], "sample.png", { type: "image/png" })]);
+    composer.send("What does the text say?");
+});
+
+fetch("sample.png").then((response) => response.blob()).then(createImageBitmap).then((bitmap) => {
+    const canvas = $("sample-picture");
+    [canvas.width, canvas.height] = [bitmap.width, bitmap.height];
+    canvas.getContext("2d").drawImage(bitmap, 0, 0);
+});
+
+// ---- chats
+
+function showChat() {
+    $("welcome").hidden = chat.turns.size > 0;
+    transcript.show(chat);
+    models.showContext(chat.last?.answer);
+    list.shownId = chat.id;
+    keep("sessionStorage", shownKey, chat.turns.size > 0 ? chat.id : null);
+}
+
+/** Shows another chat: one that is kept, or a new one without an id. What is written and not sent stays, except that an edit ends. */
+async function open(id, { isStart = false } = {}) {
+    const next = id ? await store.load(id) : new Chat();
+    if (!next) {
+        if (!isStart) list.refresh();
+        return;
+    }
+    answering.stop();
+    if (composer.isEditing) composer.cancelEdit();
+    composer.clearNote();
+    chat = next;
+    for (const turn of next.turns.values()) if (turn.answer.isRunning) finish(next, turn);
+    settings.model = chat.last?.answer.model;
+    showChat();
+    chatsPanel.closeIfOver();
+}
+
+// An answer that was coming when its tab was closed or loaded again; another tab may still be at it.
+async function finish(where, turn) {
+    await untilAnswered(turn);
+    const fresh = (await store.load(where.id))?.turns.get(turn.id);
+    if (!fresh) return;
+    Object.assign(turn.answer, fresh.answer);
+    if (fresh.answer.isRunning) {
+        Object.assign(turn.answer, { isRunning: false, isInterrupted: true });
+        await store.saveTurn(where, turn);
+    }
+    transcript.update(turn);
+}
+
+async function changedElsewhere({ chat: id, isDeleted }) {
+    list.refresh();
+    if (id !== chat.id) return;
+    if (isDeleted) {
+        answering.forget();
+        await open(null);
+        composer.note("This chat was deleted in another tab.");
+    } else if (!answering.isRunning && !composer.isEditing) {
+        const shown = chat.chosen;
+        await open(id);
+        Object.assign(chat.chosen, shown); // each tab shows its own path
+        showChat();
     }
 }
 
-// What assistive technology says: the answer once, when it is there, and not letter by letter.
-function announce(text) {
-    $("announcer").textContent = text;
+async function rename(id, title) {
+    const renamed = id === chat.id ? chat : await store.load(id);
+    if (!renamed) return;
+    renamed.title = title;
+    await store.saveChat(renamed);
+    list.refresh();
 }
 
-// ---- models
+async function remove(id) {
+    if (id === chat.id) {
+        answering.forget();
+        await open(null);
+    }
+    await store.delete(id);
+    list.refresh();
+}
 
-async function loadModels() {
-    try {
-        settings.offerModels(await listModels(settings.apiKey));
-        composer.clearNote();
-    } catch (error) {
-        if (!(error instanceof ApiError)) throw error;
-        if (error.status === 401) {
+async function exportChats(ids, format) {
+    const chats = (await Promise.all(ids.map((id) => (id === chat.id ? chat : store.load(id))))).filter(Boolean);
+    const [text, type, ending] = format === "json" ? [await toJson(chats), "application/json", "json"] : [await toMarkdown(chats[0]), "text/markdown", "md"];
+    const name = chats.length === 1 ? chats[0].title.replace(/[^\p{L}\p{N} _-]+/gu, "").trim().slice(0, 60) || "chat" : "chats";
+    const address = URL.createObjectURL(new Blob([text], { type }));
+    Object.assign(document.createElement("a"), { href: address, download: `${name}.${ending}` }).click();
+    setTimeout(() => URL.revokeObjectURL(address), 60_000);
+}
+
+async function importChats(files) {
+    let last = null;
+    for (const file of files) {
+        try {
+            for (const imported of await read(file)) {
+                for (const picture of Chat.picturesOf([...imported.turns.values()])) await store.savePicture(picture);
+                const { changed } = imported;
+                for (const turn of imported.turns.values()) await store.saveTurn(imported, turn);
+                await store.saveChat(Object.assign(imported, { changed }));
+                last = imported;
+            }
+        } catch (error) {
+            if (!(error instanceof ImportError)) throw error;
             composer.note(error.message);
-            openSettings();
-            $("settings").elements.api_key.focus();
-        } else composer.note(error.message, { label: "Try again", run: loadModels });
+            return;
+        }
     }
+    if (last) await open(last.id);
 }
 
-$("settings").elements.api_key.addEventListener("change", loadModels);
+// ---- settings
 
-// ---- settings panel: beside the conversation where there is room, else over it
-
-const panel = $("settings-panel");
-
-function openSettings() {
-    if (panel.open) return;
-    if (matchMedia("(min-width: 60rem)").matches) panel.show();
-    else panel.showModal();
-    $("open-settings").setAttribute("aria-expanded", "true");
-}
-
-panel.addEventListener("close", () => $("open-settings").setAttribute("aria-expanded", "false"));
-$("open-settings").addEventListener("click", () => panel.open ? panel.close() : openSettings());
-$("close-settings").addEventListener("click", () => panel.close());
 $("reset-settings").addEventListener("click", () => {
     settings.reset();
     showJsonState();
@@ -148,7 +262,7 @@ function showJsonState() {
 
 chip.addEventListener("input", () => {
     showJsonState();
-    if (chip.checked) openSettings();
+    if (chip.checked) settingsPanel.open();
 });
 jsonSetting.addEventListener("input", () => {
     chip.checked = jsonSetting.checked;
@@ -158,13 +272,9 @@ showJsonState();
 
 // ---- the rest of the page
 
-$("new-chat").addEventListener("click", () => {
-    stop();
-    conversation.clear();
-    transcript.clear();
-    composer.cancelEdit();
-    composer.clearNote();
-    $("welcome").hidden = false;
+$("new-chat").addEventListener("click", async () => {
+    await open(null);
+    composer.focus();
 });
 
 $("theme").addEventListener("click", () => {
@@ -176,14 +286,27 @@ $("theme").addEventListener("click", () => {
 
 document.addEventListener("keydown", (event) => {
     if (event.key !== "Escape" || event.defaultPrevented || document.querySelector("dialog:modal")) return;
-    if (running) stop();
+    if (answering.isRunning) answering.stop();
     else if (composer.isEditing) composer.cancelEdit();
-    else if (panel.open) panel.close();
+    else if (settingsPanel.isOpen) settingsPanel.close();
+    else if (chatsPanel.isOpen) chatsPanel.close();
 });
+
+// That chats are not kept stays on the page until it was read.
+function sayStorage(message) {
+    const note = $("storage-note");
+    note.replaceChildren(h("span", {}, message), h("button", { type: "button", onclick: () => { note.hidden = true; } }, "OK"));
+    note.hidden = false;
+}
+
+// What assistive technology says: the answer once, when it is there, and not letter by letter.
+function announce(text) {
+    $("announcer").textContent = text;
+}
 
 function enlarge(picture) {
     const dialog = $("picture");
-    dialog.replaceChildren(drawPreview(picture));
+    dialog.replaceChildren(drawPreview(picture, { isLarge: true }));
     dialog.showModal();
 }
 

@@ -1,7 +1,10 @@
-// Where a message is written: the text, the pictures of it, and the button that sends or stops.
+// Where a message is written: the text, what is attached to it, and the button that sends or stops.
 
-import { button, h } from "./dom.js";
-import { describe, drawPreview, excess, PictureError, readPicture } from "./pictures.js";
+import { isPdf, pageNumbers, readPdf } from "./attachments/pdf.js";
+import { AttachmentError, describe, drawPreview, excess, limits, readPicture } from "./attachments/pictures.js";
+import { readText } from "./attachments/texts.js";
+import { button, h, icon } from "./dom.js";
+import { ask } from "./question.js";
 
 const $ = (id) => document.getElementById(id);
 
@@ -11,20 +14,26 @@ export class Composer {
     #list = $("pictures");
     #note = $("note");
     #pictures = [];
-    #isEditing = false;
+    #files = [];
+    #edited = null;
     #isRunning = false;
 
     /**
-     * @param earlierPictures (isEditing) → the pictures that a request would carry besides these
-     * @param onSend ({ text, pictures }, isEditing) → whether it was sent
+     * @param countPictures (edited turn or null) → how many pictures a request would carry besides those attached here
+     * @param onSend ({ text, files, pictures }, edited turn or null) → whether it was sent
+     * @param onAttach (picture) → keeps it
+     * @param onDraft ({ text, files, pictures }) → keeps what is written here, until it is sent
      */
-    constructor({ earlierPictures, onSend, onStop, onEditLast, onEnlarge }) {
-        Object.assign(this, { earlierPictures, onSend, onEditLast, onEnlarge });
+    constructor({ countPictures, onSend, onStop, onEditLast, onEnlarge, onAttach, onDraft }) {
+        Object.assign(this, { countPictures, onSend, onEditLast, onEnlarge, onAttach, onDraft });
         this.#form.addEventListener("submit", (event) => {
             event.preventDefault();
             this.#send();
         });
-        this.#text.addEventListener("input", () => this.#fit());
+        this.#text.addEventListener("input", () => {
+            this.#fit();
+            this.#keepDraft();
+        });
         this.#text.addEventListener("keydown", (event) => this.#key(event));
         $("stop").addEventListener("click", onStop);
         $("cancel-edit").addEventListener("click", () => this.cancelEdit());
@@ -42,39 +51,49 @@ export class Composer {
         });
     }
 
-    /** Attaches pictures; what is not accepted is said in the note, and the others are attached. */
+    /** Attaches files; what is not accepted is said in the note, and the others are attached. */
     async add(files) {
         this.clearNote();
         const problems = [];
         for (const file of files) {
             try {
-                const picture = await readPicture(file);
-                const problem = excess([...this.earlierPictures(this.#isEditing), ...this.#pictures, picture]);
-                if (problem) throw new PictureError(problem);
-                this.#pictures.push(picture);
+                await this.#attach(file);
             } catch (error) {
-                if (!(error instanceof PictureError)) throw error;
+                if (!(error instanceof AttachmentError)) throw error;
                 if (!problems.includes(error.message)) problems.push(error.message);
             }
         }
-        this.#showPictures();
+        this.#showAttachments();
+        this.#keepDraft();
         if (problems.length > 0) this.note(problems.join(" "));
         this.#text.focus();
     }
 
     /** Puts a message that was sent back, to be changed. */
-    edit({ text, pictures }) {
-        this.#isEditing = true;
-        this.#fill(text, [...pictures]);
+    edit(turn) {
+        this.#edited = turn;
+        this.#fill(turn.question);
     }
 
     get isEditing() {
-        return this.#isEditing;
+        return this.#edited !== null;
     }
 
     cancelEdit() {
-        this.#isEditing = false;
-        this.#fill("", []);
+        this.#edited = null;
+        this.#fill({ text: "", files: [], pictures: [] });
+    }
+
+    /** Puts back what was written before a reload. */
+    restore({ text = "", files = [], pictures = [] }) {
+        if (this.#text.value || (!text && files.length + pictures.length === 0)) return;
+        this.#fill({ text, files, pictures });
+    }
+
+    /** Sends this text with what is attached. */
+    send(text) {
+        this.#text.value = text;
+        this.#send();
     }
 
     /** Shows one line, with something to do about it if given: { label, run }. */
@@ -103,11 +122,30 @@ export class Composer {
         if (hadFocus) this.#text.focus();
     }
 
+    async #attach(file) {
+        const picture = await readPicture(file);
+        const room = () => limits.count - this.countPictures(this.#edited) - this.#pictures.length;
+        if (picture) await this.#addPicture(picture);
+        else if (await isPdf(file)) for (const page of await readPdf(file, (name, count) => choosePages(name, count, room()))) await this.#addPicture(page);
+        else {
+            const text = await readText(file);
+            if (!text) throw new AttachmentError(`${file.name} is no picture that this browser can read, no PDF, and no text in UTF-8.`);
+            this.#files.push(text);
+        }
+    }
+
+    async #addPicture(picture) {
+        const problem = excess(this.countPictures(this.#edited) + this.#pictures.length + 1);
+        if (problem) throw new AttachmentError(problem);
+        this.#pictures.push(picture);
+        await this.onAttach(picture);
+    }
+
     #send() {
-        const message = { text: this.#text.value.trim(), pictures: this.#pictures };
-        if (this.#isRunning || (message.text === "" && message.pictures.length === 0)) return;
+        const message = { text: this.#text.value.trim(), files: this.#files, pictures: this.#pictures };
+        if (this.#isRunning || (message.text === "" && message.files.length + message.pictures.length === 0)) return;
         this.clearNote();
-        if (!this.onSend(message, this.#isEditing)) return;
+        if (!this.onSend(message, this.#edited)) return;
         this.cancelEdit();
     }
 
@@ -116,19 +154,25 @@ export class Composer {
         if (event.key === "Enter" && !event.shiftKey) {
             event.preventDefault();
             this.#send();
-        } else if (event.key === "ArrowUp" && this.#text.value === "" && this.#pictures.length === 0 && !this.#isRunning) {
+        } else if (event.key === "ArrowUp" && this.#text.value === "" && this.#files.length + this.#pictures.length === 0 && !this.#isRunning) {
             event.preventDefault();
             this.onEditLast();
         }
     }
 
-    #fill(text, pictures) {
-        $("editing").hidden = !this.#isEditing;
+    #fill({ text, files, pictures }) {
+        $("editing").hidden = !this.isEditing;
         this.#text.value = text;
-        this.#pictures = pictures;
-        this.#showPictures();
+        this.#files = [...files];
+        this.#pictures = [...pictures];
+        this.#showAttachments();
         this.#fit();
+        this.#keepDraft();
         this.#text.focus();
+    }
+
+    #keepDraft() {
+        this.onDraft({ text: this.#text.value, files: this.#files, pictures: this.#pictures });
     }
 
     // As high as the text; the style sheet sets the limit.
@@ -137,17 +181,25 @@ export class Composer {
         this.#text.style.height = `${this.#text.scrollHeight}px`;
     }
 
-    #showPictures() {
-        this.#list.hidden = this.#pictures.length === 0;
-        this.#list.replaceChildren(...this.#pictures.map((picture) => h("li", {},
-            h("button", { type: "button", class: "thumbnail", "aria-label": `Enlarge ${picture.name}`, title: `${picture.name}: ${describe(picture)}`,
-                onclick: () => this.onEnlarge(picture) }, drawPreview(picture)),
-            button(`Remove ${picture.name}`, "close", () => {
-                this.#pictures = this.#pictures.filter((other) => other !== picture);
-                this.#showPictures();
-                this.clearNote();
-                this.#text.focus();
-            }, { wordless: true, class: "remove" }))));
+    #showAttachments() {
+        this.#list.hidden = this.#pictures.length + this.#files.length === 0;
+        this.#list.replaceChildren(
+            ...this.#pictures.map((picture) => h("li", {},
+                h("button", { type: "button", class: "thumbnail", "aria-label": `Enlarge ${picture.name}`, title: `${picture.name}: ${describe(picture)}`,
+                    onclick: () => this.onEnlarge(picture) }, drawPreview(picture)),
+                this.#removeButton(picture))),
+            ...this.#files.map((file) => h("li", { class: "file" }, icon("file"), file.name, this.#removeButton(file))));
+    }
+
+    #removeButton(attachment) {
+        return button(`Remove ${attachment.name}`, "close", () => {
+            this.#pictures = this.#pictures.filter((other) => other !== attachment);
+            this.#files = this.#files.filter((other) => other !== attachment);
+            this.#showAttachments();
+            this.#keepDraft();
+            this.clearNote();
+            this.#text.focus();
+        }, { wordless: true, class: "remove" });
     }
 
     #acceptDrops() {
@@ -167,4 +219,17 @@ export class Composer {
             this.add([...event.dataTransfer.files]);
         });
     }
+}
+
+// Which pages of a PDF are attached; a PDF of one page is not asked about.
+async function choosePages(name, count, room) {
+    if (count === 1) return [1];
+    const text = await ask({
+        title: name, label: `Pages, 1 to ${count}, such as 1-3, 5`, value: `1-${Math.max(1, Math.min(count, room, 4))}`, confirm: "Attach",
+        check: (value) => {
+            const numbers = pageNumbers(value, count);
+            return numbers === null ? `Give pages from 1 to ${count}, such as 1-3, 5.` : numbers.length > room ? `There is room for ${Math.max(0, room)} more pictures.` : null;
+        },
+    });
+    return text === null ? [] : pageNumbers(text, count);
 }

@@ -38,6 +38,15 @@ export class Settings {
         return this.#fields.api_key.value.trim();
     }
 
+    get model() {
+        return this.#fields.model.value;
+    }
+
+    /** Chooses a model, if it is offered. */
+    set model(name) {
+        if ([...this.#fields.model.options].some((option) => option.value === name)) this.#fields.model.value = name;
+    }
+
     get system() {
         return this.#fields.system.value.trim();
     }

@@ -110,9 +110,9 @@ internal sealed class ImageAttackTests
     }
 
     [Test]
-    public async Task NineImages_AreRefused()
+    public async Task SixtyFiveImages_AreRefused()
     {
-        object[] parts = [.. Enumerable.Repeat<object>(new { type = "image_url", image_url = new { url = Nano.SampleUri } }, 9)];
+        object[] parts = [.. Enumerable.Repeat<object>(new { type = "image_url", image_url = new { url = Nano.SampleUri } }, 65)];
 
         Reply reply = await Service.ChatAsync(parts);
 

@@ -15,6 +15,9 @@ using OnnxVlm.Server.Security;
 using OnnxVlm.Server.Telemetry;
 using OnnxVlm.Server.Uploads;
 using OnnxVlm.Server.Wire;
+using OnnxVlm.Server.Wires.Messages;
+using OnnxVlm.Server.Wires.Ollama;
+using OnnxVlm.Server.Wires.Responses;
 
 namespace OnnxVlm.Server;
 
@@ -97,8 +100,17 @@ public static class OnnxVlmServer
         services.AddSingleton<GuidanceReader>();
         services.AddSingleton<ChatRequestReader>();
         services.AddSingleton<CompletionRequestReader>();
+        services.TryAddSingleton(TimeProvider.System);
+        services.AddSingleton<ResponseStore>();
+        services.AddSingleton<ResponsesReader>();
+        services.AddSingleton<ResponsesEndpoint>();
+        services.AddSingleton<MessagesReader>();
+        services.AddSingleton<MessagesEndpoint>();
+        services.AddSingleton<OllamaReader>();
+        services.AddSingleton<OllamaEndpoint>();
         services.AddSingleton<AnswerService>();
         services.AddSingleton<PromptService>();
+        services.AddSingleton<WholeAnswer>();
         services.AddSingleton<LlamaServerEndpoint>();
         services.AddSingleton<RequestLog>();
         services.AddSingleton<AnswerStream>();
@@ -136,6 +148,23 @@ public static class OnnxVlmServer
             .Accepts<TokenizeRequest>("application/json").ProducesErrors().WithSummary("The tokens of a text or of a conversation.");
         app.MapPost("/detokenize", (HttpContext context, TokensEndpoint endpoint) => endpoint.DetokenizeAsync(context))
             .Accepts<DetokenizeRequest>("application/json").ProducesErrors().WithSummary("The text of tokens.");
+        app.MapPost("/v1/responses", (HttpContext context, ResponsesEndpoint endpoint) => endpoint.HandleAsync(context))
+            .Accepts<ResponsesRequest>("application/json").Produces<ResponsesBody>().ProducesErrors().WithSummary("Answers a conversation in the form of OpenAI's Responses.");
+        app.MapPost("/v1/responses/input_tokens", (HttpContext context, ResponsesEndpoint endpoint) => endpoint.CountAsync(context))
+            .Accepts<ResponsesRequest>("application/json").Produces<InputTokens>().ProducesErrors().WithSummary("How many tokens the prompt of a response has.");
+        app.MapGet("/v1/responses/{id}", (HttpContext context, string id, ResponsesEndpoint endpoint) => endpoint.GetAsync(context, id)).Produces<ResponsesBody>().ProducesErrors().WithSummary("A response that is kept.");
+        app.MapDelete("/v1/responses/{id}", (HttpContext context, string id, ResponsesEndpoint endpoint) => endpoint.Delete(context, id)).Produces<ResponsesDeleted>().ProducesErrors().WithSummary("Forgets a response.");
+        app.MapPost("/v1/messages", (HttpContext context, MessagesEndpoint endpoint) => endpoint.HandleAsync(context))
+            .Accepts<MessagesRequest>("application/json").Produces<MessagesBody>().WithSummary("Answers a conversation in the form of Anthropic's messages.");
+        app.MapPost("/v1/messages/count_tokens", (HttpContext context, MessagesEndpoint endpoint) => endpoint.CountAsync(context))
+            .Accepts<MessagesRequest>("application/json").Produces<MessagesCount>().WithSummary("How many tokens the prompt of a message has.");
+        app.MapPost("/api/chat", (HttpContext context, OllamaEndpoint endpoint) => endpoint.ChatAsync(context))
+            .Accepts<OllamaChatRequest>("application/json").Produces<OllamaBody>().WithSummary("Answers a conversation in Ollama's form.");
+        app.MapPost("/api/generate", (HttpContext context, OllamaEndpoint endpoint) => endpoint.GenerateAsync(context))
+            .Accepts<OllamaGenerateRequest>("application/json").Produces<OllamaBody>().WithSummary("Answers a question in Ollama's form.");
+        app.MapGet("/api/tags", (OllamaEndpoint endpoint) => endpoint.Tags()).WithSummary("Lists the models in Ollama's form.");
+        app.MapPost("/api/show", (HttpContext context, OllamaEndpoint endpoint) => endpoint.ShowAsync(context)).Accepts<OllamaShowRequest>("application/json").WithSummary("Describes a model in Ollama's form.");
+        app.MapGet("/api/version", () => new OllamaVersion(ServiceVersion.Text)).WithSummary("The version of the service, in Ollama's form.");
         app.MapPost("/v1/chat/completions/input_tokens", (HttpContext context, LlamaServerEndpoint endpoint) => endpoint.CountAsync(context))
             .Accepts<ChatCompletionRequest>("application/json").Produces<InputTokens>().ProducesErrors().WithSummary("How many tokens the prompt of a conversation has.");
         app.MapPost("/apply-template", (HttpContext context, LlamaServerEndpoint endpoint) => endpoint.ApplyTemplateAsync(context))

@@ -1,4 +1,5 @@
 using Microsoft.Extensions.AI;
+using OnnxVlm.Chat;
 using OnnxVlm.Generation;
 using OnnxVlm.Server.Wire;
 
@@ -10,6 +11,18 @@ namespace OnnxVlm.Server.Endpoints;
 /// <param name="Progress">How far the prompt is read; null in a piece of the answer.</param>
 internal readonly record struct AnswerUpdate(int Choice, ChatResponseUpdate Update, PrefillProgress? Progress = null)
 {
+    /// <summary>The text that ended the answer, of those that the request has; null for none.</summary>
+    public string? StopSequence => (Update.RawRepresentation as GenerationUpdate)?.StopSequence;
+
+    /// <summary>Whether it is a token of the model's reasoning.</summary>
+    public bool IsReasoningToken => Update.RawRepresentation is GenerationUpdate { IsReasoning: true, TokenId: not null };
+
+    /// <summary>What it adds to the reasoning.</summary>
+    public string Reasoning => string.Concat(Update.Contents.OfType<TextReasoningContent>().Select(content => content.Text));
+
+    /// <summary>What it adds to function calls.</summary>
+    public IReadOnlyList<ToolCallDelta> Calls => Update.AdditionalProperties?.TryGetValue(ChatProperties.ToolCallDeltas, out ToolCallDelta[]? deltas) == true ? deltas : [];
+
     /// <summary>The same as it stands in an event.</summary>
     public PromptProgress? PromptProgress => Progress is { } read ? new(read.TokenCount, read.CachedTokens, read.TokensRead, (long)read.Elapsed.TotalMilliseconds) : null;
 }

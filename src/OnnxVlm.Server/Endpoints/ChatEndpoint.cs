@@ -11,11 +11,9 @@ namespace OnnxVlm.Server.Endpoints;
 /// <summary>POST /v1/chat/completions, whole or as a stream.</summary>
 /// <param name="requests">Reads bodies.</param>
 /// <param name="reader">Reads requests.</param>
-/// <param name="answers">Generates answers.</param>
+/// <param name="whole">Sends answers that are whole.</param>
 /// <param name="stream">Sends them as they come.</param>
-/// <param name="log">Writes a line for each request.</param>
-/// <param name="options">The service's options.</param>
-internal sealed class ChatEndpoint(RequestReader requests, ChatRequestReader reader, AnswerService answers, AnswerStream stream, RequestLog log, ServerOptions options)
+internal sealed class ChatEndpoint(RequestReader requests, ChatRequestReader reader, WholeAnswer whole, AnswerStream stream)
 {
     public async Task HandleAsync(HttpContext context)
     {
@@ -54,24 +52,16 @@ internal sealed class ChatEndpoint(RequestReader requests, ChatRequestReader rea
     private async Task AnswerWholeAsync(HttpContext context, AnswerRequest request, string id, long created)
     {
         List<ChatResponseUpdate>[] updates = [.. Enumerable.Range(0, request.Choices).Select(_ => new List<ChatResponseUpdate>())];
-        UsageCounter usage = new(request.Count);
         TimingCounter timing = new();
         Timings? times = null;
-        // The turn ends before the answer is sent, so that a client that does not take it holds up nobody.
-        using (ModelTurn turn = await answers.EnterAsync(request.Model, context, context.RequestAborted).ConfigureAwait(false))
+        UsageCounter usage = await whole.CollectAsync(context, request, update =>
         {
-            await foreach (AnswerUpdate update in answers.AnswerAsync(turn, request, context.RequestAborted).ConfigureAwait(false))
-            {
-                updates[update.Choice].Add(update.Update);
-                usage.Add(update);
-                if (update.Choice == 0)
-                    times = timing.Add(update);
-            }
-        }
-        log.Answered(context, request, usage);
+            updates[update.Choice].Add(update.Update);
+            if (update.Choice == 0)
+                times = timing.Add(update);
+        }).ConfigureAwait(false);
         ChatCompletion completion = new(id, created, request.Model, [.. updates.Select((all, index) => ToChoice(index, all))], usage.ToUsage()) { Timings = request.ReportsTimings ? times : null };
-        context.Response.ContentType = "application/json; charset=utf-8";
-        await PatientWriter.WriteAsync(context, JsonSerializer.SerializeToUtf8Bytes(completion, WireJson.Relaxed.ChatCompletion), options.SendTimeout).ConfigureAwait(false);
+        await whole.SendAsync(context, completion, WireJson.Relaxed.ChatCompletion).ConfigureAwait(false);
     }
 
     private static ChatChoice ToChoice(int index, List<ChatResponseUpdate> updates)

@@ -10,11 +10,9 @@ namespace OnnxVlm.Server.Endpoints;
 /// <summary>POST /v1/completions, whole or as a stream: the model continues a text.</summary>
 /// <param name="requests">Reads bodies.</param>
 /// <param name="reader">Reads requests.</param>
-/// <param name="answers">Generates answers.</param>
+/// <param name="whole">Sends answers that are whole.</param>
 /// <param name="stream">Sends them as they come.</param>
-/// <param name="log">Writes a line for each request.</param>
-/// <param name="options">The service's options.</param>
-internal sealed class CompletionEndpoint(RequestReader requests, CompletionRequestReader reader, AnswerService answers, AnswerStream stream, RequestLog log, ServerOptions options)
+internal sealed class CompletionEndpoint(RequestReader requests, CompletionRequestReader reader, WholeAnswer whole, AnswerStream stream)
 {
     public async Task HandleAsync(HttpContext context)
     {
@@ -63,24 +61,16 @@ internal sealed class CompletionEndpoint(RequestReader requests, CompletionReque
     private async Task AnswerWholeAsync(HttpContext context, AnswerRequest request, bool echo, string id, long created)
     {
         List<ChatResponseUpdate>[] updates = [.. Enumerable.Range(0, request.Choices).Select(_ => new List<ChatResponseUpdate>())];
-        UsageCounter usage = new(request.Count);
         TimingCounter timing = new();
         Timings? times = null;
-        // The turn ends before the answer is sent, so that a client that does not take it holds up nobody.
-        using (ModelTurn turn = await answers.EnterAsync(request.Model, context, context.RequestAborted).ConfigureAwait(false))
+        UsageCounter usage = await whole.CollectAsync(context, request, update =>
         {
-            await foreach (AnswerUpdate update in answers.AnswerAsync(turn, request, context.RequestAborted).ConfigureAwait(false))
-            {
-                updates[update.Choice].Add(update.Update);
-                usage.Add(update);
-                if (update.Choice == 0)
-                    times = timing.Add(update);
-            }
-        }
-        log.Answered(context, request, usage);
+            updates[update.Choice].Add(update.Update);
+            if (update.Choice == 0)
+                times = timing.Add(update);
+        }).ConfigureAwait(false);
         TextCompletion completion = new(id, created, request.Model, [.. updates.Select(ToChoice)]) { Usage = usage.ToJson(), Timings = request.ReportsTimings ? times : null };
-        context.Response.ContentType = "application/json; charset=utf-8";
-        await PatientWriter.WriteAsync(context, JsonSerializer.SerializeToUtf8Bytes(completion, WireJson.Relaxed.TextCompletion), options.SendTimeout).ConfigureAwait(false);
+        await whole.SendAsync(context, completion, WireJson.Relaxed.TextCompletion).ConfigureAwait(false);
 
         TextChoice ToChoice(List<ChatResponseUpdate> all, int index)
         {

@@ -1,20 +1,16 @@
-using System.Text.Json;
-using System.Text.Json.Serialization.Metadata;
-using OnnxVlm.Server.Wire;
-
 namespace OnnxVlm.Server.Endpoints;
 
-/// <summary>A response of server-sent events: <c>data: {json}</c>, comment lines while nothing comes, and <c>data: [DONE]</c> at the end. Headers go out with the first line.</summary>
+/// <summary>A response that is sent piece by piece, with something in between while nothing comes. Headers go out with the first piece.</summary>
 /// <param name="response">The response.</param>
-/// <param name="keepAlive">How long it is silent before a comment comes.</param>
-/// <param name="sendTimeout">The longest that a line takes to be taken; then the connection is closed.</param>
+/// <param name="keepAlive">How long it is silent before that.</param>
+/// <param name="sendTimeout">The longest that a piece takes to be taken; then the connection is closed.</param>
 /// <param name="late">The time of the request is over.</param>
-internal sealed class EventStream(HttpResponse response, TimeSpan keepAlive, TimeSpan sendTimeout, CancellationToken late)
+/// <param name="mediaType">Its media type.</param>
+/// <param name="filler">What is sent while nothing comes.</param>
+internal sealed class EventStream(
+    HttpResponse response, TimeSpan keepAlive, TimeSpan sendTimeout, CancellationToken late, string mediaType = "text/event-stream", ReadOnlyMemory<byte> filler = default)
 {
-    private static readonly byte[] Data = "data: "u8.ToArray();
-    private static readonly byte[] End = "\n\n"u8.ToArray();
-
-    /// <summary>Waits for what comes next, and sends comments meanwhile.</summary>
+    /// <summary>Waits for what comes next, and keeps the connection open meanwhile.</summary>
     /// <typeparam name="T">What comes.</typeparam>
     /// <param name="next">What is waited for.</param>
     /// <returns>What came.</returns>
@@ -26,33 +22,26 @@ internal sealed class EventStream(HttpResponse response, TimeSpan keepAlive, Tim
             await ((Task)next).WaitAsync(keepAlive).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
             if (next.IsCompleted)
                 return await next.ConfigureAwait(false);
-            await SendAsync(": keep-alive\n\n"u8.ToArray(), late).ConfigureAwait(false);
+            await SendAsync(filler, late).ConfigureAwait(false);
         }
     }
 
-    /// <summary>Sends an event.</summary>
-    /// <typeparam name="T">Its form.</typeparam>
-    /// <param name="value">What it says.</param>
-    /// <param name="form">How it is written.</param>
-    public Task SendAsync<T>(T value, JsonTypeInfo<T> form) => SendAsync(Line(value, form), late);
+    /// <summary>Sends a piece.</summary>
+    /// <param name="piece">The bytes.</param>
+    public Task SendAsync(byte[] piece) => SendAsync(piece, late);
 
-    /// <summary>Ends a stream that went well.</summary>
-    public Task SendDoneAsync() => SendAsync("data: [DONE]\n\n"u8.ToArray(), late);
+    /// <summary>Sends a piece though the time of the request may be over: what went wrong.</summary>
+    /// <param name="piece">The bytes.</param>
+    public Task SendLastAsync(byte[] piece) => SendAsync(piece, CancellationToken.None);
 
-    /// <summary>Ends a stream that did not.</summary>
-    /// <param name="error">What went wrong.</param>
-    public Task SendErrorAsync(ApiException error) => SendAsync(Line(error.Body, WireJson.Relaxed.ErrorBody), CancellationToken.None);
-
-    private static byte[] Line<T>(T value, JsonTypeInfo<T> form) => [.. Data, .. JsonSerializer.SerializeToUtf8Bytes(value, form), .. End];
-
-    private async Task SendAsync(byte[] line, CancellationToken end)
+    private async Task SendAsync(ReadOnlyMemory<byte> piece, CancellationToken end)
     {
         if (!response.HasStarted)
         {
-            response.ContentType = "text/event-stream";
+            response.ContentType = mediaType;
             // nginx would else gather events.
             response.Headers["X-Accel-Buffering"] = "no";
         }
-        await PatientWriter.WriteAsync(response.HttpContext, line, sendTimeout, end).ConfigureAwait(false);
+        await PatientWriter.WriteAsync(response.HttpContext, piece, sendTimeout, end).ConfigureAwait(false);
     }
 }

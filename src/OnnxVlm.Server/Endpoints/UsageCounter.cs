@@ -25,6 +25,12 @@ internal sealed class UsageCounter(int answersPerPrompt)
     /// <summary>Tokens of all prompts.</summary>
     public long Prompt => _prompt;
 
+    /// <summary>Tokens of the prompts that were in the cache.</summary>
+    public long Cached => _cached;
+
+    /// <summary>Tokens of the answers that are reasoning.</summary>
+    public long Reasoning { get; private set; }
+
     /// <summary>Why the answers ended, separated by commas.</summary>
     public string FinishReasons { get; private set; } = "";
 
@@ -32,6 +38,8 @@ internal sealed class UsageCounter(int answersPerPrompt)
     /// <param name="update">The update.</param>
     public void Add(AnswerUpdate update)
     {
+        if (update.IsReasoningToken)
+            Reasoning++;
         if (update.Update.FinishReason is { } reason)
             FinishReasons += FinishReasons.Length == 0 ? reason.Value : $",{reason.Value}";
         foreach (UsageDetails usage in update.Update.Contents.OfType<UsageContent>().Select(content => content.Details))

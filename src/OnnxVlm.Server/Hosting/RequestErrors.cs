@@ -1,6 +1,6 @@
 using System.Globalization;
 using OnnxVlm.Server.Telemetry;
-using OnnxVlm.Server.Wire;
+using OnnxVlm.Server.Wires;
 
 namespace OnnxVlm.Server.Hosting;
 
@@ -15,6 +15,8 @@ internal sealed class RequestErrors(RequestDelegate next, RequestLog log)
     {
         context.TraceIdentifier = IdOf(context.Request.Headers[IdHeader]);
         context.Response.Headers[IdHeader] = context.TraceIdentifier;
+        // The same under Anthropic's name.
+        context.Response.Headers["request-id"] = context.TraceIdentifier;
         context.Response.Headers.XContentTypeOptions = "nosniff";
         // The page's files say otherwise of themselves.
         context.Response.Headers.CacheControl = "no-store";
@@ -43,7 +45,8 @@ internal sealed class RequestErrors(RequestDelegate next, RequestLog log)
             context.Response.Headers.RetryAfter = seconds.ToString(CultureInfo.InvariantCulture);
         if (error.Status == StatusCodes.Status401Unauthorized)
             context.Response.Headers.WWWAuthenticate = "Bearer";
-        return context.Response.WriteAsJsonAsync(error.Body, WireJson.Relaxed.ErrorBody, null, context.RequestAborted);
+        context.Response.ContentType = "application/json; charset=utf-8";
+        return context.Response.Body.WriteAsync(ErrorForm.Write(context, error), context.RequestAborted).AsTask();
     }
 
     // An id of the client is taken over if it can do no harm in a log or a header.

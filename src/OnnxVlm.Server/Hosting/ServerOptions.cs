@@ -82,6 +82,18 @@ public sealed class ServerOptions
     /// <summary>Whether requests with different API keys share the cache of past prompts. Default no: the number of cached tokens and the time would tell one what another has asked.</summary>
     public bool ShareCache { get; set; }
 
+    /// <summary>Responses that are kept for each API key, for <c>previous_response_id</c> of /v1/responses; the oldest goes first. Default 1000; 0 keeps none.</summary>
+    [Range(0, 100_000)]
+    public int MaxStoredResponses { get; set; } = 1000;
+
+    /// <summary>How long a response is kept. Default 1 h.</summary>
+    [Range(typeof(TimeSpan), "00:00:00.001", "30.00:00:00")]
+    public TimeSpan StoredResponseLifetime { get; set; } = TimeSpan.FromHours(1);
+
+    /// <summary>Bytes of all responses that are kept, images included; the key with the most loses its oldest first. Default 256 MiB.</summary>
+    [Range(0, 1L << 40)]
+    public long MaxStoredBytes { get; set; } = 256L << 20;
+
     /// <summary>Messages of a request. Default 1024.</summary>
     [Range(1, 100_000)]
     public int MaxMessages { get; set; } = 1024;

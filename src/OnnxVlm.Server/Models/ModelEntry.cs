@@ -19,7 +19,9 @@ internal sealed class ModelEntry
         SamplingDefaults? sampling = manifest.Sampling;
         Sampling = new ModelSampling(sampling?.Temperature ?? 0, sampling?.TopK ?? 0, sampling?.TopP ?? 1, sampling?.MinP ?? 0, sampling?.RepetitionPenalty ?? 1);
         Created = new DateTimeOffset(File.GetLastWriteTimeUtc(Path.Combine(options.Folder, ModelManifest.FileName))).ToUnixTimeSeconds();
-        SizeBytes = options.CacheBytesOf(server) + new DirectoryInfo(options.Folder).EnumerateFiles().Sum(file => file.Length);
+        FileBytes = new DirectoryInfo(options.Folder).EnumerateFiles().Sum(file => file.Length);
+        SizeBytes = options.CacheBytesOf(server) + FileBytes;
+        (Architecture, Precision, Revision, CanReason) = (manifest.Architecture, manifest.Precision.ToString().ToLowerInvariant(), manifest.Source.Revision ?? "", manifest.Reasoning is not null);
     }
 
     public ModelOptions Options { get; }
@@ -34,6 +36,21 @@ internal sealed class ModelEntry
 
     /// <summary>When its folder was written, Unix seconds.</summary>
     public long Created { get; }
+
+    /// <summary>Its family, as <c>onnxvlm.json</c> names it.</summary>
+    public string Architecture { get; }
+
+    /// <summary>How exact its weights are.</summary>
+    public string Precision { get; }
+
+    /// <summary>The revision of its checkpoint.</summary>
+    public string Revision { get; }
+
+    /// <summary>Whether it can reason before it answers.</summary>
+    public bool CanReason { get; }
+
+    /// <summary>Bytes of its files.</summary>
+    public long FileBytes { get; }
 
     /// <summary>What it counts against the memory budget, in bytes.</summary>
     public long SizeBytes { get; }

@@ -37,7 +37,7 @@ internal sealed class ChatRequestReader(MessageReader messages, ToolReader tools
         options.ResponseFormat = ReadFormat(request.ResponseFormat, schemas);
         guidance.Read(request, options, schemas);
         ReadReasoning(request, options);
-        ReadTemplate(request, options);
+        ReadTemplate(request, options, limits);
         tools.Read(request, options, schemas);
         IReadOnlyList<ChatMessage> conversation = await messages.ReadAsync(request.Messages, client, cancellationToken).ConfigureAwait(false);
         return new AnswerRequest(model, [conversation], options)
@@ -90,20 +90,30 @@ internal sealed class ChatRequestReader(MessageReader messages, ToolReader tools
             (options.Reasoning ??= new ReasoningOptions()).Output = ReasoningOutput.None;
     }
 
-    private void ReadTemplate(ChatCompletionRequest request, ChatOptions options)
+    private static void ReadTemplate(ChatCompletionRequest request, ChatOptions options, ServerOptions limits)
     {
         if (request.AddGenerationPrompt is { } begins && begins == (request.ContinueFinalMessage == true))
             throw ApiException.Invalid("add_generation_prompt", begins ? "not together with continue_final_message; leave it out." : "set continue_final_message to true as well, or leave it out.");
         if (request.ContinueFinalMessage == true)
             options.AdditionalProperties![ChatProperties.ContinueFinalMessage] = true;
-        if (!SamplingReader.IsGiven(request.ChatTemplateKwargs))
+        ReadTemplateVariables(request.ChatTemplateKwargs, options, limits);
+    }
+
+    /// <summary>Reads more variables for the chat template; those about reasoning become options.</summary>
+    /// <param name="field">The field <c>chat_template_kwargs</c>.</param>
+    /// <param name="options">What is set.</param>
+    /// <param name="limits">The service's limits.</param>
+    /// <exception cref="ApiException">It is no object, too large, or contradicts another field.</exception>
+    public static void ReadTemplateVariables(JsonElement field, ChatOptions options, ServerOptions limits)
+    {
+        if (!SamplingReader.IsGiven(field))
             return;
         const string Param = "chat_template_kwargs";
-        if (request.ChatTemplateKwargs.ValueKind != JsonValueKind.Object)
+        if (field.ValueKind != JsonValueKind.Object)
             throw ApiException.Invalid(Param, "expected an object of name to value.");
-        if (request.ChatTemplateKwargs.GetRawText().Length > limits.MaxSchemaBytes)
+        if (field.GetRawText().Length > limits.MaxSchemaBytes)
             throw ApiException.Invalid(Param, $"at most {limits.MaxSchemaBytes} bytes; send less.");
-        Dictionary<string, JsonElement> variables = request.ChatTemplateKwargs.EnumerateObject().ToDictionary(variable => variable.Name, variable => variable.Value);
+        Dictionary<string, JsonElement> variables = field.EnumerateObject().ToDictionary(variable => variable.Name, variable => variable.Value);
         foreach (string name in new[] { "enable_thinking", "thinking" })
         {
             if (!variables.TryGetValue(name, out JsonElement value) || value.ValueKind is not (JsonValueKind.True or JsonValueKind.False))

@@ -15,6 +15,16 @@ namespace OnnxVlm.Server.Reading;
 /// <param name="limits">The service's limits.</param>
 internal sealed class ImageReader(RemoteImages remote, UploadStore uploads, ServerOptions limits)
 {
+    /// <summary>Begins to read the images of a request.</summary>
+    /// <param name="client">Who asks.</param>
+    public RequestImages For(string client) => new(this, client, limits.MaxImages);
+
+    /// <summary>Reads an image that is given as base64 alone.</summary>
+    /// <param name="param">The part of the request.</param>
+    /// <param name="base64">The file.</param>
+    /// <exception cref="ApiException">It is not base64, or the image is outside the limits.</exception>
+    public DataContent ReadBase64(string param, string base64) => Check(param, Decode(param, base64));
+
     /// <summary>Reads an image.</summary>
     /// <param name="param">The part of the request.</param>
     /// <param name="url">What it gives as URL.</param>
@@ -34,10 +44,14 @@ internal sealed class ImageReader(RemoteImages remote, UploadStore uploads, Serv
         int comma = url.IndexOf(',', StringComparison.Ordinal);
         if (comma < 0 || !url.AsSpan(0, comma).EndsWith(";base64", StringComparison.OrdinalIgnoreCase) || !url.AsSpan(5).StartsWith("image/", StringComparison.OrdinalIgnoreCase))
             throw ApiException.Invalid(param, "expected data:image/png;base64,… or another of data:image/jpeg, gif, webp and bmp.", "invalid_image_url");
-        ReadOnlySpan<char> encoded = url.AsSpan(comma + 1);
+        return Decode(param, url.AsSpan(comma + 1));
+    }
+
+    private static byte[] Decode(string param, ReadOnlySpan<char> encoded)
+    {
         byte[] bytes = new byte[encoded.Length / 4 * 3 + 3];
         if (!Convert.TryFromBase64Chars(encoded, bytes, out int length))
-            throw ApiException.Invalid(param, "the data URI is not valid base64.", "invalid_image_url");
+            throw ApiException.Invalid(param, "the image is not valid base64.", "invalid_image_url");
         return bytes[..length];
     }
 

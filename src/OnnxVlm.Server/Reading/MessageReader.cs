@@ -24,7 +24,7 @@ internal sealed class MessageReader(RequestReader requests, ImageReader images, 
         if (messages.Count > limits.MaxMessages)
             throw ApiException.Invalid("messages", $"at most {limits.MaxMessages} messages, found {messages.Count}.");
         List<ChatMessage> conversation = new(messages.Count);
-        int imageCount = 0;
+        RequestImages counted = images.For(client);
         for (int i = 0; i < messages.Count; i++)
         {
             string param = $"messages[{i}]";
@@ -35,10 +35,8 @@ internal sealed class MessageReader(RequestReader requests, ImageReader images, 
             {
                 if (part.ImageUrl is not { } url)
                     contents.Add(new TextContent(part.Text));
-                else if (++imageCount > limits.MaxImages)
-                    throw ApiException.Invalid(where, $"at most {limits.MaxImages} images in a request.", "too_many_images");
                 else
-                    contents.Add(await images.ReadAsync(where, url, client, cancellationToken).ConfigureAwait(false));
+                    contents.Add(await counted.ReadUrlAsync(where, url, cancellationToken).ConfigureAwait(false));
             }
             conversation.Add(role == ChatRole.Tool ? ToToolMessage(param, message, contents) : ToMessage(param, message, role, contents));
         }

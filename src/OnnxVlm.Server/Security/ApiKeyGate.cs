@@ -32,10 +32,11 @@ internal sealed class ApiKeyGate(RequestDelegate next, IOptions<ServerOptions> o
             return next(context);
         }
         string header = context.Request.Headers.Authorization.ToString();
-        string given = header.StartsWith("Bearer ", StringComparison.OrdinalIgnoreCase) ? header[7..].Trim() : "";
+        // Anthropic's clients send it by itself.
+        string given = header.Length == 0 ? context.Request.Headers["x-api-key"].ToString().Trim() : header.StartsWith("Bearer ", StringComparison.OrdinalIgnoreCase) ? header[7..].Trim() : "";
         int number = given.Length > MaxKeyLength ? -1 : Find(Digest(given));
         if (number < 0)
-            throw new ApiException(StatusCodes.Status401Unauthorized, given.Length == 0 ? "An API key is needed; send it as Authorization: Bearer KEY." : "The API key is not known here.", null, "invalid_api_key");
+            throw new ApiException(StatusCodes.Status401Unauthorized, given.Length == 0 ? "An API key is needed; send it as Authorization: Bearer KEY, or as x-api-key: KEY." : "The API key is not known here.", null, "invalid_api_key");
         context.Features.Set(new ClientKey(number));
         return next(context);
     }

@@ -2,6 +2,9 @@ using System.Text.Encodings.Web;
 using System.Text.Json;
 using System.Text.Json.Serialization;
 using OnnxVlm.Server.Uploads;
+using OnnxVlm.Server.Wires.Messages;
+using OnnxVlm.Server.Wires.Ollama;
+using OnnxVlm.Server.Wires.Responses;
 
 namespace OnnxVlm.Server.Wire;
 
@@ -27,6 +30,37 @@ namespace OnnxVlm.Server.Wire;
 [JsonSerializable(typeof(AppliedTemplate))]
 [JsonSerializable(typeof(ModelProperties))]
 [JsonSerializable(typeof(Slot[]))]
+[JsonSerializable(typeof(ResponsesRequest))]
+[JsonSerializable(typeof(ResponsesMessage))]
+[JsonSerializable(typeof(ResponsesTextPart))]
+[JsonSerializable(typeof(ResponsesImagePart))]
+[JsonSerializable(typeof(ResponsesCall))]
+[JsonSerializable(typeof(ResponsesCallOutput))]
+[JsonSerializable(typeof(ResponsesReasoningItem))]
+[JsonSerializable(typeof(ResponsesItemReference))]
+[JsonSerializable(typeof(ResponsesToolChoice))]
+[JsonSerializable(typeof(ResponsesBody))]
+[JsonSerializable(typeof(ResponsesEvent))]
+[JsonSerializable(typeof(ResponsesDeleted))]
+[JsonSerializable(typeof(MessagesRequest))]
+[JsonSerializable(typeof(MessagesTextBlock))]
+[JsonSerializable(typeof(MessagesImageBlock))]
+[JsonSerializable(typeof(MessagesCallBlock))]
+[JsonSerializable(typeof(MessagesResultBlock))]
+[JsonSerializable(typeof(MessagesThinkingBlock))]
+[JsonSerializable(typeof(MessagesBody))]
+[JsonSerializable(typeof(MessagesEvent))]
+[JsonSerializable(typeof(MessagesEndEvent))]
+[JsonSerializable(typeof(MessagesCount))]
+[JsonSerializable(typeof(MessagesErrorBody))]
+[JsonSerializable(typeof(OllamaChatRequest))]
+[JsonSerializable(typeof(OllamaGenerateRequest))]
+[JsonSerializable(typeof(OllamaShowRequest))]
+[JsonSerializable(typeof(OllamaBody))]
+[JsonSerializable(typeof(OllamaError))]
+[JsonSerializable(typeof(OllamaTags))]
+[JsonSerializable(typeof(OllamaShow))]
+[JsonSerializable(typeof(OllamaVersion))]
 [JsonSerializable(typeof(TextPart))]
 [JsonSerializable(typeof(RefusalPart))]
 [JsonSerializable(typeof(ImagePart))]

@@ -12,7 +12,8 @@ internal sealed class AccessTests
     private const string Key = "sk-right";
 
     private static readonly string[] Guarded =
-        ["/v1/models", "/v1/models/nano", "/metrics", "/openapi/v1.json", "/nothing", "/v1/chat/completions", "/v1/completions", "/tokenize", "/detokenize", "/props", "/slots", "/apply-template", "/v1/chat/completions/input_tokens", "/health/../metrics", "/index.html/x", "//metrics"];
+        ["/v1/models", "/v1/models/nano", "/metrics", "/openapi/v1.json", "/nothing", "/v1/chat/completions", "/v1/completions", "/tokenize", "/detokenize", "/props", "/slots", "/apply-template", "/v1/chat/completions/input_tokens",
+            "/v1/responses", "/v1/responses/resp_x", "/v1/responses/input_tokens", "/v1/messages", "/v1/messages/count_tokens", "/api/chat", "/api/generate", "/api/tags", "/api/show", "/api/version", "/health/../metrics", "/index.html/x", "//metrics"];
 
     [TestCase("http://0.0.0.0:0")]
     [TestCase("http://[::]:0")]
@@ -86,6 +87,22 @@ internal sealed class AccessTests
             using HttpResponseMessage response = await service.Client.SendAsync(request);
             Assert.That(response.StatusCode, Is.EqualTo(HttpStatusCode.Unauthorized));
         }
+    }
+
+    [TestCase("sk-right", HttpStatusCode.OK)]
+    [TestCase("sk-wrong", HttpStatusCode.Unauthorized)]
+    [TestCase("", HttpStatusCode.Unauthorized)]
+    public async Task EveryEndpoint_WithAnthropicsHeader_WantsTheKeyThere(string key, HttpStatusCode expected)
+    {
+        await using TestService service = await TestService.StartAsync(new ScriptedLoader(["x"]), $"ApiKeys:0={Key}");
+        using HttpRequestMessage request = new(HttpMethod.Get, "/v1/models"), both = new(HttpMethod.Get, "/v1/models");
+        request.Headers.TryAddWithoutValidation("x-api-key", key);
+        both.Headers.TryAddWithoutValidation("x-api-key", Key);
+        both.Headers.TryAddWithoutValidation("Authorization", "Bearer sk-wrong");
+
+        using HttpResponseMessage response = await service.Client.SendAsync(request), second = await service.Client.SendAsync(both);
+
+        Assert.That((response.StatusCode, second.StatusCode), Is.EqualTo((expected, HttpStatusCode.Unauthorized)));
     }
 
     [Test]

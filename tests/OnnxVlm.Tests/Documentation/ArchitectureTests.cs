@@ -12,6 +12,7 @@ internal sealed partial class ArchitectureTests
     [TestCase("src/OnnxVlm/Schemas", @"OnnxVlm\.(?!Schemas)")]
     [TestCase("src/OnnxVlm/Runtime", @"OnnxVlm\.Chat\b")]
     [TestCase("src/OnnxVlm.Server/Wire", @"OnnxVlm\.(Runtime|Generation|Prompting)\b")]
+    [TestCase("src/OnnxVlm.Server/Wires", @"OnnxVlm\.(Runtime|Generation)\b")]
     [TestCase("src/OnnxVlm.Server/Reading", @"OnnxVlm\.(Runtime|Generation)\b")]
     [TestCase("export/OnnxVlm.Export", @"OnnxVlm\.(Hub|Server|Cli|Evaluation)\b")]
     [TestCase("src/OnnxVlm.Hub", @"OnnxVlm\.(Server|Cli|Evaluation)\b(?! )")]

@@ -144,7 +144,7 @@ internal sealed class ChatTests : PageFixture
             + "| a | b |\n|---|---|\n| 1 | 2 |\n\n> quoted\n\n```csharp\nint x = 1; // note\n```\n"));
         await AskAsync("Anything");
 
-        string[] selectors = ["h4", "strong", "p code", "a[href='https://example.org/'][rel='noopener noreferrer']", "ol > li > ul > li", "table tbody td", "blockquote p", "pre .hljs-built_in", "pre .hljs-comment"];
+        string[] selectors = ["h3", "strong", "p code", "a[href='https://example.org/'][rel='noopener noreferrer']", "ol > li > ul > li", "table tbody td", "blockquote p", "pre .hljs-built_in", "pre .hljs-comment"];
         foreach (string selector in selectors)
             Assert.That(await AnswerText.Locator(selector).CountAsync(), Is.GreaterThan(0), selector);
     }

@@ -30,7 +30,7 @@ export class AnswerView {
         this.#actions = h("div", { class: "actions" },
             copyButton(() => this.#answer.text), this.#toggle, button("Retry", "retry", onRetry, { class: "quiet last-only" }));
         this.element = h("section", { class: "answer", "aria-label": "Answer" },
-            this.#reading, this.#reasoning, this.#body, this.#error, h("div", { class: "answer-foot" }, this.#statistics, this.#actions));
+            h("h2", { class: "visually-hidden" }, "Answer"), this.#reading, this.#reasoning, this.#body, this.#error, h("div", { class: "answer-foot" }, this.#statistics, this.#actions));
     }
 
     update(answer) {

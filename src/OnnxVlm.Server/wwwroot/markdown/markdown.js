@@ -6,6 +6,7 @@ import { clean } from "./clean.js";
 import { codeBlock } from "./code-block.js";
 import { showFormula } from "./formula.js";
 import { mayBecomeFormula, readFormulas } from "./formula-syntax.js";
+import { orderHeadings } from "./headings.js";
 import { readTasks } from "./tasks.js";
 
 const deepest = 20; // quotes and lists inside each other; what is deeper stays text
@@ -13,12 +14,10 @@ const deepest = 20; // quotes and lists inside each other; what is deeper stays 
 const parser = new MarkdownIt("default", { html: false, breaks: true, linkify: true, maxNesting: deepest });
 parser.validateLink = (address) => /^(https?:\/\/|mailto:)/i.test(address);
 parser.linkify.set({ fuzzyLink: false, fuzzyEmail: false, fuzzyIP: false });
-parser.use(readFormulas).use(readTasks);
+parser.use(readFormulas).use(readTasks).use(orderHeadings);
 
 const { escapeHtml } = parser.utils;
 Object.assign(parser.renderer.rules, {
-    heading_open: (tokens, i) => `<${headingTag(tokens[i])}>`,
-    heading_close: (tokens, i) => `</${headingTag(tokens[i])}>`,
     table_open: () => '<div class="table" tabindex="0" role="region" aria-label="Table"><table>',
     table_close: () => "</table></div>",
     th_open: (tokens, i) => `<th${alignment(tokens[i])}>`,
@@ -39,6 +38,7 @@ export class MarkdownView {
     #container;
     #settledLength = 0; // characters of the text whose blocks can no longer change
     #settledCount = 0; // elements that show them
+    #settledHeading; // the level of the last heading in them
 
     constructor(container) {
         this.#container = container;
@@ -50,24 +50,31 @@ export class MarkdownView {
      */
     update(text, isComplete = true) {
         const lines = text.replace(/\r\n?/g, "\n");
-        if (isComplete && definition.test(lines)) this.#settledLength = this.#settledCount = 0;
+        if (isComplete && definition.test(lines)) {
+            this.#settledLength = this.#settledCount = 0;
+            this.#settledHeading = undefined;
+        }
         const rest = lines.slice(this.#settledLength);
-        const tokens = parser.parse(rest, {});
+        const tokens = parser.parse(rest, { heading: this.#settledHeading });
         const blocks = [...nodes(parser.renderer.render(tokens, parser.options, {})).children];
         while (this.#container.children.length > this.#settledCount) this.#container.lastElementChild.remove();
         this.#container.append(...blocks);
-        if (!isComplete) this.#settle(rest, tokens.filter((token) => token.level === 0 && token.map));
+        if (!isComplete) this.#settle(rest, tokens);
     }
 
     // All blocks before the last one that can be told from its first line, unless a formula may still be closed.
-    #settle(text, blocks) {
+    #settle(text, tokens) {
+        const blocks = tokens.filter((token) => token.level === 0 && token.map);
         const ends = [...text.matchAll(/\n/g)].map((match) => match.index); // of the lines that are whole
         const last = blocks.findLastIndex(({ map }) => map[0] < ends.length);
         const open = blocks.findIndex(({ type, map: [line] }) => type === "paragraph_open" && mayBecomeFormula(text, line === 0 ? 0 : ends[line - 1] + 1));
         const count = open < 0 ? last : Math.min(open, last);
         if (count < 1) return;
         this.#settledCount += count;
-        this.#settledLength += ends[blocks[count].map[0] - 1] + 1;
+        const line = blocks[count].map[0];
+        this.#settledLength += ends[line - 1] + 1;
+        const heading = tokens.findLast(({ type, map }) => type === "heading_open" && map[0] < line);
+        if (heading) this.#settledHeading = Number(heading.tag[1]);
     }
 }
 
@@ -79,11 +86,6 @@ function nodes(html) {
     }
     for (const formula of fragment.querySelectorAll(".formula")) showFormula(formula);
     return fragment;
-}
-
-// The page's own headings come first.
-function headingTag({ tag }) {
-    return `h${Math.min(6, Number(tag[1]) + 2)}`;
 }
 
 // markdown-it writes a style, which the content security policy forbids.

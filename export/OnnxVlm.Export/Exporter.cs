@@ -191,7 +191,7 @@ public static class Exporter
         progress?.Report(new ExportProgress(GraphTrial.Step, 0, 1));
         if (trial(folder, cancellationToken) is string failure)
             throw new ModelLoadException($"{export.Options.CheckpointFolder}: " +
-                $"the graph that was made of it does not run: {failure.TrimEnd('.')}; to keep it all the same, export without the trial (--no-trial)");
+                $"the graph that was made from it does not run: {failure.TrimEnd('.')}; to keep it anyway, export without the trial (--no-trial)");
         return null;
     }
 

@@ -73,7 +73,7 @@ public sealed record ModelReference
         if (at >= 0)
             (name, revision) = (name[..at], name[(at + 1)..]);
         string id = ShortNames.GetValueOrDefault(name, name);
-        problem = !IsId(id) ? $"is no name of a model: expected OWNER/NAME as on the hub, or one of {string.Join(", ", ShortNames.Keys)}"
+        problem = !IsId(id) ? $"is not a name of a model: expected OWNER/NAME as on the hub, or one of {string.Join(", ", ShortNames.Keys)}"
             : revision is not null && !IsRevision(revision) ? "has no revision after the @: expected a branch, a tag or a commit"
             : variant is not null && !ModelVariant.TryParse(variant, out _) ? "has no variant after the colon: " +
                 $"expected {string.Join(", ", ModelManifest.Precisions)}, with -64 or -128 for the block size, and -cuda or -directml for the device"

@@ -53,7 +53,7 @@ internal sealed class CommandTests : HubFixture
     {
         (int code, string output, string error) = await RunAsync([command, "--model", Id, .. more]);
         Assert.That((code, output), Is.EqualTo((1, "")));
-        Assert.That(error.Trim(), Is.EqualTo($"error: {Id} is no folder and not on this machine; get it with: onnxvlm pull {Id}, or add --yes"));
+        Assert.That(error.Trim(), Is.EqualTo($"error: {Id} is not a folder, and the model is not on this machine; get it with: onnxvlm pull {Id}, or add --yes"));
         Assert.That(Fake.Requests, Is.Empty);
     }
 
@@ -62,7 +62,7 @@ internal sealed class CommandTests : HubFixture
     {
         (int code, _, string error) = await RunAsync("run", "--model", "no-such-thing", "--prompt", "Hello");
         Assert.That(code, Is.EqualTo(1));
-        Assert.That(error, Does.Contain("no-such-thing: there is no such model folder, and no model is called so"));
+        Assert.That(error, Does.Contain("no-such-thing: there is no such model folder, and no model has this name"));
     }
 
     [Test]

@@ -67,12 +67,12 @@ internal sealed class ModelHubOptionsTests
     [TestCase("a/b.c_d-e@v1:int4-128-cuda", "a/b.c_d-e@v1:int4-128-cuda")]
     public void Parse_Name_IsRead(string text, string expected) => Assert.That(ModelReference.Parse(text).ToString(), Is.EqualTo(expected));
 
-    [TestCase("nano", "is no name of a model")]
-    [TestCase("../secret", "is no name of a model")]
-    [TestCase("a/../b", "is no name of a model")]
-    [TestCase("a/b/c", "is no name of a model")]
-    [TestCase("a--b/c", "is no name of a model")]
-    [TestCase("a/b.git", "is no name of a model")]
+    [TestCase("nano", "is not a name of a model")]
+    [TestCase("../secret", "is not a name of a model")]
+    [TestCase("a/../b", "is not a name of a model")]
+    [TestCase("a/b/c", "is not a name of a model")]
+    [TestCase("a--b/c", "is not a name of a model")]
+    [TestCase("a/b.git", "is not a name of a model")]
     [TestCase("a/b@", "has no revision")]
     [TestCase("a/b@../../x", "has no revision")]
     [TestCase("a/b:q4_0", "has no variant")]

@@ -172,7 +172,7 @@ internal static class Fuyu
             throw new UnsupportedModelException($"{images.Path}: padding_value: only whole numbers from 0 to 255 are implemented, found {padding}");
 
         int placeholder = c.OptionalTokenId("image_token_id", vocabulary) ?? tokenizer?.Find("|SPEAKER|") ?? (vocabulary > NewLine ? Speaker : (int?)null)
-            ?? throw new ModelLoadException($"{c.Path}: image_token_id is missing, and no tokenizer.json tells it");
+            ?? throw new ModelLoadException($"{c.Path}: image_token_id is missing, and there is no tokenizer.json to find it in");
         return new ImageRules
         {
             PatchSize = projection.PatchSize,

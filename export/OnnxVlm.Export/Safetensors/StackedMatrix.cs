@@ -112,7 +112,7 @@ internal sealed class StackedMatrix
         for (int place = 0; place < _order.Length; place++)
         {
             if (placeOf[_order[place]] >= 0)
-                throw new InvalidOperationException($"{_parts[0].Name}: row {_order[place]} stands in the order twice.");
+                throw new InvalidOperationException($"{_parts[0].Name}: row {_order[place]} occurs twice in the order.");
             placeOf[_order[place]] = place;
         }
 

@@ -56,7 +56,7 @@ internal abstract record ChatInput
             ("/reset", false) => new Reset(),
             ("/help", false) => new Help(),
             ("/quit" or "/exit", false) => new Quit(),
-            ("/reset" or "/help" or "/quit" or "/exit", true) => new Wrong($"{name} stands alone."),
+            ("/reset" or "/help" or "/quit" or "/exit", true) => new Wrong($"{name} takes no argument."),
             _ when File.Exists(text) => new Wrong($"To attach this file: /image {text}"),
             _ => new Wrong($"There is no command {name}; /help lists them, and a message that starts with a slash is written with two."),
         };

@@ -163,7 +163,7 @@ internal sealed class ChatSession(
         if (end == AnswerEnd.Stopped)
         {
             console.WriteNote(isKept
-                ? "stopped; the answer stays in the conversation as far as it came"
+                ? "stopped; the text so far stays in the conversation"
                 : $"stopped before the answer began; the message is not part of the conversation{detached}");
         }
         else if (!isKept)

@@ -31,7 +31,7 @@ internal static class BenchCommand
         Option<FileInfo?> image = new("--image") { Description = "An image, for preprocessing and the time to the first token.", HelpName = "FILE" };
         Option<int> repetitions = new("-r", "--repetitions")
         {
-            Description = "How often everything is measured.",
+            Description = "Repetitions of each measurement.",
             DefaultValueFactory = _ => 3,
             HelpName = "N",
         };

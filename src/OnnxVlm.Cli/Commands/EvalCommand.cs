@@ -24,7 +24,7 @@ internal static class EvalCommand
         Option<string> runner = SharedOptions.Runner();
         Option<bool> json = SharedOptions.Json();
         Option<bool> misses = new("--misses") { Description = "List the cases that are not fully right, on stderr." };
-        Option<bool> guided = new("--guided") { Description = "Hold the answer of a case that has a json_schema to it." };
+        Option<bool> guided = new("--guided") { Description = "Make the answer of a case that has a json_schema follow it." };
         Option<int> maxTokens = new("--max-tokens") { Description = "The most tokens of an answer.", DefaultValueFactory = _ => 256, HelpName = "N" };
         Command command = new("eval", "Score the model on a folder of cases, by group. Cases whose metric is code compile and run what the model writes.")
         {

@@ -15,8 +15,8 @@ internal static class ExportCommand
         Option<DirectoryInfo> checkpoint = new("--checkpoint") { Description = "The Hugging Face folder.", HelpName = "DIR" };
         Option<string> random = new("--random-weights")
         {
-            Description = "In place of a checkpoint: a model of full size with random weights, " +
-                $"to measure a machine with: {string.Join(", ", Exporter.ShippedConfigs.Keys.Order(StringComparer.Ordinal))}, or a folder with config.json.",
+            Description = "Instead of a checkpoint: a full-size model with random weights, " +
+                $"for measuring a machine: {string.Join(", ", Exporter.ShippedConfigs.Keys.Order(StringComparer.Ordinal))}, or a folder with config.json.",
             HelpName = "CONFIG",
         };
         Option<DirectoryInfo> output = new("--output") { Description = "The model folder to write.", Required = true, HelpName = "DIR" };
@@ -29,7 +29,7 @@ internal static class ExportCommand
             HelpName = "N",
         };
         Option<bool> asymmetric = new("--asymmetric") { Description = "Give each block a zero point beside its scale, for int8 and int4." };
-        Option<bool> separate = new("--separate") { Description = "Keep q, k, v and gate, up as matrices of their own: slower, to compare with." };
+        Option<bool> separate = new("--separate") { Description = "Keep q, k, v and gate, up as separate matrices: slower, for comparison." };
         Option<string> head = new("--head") { Description = "Storage of the head; int8 by default under int8 and int4.", HelpName = "fp32|int8|int4" };
         head.AcceptOnlyFromAmong("fp32", "int8", "int4");
         Option<string[]> int8Matrices = new("--int8-matrices")

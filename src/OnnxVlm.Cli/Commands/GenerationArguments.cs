@@ -17,7 +17,7 @@ internal sealed class GenerationArguments
     };
     private readonly Option<int> _minTokens = new("--min-tokens")
     {
-        Description = "The answer does not end by itself before.",
+        Description = "The fewest tokens: the answer does not end by itself before.",
         DefaultValueFactory = _ => Defaults.MinNewTokens,
         HelpName = "N",
     };

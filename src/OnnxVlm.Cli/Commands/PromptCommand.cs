@@ -20,9 +20,9 @@ internal static class PromptCommand
             HelpName = "FILE",
         };
         Option<FileInfo?> tools = new("--tools") { Description = "A JSON array of tools, in the form of OpenAI.", HelpName = "FILE" };
-        Option<bool> reason = new("--reason") { Description = "Tell the template that the model is to reason." };
-        Option<bool> noReason = new("--no-reason") { Description = "Tell the template that the model is not to reason." };
-        Option<bool> continues = new("--continue") { Description = "Let the model go on with the last message instead of answering it." };
+        Option<bool> reason = new("--reason") { Description = "Tell the template to ask for reasoning." };
+        Option<bool> noReason = new("--no-reason") { Description = "Tell the template to suppress reasoning." };
+        Option<bool> continues = new("--continue") { Description = "Let the model continue the last message instead of answering it." };
         Option<string[]> variables = new("--set")
         {
             Description = "A variable of the template, " +
@@ -52,7 +52,7 @@ internal static class PromptCommand
             List<string> refused = [];
             (string text, int[] ids) = TokenCounter.Load(result.GetValue(model)!.FullName).Render(conversation, declared, options, refused);
             foreach (string why in refused)
-                Console.Error.WriteLine($"note: an image stands as one placeholder: {why}");
+                Console.Error.WriteLine($"note: an image is shown as one placeholder: {why}");
             if (result.GetValue(json))
                 Console.Out.WriteLine(CliJson.Object(("prompt", text), ("token_count", ids.Length)).ToJsonString(CliJson.Compact.Options));
             else

@@ -28,9 +28,9 @@ internal static class PullCommand
         Option<bool> keep = new("--keep-checkpoint") { Description = "Download the checkpoint into Hugging Face's cache first, and leave it there." };
         Option<bool> verify = new("--verify")
         {
-            Description = "Read the checkpoint of a pulled model once more and compare: for one whose download was interrupted.",
+            Description = "Read the checkpoint of a pulled model once more and compare; for a model whose download was interrupted.",
         };
-        Option<bool> again = new("--again") { Description = "Pull a model that is here once more." };
+        Option<bool> again = new("--again") { Description = "Pull a model again that is already here." };
         Option<bool> yes = SharedOptions.Yes();
         Option<bool> noTrial = SharedOptions.NoTrial();
         Option<bool> json = new("--json") { Description = "Print events, one JSON object a line." };
@@ -86,7 +86,7 @@ internal static class PullCommand
             return;
         throw new ModelHubException(
             ModelHubError.NotPulled, $"{plan.Reference} was not pulled{(plan.FitsMemory ? "" : ": the memory of this machine is too small for it")}; " +
-            $"to pull it all the same: onnxvlm pull {plan.Reference} --yes");
+            $"to pull it anyway: onnxvlm pull {plan.Reference} --yes");
     }
 
     private static async Task<int> VerifyAsync(ModelHub hub, ModelReference reference, PullConsole console, CancellationToken cancellationToken)

@@ -20,7 +20,7 @@ internal static class ServeCommand
     {
         Option<string[]> models = new("--model")
         {
-            Description = "A model, with the name that requests use or under its own: " +
+            Description = "A model, optionally with the name that requests use: " +
                 "a folder, a name of onnxvlm list, or OWNER/NAME as on the hub, which is offered for download. May be given several times.",
             HelpName = "[NAME=]DIR|NAME",
         };

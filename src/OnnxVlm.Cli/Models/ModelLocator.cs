@@ -23,7 +23,7 @@ internal static class ModelLocator
             return argument;
         if (!ModelReference.TryParse(argument, out ModelReference? reference))
             throw new ModelLoadException(
-                $"{argument}: there is no such model folder, and no model is called so; give a folder, a name of onnxvlm list, or OWNER/NAME as on the hub");
+                $"{argument}: there is no such model folder, and no model has this name; give a folder, a name of onnxvlm list, or OWNER/NAME as on the hub");
         using ModelHub hub = CreateHub();
         if (hub.Find(reference) is LocalModel here)
             return here.Folder;
@@ -32,7 +32,8 @@ internal static class ModelLocator
             throw new ModelLoadException($"{outdated.Reference}: was written by another version of OnnxVlm; renew it with: onnxvlm upgrade {outdated.Folder}");
         if (!yes && !PullConsole.CanAsk)
             throw new ModelHubException(
-                ModelHubError.NotPulled, $"{reference} is no folder and not on this machine; get it with: onnxvlm pull {reference}, or add --yes");
+                ModelHubError.NotPulled,
+                $"{reference} is not a folder, and the model is not on this machine; get it with: onnxvlm pull {reference}, or add --yes");
 
         PullConsole console = new(json: false);
         PullOptions options = new() { Device = reference.Variant is null ? DeviceOf(device) : null };

@@ -71,7 +71,7 @@ internal sealed class PullConsole(bool json) : IProgress<PullProgress>
     public bool Ask(PullPlan plan)
     {
         EndBar();
-        _text.Write(plan.FitsMemory ? "Pull it? [Y/n] " : "Pull it all the same? [y/N] ");
+        _text.Write(plan.FitsMemory ? "Pull it? [Y/n] " : "Pull it anyway? [y/N] ");
         string? answer = Console.In.ReadLine()?.Trim();
         return answer switch
         {

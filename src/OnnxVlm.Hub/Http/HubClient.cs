@@ -130,7 +130,7 @@ internal sealed class HubClient : IDisposable
     /// <summary>The error for a request without an answer.</summary>
     public static ModelHubException Unreachable(Uri address, Exception exception) => new(
         ModelHubError.Unreachable, $"{address.Host}: cannot be reached ({Describe(exception)}); check the network, " +
-        "HTTPS_PROXY and the firewall (hf.co and huggingface.co with what is below them), then run the same command again: it goes on", exception);
+        "HTTPS_PROXY and the firewall (hf.co and huggingface.co with what is below them), then run the same command again: it continues", exception);
 
     /// <summary>The innermost reason, in one line.</summary>
     public static string Describe(Exception exception) => exception switch

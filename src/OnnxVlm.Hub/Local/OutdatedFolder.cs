@@ -39,7 +39,8 @@ internal sealed record OutdatedFolder(ModelReference Reference, ModelVariant Var
             or UnauthorizedAccessException or JsonException or KeyNotFoundException or InvalidOperationException or FormatException)
         {
             throw new ModelHubException(ModelHubError.Other,
-                $"{path}: is no manifest of a model folder ({exception.Message.ReplaceLineEndings(" ").TrimEnd('.')}); give the folder of a model", exception);
+                $"{path}: is not a manifest of a model folder ({exception.Message.ReplaceLineEndings(" ").TrimEnd('.')}); " +
+                "give the folder of a model", exception);
         }
     }
 

@@ -45,7 +45,7 @@ internal sealed class HubCheckpointSource(HubClient client, HubApi api, ModelHub
             }
 
             CheckpointFile described = new(file.Path, size ?? throw new ModelHubException(ModelHubError.Other,
-                $"{repository.Id}: {file.Path}: nobody says how long the file is; check HF_ENDPOINT and your proxy"), sha256);
+                $"{repository.Id}: {file.Path}: the length of the file is unknown; check HF_ENDPOINT and your proxy"), sha256);
             await RefusePointerAsync(described, cancellationToken).ConfigureAwait(false);
             added.Add(described);
         }
@@ -95,7 +95,7 @@ internal sealed class HubCheckpointSource(HubClient client, HubApi api, ModelHub
             if (attempt == Retries)
                 throw new ModelHubException(
                     ModelHubError.Unreachable, $"{repository.Id}: {file.Name}: {location.Address.Host}: {problem}, " +
-                    $"also after {Retries} tries; check the network and your proxy, then run the same command again: it goes on");
+                    $"also after {Retries} tries; check the network and your proxy, then run the same command again: it continues");
             await client.WaitAsync(problem, RateLimit.Backoff(attempt++), cancellationToken).ConfigureAwait(false);
         }
     }
@@ -169,7 +169,7 @@ internal sealed class HubCheckpointSource(HubClient client, HubApi api, ModelHub
         return new ModelHubException(
             ModelHubError.Unreachable,
             $"{repository.Id}: {file.Name}: {response.RequestMessage!.RequestUri!.Host} answers {(int)response.StatusCode} {response.ReasonPhrase}, " +
-            $"to a new address too{(said.Length == 0 ? "" : $" ({said})")}; run the same command again: it goes on");
+            $"to a new address too{(said.Length == 0 ? "" : $" ({said})")}; run the same command again: it continues");
     }
 
     private async Task RefusePointerAsync(CheckpointFile file, CancellationToken cancellationToken)

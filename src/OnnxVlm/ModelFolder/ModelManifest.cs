@@ -116,7 +116,7 @@ public sealed record ModelManifest
         if (!Directory.Exists(folder))
             throw new ModelLoadException($"{folder}: there is no such model folder; give the folder that `onnxvlm export` wrote");
         if (!File.Exists(path))
-            throw new ModelLoadException($"{path}: missing, so this is no model folder; give the folder that `onnxvlm export` wrote, or export again");
+            throw new ModelLoadException($"{path}: missing, so this is not a model folder; give the folder that `onnxvlm export` wrote, or export again");
 
         try
         {

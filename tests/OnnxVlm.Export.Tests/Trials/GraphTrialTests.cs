@@ -64,8 +64,8 @@ public sealed class GraphTrialTests : ExportFixture
         ExportOptions options = Options with { Trial = (_, _) => "it ended with SIGSEGV." };
 
         Assert.That(() => Exporter.Export(options), Throws.TypeOf<ModelLoadException>().With.Message.EqualTo(
-            $"{Folder["hf"]}: the graph that was made of it does not run: " +
-            "it ended with SIGSEGV; to keep it all the same, export without the trial (--no-trial)"));
+            $"{Folder["hf"]}: the graph that was made from it does not run: " +
+            "it ended with SIGSEGV; to keep it anyway, export without the trial (--no-trial)"));
         Assert.That(Directory.GetFileSystemEntries(Folder.Path), Is.EqualTo(new[] { Folder["hf"] }));
     }
 

@@ -64,7 +64,7 @@ internal sealed class TrialTests
 
         (int code, string errors) = await RunAsync("export", "--checkpoint", checkpoint, "--output", output);
         Assert.That(code, Is.EqualTo(1));
-        Assert.That(errors.Trim(), Does.StartWith($"error: {checkpoint}: the graph that was made of it does not run: logit 0 is ").And.EndWith("; to keep it all the same, export without the trial (--no-trial)").And.Not.Contain("\n"));
+        Assert.That(errors.Trim(), Does.StartWith($"error: {checkpoint}: the graph that was made from it does not run: logit 0 is ").And.EndWith("; to keep it anyway, export without the trial (--no-trial)").And.Not.Contain("\n"));
         Assert.That(Directory.GetFileSystemEntries(_folder), Is.EqualTo(new[] { checkpoint }));
 
         (code, errors) = await RunAsync("export", "--checkpoint", checkpoint, "--output", output, "--no-trial");

@@ -9,21 +9,23 @@ namespace OnnxVlm.Chat;
 internal static class AdditionalOptions
 {
     /// <summary>Applies the options.</summary>
-    /// <param name="properties">Name to value; a value that is null is as good as absent.</param>
-    /// <param name="options">What they refine.</param>
+    /// <param name="properties">Name to value; null counts as absent.</param>
+    /// <param name="options">The options that they refine.</param>
     /// <exception cref="ArgumentException">A name is unknown, two contradict each other, or a value has the wrong form or is out of range.</exception>
     public static GenerationOptions Apply(AdditionalPropertiesDictionary properties, GenerationOptions options)
     {
         object? onPrefill = properties.GetValueOrDefault(ChatProperties.OnPrefill);
         if (onPrefill is not (null or Action<PrefillProgress>))
-            throw new ArgumentException($"AdditionalProperties: {ChatProperties.OnPrefill}: expected an Action<PrefillProgress>, found a {onPrefill.GetType().Name}.", nameof(properties));
+            throw new ArgumentException(
+                $"AdditionalProperties: {ChatProperties.OnPrefill}: expected an Action<PrefillProgress>, found a {onPrefill.GetType().Name}.",
+                nameof(properties));
         options = options with { OnPrefill = onPrefill as Action<PrefillProgress> ?? options.OnPrefill };
         Dictionary<string, JsonElement> given = properties
             .Where(property => property.Key != ChatProperties.OnPrefill)
             .Select(property => KeyValuePair.Create(property.Key, ToJson(property.Key, property.Value)))
             .Where(property => property.Value.ValueKind != JsonValueKind.Null)
             .ToDictionary();
-        // These say how the prompt is built, not how the answer is.
+        // These concern the prompt, not the answer.
         given.Remove(ChatProperties.PlainPrompt);
         given.Remove(ChatProperties.ContinueFinalMessage);
         given.Remove(ChatProperties.ChatTemplateKwargs);
@@ -31,7 +33,8 @@ internal static class AdditionalOptions
             options = Apply(name, value, options);
 
         if (new[] { ChatProperties.Regex, ChatProperties.LarkGrammar, ChatProperties.Choice }.Count(given.ContainsKey) > 1)
-            throw new ArgumentException("AdditionalProperties: the answer can follow a regular expression, a Lark grammar or a choice: one of them, not both.", nameof(properties));
+            throw new ArgumentException(
+                "AdditionalProperties: the answer can follow a regular expression, a Lark grammar or a choice: one of them, not both.", nameof(properties));
         if (given.ContainsKey(ChatProperties.TopLogprobs) && given.TryGetValue(ChatProperties.Logprobs, out JsonElement on) && !on.GetBoolean())
             throw new ArgumentException($"AdditionalProperties: {ChatProperties.TopLogprobs} needs {ChatProperties.Logprobs} to be true.", nameof(properties));
         return options;
@@ -57,17 +60,23 @@ internal static class AdditionalOptions
             return null;
         if (json.ValueKind != JsonValueKind.Object)
             throw Unexpected(Name, "an object of name to value", json);
-        Dictionary<string, JsonElement> variables = json.EnumerateObject().ToDictionary(variable => variable.Name, variable => variable.Value, StringComparer.Ordinal);
-        if (variables.Keys.FirstOrDefault(name => Reserved.Contains(name) || name.EndsWith("_token", StringComparison.Ordinal) || name.EndsWith("_tokens", StringComparison.Ordinal)) is { } reserved)
-            throw new ArgumentException($"AdditionalProperties: {Name}: \"{(reserved.Length > 60 ? reserved[..60] + "…" : reserved)}\" cannot be replaced; leave it out.", nameof(properties));
+        Dictionary<string, JsonElement> variables = json.EnumerateObject().ToDictionary(
+            variable => variable.Name, variable => variable.Value, StringComparer.Ordinal);
+        if (variables.Keys.FirstOrDefault(name => Reserved.Contains(name)
+            || name.EndsWith("_token", StringComparison.Ordinal) || name.EndsWith("_tokens", StringComparison.Ordinal)) is { } reserved)
+            throw new ArgumentException(
+                $"AdditionalProperties: {Name}: \"{(reserved.Length > 60 ? reserved[..60] + "…" : reserved)}\" cannot be replaced; leave it out.",
+                nameof(properties));
         return variables;
     }
 
-    // What a prompt is built of; messages and tools have their own places.
+    // The parts of a prompt; messages and tools are passed elsewhere.
     private static readonly HashSet<string> Reserved =
-        new(["messages", "tools", "documents", "add_generation_prompt", "continue_final_message", "chat_template", "tokenize", "raise_exception", "strftime_now", "namespace", "range", "dict", "loop"], StringComparer.Ordinal);
+        new(["messages", "tools", "documents", "add_generation_prompt", "continue_final_message", "chat_template", "tokenize", "raise_exception",
+            "strftime_now", "namespace", "range", "dict", "loop"], StringComparer.Ordinal);
 
-    private static bool IsSet(AdditionalPropertiesDictionary? properties, string name) => properties?.GetValueOrDefault(name) is { } value && ToJson(name, value) is { ValueKind: not JsonValueKind.Null } flag && Flag(name, flag);
+    private static bool IsSet(AdditionalPropertiesDictionary? properties, string name) =>
+        properties?.GetValueOrDefault(name) is { } value && ToJson(name, value) is { ValueKind: not JsonValueKind.Null } flag && Flag(name, flag);
 
     private static GenerationOptions Apply(string name, JsonElement value, GenerationOptions options) => name switch
     {
@@ -81,7 +90,12 @@ internal static class AdditionalOptions
         ChatProperties.CacheScope => options with { CacheScope = Text(name, value) },
         ChatProperties.Regex => options with { Guidance = Guidance.Regex(Text(name, value)) },
         ChatProperties.LarkGrammar => options with { Guidance = Guidance.Lark(Text(name, value)) },
-        ChatProperties.Choice => options with { Guidance = Guidance.Choice(value.ValueKind == JsonValueKind.Array ? [.. value.EnumerateArray().Select(text => Text(name, text))] : throw Unexpected(name, "an array of texts", value)) },
+        ChatProperties.Choice => options with
+        {
+            Guidance = Guidance.Choice(value.ValueKind == JsonValueKind.Array
+                ? [.. value.EnumerateArray().Select(text => Text(name, text))]
+                : throw Unexpected(name, "an array of texts", value)),
+        },
         _ => throw new ArgumentException($"AdditionalProperties: \"{name}\" is not known; the names are those of {nameof(ChatProperties)}.", name),
     };
 

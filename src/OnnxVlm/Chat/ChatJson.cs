@@ -4,7 +4,7 @@ using Microsoft.Extensions.AI;
 
 namespace OnnxVlm.Chat;
 
-/// <summary>The JSON form of what callers put into messages and options, by the rules of Microsoft.Extensions.AI.</summary>
+/// <summary>The JSON form of values that callers put into messages and options, by the rules of Microsoft.Extensions.AI.</summary>
 [JsonSerializable(typeof(int[]))]
 [JsonSerializable(typeof(List<int>))]
 [JsonSerializable(typeof(Dictionary<int, double>))]
@@ -16,7 +16,7 @@ internal sealed partial class ChatJson : JsonSerializerContext
     private static readonly Lazy<JsonSerializerOptions> Known = new(CreateOptions);
 
     /// <summary>Writes a value.</summary>
-    /// <param name="value">Any value; under NativeAOT one of the types above, or of those that <see cref="AIJsonUtilities.DefaultOptions"/> know.</param>
+    /// <param name="value">Any value; under NativeAOT, one of the types above or of those that <see cref="AIJsonUtilities.DefaultOptions"/> knows.</param>
     /// <exception cref="NotSupportedException">The value's type has no JSON form; under NativeAOT also where it is not known.</exception>
     public static JsonElement ToElement(object? value) => value switch
     {

@@ -3,12 +3,14 @@ using OnnxVlm.Generation;
 
 namespace OnnxVlm.Chat;
 
-/// <summary><see cref="ChatOptions"/> to <see cref="GenerationOptions"/>: each field is honoured, or refused with its name and what to do.</summary>
+/// <summary>
+/// Converts <see cref="ChatOptions"/> to <see cref="GenerationOptions"/>: each field is honoured, or refused with its name and what to do.
+/// </summary>
 internal static class ChatOptionsReader
 {
     /// <summary>Reads the options.</summary>
     /// <param name="options">The caller's options.</param>
-    /// <param name="defaults">What holds where the options say nothing.</param>
+    /// <param name="defaults">Values for options that are not set.</param>
     /// <param name="tools">The tools of the request, or null.</param>
     /// <param name="client">The client, for the factory.</param>
     /// <param name="model">The model.</param>
@@ -54,7 +56,7 @@ internal static class ChatOptionsReader
             throw Refused("Reasoning: the model has no reasoning to set; leave it out.");
     }
 
-    // At most one grammar: the answer's own, or the one of the function calls, which takes a JSON schema of the answer in.
+    // At most one grammar: the answer's own, or the one of the function calls, which includes a JSON schema of the answer.
     private static Guidance? ChooseGuidance(ChatOptions options, Guidance? chosen, Guidance? native, ToolSet? tools, IChatModel model)
     {
         Guidance? schema = options.ResponseFormat switch

@@ -4,9 +4,9 @@ using OnnxVlm.Generation;
 namespace OnnxVlm.Chat;
 
 /// <summary>
-/// Names of what <see cref="ChatOptions"/>, <see cref="ChatResponse"/> and <see cref="UsageDetails"/> have no fields for; the options are spelled as
-/// OpenAI-compatible services spell them. A value may be of any type that has the same form in JSON, a <see cref="System.Text.Json.JsonElement"/> too;
-/// null is as good as absent. An option under any other name is refused.
+/// Names of what <see cref="ChatOptions"/>, <see cref="ChatResponse"/> and <see cref="UsageDetails"/> have no fields for. Options are spelled as in
+/// OpenAI-compatible services. A value may be of any type that has the same form in JSON, including a <see cref="System.Text.Json.JsonElement"/>;
+/// null counts as absent. An option under any other name is refused.
 /// </summary>
 public static class ChatProperties
 {
@@ -20,8 +20,8 @@ public static class ChatProperties
     public const string LogitBias = "logit_bias";
 
     /// <summary>
-    /// Option, boolean: whether log probabilities are reported.
-    /// In an update an array of one <see cref="TokenLogprobs"/>, that of its token; in a response an array of those of all tokens.
+    /// Option, boolean: whether log probabilities are reported. In an update, an array with the <see cref="TokenLogprobs"/> of its token; in a
+    /// response, an array with those of all tokens.
     /// </summary>
     public const string Logprobs = "logprobs";
 
@@ -49,23 +49,27 @@ public static class ChatProperties
     /// <summary>Option, array of texts: <see cref="Guidance.Choice"/>.</summary>
     public const string Choice = "choice";
 
-    /// <summary>Option, boolean: the model goes on with the last message, which is the assistant's, instead of beginning one. Default false. Not together with <see cref="PlainPrompt"/>.</summary>
+    /// <summary>
+    /// Option, boolean: the model continues the last message, which is the assistant's, instead of beginning a new one. Default false. Excludes
+    /// <see cref="PlainPrompt"/>.
+    /// </summary>
     public const string ContinueFinalMessage = "continue_final_message";
 
     /// <summary>
-    /// Option, object: more variables for the model's chat template. Text in them is from outside and can make no special token. Messages, tools and special tokens cannot be replaced so.
+    /// Option, object: more variables for the model's chat template. Their text is untrusted and cannot become a special token. Messages, tools and
+    /// special tokens cannot be replaced in this way.
     /// </summary>
     public const string ChatTemplateKwargs = "chat_template_kwargs";
 
     /// <summary>
-    /// Option, boolean: the model continues the contents of the messages as they are, one after the other, without the chat template around them and whatever their roles.
-    /// Default false. Not together with tools.
+    /// Option, boolean: the model continues the contents of the messages, concatenated without the chat template and whatever their roles.
+    /// Default false. Excludes tools.
     /// </summary>
     public const string PlainPrompt = "plain_prompt";
 
     /// <summary>
-    /// In an update an array of <see cref="ToolCallDelta"/>: what it adds to function calls. The call itself comes as content when it is whole; one that the end of
-    /// the answer cuts off has these only.
+    /// In an update, an array of <see cref="ToolCallDelta"/>: what it adds to function calls. The call itself follows as content when it is complete;
+    /// a call that the end of the answer truncates has only these.
     /// </summary>
     public const string ToolCallDeltas = "tool_call_deltas";
 

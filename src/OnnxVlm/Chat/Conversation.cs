@@ -4,14 +4,15 @@ using OnnxVlm.Prompting;
 namespace OnnxVlm.Chat;
 
 /// <summary>
-/// Messages as callers write them to what a prompt is built of: instructions go into the system message, a <c>data:</c> URI becomes its bytes. Where the model's chat template knows no tools,
-/// these go into the system message too, and function calls and their results become text. Content that cannot be shown to the model is refused, never dropped.
+/// Converts callers' messages to those that a prompt is built from: instructions go into the system message, and a <c>data:</c> URI becomes its
+/// bytes. If the model's chat template does not support tools, they also go into the system message, and function calls and their results become
+/// text. Content that cannot be shown to the model is refused, never dropped.
 /// </summary>
 internal static class Conversation
 {
     /// <summary>Converts a conversation. The caller's messages are not changed.</summary>
     /// <param name="messages">The messages.</param>
-    /// <param name="instructions">Put before the system messages the conversation starts with; null for none.</param>
+    /// <param name="instructions">Text before the system messages at the start of the conversation; null for none.</param>
     /// <param name="tools">The tools; null for none.</param>
     /// <param name="usesTools">Whether the chat template declares the tools and writes calls and results.</param>
     /// <exception cref="ArgumentException">There is no message, or content that the model cannot read.</exception>
@@ -21,7 +22,8 @@ internal static class Conversation
         foreach (ChatMessage message in messages)
         {
             if (usesTools)
-                conversation.Add(new ChatMessage(message.Role, [.. message.Contents.Where(content => content is not UsageContent).Select(content => ToTemplate(content, message.Role))]));
+                conversation.Add(new ChatMessage(
+                    message.Role, [.. message.Contents.Where(content => content is not UsageContent).Select(content => ToTemplate(content, message.Role))]));
             else
                 AddAsText(conversation, message);
         }
@@ -35,7 +37,8 @@ internal static class Conversation
     {
         FunctionCallContent when role == ChatRole.Assistant => content,
         TextReasoningContent when role == ChatRole.Assistant => content,
-        FunctionResultContent result => new FunctionResultContent(result.CallId, FunctionResults.ContentsOf(result).Select(part => ToReadable(part, ChatRole.Tool)).ToList()),
+        FunctionResultContent result => new FunctionResultContent(
+            result.CallId, FunctionResults.ContentsOf(result).Select(part => ToReadable(part, ChatRole.Tool)).ToList()),
         _ => ToReadable(content, role),
     };
 
@@ -51,15 +54,15 @@ internal static class Conversation
                     contents.Add(new TextContent((contents.Exists(earlier => earlier is not TextReasoningContent) ? "\n" : "") + ToolCallText.Write(call)));
                     break;
                 case FunctionResultContent result:
-                    // Each result is a message of its own, whatever message it came in.
+                    // Each result becomes a message of its own, whatever message it came in.
                     conversation.Add(new ChatMessage(ChatRole.Tool, [.. FunctionResults.ContentsOf(result).Select(part => ToReadable(part, ChatRole.Tool))]));
                     hasResults = true;
                     break;
                 case TextContent { Text.Length: 0 } or UsageContent:
-                    // The one says nothing, the other nothing to the model.
+                    // One is empty, and the other means nothing to the model.
                     break;
                 case TextReasoningContent when message.Role == ChatRole.Assistant:
-                    // Whether the model reads it again, its template decides.
+                    // The model's template decides whether the model reads it again.
                     contents.Add(content);
                     break;
                 default:
@@ -86,7 +89,7 @@ internal static class Conversation
     private static ArgumentException Unreadable(string kind) =>
         new($"The model reads text, images and function calls with their results, and cannot read {kind}.");
 
-    // Templates have one place for a system message, so what is added joins the ones that are there, as one text.
+    // Templates have one place for a system message, so additions are joined with the existing ones as one text.
     private static void AddToSystem(List<ChatMessage> conversation, string? instructions, string? tools)
     {
         if (string.IsNullOrEmpty(instructions) && tools is null)

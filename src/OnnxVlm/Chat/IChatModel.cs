@@ -5,13 +5,13 @@ using OnnxVlm.Prompting;
 
 namespace OnnxVlm.Chat;
 
-/// <summary>What the chat client needs of a model. <see cref="VlmModel"/> is one; tests put a scripted one here.</summary>
+/// <summary>What the chat client needs from a model. <see cref="VlmModel"/> implements it; tests use a scripted model.</summary>
 internal interface IChatModel
 {
     /// <summary>Name of the model, as <see cref="ChatOptions.ModelId"/> gives it.</summary>
     string Id { get; }
 
-    /// <summary>How the model writes function calls.</summary>
+    /// <summary>The notation of the model's function calls.</summary>
     IToolSyntax ToolSyntax => HermesSyntax.Instance;
 
     /// <summary>Whether the model can be asked to reason before it answers.</summary>

@@ -12,12 +12,12 @@ public sealed class OnnxVlmOptions
     public string ModelFolder { get; set; } = "";
 
     /// <summary>
-    /// The name of a model, for example <c>gemma-4-12b</c>, whose folder the registered <see cref="IModelResolver"/> finds when the model is loaded: <c>services.AddModelHub()</c> of the package
-    /// <c>OnnxVlm.Hub</c> registers one. Default null: <see cref="ModelFolder"/> is the model.
+    /// The name of a model, for example <c>gemma-4-12b</c>, whose folder the registered <see cref="IModelResolver"/> finds when the model is loaded:
+    /// <c>services.AddModelHub()</c> of the package <c>OnnxVlm.Hub</c> registers one. Default null: <see cref="ModelFolder"/> is the model.
     /// </summary>
     public string? Model { get; set; }
 
-    /// <summary>Where the model runs. Default <see cref="Device.Auto"/>.</summary>
+    /// <summary>The device that the model runs on. Default <see cref="Device.Auto"/>.</summary>
     public Device Device { get; set; } = Device.Auto;
 
     /// <inheritdoc cref="VlmOptions.Runner"/>
@@ -47,7 +47,7 @@ public sealed class OnnxVlmOptions
     /// <inheritdoc cref="VlmOptions.ImageDecoder"/>
     public IImageDecoder? ImageDecoder { get; set; }
 
-    /// <summary>What a request that says nothing about it gets.</summary>
+    /// <summary>The options of requests that set none.</summary>
     public GenerationOptions Generation { get; set; } = new();
 
     internal VlmOptions ToVlmOptions() => new()

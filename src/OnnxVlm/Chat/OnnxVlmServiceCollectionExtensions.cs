@@ -15,7 +15,8 @@ public static class OnnxVlmServiceCollectionExtensions
 {
     /// <summary>Adds <see cref="VlmModel"/>, <see cref="VlmChatClient"/> and <see cref="IChatClient"/>.</summary>
     /// <param name="services">The services.</param>
-    /// <param name="configure">Sets the options; null where something else does, for example <c>services.Configure&lt;OnnxVlmOptions&gt;(section)</c>.</param>
+    /// <param name="configure">Sets the options; null where they are set elsewhere, for example by
+    /// <c>services.Configure&lt;OnnxVlmOptions&gt;(section)</c>.</param>
     /// <returns>The services.</returns>
     public static IServiceCollection AddOnnxVlm(this IServiceCollection services, Action<OnnxVlmOptions>? configure = null)
     {
@@ -29,7 +30,7 @@ public static class OnnxVlmServiceCollectionExtensions
     /// <summary>Adds <see cref="VlmModel"/>, <see cref="VlmChatClient"/> and <see cref="IChatClient"/> under a key: several models in one program.</summary>
     /// <param name="services">The services.</param>
     /// <param name="serviceKey">The key, which is also the name of the options.</param>
-    /// <param name="configure">Sets the options; null where something else does.</param>
+    /// <param name="configure">Sets the options; null where they are set elsewhere.</param>
     /// <returns>The services.</returns>
     public static IServiceCollection AddKeyedOnnxVlm(this IServiceCollection services, string serviceKey, Action<OnnxVlmOptions>? configure = null)
     {
@@ -50,7 +51,9 @@ public static class OnnxVlmServiceCollectionExtensions
         builder.Validate(
             options => !string.IsNullOrEmpty(options.Model) || !string.IsNullOrEmpty(options.ModelFolder),
             "ModelFolder is not set; give the folder that `onnxvlm export` wrote, or set Model to the name of a model.");
-        builder.Validate(options => string.IsNullOrEmpty(options.Model) || string.IsNullOrEmpty(options.ModelFolder), "Model and ModelFolder are both set; leave one out.");
+        builder.Validate(
+            options => string.IsNullOrEmpty(options.Model) || string.IsNullOrEmpty(options.ModelFolder),
+            "Model and ModelFolder are both set; leave one out.");
         builder.Validate<IServiceProvider>(
             (options, provider) => string.IsNullOrEmpty(options.Model) || provider.GetService<IModelResolver>() is not null,
             "Model names a model, and nothing is registered that finds models by name; add the package OnnxVlm.Hub and services.AddModelHub().");
@@ -68,9 +71,11 @@ public static class OnnxVlmServiceCollectionExtensions
         return VlmModel.Load(FolderOf(provider, options), options.ToVlmOptions());
     }
 
-    /// <summary>Services are created synchronously: whoever asks for the first one waits, also for a model that is pulled.</summary>
+    /// <summary>Services are created synchronously: whoever requests the first one waits, even while a model is pulled.</summary>
     private static string FolderOf(IServiceProvider provider, OnnxVlmOptions options) =>
-        string.IsNullOrEmpty(options.Model) ? options.ModelFolder : provider.GetRequiredService<IModelResolver>().ResolveAsync(options.Model).AsTask().GetAwaiter().GetResult();
+        string.IsNullOrEmpty(options.Model)
+            ? options.ModelFolder
+            : provider.GetRequiredService<IModelResolver>().ResolveAsync(options.Model).AsTask().GetAwaiter().GetResult();
 
     private static VlmChatClient CreateClient(IServiceProvider provider, VlmModel model, string name) => new(model, OptionsOf(provider, name).Generation);
 }

@@ -5,7 +5,7 @@ using System.Text.Json.Nodes;
 
 namespace OnnxVlm.Chat;
 
-/// <summary>JSON on one line with a space after each comma and colon, as Python writes it and models have learned to read and write it.</summary>
+/// <summary>JSON on one line with a space after each comma and colon, as Python writes it and as models have learned it.</summary>
 internal static class SpacedJson
 {
     /// <summary>Writes a value; numbers keep their digits.</summary>
@@ -17,7 +17,7 @@ internal static class SpacedJson
         return text.ToString();
     }
 
-    /// <summary>Writes a text with its quotes. Only what must be escaped is: .NET's encoders also escape emoji, which models write as they are.</summary>
+    /// <summary>Writes a text with its quotes, and escapes only what must be escaped: .NET's encoders also escape emoji, which models do not.</summary>
     /// <param name="text">The text.</param>
     public static string Quote(string text)
     {
@@ -40,7 +40,7 @@ internal static class SpacedJson
         _ => quoted.Append(c),
     };
 
-    /// <summary>What a grammar is told so that it spaces JSON as this class does.</summary>
+    /// <summary>The options of a grammar that spaces JSON as this class does.</summary>
     public static JsonObject Spacing() => new() { ["whitespace_flexible"] = false, ["item_separator"] = ", ", ["key_separator"] = ": " };
 
     private static void Append(StringBuilder text, JsonElement value)

@@ -6,8 +6,8 @@ using OnnxVlm.Chat.Tools;
 namespace OnnxVlm.Chat;
 
 /// <summary>
-/// Takes an answer apart, as it comes, into text and function calls. Text that may begin a call is held back. A call comes when it is whole, and before that what is
-/// certain of it as deltas; one that the end of the answer cuts off has deltas only.
+/// Splits an answer, while it is generated, into text and function calls. Text that may begin a call is held back. A complete call is returned as a
+/// whole, and before that its certain parts as deltas; a call that the end of the answer truncates has only deltas.
 /// </summary>
 internal sealed class ToolCallReader : IToolCallReader
 {
@@ -24,7 +24,7 @@ internal sealed class ToolCallReader : IToolCallReader
     private int _calls;
     private string _callId = "";
 
-    // Characters of the call up to which its deltas have come; 0 before the name is known.
+    // Characters of the call that its deltas have covered; 0 before the name is known.
     private int _told;
 
     public List<AIContent> Read(string text, int? tokenId, bool isLast, List<ToolCallDelta> deltas)
@@ -65,7 +65,7 @@ internal sealed class ToolCallReader : IToolCallReader
         return contents;
     }
 
-    // Adds what is certain of a call, given all of it so far.
+    // Adds the certain parts of a call, given everything of it so far.
     private void Tell(string call, List<ToolCallDelta> deltas)
     {
         if (_told == 0)
@@ -95,7 +95,7 @@ internal sealed class ToolCallReader : IToolCallReader
         return LengthOfPossibleStart(text, StartAfterText);
     }
 
-    // How many characters at the end of a text may begin a mark, or be all of it.
+    // The number of characters at the end of a text that may begin a mark, or be all of it.
     private static int LengthOfPossibleStart(string text, string mark)
     {
         int length = Math.Min(mark.Length, text.Length);

@@ -6,22 +6,22 @@ using OnnxVlm.Prompting;
 namespace OnnxVlm.Chat;
 
 /// <summary>
-/// How tools and calls look in a prompt: the Hermes form (NousResearch/Hermes-Function-Calling), in the words of the chat template of Qwen2.5 and Qwen3.
-/// What <see cref="Write"/> gives is what <see cref="Tools.HermesSyntax"/> allows and <see cref="ToolCallReader"/> reads: a call in a conversation is the text that
-/// the model wrote, but for escapes it had no need of.
+/// Tools and calls in a prompt: the Hermes form (NousResearch/Hermes-Function-Calling), with the words of the chat template of Qwen2.5 and Qwen3.
+/// <see cref="Tools.HermesSyntax"/> allows what <see cref="Write"/> writes, and <see cref="ToolCallReader"/> reads it: a call in a conversation is
+/// the text that the model wrote, except for unnecessary escapes.
 /// </summary>
 internal static class ToolCallText
 {
     public const string Start = "<tool_call>";
     public const string End = "</tool_call>";
 
-    /// <summary>What stands before a call's name.</summary>
+    /// <summary>The text before a call's name.</summary>
     public const string BeforeName = "{\"name\": ";
 
-    /// <summary>What stands between a call's name and its arguments. No name holds it: its quotes would be escaped.</summary>
+    /// <summary>The text between a call's name and its arguments. No name contains it: its quotes would be escaped.</summary>
     public const string AfterName = ", \"arguments\": ";
 
-    /// <summary>What the system message says about the tools.</summary>
+    /// <summary>The description of the tools in the system message.</summary>
     /// <param name="functions">The functions.</param>
     public static string Describe(IEnumerable<AIFunctionDeclaration> functions)
     {

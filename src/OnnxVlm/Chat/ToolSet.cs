@@ -6,7 +6,7 @@ namespace OnnxVlm.Chat;
 /// <param name="Functions">All functions, at least one; the prompt describes these.</param>
 /// <param name="Callable">Those that the answer may call.</param>
 /// <param name="MustCall">Whether the answer is a call and nothing else.</param>
-/// <param name="AllowMany">Whether it may be several calls.</param>
+/// <param name="AllowMany">Whether several calls are allowed.</param>
 internal sealed record ToolSet(IReadOnlyList<AIFunctionDeclaration> Functions, IReadOnlyList<AIFunctionDeclaration> Callable, bool MustCall, bool AllowMany)
 {
     /// <summary>Reads the tools of a request.</summary>
@@ -29,7 +29,7 @@ internal sealed record ToolSet(IReadOnlyList<AIFunctionDeclaration> Functions, I
             case RequiredChatToolMode { RequiredFunctionName: { } name }:
                 AIFunctionDeclaration required = Array.Find(functions, function => function.Name == name)
                     ?? throw new ArgumentException($"ToolMode asks for the function \"{name}\", which is not among the Tools.", nameof(options));
-                // Who names the function wants one call; a model that was not trained to call would go on until its tokens are used up.
+                // A mode that names its function asks for one call; a model that was not trained to call would continue until its tokens are used up.
                 return new ToolSet(functions, [required], MustCall: true, options.AllowMultipleToolCalls ?? false);
             case RequiredChatToolMode:
                 return new ToolSet(functions, functions, MustCall: true, allowMany);

@@ -3,8 +3,8 @@ using OnnxVlm.Schemas;
 namespace OnnxVlm.Chat;
 
 /// <summary>
-/// Checks what a stranger wants an answer to follow, before it is compiled: how long it is, how many states its expressions unroll to, and that it joins or negates none. A JSON schema is checked when it
-/// is read. Safe to use from several threads.
+/// Checks a stranger's grammar before it is compiled: its length, the number of states that its expressions unroll to, and that it joins or negates
+/// none. A JSON schema is checked when it is read. Thread-safe.
 /// </summary>
 public static class UntrustedGrammar
 {

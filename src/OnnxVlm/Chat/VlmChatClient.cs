@@ -18,10 +18,10 @@ namespace OnnxVlm.Chat;
 /// Every field of <see cref="ChatOptions"/> is honoured or refused with an exception, and so is every content of a message:
 /// <list type="bullet">
 /// <item>Images are <see cref="DataContent"/>, or a <see cref="UriContent"/> with a <c>data:</c> URI. Nothing is fetched from the network.</item>
-/// <item>Tools are functions. A call comes whole, with a new call id and arguments that its JSON schema accepts; the caller or middleware invokes it. What is written of
-/// it before stands under <see cref="ChatProperties.ToolCallDeltas"/>.</item>
-/// <item><see cref="ChatOptions.Reasoning"/> is for models that reason: any effort but none asks for it, and it comes as <see cref="TextReasoningContent"/> before the answer. What of it
-/// the model reads again in a conversation, its chat template decides.</item>
+/// <item>Tools are functions. A call comes whole, with a new call id and arguments that its JSON schema accepts; the caller or middleware invokes it.
+/// What is written of it before stands under <see cref="ChatProperties.ToolCallDeltas"/>.</item>
+/// <item><see cref="ChatOptions.Reasoning"/> is for models that reason: any effort but none asks for it, and it comes as
+/// <see cref="TextReasoningContent"/> before the answer. What of it the model reads again in a conversation, its chat template decides.</item>
 /// <item>There is no state between calls: <see cref="ChatOptions.ConversationId"/> is refused. What the model has read before it still does not read again, see
 /// <see cref="VlmOptions.CacheBytes"/>.</item>
 /// <item>What <see cref="ChatOptions"/> has no field for stands in <see cref="ChatOptions.AdditionalProperties"/> under the names of
@@ -39,7 +39,7 @@ public sealed class VlmChatClient : IChatClient
 
     /// <summary>Creates a client of a model.</summary>
     /// <param name="model">The model; the caller disposes it after the client's last use.</param>
-    /// <param name="defaults">What a request that says nothing about it gets; null for the defaults of <see cref="GenerationOptions"/>.</param>
+    /// <param name="defaults">The options of requests that set none; null for the defaults of <see cref="GenerationOptions"/>.</param>
     public VlmChatClient(VlmModel model, GenerationOptions? defaults = null)
         : this((IChatModel)model, defaults)
     {
@@ -53,7 +53,7 @@ public sealed class VlmChatClient : IChatClient
         _metadata = new ChatClientMetadata("onnxvlm", defaultModelId: model.Id);
     }
 
-    /// <summary>Answers a conversation: the updates of <see cref="GetStreamingResponseAsync"/>, put together.</summary>
+    /// <summary>Answers a conversation: the updates of <see cref="GetStreamingResponseAsync"/>, combined.</summary>
     /// <param name="messages">The conversation.</param>
     /// <param name="options">How to answer; never changed. Null for the defaults.</param>
     /// <param name="cancellationToken">Ends the answer with <see cref="OperationCanceledException"/>.</param>
@@ -84,53 +84,59 @@ public sealed class VlmChatClient : IChatClient
     }
 
     /// <summary>
-    /// Answers a conversation with a value of a type. It is what Microsoft.Extensions.AI's method of the name does for any client, with a grammar as narrow as the type: of a <see cref="byte"/> or
-    /// a byte array, of an enum of flags and of a dictionary's keys its schema says less than System.Text.Json asks for.
+    /// Answers a conversation with a value of a type. It does what Microsoft.Extensions.AI's method with the same name does for any client, but with
+    /// a grammar as narrow as the type. The library's schema of a <see cref="byte"/> or a byte array, of an enum of flags and of a dictionary's keys
+    /// is wider than what System.Text.Json reads.
     /// </summary>
     /// <typeparam name="T">The type.</typeparam>
     /// <param name="messages">The conversation.</param>
     /// <param name="options">How to answer; never changed. Null for the defaults.</param>
-    /// <param name="useJsonSchemaResponseFormat">Null or true: the answer follows the type's schema. False: the schema stands in the prompt only.</param>
+    /// <param name="useJsonSchemaResponseFormat">Null or true: the answer follows the type's schema. False: the schema is only in the prompt.</param>
     /// <param name="cancellationToken">Ends the answer with <see cref="OperationCanceledException"/>.</param>
     /// <returns>The answer, with <see cref="ChatResponse{T}.Result"/>; reading that fails where the answer was cut off.</returns>
     /// <exception cref="ArgumentException">The type, or one in it, has no JSON form; or as above.</exception>
     public Task<ChatResponse<T>> GetResponseAsync<T>(
-        IEnumerable<ChatMessage> messages, ChatOptions? options = null, bool? useJsonSchemaResponseFormat = null, CancellationToken cancellationToken = default) =>
+        IEnumerable<ChatMessage> messages, ChatOptions? options = null, bool? useJsonSchemaResponseFormat = null,
+        CancellationToken cancellationToken = default) =>
         GetResponseAsync<T>(messages, AIJsonUtilities.DefaultOptions, options, useJsonSchemaResponseFormat, cancellationToken);
 
     /// <summary>The same, for a single message of text.</summary>
     /// <typeparam name="T">The type.</typeparam>
     /// <param name="chatMessage">The text.</param>
     /// <param name="options">How to answer; never changed. Null for the defaults.</param>
-    /// <param name="useJsonSchemaResponseFormat">Null or true: the answer follows the type's schema. False: the schema stands in the prompt only.</param>
+    /// <param name="useJsonSchemaResponseFormat">Null or true: the answer follows the type's schema. False: the schema is only in the prompt.</param>
     /// <param name="cancellationToken">Ends the answer with <see cref="OperationCanceledException"/>.</param>
     /// <returns>The answer, with <see cref="ChatResponse{T}.Result"/>; reading that fails where the answer was cut off.</returns>
     /// <exception cref="ArgumentException">The type, or one in it, has no JSON form; or as above.</exception>
-    public Task<ChatResponse<T>> GetResponseAsync<T>(string chatMessage, ChatOptions? options = null, bool? useJsonSchemaResponseFormat = null, CancellationToken cancellationToken = default) =>
-        GetResponseAsync<T>([new ChatMessage(ChatRole.User, chatMessage)], AIJsonUtilities.DefaultOptions, options, useJsonSchemaResponseFormat, cancellationToken);
+    public Task<ChatResponse<T>> GetResponseAsync<T>(
+        string chatMessage, ChatOptions? options = null, bool? useJsonSchemaResponseFormat = null, CancellationToken cancellationToken = default) =>
+        GetResponseAsync<T>(
+            [new ChatMessage(ChatRole.User, chatMessage)], AIJsonUtilities.DefaultOptions, options, useJsonSchemaResponseFormat, cancellationToken);
 
     /// <summary>The same, for a single message.</summary>
     /// <typeparam name="T">The type.</typeparam>
     /// <param name="chatMessage">The message.</param>
     /// <param name="options">How to answer; never changed. Null for the defaults.</param>
-    /// <param name="useJsonSchemaResponseFormat">Null or true: the answer follows the type's schema. False: the schema stands in the prompt only.</param>
-    /// <param name="cancellationToken">Ends the answer with <see cref="OperationCanceledException"/>.</param>
-    /// <returns>The answer, with <see cref="ChatResponse{T}.Result"/>; reading that fails where the answer was cut off.</returns>
-    /// <exception cref="ArgumentException">The type, or one in it, has no JSON form; or as above.</exception>
-    public Task<ChatResponse<T>> GetResponseAsync<T>(ChatMessage chatMessage, ChatOptions? options = null, bool? useJsonSchemaResponseFormat = null, CancellationToken cancellationToken = default) =>
-        GetResponseAsync<T>([chatMessage], AIJsonUtilities.DefaultOptions, options, useJsonSchemaResponseFormat, cancellationToken);
-
-    /// <summary>The same, for a type that is read in the caller's way.</summary>
-    /// <typeparam name="T">The type.</typeparam>
-    /// <param name="messages">The conversation.</param>
-    /// <param name="serializerOptions">How the type is described and read.</param>
-    /// <param name="options">How to answer; never changed. Null for the defaults.</param>
-    /// <param name="useJsonSchemaResponseFormat">Null or true: the answer follows the type's schema. False: the schema stands in the prompt only.</param>
+    /// <param name="useJsonSchemaResponseFormat">Null or true: the answer follows the type's schema. False: the schema is only in the prompt.</param>
     /// <param name="cancellationToken">Ends the answer with <see cref="OperationCanceledException"/>.</param>
     /// <returns>The answer, with <see cref="ChatResponse{T}.Result"/>; reading that fails where the answer was cut off.</returns>
     /// <exception cref="ArgumentException">The type, or one in it, has no JSON form; or as above.</exception>
     public Task<ChatResponse<T>> GetResponseAsync<T>(
-        IEnumerable<ChatMessage> messages, JsonSerializerOptions serializerOptions, ChatOptions? options = null, bool? useJsonSchemaResponseFormat = null, CancellationToken cancellationToken = default)
+        ChatMessage chatMessage, ChatOptions? options = null, bool? useJsonSchemaResponseFormat = null, CancellationToken cancellationToken = default) =>
+        GetResponseAsync<T>([chatMessage], AIJsonUtilities.DefaultOptions, options, useJsonSchemaResponseFormat, cancellationToken);
+
+    /// <summary>The same, for a type that is read with the caller's options.</summary>
+    /// <typeparam name="T">The type.</typeparam>
+    /// <param name="messages">The conversation.</param>
+    /// <param name="serializerOptions">How the type is described and read.</param>
+    /// <param name="options">How to answer; never changed. Null for the defaults.</param>
+    /// <param name="useJsonSchemaResponseFormat">Null or true: the answer follows the type's schema. False: the schema is only in the prompt.</param>
+    /// <param name="cancellationToken">Ends the answer with <see cref="OperationCanceledException"/>.</param>
+    /// <returns>The answer, with <see cref="ChatResponse{T}.Result"/>; reading that fails where the answer was cut off.</returns>
+    /// <exception cref="ArgumentException">The type, or one in it, has no JSON form; or as above.</exception>
+    public Task<ChatResponse<T>> GetResponseAsync<T>(
+        IEnumerable<ChatMessage> messages, JsonSerializerOptions serializerOptions, ChatOptions? options = null, bool? useJsonSchemaResponseFormat = null,
+        CancellationToken cancellationToken = default)
     {
         ArgumentNullException.ThrowIfNull(messages);
         ArgumentNullException.ThrowIfNull(serializerOptions);
@@ -152,9 +158,9 @@ public sealed class VlmChatClient : IChatClient
         return ChatRequest.Create(messages, options, _defaults, this, _model).CreatePrompt(_model, cancellationToken);
     }
 
-    /// <summary>Gives <see cref="ChatClientMetadata"/>, this client, or the <see cref="VlmModel"/>.</summary>
-    /// <param name="serviceType">Which of them.</param>
-    /// <param name="serviceKey">With a key there is nothing.</param>
+    /// <summary>Returns <see cref="ChatClientMetadata"/>, this client, or the <see cref="VlmModel"/>.</summary>
+    /// <param name="serviceType">The type of the service.</param>
+    /// <param name="serviceKey">With a key, the result is null.</param>
     /// <returns>The object, or null.</returns>
     public object? GetService(Type serviceType, object? serviceKey = null)
     {
@@ -166,7 +172,7 @@ public sealed class VlmChatClient : IChatClient
         return serviceType.IsInstanceOfType(this) ? this : serviceType.IsInstanceOfType(_model) ? _model : null;
     }
 
-    /// <summary>Does nothing: the model belongs to who loaded it.</summary>
+    /// <summary>Does nothing: the model belongs to its loader.</summary>
     public void Dispose()
     {
     }
@@ -225,10 +231,10 @@ public sealed class VlmChatClient : IChatClient
         List<TokenLogprobs> logprobs = [];
         await foreach (ChatResponseUpdate update in stream.ConfigureAwait(false))
         {
-            // Of a property that several updates have, folding would keep the last one only.
+            // If several updates had the property, combining them would keep only the last one.
             if (update.AdditionalProperties?.Remove(ChatProperties.Logprobs, out object? token) == true)
                 logprobs.AddRange((TokenLogprobs[])token!);
-            // Of whole calls there is nothing to add.
+            // There is nothing to add for complete calls.
             update.AdditionalProperties?.Remove(ChatProperties.ToolCallDeltas);
             updates.Add(update);
         }

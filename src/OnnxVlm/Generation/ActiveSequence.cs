@@ -4,8 +4,8 @@ using OnnxVlm.Runtime;
 namespace OnnxVlm.Generation;
 
 /// <summary>
-/// The sequence of one running answer. Hides where it comes from (the cache or new), that some devices take a prompt only once, and that more may be read than there is room for: then all
-/// of it is read again by another row. Used by one thread at a time.
+/// The sequence of one running answer. It hides three things: whether its row is new or from the cache, that some devices take a prompt only once,
+/// and that more may be read than the row has room for. In the last case another row reads everything again. Used by one thread at a time.
 /// </summary>
 internal sealed class ActiveSequence : IDisposable
 {
@@ -19,10 +19,10 @@ internal sealed class ActiveSequence : IDisposable
 
     /// <summary>Prepares a sequence; nothing is reserved or read yet.</summary>
     /// <param name="decoder">The model.</param>
-    /// <param name="cache">Where the row comes from, and where it goes back to.</param>
+    /// <param name="cache">The source of the row, which also takes it back.</param>
     /// <param name="prompt">What will be read.</param>
     /// <param name="answerTokens">The most tokens of the answer.</param>
-    /// <param name="scope">Only rows of the same scope serve.</param>
+    /// <param name="scope">Only rows of the same scope are used.</param>
     public ActiveSequence(IDecoder decoder, RowCache cache, Prompt prompt, int answerTokens, string? scope)
     {
         _decoder = decoder;
@@ -36,13 +36,13 @@ internal sealed class ActiveSequence : IDisposable
     /// <summary>Tokens of the prompt that need not be read again.</summary>
     public int CachedTokens { get; private set; }
 
-    /// <summary>Tokens of the prompt that a row had read and that are read again, because no row can go back to their end.</summary>
+    /// <summary>Tokens of the prompt that a row had read and that are read again, because no row can be rewound to their end.</summary>
     public int RereadTokens { get; private set; }
 
-    /// <summary>Tokens that are read; more while a prompt is being read.</summary>
+    /// <summary>The number of tokens read so far; it grows while a prompt is being read.</summary>
     public int Length => _row?.Sequence.Length ?? 0;
 
-    /// <summary>Ends when more of the prompt is read.</summary>
+    /// <summary>Completes when more of the prompt has been read.</summary>
     public Task Progress => _row?.Progress ?? Task.CompletedTask;
 
     /// <summary>The logits of the next token, float [vocabulary]; the caller may change them.</summary>
@@ -54,7 +54,8 @@ internal sealed class ActiveSequence : IDisposable
     public async Task OpenAsync(CancellationToken cancellationToken)
     {
         int tokens = Math.Min(_decoder.ContextLength, _length + _answerTokens);
-        _row = await _cache.TakeAsync(new RowRequest(new PromptKeys(_content), tokens, PatchCapacity(_content), _scope), cancellationToken).ConfigureAwait(false);
+        _row = await _cache.TakeAsync(
+            new RowRequest(new PromptKeys(_content), tokens, PatchCapacity(_content), _scope), cancellationToken).ConfigureAwait(false);
         CachedTokens = _row.Sequence.Length;
         RereadTokens = Math.Max(0, _row.ForgottenTokens - CachedTokens);
         RowMetrics.Reread(RereadTokens);
@@ -67,7 +68,8 @@ internal sealed class ActiveSequence : IDisposable
         CachedRow row = _row!;
         try
         {
-            await row.Sequence.ReadAsync(PrefillPlan.Create(_decoder, _content, row.Sequence.Length), row.ReportProgress, cancellationToken).ConfigureAwait(false);
+            await row.Sequence.ReadAsync(
+                PrefillPlan.Create(_decoder, _content, row.Sequence.Length), row.ReportProgress, cancellationToken).ConfigureAwait(false);
         }
         finally
         {
@@ -86,7 +88,8 @@ internal sealed class ActiveSequence : IDisposable
         _content.AddRange(segments);
         _length += count;
         if (_length >= _decoder.ContextLength && count > 1)
-            throw new PromptTooLongException($"Prompt, answer and what was inserted have {_length} tokens, and the model's context has room for {_decoder.ContextLength}.");
+            throw new PromptTooLongException(
+                $"Prompt, answer and what was inserted have {_length} tokens, and the model's context has room for {_decoder.ContextLength}.");
         if ((_decoder.CanAppend || count == 1) && _length <= row.Sequence.MaxLength && PatchCapacity(segments) <= row.Sequence.PatchCapacity)
         {
             _cache.Extend(row, segments, Math.Min(_decoder.ContextLength, _length));
@@ -97,7 +100,7 @@ internal sealed class ActiveSequence : IDisposable
             }
             catch (VlmException) when (row.Sequence.Length < length)
             {
-                // Another row of the batch may have been at fault. Of recurrent layers, what was read before is lost with it.
+                // Another row of the batch may have caused the failure. A recurrent layer loses its state with it.
                 await row.Sequence.ReadAsync(PrefillPlan.Create(_decoder, _content, row.Sequence.Length), null, cancellationToken).ConfigureAwait(false);
             }
             return;
@@ -108,10 +111,10 @@ internal sealed class ActiveSequence : IDisposable
         await ReadPromptAsync(cancellationToken).ConfigureAwait(false);
     }
 
-    /// <summary>Tells that nothing more is read.</summary>
+    /// <summary>Reports that nothing more will be read.</summary>
     public void Pause() => _row?.Sequence.Pause();
 
-    /// <summary>Gives the row back to the cache.</summary>
+    /// <summary>Returns the row to the cache.</summary>
     public void Dispose()
     {
         if (_row is { } row)
@@ -119,7 +122,7 @@ internal sealed class ActiveSequence : IDisposable
         _row = null;
     }
 
-    // The most patches of one piece, and where there is an image at all room for another one of the largest size.
+    // The most patches of one piece; if there is any image, also room for one more image of the largest size.
     private int PatchCapacity(IReadOnlyList<PromptSegment> segments)
     {
         if (segments.All(segment => segment.Image is null))

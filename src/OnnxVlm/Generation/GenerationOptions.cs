@@ -4,10 +4,13 @@ using OnnxVlm.ModelFolder;
 
 namespace OnnxVlm.Generation;
 
-/// <summary>How an answer is generated. Immutable; each value is checked when it is set. What is null is as the model's authors have it, <see cref="ModelManifest.Sampling"/>.</summary>
+/// <summary>
+/// How an answer is generated. Immutable; each value is checked when it is set. A value that is null is the one of the model's authors,
+/// <see cref="ModelManifest.Sampling"/>.
+/// </summary>
 public sealed record GenerationOptions
 {
-    /// <summary>The most tokens of the answer. Default 512; at least 1. Less where the context ends before.</summary>
+    /// <summary>The most tokens of the answer. Default 512; at least 1. The answer is shorter where the context ends earlier.</summary>
     /// <exception cref="ArgumentOutOfRangeException">The value is below 1.</exception>
     public int MaxNewTokens { get; init => field = AtLeast(value, 1); } = 512;
 
@@ -15,38 +18,47 @@ public sealed record GenerationOptions
     /// <exception cref="ArgumentOutOfRangeException">The value is negative.</exception>
     public int MinNewTokens { get; init => field = AtLeast(value, 0); }
 
-    /// <summary>0 takes the most probable token each time; 1 samples from the model's own distribution; at most 2. Default null: the model's own, else 0.</summary>
+    /// <summary>
+    /// 0 always takes the most probable token; 1 samples from the model's own distribution; at most 2. Default null: the model's own, otherwise 0.
+    /// </summary>
     /// <exception cref="ArgumentOutOfRangeException">The value is not between 0 and 2.</exception>
     public double? Temperature { get; init => field = value is { } given ? Within(given, 0, 2) : null; }
 
-    /// <summary>Samples from this many most probable tokens; 0 for all. Default null: the model's own, else 0.</summary>
+    /// <summary>Samples from this many most probable tokens; 0 for all. Default null: the model's own, otherwise 0.</summary>
     /// <exception cref="ArgumentOutOfRangeException">The value is negative.</exception>
     public int? TopK { get; init => field = value is { } given ? AtLeast(given, 0) : null; }
 
-    /// <summary>Samples from the smallest set of tokens whose probabilities sum to this; 1 for all; above 0. Default null: the model's own, else 1.</summary>
+    /// <summary>
+    /// Samples from the smallest set of tokens whose probabilities sum to this; 1 for all; above 0. Default null: the model's own, otherwise 1.
+    /// </summary>
     /// <exception cref="ArgumentOutOfRangeException">The value is not in (0, 1].</exception>
     public double? TopP { get; init => field = value is { } given ? Within(given, double.Epsilon, 1) : null; }
 
-    /// <summary>Samples from tokens whose probability is at least this share of the most probable one's; 0 for all. Default null: the model's own, else 0.</summary>
+    /// <summary>
+    /// Samples from tokens whose probability is at least this share of the most probable one's; 0 for all. Default null: the model's own, otherwise 0.
+    /// </summary>
     /// <exception cref="ArgumentOutOfRangeException">The value is not between 0 and 1.</exception>
     public double? MinP { get; init => field = value is { } given ? Within(given, 0, 1) : null; }
 
-    /// <summary>Same seed, same options, same prompt and same device: same answer. Default null: another answer each time.</summary>
+    /// <summary>Same seed, same options, same prompt and same device: same answer. Default null: a different answer each time.</summary>
     public long? Seed { get; init; }
 
-    /// <summary>Divides the logits of tokens already in prompt or answer (multiplies negative ones), as in the CTRL paper (arXiv:1909.05858); 1 is off; above 0, at most 10. Default null: the model's own, else 1.</summary>
+    /// <summary>
+    /// Divides the logits of tokens that are already in the prompt or the answer (multiplies negative ones), as in the CTRL paper (arXiv:1909.05858);
+    /// 1 is off; above 0, at most 10. Default null: the model's own, otherwise 1.
+    /// </summary>
     /// <exception cref="ArgumentOutOfRangeException">The value is not in (0, 10].</exception>
     public double? RepetitionPenalty { get; init => field = value is { } given ? Within(given, double.Epsilon, 10) : null; }
 
-    /// <summary>Subtracted once from the logit of a token that the answer already has, as OpenAI defines it. Default 0; −2 to 2.</summary>
+    /// <summary>Subtracted once from the logit of a token that the answer already contains, as OpenAI defines it. Default 0; −2 to 2.</summary>
     /// <exception cref="ArgumentOutOfRangeException">The value is not between −2 and 2.</exception>
     public double PresencePenalty { get; init => field = Within(value, -2, 2); }
 
-    /// <summary>Subtracted from a token's logit for each time the answer already has it, as OpenAI defines it. Default 0; −2 to 2.</summary>
+    /// <summary>Subtracted from a token's logit for each occurrence in the answer, as OpenAI defines it. Default 0; −2 to 2.</summary>
     /// <exception cref="ArgumentOutOfRangeException">The value is not between −2 and 2.</exception>
     public double FrequencyPenalty { get; init => field = Within(value, -2, 2); }
 
-    /// <summary>Added to the logits of single tokens; −100 excludes one in practice. Default empty; values −100 to 100.</summary>
+    /// <summary>Added to the logits of single tokens; −100 practically excludes a token. Default empty; values −100 to 100.</summary>
     /// <exception cref="ArgumentOutOfRangeException">A value is not between −100 and 100.</exception>
     public IReadOnlyDictionary<int, double> LogitBias
     {
@@ -60,7 +72,7 @@ public sealed record GenerationOptions
         }
     } = new Dictionary<int, double>();
 
-    /// <summary>Texts that end the answer, and are not part of it. Default none.</summary>
+    /// <summary>Texts that end the answer and are not part of it. Default none.</summary>
     /// <exception cref="ArgumentException">A text is empty.</exception>
     public IReadOnlyList<string> StopSequences
     {
@@ -74,7 +86,7 @@ public sealed record GenerationOptions
         }
     } = [];
 
-    /// <summary>Tokens that end the answer besides the model's own end tokens, and are not part of it. Default none.</summary>
+    /// <summary>Tokens that end the answer, in addition to the model's own end tokens, and are not part of it. Default none.</summary>
     public IReadOnlyList<int> StopTokenIds
     {
         get;
@@ -92,29 +104,29 @@ public sealed record GenerationOptions
     /// <summary>A grammar that the answer follows. Default null.</summary>
     public Guidance? Guidance { get; init; }
 
-    /// <summary>Whether the model is asked to reason first, so that a grammar begins behind the reasoning.</summary>
+    /// <summary>Whether the model is asked to reason first, so that a grammar applies only after the reasoning.</summary>
     internal bool Reasons { get; init; }
 
     /// <summary>
-    /// Called for each token before it is said, on a thread of the thread pool; it can end the answer, say another token, or have the model read text and images in between.
-    /// Default null. An exception it throws ends the answer. With <see cref="Guidance"/> it can only continue and stop.
+    /// Called for each token before it is emitted, on a thread of the thread pool. It can end the answer, emit another token, or let the model read text and
+    /// images in between. Default null. An exception that it throws ends the answer. With <see cref="Guidance"/> it can only continue and stop.
     /// </summary>
     public Func<TokenStep, TokenDecision>? OnToken { get; init; }
 
     /// <summary>
-    /// Called while the prompt is read, after each piece of it: how far it is. On a thread of the thread pool; while it runs, progress that follows is not reported one by one. Default null.
-    /// An exception it throws ends the answer.
+    /// Called with the progress while the prompt is read, after each piece, on a thread of the thread pool. Progress during a call is combined.
+    /// Default null. An exception that it throws ends the answer.
     /// </summary>
     public Action<PrefillProgress>? OnPrefill { get; init; }
 
     /// <summary>
-    /// Only answers of the same scope share what the model has read: a service gives each customer a scope, so that nobody can measure by the time to the first token what others have asked. Default
-    /// null, which is a scope too.
+    /// Only answers of the same scope share what the model has read. A service gives each customer a scope, so that nobody can find out what others
+    /// have asked by measuring the time to the first token. Default null, which is also a scope.
     /// </summary>
     public string? CacheScope { get; init; }
 
-    /// <summary>The same with no value left open.</summary>
-    /// <param name="defaults">What the model's authors say; null for nothing.</param>
+    /// <summary>The same options with every open value filled in.</summary>
+    /// <param name="defaults">The values of the model's authors; null for none.</param>
     internal GenerationOptions Over(SamplingDefaults? defaults) => this with
     {
         Temperature = Temperature ?? defaults?.Temperature ?? 0,
@@ -127,7 +139,7 @@ public sealed record GenerationOptions
     private static int AtLeast(int value, int minimum, [CallerMemberName] string name = "") =>
         value >= minimum ? value : throw new ArgumentOutOfRangeException(name, $"{name}: expected {minimum} or more, found {value}.");
 
-    // Written so that NaN is refused too.
+    // Written so that NaN is also refused.
     private static double Within(double value, double minimum, double maximum, [CallerMemberName] string name = "")
     {
         if (value >= minimum && value <= maximum)

@@ -41,7 +41,12 @@ internal sealed class GenerationRun : IAsyncDisposable
         _maxNewTokens = Math.Min(options.MaxNewTokens, generator.Decoder.ContextLength - prompt.TokenCount);
         _stopTokens = [.. generator.EndTokenIds, .. options.StopTokenIds];
         int[] promptTokens = prompt.ToTokenIds();
-        _sampler = new Sampler(options, [.. _stopTokens], promptTokens, options.Guidance is { IsJson: true } ? generator.Vocabulary.DigitTokens : null, generator.SuppressedTokenIds);
+        _sampler = new Sampler(
+            options,
+            [.. _stopTokens],
+            promptTokens,
+            options.Guidance is { IsJson: true } ? generator.Vocabulary.DigitTokens : null,
+            generator.SuppressedTokenIds);
         _text = new TextAssembler(options.StopSequences);
         _reasoning = new ReasoningText(generator.Reasoning);
         _reasoning.Begin(promptTokens);
@@ -50,11 +55,13 @@ internal sealed class GenerationRun : IAsyncDisposable
         _ending = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
     }
 
-    // Behind the reasoning, where the model is asked for it.
+    // The grammar begins after the reasoning, if the model is asked for it.
     private Guidance? GuidanceOf(GenerationOptions options) =>
-        options.Guidance is { } guidance && (options.Reasons || _reasoning.IsOpen) && _generator.Reasoning is { } tokens ? guidance.After(tokens, _reasoning.IsOpen, _generator.Vocabulary) : options.Guidance;
+        options.Guidance is { } guidance && (options.Reasons || _reasoning.IsOpen) && _generator.Reasoning is { } tokens
+            ? guidance.After(tokens, _reasoning.IsOpen, _generator.Vocabulary)
+            : options.Guidance;
 
-    /// <summary>Why the answer ended; null while it goes on.</summary>
+    /// <summary>Why the answer ended; null while it continues.</summary>
     public FinishReason? FinishReason { get; private set; }
 
     /// <summary>Reads the prompt.</summary>
@@ -65,7 +72,8 @@ internal sealed class GenerationRun : IAsyncDisposable
         while (_options.OnPrefill is { } report)
         {
             Task progress = _sequence.Progress;
-            report(new PrefillProgress(Math.Min(_sequence.Length, _prompt.TokenCount), _prompt.TokenCount, _sequence.CachedTokens, Stopwatch.GetElapsedTime(_started)));
+            report(new PrefillProgress(
+                Math.Min(_sequence.Length, _prompt.TokenCount), _prompt.TokenCount, _sequence.CachedTokens, Stopwatch.GetElapsedTime(_started)));
             if (_reading.IsCompleted)
                 break;
             await Task.WhenAny(_reading, progress).ConfigureAwait(false);
@@ -74,11 +82,11 @@ internal sealed class GenerationRun : IAsyncDisposable
         _prefill = Stopwatch.GetElapsedTime(_started);
     }
 
-    /// <summary>Takes the next token, and has the model begin to read it.</summary>
+    /// <summary>Chooses the next token, and lets the model begin to read it.</summary>
     /// <returns>The update, or null where the token ended the answer instead of adding to it.</returns>
     public async Task<GenerationUpdate?> NextTokenAsync()
     {
-        // On a thread of the thread pool in any case: answers are sampled side by side, and callbacks may take their time.
+        // Always on a thread of the thread pool: answers are sampled in parallel, and callbacks may take their time.
         await _reading.ConfigureAwait(ConfigureAwaitOptions.ForceYielding);
         (int chosen, RawLogits? raw) = Choose();
         if (_firstToken == default)
@@ -122,7 +130,7 @@ internal sealed class GenerationRun : IAsyncDisposable
         };
     }
 
-    /// <summary>Gives up what is being read, and gives the sequence back.</summary>
+    /// <summary>Cancels what is being read, and returns the sequence.</summary>
     public async ValueTask DisposeAsync()
     {
         await _ending.CancelAsync().ConfigureAwait(false);
@@ -141,21 +149,23 @@ internal sealed class GenerationRun : IAsyncDisposable
         return (_grammar is null ? TensorPrimitives.IndexOfMax<float>(scores) : _grammar.Choose(scores), raw);
     }
 
-    /// <summary>Asks the callback what becomes of a token.</summary>
+    /// <summary>Asks the callback what to do with a token.</summary>
     /// <returns>The token of the answer, null for none, and what the model reads after it.</returns>
     private (int? Token, IReadOnlyList<PromptSegment> Inserted) Decide(int token)
     {
         if (_options.OnToken is null)
             return (token, []);
         bool isEnd = _stopTokens.Contains(token);
-        TokenDecision decision = _options.OnToken(new TokenStep { Index = _generated, TokenId = token, Bytes = _generator.Vocabulary.BytesOf(token), IsEnd = isEnd, Text = _emitted.ToString() });
+        TokenDecision decision = _options.OnToken(
+            new TokenStep { Index = _generated, TokenId = token, Bytes = _generator.Vocabulary.BytesOf(token), IsEnd = isEnd, Text = _emitted.ToString() });
         switch (decision)
         {
             case TokenDecision.StopDecision:
                 FinishReason = Generation.FinishReason.Stop;
                 return (token, []);
             case TokenDecision.ReplaceDecision replace when (uint)replace.TokenId >= (uint)_generator.Decoder.VocabularySize:
-                throw new InvalidOperationException($"The callback chose the token {replace.TokenId}, which is outside the vocabulary of {_generator.Decoder.VocabularySize} tokens.");
+                throw new InvalidOperationException(
+                    $"The callback chose the token {replace.TokenId}, which is outside the vocabulary of {_generator.Decoder.VocabularySize} tokens.");
             case TokenDecision.ReplaceDecision replace:
                 RefuseGrammar();
                 return (replace.TokenId, []);
@@ -181,7 +191,7 @@ internal sealed class GenerationRun : IAsyncDisposable
         _sampler.Taken(token);
         ReadOnlySpan<byte> bytes = _generator.Vocabulary.BytesOf(token).Span;
         string? reasoning = _reasoning.Add(token, bytes);
-        // No stop text goes on across a special token, so what may have begun one is certain before it.
+        // No stop sequence spans a special token, so text that may have begun one is certain before it.
         string text = reasoning ?? (bytes.IsEmpty ? _text.Finish() : _text.Add(bytes));
         if (reasoning is null)
             _emitted.Append(text);
@@ -189,6 +199,13 @@ internal sealed class GenerationRun : IAsyncDisposable
             FinishReason = Generation.FinishReason.Stop;
         else if (_generated == _maxNewTokens)
             FinishReason = Generation.FinishReason.Length;
-        return new GenerationUpdate { Text = text, IsReasoning = reasoning is not null, TokenId = token, Logprob = raw?.LogprobOf(token), TopLogprobs = raw?.Top(_options.TopLogprobs!.Value) ?? [] };
+        return new GenerationUpdate
+        {
+            Text = text,
+            IsReasoning = reasoning is not null,
+            TokenId = token,
+            Logprob = raw?.LogprobOf(token),
+            TopLogprobs = raw?.Top(_options.TopLogprobs!.Value) ?? [],
+        };
     }
 }

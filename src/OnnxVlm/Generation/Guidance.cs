@@ -12,7 +12,7 @@ namespace OnnxVlm.Generation;
 /// <summary>A grammar that the whole answer follows: every token that would leave it is excluded. Immutable.</summary>
 public sealed partial record Guidance
 {
-    // Without it the grammar's forced text would be tokenized by a callback that takes whole characters only, so that literals other than ASCII would break.
+    // Without this option, a callback that takes only whole characters would tokenize the grammar's forced text, and non-ASCII literals would break.
     private const string NothingForced = "\n%llguidance {\"no_forcing\": true}\n";
 
     private const string AnswerRule = "answer_behind_thoughts";
@@ -39,24 +39,25 @@ public sealed partial record Guidance
 
     internal string Description { get; }
 
-    /// <summary>Whether the grammar is as somebody has written it, so that its lines mean something to him.</summary>
+    /// <summary>Whether a user has written the grammar, so that line numbers in errors mean something to the user.</summary>
     internal bool IsWritten => _language != Language.JsonSchema && !IsCalls;
 
     private bool IsCalls { get; init; }
 
-    // The rules of what stands before the answer; null for nothing.
+    // The rules for what precedes the answer; null for nothing.
     private string? Before { get; init; }
 
     /// <summary>Whether everything in the answer that has digits is JSON.</summary>
     internal bool IsJson { get; init; }
 
     /// <summary>
-    /// The answer is a JSON value that the schema accepts. Where the schema names an object's keys and does not say whether there are others, there are none; a format is a pattern, and one that
-    /// is not known says nothing.
+    /// The answer is a JSON value that the schema accepts. If the schema names an object's keys and does not say whether there are others, there are
+    /// none. A format becomes a pattern; an unknown format has no effect.
     /// </summary>
     /// <param name="schema">A JSON Schema as text.</param>
     /// <returns>The guidance.</returns>
-    /// <exception cref="ArgumentException">The text is not a JSON object, or says what a grammar cannot hold an answer to; the message has the path.</exception>
+    /// <exception cref="ArgumentException">The text is not a JSON object, or says what a grammar cannot hold an answer to; the message
+    /// has the path.</exception>
     public static Guidance JsonSchema(string schema)
     {
         ArgumentException.ThrowIfNullOrWhiteSpace(schema);
@@ -70,18 +71,18 @@ public sealed partial record Guidance
         }
     }
 
-    /// <summary>The same, of a schema that is already read.</summary>
+    /// <summary>The same for a schema that has already been parsed.</summary>
     /// <param name="schema">The schema.</param>
-    /// <param name="path">What an error calls it.</param>
+    /// <param name="path">The name of the schema in errors.</param>
     internal static Guidance JsonSchema(JsonElement schema, string path)
     {
         JsonObject root = GuidedSchema.Create(schema, path);
-        // Without this an answer may be white space without end.
+        // Without this option, an answer may be endless white space.
         root.TryAdd("x-guidance", new JsonObject { ["whitespace_flexible"] = false });
         return new Guidance(Language.JsonSchema, root.ToJsonString(), "JSON schema") { IsJson = true };
     }
 
-    /// <summary>The answer matches a regular expression as a whole.</summary>
+    /// <summary>The whole answer matches a regular expression.</summary>
     /// <param name="expression">A regular expression in the syntax of Rust's regex crate, without look-around.</param>
     /// <returns>The guidance.</returns>
     /// <exception cref="ArgumentException">The text is empty.</exception>
@@ -107,7 +108,7 @@ public sealed partial record Guidance
 
     /// <summary>The answer may be function calls.</summary>
     /// <param name="grammar">A grammar in the Lark syntax of llguidance.</param>
-    /// <param name="isJson">Whether the answer has no other text.</param>
+    /// <param name="isJson">Whether the answer contains no other text.</param>
     internal static Guidance FunctionCalls(string grammar, bool isJson) =>
         new(Language.Lark, grammar, "JSON schema of the functions or of the answer") { IsJson = isJson, IsCalls = true };
 
@@ -123,15 +124,17 @@ public sealed partial record Guidance
         return (Before is null ? lark : StartRule().Replace(lark, "$1" + AnswerRule) + Before) + NothingForced;
     }
 
-    /// <summary>The same for an answer that may reason first.</summary>
+    /// <summary>The same for an answer that may begin with reasoning.</summary>
     /// <param name="tokens">The tokens around reasoning.</param>
-    /// <param name="isOpen">Whether the prompt ends in the middle of it.</param>
-    /// <param name="vocabulary">Tells whether these tokens are special.</param>
+    /// <param name="isOpen">Whether the prompt ends inside the reasoning.</param>
+    /// <param name="vocabulary">Knows whether these tokens are special.</param>
     internal Guidance After(ReasoningTokens tokens, bool isOpen, Vocabulary vocabulary)
     {
-        // A token that is not special is text to the grammar.
+        // To the grammar, a token that is not special is text.
         string begin = vocabulary.IsSpecial(tokens.Begin) ? $"<[{tokens.Begin}]>" : SpacedJson.Quote(TextOf(tokens.Begin));
-        string thought = vocabulary.IsSpecial(tokens.End) ? $"thoughts: THOUGHTS? <[{tokens.End}]>\nTHOUGHTS: /(?s:.)+/\n" : $"thoughts[suffix={SpacedJson.Quote(TextOf(tokens.End))}]: /(?s:.)*/\n";
+        string thought = vocabulary.IsSpecial(tokens.End)
+            ? $"thoughts: THOUGHTS? <[{tokens.End}]>\nTHOUGHTS: /(?s:.)+/\n"
+            : $"thoughts[suffix={SpacedJson.Quote(TextOf(tokens.End))}]: /(?s:.)*/\n";
         string start = isOpen ? "start: thoughts BREAKS? " : $"start: ({begin} thoughts BREAKS?)? ";
         return this with { Before = $"\n{start}{AnswerRule}\n{thought}BREAKS: /\\n{{1,2}}/\n" };
 

@@ -3,16 +3,18 @@ using OnnxVlm.Runtime;
 
 namespace OnnxVlm.Generation;
 
-/// <summary>A prompt cut into pieces that the model reads one after the other. Text may be cut anywhere, an image only where the model reads images as it reads text.</summary>
+/// <summary>
+/// A prompt cut into pieces that the model reads one after the other. Text may be cut anywhere; an image only where its attention is causal.
+/// </summary>
 internal static class PrefillPlan
 {
-    /// <summary>So many tokens without the end of a turn are worth saving a state after, where the model has recurrent layers.</summary>
+    /// <summary>After this many tokens without the end of a turn, a state is worth saving, if the model has recurrent layers.</summary>
     private const int TokensBetweenStates = 1024;
 
     /// <summary>Cuts a prompt.</summary>
-    /// <param name="decoder">The model on its device; it says how large a piece is, and whether images are cut.</param>
+    /// <param name="decoder">The model on its device; it determines the size of a piece, and whether images are cut.</param>
     /// <param name="segments">Text and images.</param>
-    /// <param name="start">Tokens at the beginning that are left out; not inside an image that is not cut.</param>
+    /// <param name="start">Tokens at the beginning that are skipped; not inside an image that cannot be cut.</param>
     /// <returns>The pieces in order.</returns>
     /// <exception cref="ArgumentException">An image has more or fewer patches than there are placeholders for it.</exception>
     public static IReadOnlyList<PrefillChunk> Create(IDecoder decoder, IEnumerable<PromptSegment> segments, int start = 0)
@@ -22,7 +24,8 @@ internal static class PrefillPlan
         {
             int places = segment.Image is null ? 0 : segment.TokenIds.Span.Count(decoder.PlaceholderTokenId);
             if (segment.Image is { } image && places != image.Count)
-                throw new ArgumentException($"An image has {image.Count} patches, and there are {places} placeholder tokens for them; it is read whole.", nameof(segments));
+                throw new ArgumentException(
+                    $"An image has {image.Count} patches, and there are {places} placeholder tokens for them; it is read whole.", nameof(segments));
             int skipped = Math.Min(start, segment.TokenIds.Length);
             start -= skipped;
             if (segment.Image is not null && !decoder.SplitsImages && skipped < segment.TokenIds.Length)
@@ -42,9 +45,10 @@ internal static class PrefillPlan
 
         public void AddWhole(PromptSegment segment)
         {
-            // No more patches at once than one image may have, where it is not a larger one: then every sequence that takes an image takes every prompt.
+            // A piece has no more patches than one image may have, unless it is a larger image. So every sequence that takes an image takes every prompt.
             int most = decoder.CanAppend ? decoder.MaxPatchesPerImage : int.MaxValue;
-            if (_tokens.Count + segment.TokenIds.Length > decoder.ChunkTokens || (_images.Count > 0 && _images.Sum(image => image.Count) > most - segment.Image!.Count))
+            if (_tokens.Count + segment.TokenIds.Length > decoder.ChunkTokens
+                || (_images.Count > 0 && _images.Sum(image => image.Count) > most - segment.Image!.Count))
                 Flush();
             _tokens.AddRange(segment.TokenIds.Span);
             _images.Add(new ImagePart(segment.Image!, 0, segment.Image!.Count));
@@ -77,7 +81,7 @@ internal static class PrefillPlan
             return _chunks;
         }
 
-        /// <summary>Cuts a piece behind its first token that ends a turn.</summary>
+        /// <summary>Cuts a piece after its first token that ends a turn.</summary>
         /// <returns>Whether there is one.</returns>
         private bool CutAfterTurn(ref ReadOnlySpan<int> tokens)
         {

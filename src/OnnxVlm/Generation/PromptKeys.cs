@@ -26,7 +26,10 @@ internal sealed class PromptKeys
             yield return (uint)id ^ image;
     }
 
-    /// <summary>How many tokens of a sequence this prompt can go on from: the shared beginning, less a part of an image, and less than the whole prompt, whose last token gives the first logits.</summary>
+    /// <summary>
+    /// How many tokens of a sequence this prompt can continue from: the shared beginning, without a part of an image, and shorter than the whole
+    /// prompt, whose last token produces the first logits.
+    /// </summary>
     /// <param name="cached">Keys of the tokens in the sequence.</param>
     public int SharedWith(ReadOnlySpan<ulong> cached)
     {

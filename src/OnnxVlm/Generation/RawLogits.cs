@@ -12,7 +12,7 @@ internal sealed class RawLogits
 
     /// <summary>Takes the logits.</summary>
     /// <param name="logits">float [vocabulary]; not copied.</param>
-    /// <param name="vocabulary">Gives the bytes of a token.</param>
+    /// <param name="vocabulary">Knows the bytes of a token.</param>
     public RawLogits(float[] logits, Vocabulary vocabulary)
     {
         _logits = logits;
@@ -28,7 +28,7 @@ internal sealed class RawLogits
     /// <param name="tokenId">The token.</param>
     public TokenLogprob LogprobOf(int tokenId) => new(tokenId, _vocabulary.BytesOf(tokenId), _logits[tokenId] - _logSumExp);
 
-    /// <summary>The most probable tokens, best first; of equal ones the smaller id first.</summary>
+    /// <summary>The most probable tokens, best first; if probabilities are equal, the smaller id first.</summary>
     /// <param name="count">How many.</param>
     public IReadOnlyList<TokenLogprob> Top(int count)
     {

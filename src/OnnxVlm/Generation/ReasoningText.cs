@@ -3,11 +3,11 @@ using OnnxVlm.ModelFolder;
 
 namespace OnnxVlm.Generation;
 
-/// <summary>Tells the tokens of a model's reasoning from those of its answer, and puts their text together.</summary>
+/// <summary>Separates the tokens of a model's reasoning from those of its answer, and assembles their text.</summary>
 /// <param name="tokens">The tokens around reasoning; null where a model has none.</param>
 internal sealed class ReasoningText(ReasoningTokens? tokens)
 {
-    // No stop sequences: these are about the answer.
+    // No stop sequences: they apply to the answer.
     private readonly TextAssembler _text = new([]);
     private readonly StringBuilder _start = new();
     private bool _isPastHeader;
@@ -16,7 +16,7 @@ internal sealed class ReasoningText(ReasoningTokens? tokens)
     /// <summary>Whether reasoning has begun and not ended.</summary>
     public bool IsOpen { get; private set; }
 
-    /// <summary>Looks whether a prompt ends in the middle of reasoning.</summary>
+    /// <summary>Checks whether a prompt ends inside the reasoning.</summary>
     /// <param name="promptTokenIds">The prompt.</param>
     public void Begin(IEnumerable<int> promptTokenIds)
     {
@@ -73,7 +73,9 @@ internal sealed class ReasoningText(ReasoningTokens? tokens)
         _start.Clear();
         _isPastHeader = true;
 
-        // A model that stops thinking at once may leave the end of the header out.
-        return start.StartsWith(header, StringComparison.Ordinal) ? start[header.Length..] : isLast && header.StartsWith(start, StringComparison.Ordinal) ? "" : start;
+        // A model that stops reasoning immediately may omit the end of the header.
+        return start.StartsWith(header, StringComparison.Ordinal)
+            ? start[header.Length..]
+            : isLast && header.StartsWith(start, StringComparison.Ordinal) ? "" : start;
     }
 }

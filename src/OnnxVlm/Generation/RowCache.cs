@@ -4,21 +4,21 @@ using OnnxVlm.Runtime;
 namespace OnnxVlm.Generation;
 
 /// <summary>
-/// The rows of a model: those of running answers, and idle ones that past answers left, so that a prompt that begins like one of them is not read again from the start. A prompt also goes
-/// on from a copy of a row that is in use, and waits for one that is just reading what both have in common. All rows together stay within a budget: a request
-/// reserves what it may need before it is read, waits until there is room, and never fails in the middle for want of it. Safe to use from several threads.
+/// The rows of a model: those of running answers, and idle ones of past answers, so that a prompt that begins like one of them is not read again from the
+/// start. A prompt can also continue from a copy of a row that is in use, and waits for a row that is just reading their common part. All rows together stay
+/// within a budget: a request reserves what it may need before it is read, waits until there is room, and never fails midway for lack of it. Thread-safe.
 /// </summary>
-/// <param name="decoder">Makes the sequences.</param>
+/// <param name="decoder">Creates the sequences.</param>
 /// <param name="budgetBytes">Memory for all rows.</param>
 /// <param name="keepsIdle">Whether rows of past answers stay.</param>
 internal sealed class RowCache(IDecoder decoder, long budgetBytes, bool keepsIdle) : IDisposable
 {
-    // Copying less is not worth waiting for.
+    // Copying less is not worth the wait.
     private const int LeastShared = 8;
 
     private readonly Lock _lock = new();
 
-    // The least recently used first.
+    // The least recently used one comes first.
     private readonly List<CachedRow> _rows = [];
     private readonly LinkedList<Waiter> _waiters = new();
     private (long Bytes, int Waiting) _reported;
@@ -27,7 +27,7 @@ internal sealed class RowCache(IDecoder decoder, long budgetBytes, bool keepsIdl
     /// <summary>The budget, in bytes.</summary>
     public long BudgetBytes => budgetBytes;
 
-    /// <summary>Bytes that rows hold or have reserved, requests that wait for room, and rows in use and idle.</summary>
+    /// <summary>Bytes that rows hold or have reserved, the number of requests that wait for room, and of rows in use and idle.</summary>
     public (long Bytes, int Waiting, int Running, int Idle) Usage
     {
         get
@@ -39,7 +39,7 @@ internal sealed class RowCache(IDecoder decoder, long budgetBytes, bool keepsIdl
 
     private long UsedBytes => _rows.Sum(BytesOf);
 
-    // The rest is for states that are saved on the way.
+    // The rest is for states that are saved during reading.
     private long RowBytes => budgetBytes - decoder.SavedStateBytes;
 
     /// <summary>Takes the row that saves the most of a prompt, or a copy of it, or an empty one; waits until there is room.</summary>
@@ -52,7 +52,9 @@ internal sealed class RowCache(IDecoder decoder, long budgetBytes, bool keepsIdl
         long needed = BytesFor(request.Tokens);
         if (needed > RowBytes)
         {
-            throw new PromptTooLongException($"The request needs {Megabytes(needed)} of key-value cache: {request.Prompt.Keys.Length} tokens of prompt and {request.Tokens - request.Prompt.Keys.Length} of answer; "
+            throw new PromptTooLongException(
+                $"The request needs {Megabytes(needed)} of key-value cache: {request.Prompt.Keys.Length} tokens of prompt "
+                + $"and {request.Tokens - request.Prompt.Keys.Length} of answer; "
                 + $"the model may take {Megabytes(RowBytes)}. Shorten the prompt, ask for fewer tokens, or raise CacheBytes.");
         }
         Waiter waiter = new(request);
@@ -77,10 +79,10 @@ internal sealed class RowCache(IDecoder decoder, long budgetBytes, bool keepsIdl
         }
     }
 
-    /// <summary>Notes what a row is to read beside its prompt.</summary>
+    /// <summary>Records what a row is going to read in addition to its prompt.</summary>
     /// <param name="row">A row in use.</param>
     /// <param name="segments">Text and images.</param>
-    /// <param name="tokens">Tokens that the row may hold at most from now on.</param>
+    /// <param name="tokens">The most tokens that the row may hold from now on.</param>
     public void Extend(CachedRow row, IEnumerable<PromptSegment> segments, int tokens)
     {
         lock (_lock)
@@ -90,7 +92,7 @@ internal sealed class RowCache(IDecoder decoder, long budgetBytes, bool keepsIdl
         }
     }
 
-    /// <summary>Notes that a row has read its prompt, or will not.</summary>
+    /// <summary>Records that a row has read its prompt, or will not.</summary>
     /// <param name="row">A row in use.</param>
     public void EndPrompt(CachedRow row)
     {
@@ -99,8 +101,8 @@ internal sealed class RowCache(IDecoder decoder, long budgetBytes, bool keepsIdl
         row.ReportProgress();
     }
 
-    /// <summary>Gives a row back; it stays for later prompts or is disposed.</summary>
-    /// <param name="row">A row that reads nothing now.</param>
+    /// <summary>Returns a row; it stays for later prompts or is disposed.</summary>
+    /// <param name="row">A row that is not reading anything.</param>
     public void Return(CachedRow row)
     {
         lock (_lock)
@@ -141,14 +143,14 @@ internal sealed class RowCache(IDecoder decoder, long budgetBytes, bool keepsIdl
 
     private long BytesOf(CachedRow row) => Math.Max(row.Sequence.SizeBytes, row.IsRunning ? BytesFor(row.ReservedTokens) : 0);
 
-    // A row that reads its prompt will have states that it does not have yet.
+    // A row that is reading its prompt will have states that it does not have yet.
     private static int UsableOf(CachedRow row, int shared) => row.IsReading && row.Sequence.Length < shared ? shared : row.Sequence.Restorable(shared);
 
     private void GiveUp(Waiter waiter, CancellationToken cancellationToken)
     {
         lock (_lock)
         {
-            // Else it is admitted already, and finds out by itself.
+            // Otherwise it has already been admitted, and will notice by itself.
             if (_waiters.Remove(waiter))
                 waiter.Admission.SetCanceled(cancellationToken);
             Report();
@@ -162,7 +164,7 @@ internal sealed class RowCache(IDecoder decoder, long budgetBytes, bool keepsIdl
         _reported = now;
     }
 
-    // In the order in which they came: a large request would else wait for ever behind small ones.
+    // In order of arrival; otherwise a large request would wait forever behind small ones.
     private void Admit()
     {
         while (_waiters.First?.Value is { } waiter)
@@ -175,7 +177,7 @@ internal sealed class RowCache(IDecoder decoder, long budgetBytes, bool keepsIdl
             }
             catch (Exception e)
             {
-                // The failure is that of the one who waits, not of whoever made room.
+                // The failure belongs to the waiting request, not to the one that made room.
                 waiter.Admission.SetException(e);
             }
             _waiters.RemoveFirst();
@@ -186,12 +188,12 @@ internal sealed class RowCache(IDecoder decoder, long budgetBytes, bool keepsIdl
     private (CachedRow Row, CachedRow? Source)? TryTake(RowRequest request)
     {
         (CachedRow? best, int shared, request.ForgottenTokens) = MostShared(request);
-        // A short shared beginning, such as the same system message, is not worth losing another conversation's row. A next turn may differ from where the last answer began:
-        // some templates write an answer of the past in another way than they ask for one.
+        // A short common beginning, such as the same system message, is not worth losing another conversation's row. A next turn may differ from the
+        // position where the last answer began: some templates write a past answer differently from the way they ask for one.
         bool takesOver = best is { IsRunning: false } && (!decoder.CanFork || 2 * shared >= Math.Min(best.Keys.Count, request.Prompt.Keys.Length));
         if (!takesOver && !TryMakeRoom(request, spared: best, isNew: true))
         {
-            // Where there is no room for a copy, the row itself goes on, if nobody uses it.
+            // If there is no room for a copy, the row itself is continued, provided nobody uses it.
             if (best is not { IsRunning: false })
                 return TryMakeRoom(request, spared: null, isNew: true) ? (Start(request), null) : null;
             takesOver = true;
@@ -207,7 +209,7 @@ internal sealed class RowCache(IDecoder decoder, long budgetBytes, bool keepsIdl
         return (Start(request), best);
     }
 
-    /// <summary>The row that shares the most with a prompt: one that can be taken over or, where the decoder copies rows, any.</summary>
+    /// <summary>The row that shares the most with a prompt: one that can be taken over or, if the decoder copies rows, any.</summary>
     /// <returns>The row, what it shares and can go back to, and the most that any row shares and cannot go back to.</returns>
     private (CachedRow? Row, int Shared, int Forgotten) MostShared(RowRequest request)
     {
@@ -229,7 +231,7 @@ internal sealed class RowCache(IDecoder decoder, long budgetBytes, bool keepsIdl
         return (best.Row, best.Shared, forgotten);
     }
 
-    /// <summary>Drops idle rows until a request fits; none where it would not fit even so.</summary>
+    /// <summary>Drops idle rows until a request fits; drops none if it would not fit even then.</summary>
     private bool TryMakeRoom(RowRequest request, CachedRow? spared, bool isNew)
     {
         long needed = BytesFor(request.Tokens) - (isNew ? 0 : BytesOf(spared!));
@@ -249,8 +251,11 @@ internal sealed class RowCache(IDecoder decoder, long budgetBytes, bool keepsIdl
 
     private CachedRow Start(RowRequest request)
     {
-        // Where a sequence cannot grow: room for the next turn, and half as much again for later ones, so that a long conversation outgrows its sequence only a few times.
-        long more = keepsIdle && !decoder.CanFork ? Math.Min(Math.Max(256, request.Tokens / 2), (RowBytes - UsedBytes - decoder.StateBytes) / decoder.CacheBytesPerToken - request.Tokens) : 0;
+        // For sequences that cannot grow: room for the next turn, and half as much again for later ones, so that a long conversation outgrows its
+        // sequence only a few times.
+        long more = keepsIdle && !decoder.CanFork
+            ? Math.Min(Math.Max(256, request.Tokens / 2), (RowBytes - UsedBytes - decoder.StateBytes) / decoder.CacheBytesPerToken - request.Tokens)
+            : 0;
         int length = (int)Math.Min(decoder.ContextLength, request.Tokens + Math.Max(0, more));
         CachedRow row = new(decoder.CreateSequence(new SequenceOptions(length, request.PatchCapacity)), request.Scope);
         _rows.Add(row);
@@ -273,7 +278,7 @@ internal sealed class RowCache(IDecoder decoder, long budgetBytes, bool keepsIdl
         row.Sequence.Dispose();
     }
 
-    /// <summary>Copies what a row has in common with a prompt, as soon as it has read that.</summary>
+    /// <summary>Copies the common part of a row and a prompt as soon as the row has read it.</summary>
     private async Task FollowAsync(CachedRow row, CachedRow source, PromptKeys prompt, CancellationToken cancellationToken)
     {
         while (true)
@@ -309,9 +314,9 @@ internal sealed class RowCache(IDecoder decoder, long budgetBytes, bool keepsIdl
 
 /// <summary>What an answer needs a row for.</summary>
 /// <param name="Prompt">The prompt.</param>
-/// <param name="Tokens">Tokens of prompt and answer together, at most.</param>
+/// <param name="Tokens">The most tokens of prompt and answer together.</param>
 /// <param name="PatchCapacity">The most patches of a piece of the prompt.</param>
-/// <param name="Scope">Only rows of the same scope serve.</param>
+/// <param name="Scope">Only rows of the same scope are used.</param>
 internal sealed record RowRequest(PromptKeys Prompt, int Tokens, int PatchCapacity, string? Scope)
 {
     /// <summary>As <see cref="CachedRow.ForgottenTokens"/>.</summary>

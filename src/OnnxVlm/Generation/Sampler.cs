@@ -4,16 +4,21 @@ using System.Numerics.Tensors;
 namespace OnnxVlm.Generation;
 
 /// <summary>
-/// Turns the model's logits into scores whose highest is the next token: bias, penalties, temperature, top-k, top-p, min-p, and the
-/// random choice itself. The choice is the Gumbel-max trick: argmax of log p + Gumbel noise is a sample from p (Gumbel, 1954; Maddison et
-/// al., arXiv:1411.0030). So a grammar that then excludes tokens leaves a sample from what it allows, and the runtime only ever takes the highest score.
+/// Turns the model's logits into scores whose highest is the next token: bias, penalties, temperature, top-k, top-p, min-p, and the random choice
+/// itself. The choice is the Gumbel-max trick: argmax of log p + Gumbel noise is a sample from p (Gumbel, 1954; Maddison et al., arXiv:1411.0030). So
+/// if a grammar then excludes tokens, the result is a sample from the allowed ones, and the runtime only ever takes the highest score.
 /// </summary>
 internal sealed class Sampler
 {
-    /// <summary>Score of a token that is out of the question; a grammar that allows nothing else still wins, since it excludes with a lower one.</summary>
+    /// <summary>
+    /// Score of an excluded token. If a grammar allows nothing else, the token still wins, since the grammar excludes with a lower score.
+    /// </summary>
     public const float Excluded = -1e30f;
 
-    /// <summary>The most digit tokens in a row of a JSON answer. A grammar allows numbers without end, and a model may repeat a digit for ever; no double has more digits that mean something.</summary>
+    /// <summary>
+    /// The most consecutive digit tokens in a JSON answer. A grammar allows endless numbers, and a model may repeat a digit forever; no double
+    /// has more significant digits.
+    /// </summary>
     public const int MaxDigitsInARow = 20;
 
     private readonly GenerationOptions _options;
@@ -30,9 +35,10 @@ internal sealed class Sampler
     /// <param name="options">The options.</param>
     /// <param name="endTokenIds">Tokens that end the answer; excluded before <see cref="GenerationOptions.MinNewTokens"/>.</param>
     /// <param name="promptTokenIds">The prompt, for the repetition penalty.</param>
-    /// <param name="digitTokenIds">Tokens that are digits only, where <see cref="MaxDigitsInARow"/> holds; null where it does not.</param>
-    /// <param name="suppressedTokenIds">Tokens that are never taken; null for none.</param>
-    public Sampler(GenerationOptions options, IReadOnlyList<int> endTokenIds, IEnumerable<int> promptTokenIds, IEnumerable<int>? digitTokenIds = null, IReadOnlyList<int>? suppressedTokenIds = null)
+    /// <param name="digitTokenIds">Tokens that consist only of digits, where <see cref="MaxDigitsInARow"/> applies; null where it does not.</param>
+    /// <param name="suppressedTokenIds">Tokens that are never chosen; null for none.</param>
+    public Sampler(GenerationOptions options, IReadOnlyList<int> endTokenIds, IEnumerable<int> promptTokenIds, IEnumerable<int>? digitTokenIds = null,
+        IReadOnlyList<int>? suppressedTokenIds = null)
     {
         _suppressedTokenIds = suppressedTokenIds ?? [];
         _digitTokenIds = [.. digitTokenIds ?? []];
@@ -42,12 +48,13 @@ internal sealed class Sampler
         _random = (ulong)(options.Seed ?? Random.Shared.NextInt64());
     }
 
-    /// <summary>Whether the scores differ from the logits at all; greedy decoding without any of the options skips this class.</summary>
+    /// <summary>Whether the scores differ from the logits at all; greedy decoding without any of these options skips this class.</summary>
     public bool IsActive =>
-        _options.Temperature > 0 || _generated < _options.MinNewTokens || _digitsInARow >= MaxDigitsInARow || _options.LogitBias.Count > 0 || _suppressedTokenIds.Count > 0
+        _options.Temperature > 0 || _generated < _options.MinNewTokens || _digitsInARow >= MaxDigitsInARow
+        || _options.LogitBias.Count > 0 || _suppressedTokenIds.Count > 0
         || _options.RepetitionPenalty != 1 || _options.PresencePenalty != 0 || _options.FrequencyPenalty != 0;
 
-    /// <summary>Notes the token that was taken.</summary>
+    /// <summary>Records the chosen token.</summary>
     /// <param name="tokenId">The token.</param>
     public void Taken(int tokenId)
     {
@@ -122,7 +129,7 @@ internal sealed class Sampler
         }
     }
 
-    // The lowest logit of a candidate: top-k first, then top-p among what is left, then min-p. Equal logits are in or out together.
+    // The lowest logit of a candidate: top-k first, then top-p among the rest, then min-p. Equal logits are included or excluded together.
     private float Threshold(ReadOnlySpan<float> logits)
     {
         float threshold = float.NegativeInfinity;
@@ -158,7 +165,7 @@ internal sealed class Sampler
                 total += Math.Exp(logit - max);
         }
 
-        // A token with less than an equal share of what top-p leaves out cannot be in the set, so only the others are sorted.
+        // A token whose probability is less than an equal share of what top-p excludes cannot be in the set, so only the others are sorted.
         double least = total * (1 - topP) / logits.Length;
         float[] sorted = ArrayPool<float>.Shared.Rent(logits.Length);
         int count = 0;

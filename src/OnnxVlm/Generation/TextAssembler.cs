@@ -3,8 +3,8 @@ using System.Text;
 namespace OnnxVlm.Generation;
 
 /// <summary>
-/// Puts the bytes of tokens together to text that may be shown: half characters wait for their other half, and text that may become a stop
-/// text waits until it is one or is none.
+/// Assembles the bytes of tokens into text that may be shown: incomplete characters wait for their other bytes, and text that may become a stop
+/// sequence waits until it is decided.
 /// </summary>
 internal sealed class TextAssembler
 {
@@ -14,13 +14,13 @@ internal sealed class TextAssembler
 
     public TextAssembler(IReadOnlyList<string> stopSequences) => _stopSequences = stopSequences;
 
-    /// <summary>Whether a stop text has come. What follows it is dropped.</summary>
+    /// <summary>Whether a stop sequence has been found. The text after it is dropped.</summary>
     public bool IsStopped => StopSequence is not null;
 
-    /// <summary>The stop text that has come; null for none.</summary>
+    /// <summary>The stop sequence that was found; null for none.</summary>
     public string? StopSequence { get; private set; }
 
-    /// <summary>Takes the bytes of the next token.</summary>
+    /// <summary>Adds the bytes of the next token.</summary>
     /// <param name="bytes">UTF-8, possibly a part of a character.</param>
     /// <returns>Text that is certain now; may be empty.</returns>
     public string Add(ReadOnlySpan<byte> bytes) => IsStopped ? "" : Release(Decode(bytes, isLast: false), isLast: false);
@@ -67,7 +67,7 @@ internal sealed class TextAssembler
         return first;
     }
 
-    // The longest end of the text that is the beginning of a stop text.
+    // The longest end of the text that is the beginning of a stop sequence.
     private int LengthOfPossibleStop(string text)
     {
         int longest = 0;

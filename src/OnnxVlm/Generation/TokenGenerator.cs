@@ -6,7 +6,7 @@ using OnnxVlm.Runtime;
 
 namespace OnnxVlm.Generation;
 
-/// <summary>The loop: prompt in, one token after the other out. Safe to use from several threads at once; each answer has a sequence of its own.</summary>
+/// <summary>The loop: a prompt goes in, one token after the other comes out. Thread-safe; each answer has a sequence of its own.</summary>
 internal sealed class TokenGenerator : IDisposable
 {
     private readonly Func<IReadOnlyList<AIContent>, IReadOnlyList<PromptSegment>> _encode;
@@ -16,15 +16,16 @@ internal sealed class TokenGenerator : IDisposable
     /// <param name="decoder">The model.</param>
     /// <param name="vocabulary">Bytes of the tokens.</param>
     /// <param name="endTokenIds">Tokens that end an answer.</param>
-    /// <param name="encode">Turns content that a callback appends into tokens and images.</param>
-    /// <param name="createGrammar">Compiles a grammar for an answer of so many tokens at most.</param>
-    /// <param name="cacheBytes">Memory for the rows of all answers; 0 for the default, and no rows of past ones.</param>
-    /// <param name="suppressedTokenIds">Tokens that an answer never has; null for none.</param>
-    /// <param name="reasoning">How reasoning is set apart; null where it is not.</param>
-    /// <param name="sampling">What holds where the options say nothing; null for nothing.</param>
+    /// <param name="encode">Converts content that a callback appends to tokens and images.</param>
+    /// <param name="createGrammar">Compiles a grammar for an answer of at most this many tokens.</param>
+    /// <param name="cacheBytes">Memory for the rows of all answers; 0 for the default, without rows of past answers.</param>
+    /// <param name="suppressedTokenIds">Tokens that are never generated; null for none.</param>
+    /// <param name="reasoning">The tokens around reasoning; null for none.</param>
+    /// <param name="sampling">Values for options that are not set; null for none.</param>
     public TokenGenerator(
         IDecoder decoder, Vocabulary vocabulary, IReadOnlyList<int> endTokenIds, Func<IReadOnlyList<AIContent>, IReadOnlyList<PromptSegment>> encode,
-        Func<Guidance, int, IGrammar> createGrammar, long cacheBytes, IReadOnlyList<int>? suppressedTokenIds = null, ReasoningTokens? reasoning = null, SamplingDefaults? sampling = null)
+        Func<Guidance, int, IGrammar> createGrammar, long cacheBytes, IReadOnlyList<int>? suppressedTokenIds = null, ReasoningTokens? reasoning = null,
+        SamplingDefaults? sampling = null)
     {
         SuppressedTokenIds = suppressedTokenIds ?? [];
         Reasoning = reasoning;
@@ -53,7 +54,7 @@ internal sealed class TokenGenerator : IDisposable
 
     public IReadOnlyList<PromptSegment> Encode(IReadOnlyList<AIContent> contents) => _encode(contents);
 
-    /// <summary>Generates an answer. The model reads a token while the one before is on its way to the caller; it waits for a caller that is slower.</summary>
+    /// <summary>Generates an answer. The model reads a token while the previous one is on its way to the caller; it waits for a slower caller.</summary>
     /// <param name="prompt">What the model reads.</param>
     /// <param name="options">How the answer is generated.</param>
     /// <param name="cancellationToken">Checked before the prompt is read, while it is read, and at each token.</param>
@@ -72,7 +73,8 @@ internal sealed class TokenGenerator : IDisposable
 
     public void Dispose() => Cache.Dispose();
 
-    private async IAsyncEnumerable<GenerationUpdate> StreamAsync(Prompt prompt, GenerationOptions options, [EnumeratorCancellation] CancellationToken cancellationToken)
+    private async IAsyncEnumerable<GenerationUpdate> StreamAsync(
+        Prompt prompt, GenerationOptions options, [EnumeratorCancellation] CancellationToken cancellationToken)
     {
         cancellationToken.ThrowIfCancellationRequested();
         await using GenerationRun run = new(this, prompt, options, cancellationToken);

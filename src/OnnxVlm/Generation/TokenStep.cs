@@ -1,6 +1,6 @@
 namespace OnnxVlm.Generation;
 
-/// <summary>The token that the model is about to say, as <see cref="GenerationOptions.OnToken"/> sees it.</summary>
+/// <summary>The token that is about to be emitted, as <see cref="GenerationOptions.OnToken"/> receives it.</summary>
 public sealed record TokenStep
 {
     /// <summary>Number of tokens of the answer before this one.</summary>
@@ -9,7 +9,7 @@ public sealed record TokenStep
     /// <summary>The token.</summary>
     public required int TokenId { get; init; }
 
-    /// <summary>The token's UTF-8 bytes, which may be part of a character only; none for a special token.</summary>
+    /// <summary>The token's UTF-8 bytes, possibly only a part of a character; empty for a special token.</summary>
     public required ReadOnlyMemory<byte> Bytes { get; init; }
 
     /// <summary>Whether the token would end the answer.</summary>

@@ -5,7 +5,8 @@ namespace OnnxVlm.Generation;
 
 /// <summary>
 /// A conversation in the key-value cache, step by step: read tokens and images, look at the logits of the next token, go back.
-/// For callers who choose every token themselves; <see cref="VlmModel.GenerateAsync"/> does all of this. Used by one thread at a time; dispose it before the model.
+/// For callers who choose every token themselves; <see cref="VlmModel.GenerateAsync"/> does all of this.
+/// Used by one thread at a time; dispose it before the model.
 /// </summary>
 public sealed class VlmSequence : IDisposable
 {

@@ -4,7 +4,7 @@ using Microsoft.Extensions.AI;
 
 namespace OnnxVlm.Chat.Tools;
 
-/// <summary>What the readers of calls share.</summary>
+/// <summary>Functions that the readers of calls share.</summary>
 internal static class CallText
 {
     /// <summary>A new id of a call.</summary>
@@ -14,7 +14,8 @@ internal static class CallText
     /// <param name="text">The text.</param>
     public static bool IsNumber(string text)
     {
-        if (text.Length == 0 || !(char.IsAsciiDigit(text[0]) || text[0] == '-') || !double.TryParse(text, NumberStyles.Float, CultureInfo.InvariantCulture, out _))
+        if (text.Length == 0 || !(char.IsAsciiDigit(text[0]) || text[0] == '-')
+            || !double.TryParse(text, NumberStyles.Float, CultureInfo.InvariantCulture, out _))
             return false;
         try
         {
@@ -26,7 +27,7 @@ internal static class CallText
         }
     }
 
-    /// <summary>Puts a call together.</summary>
+    /// <summary>Creates a call from its parts.</summary>
     /// <param name="callId">Its id.</param>
     /// <param name="name">The function's name.</param>
     /// <param name="arguments">The arguments as a JSON object.</param>

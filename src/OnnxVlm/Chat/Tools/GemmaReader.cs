@@ -3,7 +3,10 @@ using Microsoft.Extensions.AI;
 
 namespace OnnxVlm.Chat.Tools;
 
-/// <summary>Reads Gemma 4's notation: turns the arguments into JSON as they come. Blanks, quoted keys, texts in JSON's quotes and Python's words are taken too.</summary>
+/// <summary>
+/// Reads Gemma 4's notation: converts the arguments to JSON while they are generated. Blanks, quoted keys, texts in JSON's quotes and
+/// Python's words are also accepted.
+/// </summary>
 /// <param name="begin">The token before a call.</param>
 /// <param name="end">The token after it.</param>
 /// <param name="quote">The token around a text.</param>
@@ -15,7 +18,7 @@ internal sealed class GemmaReader(int begin, int end, int quote) : IToolCallRead
     private readonly StringBuilder _bare = new();
     private readonly StringBuilder _json = new();
 
-    // Of each open object true, of each open array false.
+    // True for each open object, false for each open array.
     private readonly Stack<bool> _open = new();
     private bool _inCall;
     private bool _inText;
@@ -168,7 +171,7 @@ internal sealed class GemmaReader(int begin, int end, int quote) : IToolCallRead
     {
         if (_name is null || _json.Length == _told)
             return;
-        // Half of a pair of surrogates waits for the other.
+        // Half a surrogate pair waits for the other half.
         int certain = char.IsHighSurrogate(_json[^1]) ? _json.Length - 1 : _json.Length;
         if (certain > _told)
             deltas.Add(new ToolCallDelta(_calls, null, null, _json.ToString(_told, certain - _told)));

@@ -7,8 +7,8 @@ using OnnxVlm.Schemas;
 namespace OnnxVlm.Chat.Tools;
 
 /// <summary>
-/// Gemma 4's notation: <c>call:NAME{key:value,…}</c> between two special tokens, and each text of a value between two more. They are told by their ids: what a text holds never ends it, and what
-/// looks like a call in it is none.
+/// Gemma 4's notation: <c>call:NAME{key:value,…}</c> between two special tokens, and each text of a value between two more. The tokens are recognized
+/// by their ids: the contents of a text never end it, and what looks like a call in it is not one.
 /// </summary>
 internal sealed class GemmaSyntax : IToolSyntax
 {
@@ -26,7 +26,8 @@ internal sealed class GemmaSyntax : IToolSyntax
         _quote = Find("<|\"|>");
 
         int Find(string text) => vocabulary.FindSpecial(text)
-            ?? throw new ModelLoadException($"onnxvlm.json says tool_syntax {ToolSyntaxes.Gemma}, but the tokenizer has no special token {text}; export the model again");
+            ?? throw new ModelLoadException(
+                $"onnxvlm.json says tool_syntax {ToolSyntaxes.Gemma}, but the tokenizer has no special token {text}; export the model again");
     }
 
     public Guidance CreateGrammar(ToolSet tools, Guidance? answer)
@@ -36,7 +37,8 @@ internal sealed class GemmaSyntax : IToolSyntax
         for (int i = 0; i < tools.Callable.Count; i++)
         {
             AIFunctionDeclaration function = tools.Callable[i];
-            rules.Append($"function{i}: {SpacedJson.Quote($"call:{function.Name}")} {values.Arguments(FunctionSchema.Create(function), $"Tools: function \"{function.Name}\": parameters")}\n");
+            string arguments = values.Arguments(FunctionSchema.Create(function), $"Tools: function \"{function.Name}\": parameters");
+            rules.Append($"function{i}: {SpacedJson.Quote($"call:{function.Name}")} {arguments}\n");
         }
         StringBuilder grammar = new();
         if (tools.MustCall)

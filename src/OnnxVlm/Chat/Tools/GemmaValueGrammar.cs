@@ -7,13 +7,16 @@ using OnnxVlm.Schemas;
 namespace OnnxVlm.Chat.Tools;
 
 /// <summary>
-/// Rules of llguidance's Lark for values in Gemma 4's notation, made of prepared JSON schemas: bare keys in the order in which the template writes them (by lower case), texts without escapes
-/// between quote tokens, the rest as JSON writes it without blanks.
+/// Rules of llguidance's Lark for values in Gemma 4's notation, made from prepared JSON schemas: bare keys in the order of the template (by lower
+/// case), texts without escapes between quote tokens, and everything else as JSON without blanks.
 /// </summary>
 /// <param name="quote">The token around a text.</param>
 internal sealed class GemmaValueGrammar(int quote)
 {
     private const string Any = "any";
+    private const string AnyNested = $$"""
+        "[" ({{Any}} ("," {{Any}})*)? "]" | "{" (any_entry ("," any_entry)*)? "}"
+        """;
     private const int MaxRules = 50_000;
 
     private readonly StringBuilder _rules = new();
@@ -23,7 +26,7 @@ internal sealed class GemmaValueGrammar(int quote)
     private int _count;
     private bool _usesAny;
 
-    /// <summary>The rules that were needed so far.</summary>
+    /// <summary>The rules needed so far.</summary>
     public string Rules => _rules + (_usesAny ? AnyRules() : "");
 
     /// <summary>The rule of a function's arguments.</summary>
@@ -62,7 +65,10 @@ internal sealed class GemmaValueGrammar(int quote)
         {
             JsonArray several => [.. several.Select(type => (string)type!)],
             JsonNode one => [(string)one!],
-            null => schema.ContainsKey("properties") ? ["object"] : schema.ContainsKey("items") || schema.ContainsKey("prefixItems") ? ["array"] : schema.ContainsKey("pattern") ? ["string"] : [],
+            null => schema.ContainsKey("properties") ? ["object"]
+                : schema.ContainsKey("items") || schema.ContainsKey("prefixItems") ? ["array"]
+                : schema.ContainsKey("pattern") ? ["string"]
+                : [],
         };
         if (types.Length == 0)
         {
@@ -82,7 +88,7 @@ internal sealed class GemmaValueGrammar(int quote)
         _ => Object(schema, path),
     };
 
-    // Two functions may have definitions of one name.
+    // Two functions may have definitions with the same name.
     private string Reference(JsonObject schema, string reference, string path)
     {
         JsonObject siblings = Without(schema, "$ref", "$defs", "definitions", "x-guidance");
@@ -93,7 +99,7 @@ internal sealed class GemmaValueGrammar(int quote)
             return known;
         string name = $"ref{_functions}_{_references.Count}";
         _references[reference] = name;
-        // Lark has no rule that is only another name, so the target stands in a group of its own.
+        // A Lark rule cannot be just another name, so the target is in a group of its own.
         string rule = Value(target, path);
         Add(name, rule);
         return name;
@@ -102,7 +108,8 @@ internal sealed class GemmaValueGrammar(int quote)
     private JsonNode? Resolve(string reference)
     {
         JsonNode? target = _root;
-        foreach (string step in reference.Split('/').Skip(1).Select(step => Uri.UnescapeDataString(step).Replace("~1", "/", StringComparison.Ordinal).Replace("~0", "~", StringComparison.Ordinal)))
+        foreach (string step in reference.Split('/').Skip(1).Select(
+            step => Uri.UnescapeDataString(step).Replace("~1", "/", StringComparison.Ordinal).Replace("~0", "~", StringComparison.Ordinal)))
             target = target is JsonArray parts ? parts[int.Parse(step, System.Globalization.CultureInfo.InvariantCulture)] : target?[step];
         return target;
     }
@@ -171,9 +178,11 @@ internal sealed class GemmaValueGrammar(int quote)
         ];
         string more = MoreEntries(schema, path, [.. entries.Select(entry => entry.Key)]);
         string count = schema.ContainsKey("minProperties") || schema.ContainsKey("maxProperties")
-            ? $"{{{Math.Max(0, (LengthOf(schema["minProperties"]) ?? 0) - 1)},{(LengthOf(schema["maxProperties"]) is { } most ? Math.Max(0, most - 1) : "")}}}" : "*";
+            ? $"{{{Math.Max(0, (LengthOf(schema["minProperties"]) ?? 0) - 1)},"
+                + $"{(LengthOf(schema["maxProperties"]) is { } most ? Math.Max(0, most - 1) : "")}}}"
+            : "*";
 
-        // What follows once something is written, and what may come first.
+        // What follows after something has been written, and what may come first.
         string rest = more.Length == 0 ? "" : Rule($"(\",\" {more}){(entries.Length == 0 ? count : "*")}");
         string first = more.Length == 0 ? "" : $"({more} {rest}){((LengthOf(schema["minProperties"]) ?? 0) > 0 ? "" : "?")}";
         for (int i = entries.Length - 1; i >= 0; i--)
@@ -194,7 +203,9 @@ internal sealed class GemmaValueGrammar(int quote)
         bool isOpen = schema.ContainsKey("additionalProperties") ? !GuidedSchema.IsBoolean(schema["additionalProperties"], false) : entries.Count == 0;
         if (isOpen)
         {
-            string key = known.Length == 0 ? Terminal("/[\\p{L}\\p{N}_]+/") : Terminal($"/[\\p{{L}}\\p{{N}}_]+/ & ~({string.Join(" | ", known.Select(SpacedJson.Quote))})");
+            string key = Terminal(known.Length == 0
+                ? "/[\\p{L}\\p{N}_]+/"
+                : $"/[\\p{{L}}\\p{{N}}_]+/ & ~({string.Join(" | ", known.Select(SpacedJson.Quote))})");
             entries.Add($"{key} \":\" {Value(schema["additionalProperties"], $"{path}.additionalProperties")}");
         }
         return entries.Count == 0 ? "" : Rule(string.Join(" | ", entries));
@@ -204,16 +215,20 @@ internal sealed class GemmaValueGrammar(int quote)
 
     private static readonly string[] TypeNames = ["string", "number", "integer", "boolean", "null", "array", "object"];
 
-    // A key with a character of the notation in it cannot stand bare.
+    // A key that contains a character of the notation cannot be bare.
     private string Key(string key) =>
-        key.Length > 0 && key.AsSpan().IndexOfAny(Notation) < 0 && key.Trim().Length == key.Length ? SpacedJson.Quote(key + ":") : $"<[{quote}]> {(key.Length > 0 ? SpacedJson.Quote(key) + " " : "")}<[{quote}]> \":\"";
+        key.Length > 0 && key.AsSpan().IndexOfAny(Notation) < 0 && key.Trim().Length == key.Length
+            ? SpacedJson.Quote(key + ":")
+            : $"<[{quote}]> {(key.Length > 0 ? SpacedJson.Quote(key) + " " : "")}<[{quote}]> \":\"";
 
     private string Literal(JsonNode? value) => value?.GetValueKind() switch
     {
         null => "\"null\"",
         JsonValueKind.String => (string)value! is { Length: > 0 } text ? $"<[{quote}]> {SpacedJson.Quote(text)} <[{quote}]>" : $"<[{quote}]> <[{quote}]>",
         JsonValueKind.Array => $"\"[\" {string.Join(" \",\" ", value.AsArray().Select(Literal))} \"]\"",
-        JsonValueKind.Object => $"\"{{\" {string.Join(" \",\" ", value.AsObject().OrderBy(property => property.Key.ToLowerInvariant(), StringComparer.Ordinal).Select(property => $"{Key(property.Key)} {Literal(property.Value)}"))} \"}}\"",
+        JsonValueKind.Object => $"\"{{\" {string.Join(" \",\" ", value.AsObject()
+            .OrderBy(property => property.Key.ToLowerInvariant(), StringComparer.Ordinal)
+            .Select(property => $"{Key(property.Key)} {Literal(property.Value)}"))} \"}}\"",
         _ => SpacedJson.Quote(value.ToJsonString()),
     };
 
@@ -235,7 +250,7 @@ internal sealed class GemmaValueGrammar(int quote)
         return copy;
     }
 
-    // Both hold: what only one of them says is taken over, keys of objects are joined.
+    // Both schemas apply: what only one of them says is taken over, and keys of objects are joined.
     private JsonObject Merge(JsonObject left, JsonNode? right, string path)
     {
         JsonObject merged = left.DeepClone().AsObject();
@@ -260,15 +275,20 @@ internal sealed class GemmaValueGrammar(int quote)
             else if (name == "type")
                 merged[name] = Common(merged, other, path);
             else if (!JsonNode.DeepEquals(merged[name], value) && name is not ("$defs" or "definitions" or "x-guidance"))
-                throw GuidedSchema.Refused($"{path}.{name}", "two values that both have to hold are not implemented for this model's function calls; write one");
+                throw GuidedSchema.Refused(
+                    $"{path}.{name}", "two values that both have to hold are not implemented for this model's function calls; write one");
         }
         return merged;
     }
 
     private static JsonArray Common(JsonObject left, JsonObject right, string path)
     {
-        string[] types = [.. TypeNames.Where(type => (GuidedSchema.HasType(left, type) || (type == "integer" && GuidedSchema.HasType(left, "number"))) && (GuidedSchema.HasType(right, type) || (type == "integer" && GuidedSchema.HasType(right, "number"))))];
-        return types.Length == 0 ? throw GuidedSchema.Refused($"{path}.type", "no type is left that both parts allow") : new JsonArray([.. types.Select(type => (JsonNode)JsonValue.Create(type))]);
+        string[] types = [.. TypeNames.Where(type =>
+            (GuidedSchema.HasType(left, type) || (type == "integer" && GuidedSchema.HasType(left, "number")))
+            && (GuidedSchema.HasType(right, type) || (type == "integer" && GuidedSchema.HasType(right, "number"))))];
+        return types.Length == 0
+            ? throw GuidedSchema.Refused($"{path}.type", "no type is left that both parts allow")
+            : new JsonArray([.. types.Select(type => (JsonNode)JsonValue.Create(type))]);
     }
 
     private static long? LengthOf(JsonNode? node) => node?.GetValueKind() == JsonValueKind.Number ? (long)Math.Min(node.GetValue<double>(), 1e9) : null;
@@ -296,7 +316,7 @@ internal sealed class GemmaValueGrammar(int quote)
 
     private string AnyRules() => $$"""
         TEXT_VALUE: /(?s:.)+/
-        {{Any}}: <[{{quote}}]> TEXT_VALUE? <[{{quote}}]> | any_number | "true" | "false" | "null" | "[" ({{Any}} ("," {{Any}})*)? "]" | "{" (any_entry ("," any_entry)*)? "}"
+        {{Any}}: <[{{quote}}]> TEXT_VALUE? <[{{quote}}]> | any_number | "true" | "false" | "null" | {{AnyNested}}
         any_entry: ANY_KEY ":" {{Any}}
         ANY_KEY: /[\p{L}\p{N}_]+/
         any_number: /-?(0|[1-9][0-9]{0,17})(\.[0-9]{1,17})?([eE][+-]?[0-9]{1,2})?/

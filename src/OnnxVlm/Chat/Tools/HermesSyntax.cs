@@ -7,15 +7,15 @@ using OnnxVlm.Schemas;
 namespace OnnxVlm.Chat.Tools;
 
 /// <summary>
-/// The Hermes form (NousResearch/Hermes-Function-Calling), in the words of the chat template of Qwen2.5 and Qwen3: a JSON object between <c>&lt;tool_call&gt;</c> and <c>&lt;/tool_call&gt;</c>.
-/// Text never holds <c>&lt;tool_call&gt;</c>, so that what looks like a call is one.
+/// The Hermes form (NousResearch/Hermes-Function-Calling), with the words of the chat template of Qwen2.5 and Qwen3: a JSON object between
+/// <c>&lt;tool_call&gt;</c> and <c>&lt;/tool_call&gt;</c>. Text never contains <c>&lt;tool_call&gt;</c>, so that what looks like a call is one.
 /// </summary>
 internal sealed class HermesSyntax : IToolSyntax
 {
-    /// <summary>The syntax; it has no state.</summary>
+    /// <summary>The syntax; it is stateless.</summary>
     public static HermesSyntax Instance { get; } = new();
 
-    // (.|\n)* is any text; & and ~ are llguidance's "and" and "not" for terminals. A terminal with a suffix ends at the first place where the suffix stands.
+    // (.|\n)* is any text; & and ~ are llguidance's "and" and "not" for terminals. A terminal with a suffix ends at the first occurrence of the suffix.
     internal const string TextRules = """
         start: TEXT | lead body after | calls
         lead[suffix="\n<tool_call>\n"]: SOME
@@ -38,8 +38,8 @@ internal sealed class HermesSyntax : IToolSyntax
 
     public IToolCallReader CreateReader(ToolSet tools) => new ToolCallReader();
 
-    /// <summary>The rules around the calls of functions, which <c>function0</c> and so on stand for.</summary>
-    /// <param name="grammar">Where they go.</param>
+    /// <summary>The rules around the calls of functions, which are named <c>function0</c> and so on.</summary>
+    /// <param name="grammar">Receives the rules.</param>
     /// <param name="tools">The functions.</param>
     /// <param name="answer">The schema of an answer other than a call, or null.</param>
     internal static void AppendStart(StringBuilder grammar, ToolSet tools, Guidance? answer)

@@ -2,7 +2,9 @@ using OnnxVlm.Generation;
 
 namespace OnnxVlm.Chat.Tools;
 
-/// <summary>How a model writes function calls: the grammar that holds a call to its function's schema, and the reader that takes it apart. Safe to use from several threads.</summary>
+/// <summary>
+/// How a model writes function calls: the grammar that makes a call follow its function's schema, and the reader that parses it. Thread-safe.
+/// </summary>
 internal interface IToolSyntax
 {
     /// <summary>The grammar of an answer that may call functions: text, or calls, or text and then calls.</summary>
@@ -11,7 +13,7 @@ internal interface IToolSyntax
     /// <exception cref="ArgumentException">A function's schema cannot be followed; the message names the function and the path.</exception>
     Guidance CreateGrammar(ToolSet tools, Guidance? answer);
 
-    /// <summary>Starts to read an answer.</summary>
+    /// <summary>Starts reading an answer.</summary>
     /// <param name="tools">The functions that it may call.</param>
     IToolCallReader CreateReader(ToolSet tools);
 }

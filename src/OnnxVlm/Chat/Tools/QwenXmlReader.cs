@@ -3,8 +3,8 @@ using Microsoft.Extensions.AI;
 
 namespace OnnxVlm.Chat.Tools;
 
-/// <summary>Reads Qwen 3.5's form: turns the parameters into a JSON object as they come.</summary>
-/// <param name="functions">What the schemas say, by the functions' names.</param>
+/// <summary>Reads Qwen 3.5's form: converts the parameters to a JSON object while they are generated.</summary>
+/// <param name="functions">The parameters in the schemas, by the functions' names.</param>
 internal sealed class QwenXmlReader(IReadOnlyDictionary<string, XmlParameters> functions) : IToolCallReader
 {
     private const string BeforeName = "<function=";
@@ -42,7 +42,7 @@ internal sealed class QwenXmlReader(IReadOnlyDictionary<string, XmlParameters> f
         return contents;
     }
 
-    // Whether it came further; what cannot be told yet stays held.
+    // Returns whether it advanced; what is still uncertain stays held back.
     private bool Step(List<AIContent> contents, List<ToolCallDelta> deltas, bool isLast)
     {
         string held = _held.ToString();
@@ -81,7 +81,7 @@ internal sealed class QwenXmlReader(IReadOnlyDictionary<string, XmlParameters> f
         _held.Clear();
         if (found < 0)
         {
-            // Between two calls there is a line break and no text.
+            // Between two calls there is a line break, not text.
             _held.Append(held, end, held.Length - end);
             if (isLast && !_begun && _calls > 0)
                 _held.Clear();
@@ -122,7 +122,7 @@ internal sealed class QwenXmlReader(IReadOnlyDictionary<string, XmlParameters> f
             return false;
         _key = key[(key.IndexOf(QwenXmlSyntax.BeforeKey, StringComparison.Ordinal) + QwenXmlSyntax.BeforeKey.Length)..];
         _json.Append(_parameters++ > 0 ? ", " : "").Append(SpacedJson.Quote(_key)).Append(": ");
-        // A text is told as it comes; of other values it shows at the end only what they are.
+        // Texts are reported while they are generated; the kind of other values is known only at their end.
         _isStreaming = functions.TryGetValue(_name, out XmlParameters? known) && known.IsText(_key);
         if (_isStreaming)
             _json.Append('"');
@@ -150,7 +150,7 @@ internal sealed class QwenXmlReader(IReadOnlyDictionary<string, XmlParameters> f
         return isWhole;
     }
 
-    // What stands before a mark; it and the mark are no longer held then.
+    // The text before a mark; it and the mark are then no longer held back.
     private bool Take(string held, string mark, out string before)
     {
         int found = held.IndexOf(mark, StringComparison.Ordinal);

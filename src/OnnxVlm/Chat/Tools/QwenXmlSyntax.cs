@@ -7,8 +7,9 @@ using OnnxVlm.Schemas;
 namespace OnnxVlm.Chat.Tools;
 
 /// <summary>
-/// Qwen 3.5's form: <c>&lt;function=NAME&gt;</c> with a <c>&lt;parameter=KEY&gt;</c> for each argument, between <c>&lt;tool_call&gt;</c> and <c>&lt;/tool_call&gt;</c>. A text stands as it is, up to
-/// the line <c>&lt;/parameter&gt;</c>; other values are JSON, and Python's True, False and None are taken too.
+/// Qwen 3.5's form: <c>&lt;function=NAME&gt;</c> with a <c>&lt;parameter=KEY&gt;</c> for each argument, between <c>&lt;tool_call&gt;</c> and
+/// <c>&lt;/tool_call&gt;</c>. A text is written without quotes or escapes, up to the line <c>&lt;/parameter&gt;</c>; other values are JSON, and
+/// Python's True, False and None are also accepted.
 /// </summary>
 internal sealed class QwenXmlSyntax : IToolSyntax
 {
@@ -42,7 +43,8 @@ internal sealed class QwenXmlSyntax : IToolSyntax
         return Guidance.FunctionCalls(grammar.ToString(), isJson: tools.MustCall || answer is not null);
     }
 
-    public IToolCallReader CreateReader(ToolSet tools) => new QwenXmlReader(tools.Callable.ToDictionary(function => function.Name, XmlParameters.Of, StringComparer.Ordinal));
+    public IToolCallReader CreateReader(ToolSet tools) =>
+        new QwenXmlReader(tools.Callable.ToDictionary(function => function.Name, XmlParameters.Of, StringComparer.Ordinal));
 
     private static void AppendParameter(StringBuilder grammar, string rule, string begin, XmlParameters parameters, string key)
     {
@@ -58,11 +60,17 @@ internal sealed class QwenXmlSyntax : IToolSyntax
         else if (parameters.IsText(key))
         {
             string? pattern = (string?)schema["pattern"];
-            string length = schema.ContainsKey("minLength") || schema.ContainsKey("maxLength") ? $"/(?s:.){{{schema["minLength"]?.ToJsonString() ?? "0"},{schema["maxLength"]?.ToJsonString()}}}/" : "";
-            string terminal = string.Join(" & ", new[] { pattern is null ? "" : LarkRegex.Of(pattern), length, @"~/(?s:.)*\n<\/parameter>\n(?s:.)*/" }.Where(part => part.Length > 0));
+            string length = schema.ContainsKey("minLength") || schema.ContainsKey("maxLength")
+                ? $"/(?s:.){{{schema["minLength"]?.ToJsonString() ?? "0"},{schema["maxLength"]?.ToJsonString()}}}/"
+                : "";
+            string terminal = string.Join(
+                " & ", new[] { pattern is null ? "" : LarkRegex.Of(pattern), length, @"~/(?s:.)*\n<\/parameter>\n(?s:.)*/" }.Where(part => part.Length > 0));
             grammar.Append($"{rule}: {begin} {rule.ToUpperInvariant()} {end}\n{rule.ToUpperInvariant()}: {terminal}\n");
         }
         else
-            grammar.Append($"{rule}: {begin} j{rule} {end}\nj{rule}: %json {parameters.JsonSchemaOf(key)}{(parameters.IsBoolean(key) ? " | \"True\" | \"False\"" : "")}\n");
+        {
+            string capitalized = parameters.IsBoolean(key) ? " | \"True\" | \"False\"" : "";
+            grammar.Append($"{rule}: {begin} j{rule} {end}\nj{rule}: %json {parameters.JsonSchemaOf(key)}{capitalized}\n");
+        }
     }
 }

@@ -5,7 +5,9 @@ using OnnxVlm.Schemas;
 
 namespace OnnxVlm.Chat.Tools;
 
-/// <summary>What the schema of a function says of each parameter on its own, for a notation in which a value is a text or JSON as its schema has it. Immutable.</summary>
+/// <summary>
+/// What the schema of a function says about each single parameter, for a notation in which a value is text or JSON depending on its schema. Immutable.
+/// </summary>
 internal sealed class XmlParameters
 {
     private static readonly string[] AllTypes = ["string", "number", "integer", "boolean", "null", "array", "object"];
@@ -23,7 +25,7 @@ internal sealed class XmlParameters
         IsOpen = others is null ? _properties.Count == 0 : !GuidedSchema.IsBoolean(others, false);
     }
 
-    /// <summary>The named parameters in order, and whether each has to be there.</summary>
+    /// <summary>The named parameters in order, and whether each is required.</summary>
     public IReadOnlyList<(string Key, bool IsRequired)> Keys { get; }
 
     /// <summary>Whether there may be others.</summary>
@@ -34,7 +36,7 @@ internal sealed class XmlParameters
     /// <exception cref="ArgumentException">The schema cannot be followed; the message has the path.</exception>
     public static XmlParameters Of(AIFunctionDeclaration function) => new(FunctionSchema.Create(function));
 
-    /// <summary>The schema of a parameter; null for one that is not described.</summary>
+    /// <summary>The schema of a parameter; null for an undescribed one.</summary>
     /// <param name="key">Its name.</param>
     public JsonObject? SchemaOf(string key) => _properties[key] is JsonObject schema ? Resolve(schema) : null;
 
@@ -42,20 +44,21 @@ internal sealed class XmlParameters
     /// <param name="key">The parameter's name.</param>
     public bool IsText(string key) => TypesOf(SchemaOf(key), 0) is ["string"];
 
-    /// <summary>Whether a value may be a text, with other kinds beside or without a rule of its own.</summary>
+    /// <summary>Whether a value may be a text, among other kinds or without a rule of its own.</summary>
     /// <param name="key">The parameter's name.</param>
     public bool IsFreeText(string key)
     {
         string[] types = TypesOf(SchemaOf(key), 0);
         return types.Contains("string") && LiteralsOf(key) is null
-            && (types.Length > 1 || SchemaOf(key) is not { } schema || !(schema.ContainsKey("pattern") || schema.ContainsKey("minLength") || schema.ContainsKey("maxLength")));
+            && (types.Length > 1 || SchemaOf(key) is not { } schema
+                || !(schema.ContainsKey("pattern") || schema.ContainsKey("minLength") || schema.ContainsKey("maxLength")));
     }
 
     /// <summary>Whether a value is true or false.</summary>
     /// <param name="key">The parameter's name.</param>
     public bool IsBoolean(string key) => TypesOf(SchemaOf(key), 0) is ["boolean"];
 
-    /// <summary>The values of an enum or a constant as they are written; null for another schema.</summary>
+    /// <summary>The values of an enum or a constant as they are written; null for other schemas.</summary>
     /// <param name="key">The parameter's name.</param>
     public IReadOnlyList<string>? LiteralsOf(string key)
     {
@@ -65,7 +68,10 @@ internal sealed class XmlParameters
             { } schema when schema["enum"] is JsonArray several => [.. several],
             _ => null,
         };
-        return values is null ? null : [.. values.Select(value => value?.GetValueKind() == JsonValueKind.String ? (string)value! : value is null ? "null" : SpacedJson.Write(JsonElement.Parse(value.ToJsonString())))];
+        return values is null ? null : [.. values.Select(
+            value => value?.GetValueKind() == JsonValueKind.String
+                ? (string)value!
+                : value is null ? "null" : SpacedJson.Write(JsonElement.Parse(value.ToJsonString())))];
     }
 
     /// <summary>The schema of a parameter as a document of its own, in the spacing of <see cref="SpacedJson"/>.</summary>
@@ -83,7 +89,7 @@ internal sealed class XmlParameters
         return schema.ToJsonString();
     }
 
-    /// <summary>Reads a value as it is written.</summary>
+    /// <summary>Parses a value.</summary>
     /// <param name="key">The parameter's name.</param>
     /// <param name="text">The text.</param>
     /// <returns>The value as JSON.</returns>
@@ -153,14 +159,15 @@ internal sealed class XmlParameters
         for (int i = 0; i < 16 && schema["$ref"] is JsonValue reference; i++)
         {
             JsonNode? target = _root;
-            foreach (string step in ((string)reference!).Split('/').Skip(1).Select(step => Uri.UnescapeDataString(step).Replace("~1", "/", StringComparison.Ordinal).Replace("~0", "~", StringComparison.Ordinal)))
+            foreach (string step in ((string)reference!).Split('/').Skip(1).Select(
+                step => Uri.UnescapeDataString(step).Replace("~1", "/", StringComparison.Ordinal).Replace("~0", "~", StringComparison.Ordinal)))
                 target = target is JsonArray parts ? parts[int.Parse(step, System.Globalization.CultureInfo.InvariantCulture)] : target?[step];
             schema = target as JsonObject ?? [];
         }
         return schema;
     }
 
-    // A reference is into the function's schema, which is now a definition.
+    // References point into the function's schema, which is now a definition.
     private static void MoveReferences(JsonNode? node)
     {
         if (node is JsonArray parts)

@@ -20,7 +20,7 @@ internal sealed class ChatInputTests
 
     [TestCase("/image", "FILE")]
     [TestCase("/save", "FILE")]
-    [TestCase("/quit now", "alone")]
+    [TestCase("/quit now", "no argument")]
     [TestCase("/save 'a.md' 'b.md'", "one file")]
     [TestCase("/images a.png", "no command /images")]
     public void Parse_CommandThatCannotBeCarriedOut_SaysWhy(string line, string reason) =>

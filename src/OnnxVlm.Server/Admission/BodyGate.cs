@@ -30,6 +30,9 @@ internal sealed class BodyGate(ServerOptions options) : IMiddleware
             await next(context).ConfigureAwait(false);
             return;
         }
+        // Before room is made for it: Kestrel looks at the length only when the body is read.
+        if (context.Request.ContentLength > options.MaxBodyBytes)
+            throw new BadHttpRequestException("The body is too large.", StatusCodes.Status413PayloadTooLarge);
         string client = ClientKey.ClientOf(context);
         using ClientGate.Pass reading = await _reading.EnterAsync(client, 1, options.QueueTimeout, context.RequestAborted).ConfigureAwait(false);
         // Of a body without a length, room is taken as it comes.

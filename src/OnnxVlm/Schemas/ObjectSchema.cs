@@ -78,8 +78,10 @@ internal static class ObjectSchema
         }
         if (schema["required"] is not JsonArray required || required.Any(key => key is not JsonValue value || value.GetValueKind() != JsonValueKind.String))
             throw GuidedSchema.Refused($"{path}.required", "expected an array of keys");
-        if (schema["properties"] is not JsonObject properties || Array.Exists(Applicators, schema.ContainsKey) || schema.ContainsKey("patternProperties"))
+        if (schema["properties"] is not (null or JsonObject) || Array.Exists(Applicators, schema.ContainsKey) || schema.ContainsKey("patternProperties"))
             return;
+        JsonObject properties = schema["properties"] as JsonObject ?? [];
+        schema["properties"] = properties;
         JsonNode others = schema["additionalProperties"] ?? JsonValue.Create(true);
         foreach (string key in required.Select(key => (string)key!))
         {

@@ -242,6 +242,25 @@ internal sealed class CostAttackTests
             Assert.That(half.Text, Is.EqualTo(whole.Text));
     }
 
+    [TestCase("33554433")]
+    [TestCase("2000000000")]
+    [TestCase("2147483648")]
+    [TestCase("99999999999")]
+    [TestCase("9223372036854775807")]
+    [CancelAfter(60_000)]
+    public async Task Attack06_DeclaredLengthBeyondTheLimit_IsRefusedBeforeRoomIsMade(string length, CancellationToken cancellationToken)
+    {
+        await using TestService service = await TestService.StartAsync(new ScriptedLoader(["x"]));
+        using RawClient client = await RawClient.ConnectAsync(service);
+        long before = GC.GetTotalAllocatedBytes();
+        await client.PostAsync(Chat, $"Content-Length: {length}");
+
+        string answer = await client.ReadAsync(cancellationToken);
+
+        Assert.That(answer, Does.StartWith("HTTP/1.1 413"), string.Join('\n', service.Log.Lines));
+        Assert.That(GC.GetTotalAllocatedBytes() - before, Is.LessThan(16 << 20));
+    }
+
     [TestCase("FFFFFFFFFFFFFFFF1\r\n{")]
     [TestCase("FFFFFFFF\r\n{")]
     [TestCase("-1\r\n{")]

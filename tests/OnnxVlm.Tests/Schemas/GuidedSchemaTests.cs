@@ -56,6 +56,7 @@ internal sealed class GuidedSchemaTests
         """{"$ref":"https://example.com/a.json"} | schema.$ref""",
         """{"enum":[]} | schema.enum""",
         """{"type":"object","required":["a"],"properties":{},"additionalProperties":false} | schema.required""",
+        """{"type":"object","required":["a"],"additionalProperties":false} | schema.required""",
         """{"type":"object","required":"a"} | schema.required""",
         """{"type":"array","items":{"type":"string"},"uniqueItems":true} | schema.uniqueItems""",
         """{"type":"array","contains":{"const":1}} | schema.contains""",

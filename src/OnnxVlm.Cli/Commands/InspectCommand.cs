@@ -64,7 +64,7 @@ internal static class InspectCommand
             + (cache.StateBytes > 0 ? $" + {Megabytes(cache.StateBytes)} of state" : ""));
         long budget = new VlmOptions().CacheBytes;
         Row("answers at once",
-            $"{budget / Math.Max(1, cache.Bytes(tokens))} of {tokens} tokens within {Megabytes(budget)} of cache, the default of CacheBytes on this machine");
+            $"{cache.SequencesWithin(budget, tokens)} of {tokens} tokens within {Megabytes(budget)} of cache, the default of CacheBytes on this machine");
         PlainTable.Write(table);
 
         Console.Out.WriteLine();

@@ -324,9 +324,11 @@ internal sealed class BatchRunner : IDisposable
             // Half of a run is what waiting can save at most.
             TimeSpan half = Stopwatch.GetElapsedTime(start) / 2;
             _patience = half < MostPatience ? half : MostPatience;
-            _expected.AddRange(rows.Where(row => row.IsPrompt));
+            DecoderRow[] comeBack = [.. rows.Where(row => row.IsPrompt && !row.Read!.Cancelled.IsCancellationRequested)];
             foreach (DecoderRow row in rows)
                 Done(row);
+            // Only now: what ends is no longer waited for.
+            _expected.AddRange(comeBack);
         }
     }
 

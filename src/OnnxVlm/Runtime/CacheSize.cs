@@ -3,6 +3,8 @@ namespace OnnxVlm.Runtime;
 /// <summary>Memory of one sequence beside the weights: keys and values of its tokens, and what recurrent layers remember of it.</summary>
 public sealed record CacheSize
 {
+    private const int SavedStateShare = 4;
+
     /// <summary>Bytes of a token in the layers that keep all tokens.</summary>
     public required long TokenBytes { get; init; }
 
@@ -23,4 +25,13 @@ public sealed record CacheSize
     /// <summary>Bytes of a sequence.</summary>
     /// <param name="tokens">Its tokens.</param>
     public long Bytes(int tokens) => (tokens * TokenBytes) + (Math.Min(tokens, WindowTokens ?? tokens) * WindowTokenBytes) + StateBytes;
+
+    /// <summary>What of a cache is for the states of recurrent layers that are saved on the way: a quarter, where there are such layers.</summary>
+    /// <param name="cacheBytes">The cache, in bytes.</param>
+    public long SavedStateBytes(long cacheBytes) => StateBytes == 0 ? 0 : cacheBytes / SavedStateShare;
+
+    /// <summary>How many sequences fit into a cache.</summary>
+    /// <param name="cacheBytes">The cache, in bytes.</param>
+    /// <param name="tokens">Tokens of each.</param>
+    public long SequencesWithin(long cacheBytes, int tokens) => (cacheBytes - SavedStateBytes(cacheBytes)) / Math.Max(1, Bytes(tokens));
 }

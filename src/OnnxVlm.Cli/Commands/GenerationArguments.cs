@@ -119,13 +119,17 @@ internal sealed class GenerationArguments
     }
 
     // These options take a file name. An @ before the name, as for other options, changes nothing; @@ begins a name that starts with an @.
-    private static string ReadFile(string argument, string file) => ReadText(argument, file.StartsWith('@') ? file : "@" + file);
+    private static string ReadFile(string argument, string file) =>
+        Read(argument, () => InputFile.ReadText(file.StartsWith('@') ? file[1..] : file, "file"));
 
-    private static string ReadText(string argument, string value)
+    private static string ReadText(string argument, string value) => Read(argument, () => InputFile.TextOf(value, "file"));
+
+    private static string Read(string argument, Func<string> read)
     {
         try
         {
-            return InputFile.TextOf(value, "file");
+            string text = read();
+            return string.IsNullOrWhiteSpace(text) ? throw new ArgumentException($"{argument}: expected text, found nothing.") : text;
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {

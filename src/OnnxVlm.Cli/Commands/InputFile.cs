@@ -5,6 +5,8 @@ namespace OnnxVlm.Cli.Commands;
 /// <summary>Reads files that a user names, up to a limit, so that an endless device or pipe, or a wrong name, costs no more than that.</summary>
 internal static class InputFile
 {
+    private static readonly TimeSpan PipePatience = TimeSpan.FromSeconds(2);
+
     /// <summary>The most bytes of a prompt, a system message, a schema or a grammar: 16 MiB, far more than any context holds.</summary>
     public const int MaxTextBytes = 16 << 20;
 
@@ -14,15 +16,15 @@ internal static class InputFile
     /// <param name="path">The file.</param>
     /// <param name="what">The expected content, for messages: "image".</param>
     /// <param name="maxBytes">The most bytes.</param>
-    /// <exception cref="IOException">There is no such file, or it is larger.</exception>
+    /// <exception cref="IOException">There is no such file, or it is larger, or it is a pipe that nobody writes to.</exception>
     public static byte[] ReadBytes(string path, string what, long maxBytes)
     {
         string fullPath = Path.GetFullPath(path);
         if (Directory.Exists(fullPath))
             throw new IOException($"The {what} {fullPath} is a folder; give a file.");
         if (!File.Exists(fullPath))
-            throw new FileNotFoundException($"The {what} {fullPath} does not exist; check the path.");
-        using FileStream file = new(fullPath, FileMode.Open, FileAccess.Read, FileShare.ReadWrite, bufferSize: 0);
+            throw Missing(what, fullPath);
+        using FileStream file = Open(fullPath, what);
         if (file.CanSeek && file.Length > maxBytes)
             throw TooLarge($"{what} {fullPath}", $"{file.Length} bytes", maxBytes);
         return ReadToEnd(file, $"{what} {fullPath}", maxBytes);
@@ -55,6 +57,28 @@ internal static class InputFile
 
     internal static string TextOf(Stream input, string what) =>
         Decode(ReadToEnd(input, $"{what} on standard input", MaxTextBytes), $"{what} on standard input");
+
+    /// <summary>Opens a file. A pipe opens only when somebody writes to it, and only the end of the process ends that wait: it has its own thread.</summary>
+    private static FileStream Open(string fullPath, string what)
+    {
+        var opening = Task.Run(() => new FileStream(fullPath, FileMode.Open, FileAccess.Read, FileShare.ReadWrite, bufferSize: 0));
+        try
+        {
+            return opening.WaitAsync(PipePatience).GetAwaiter().GetResult();
+        }
+        catch (TimeoutException e)
+        {
+            throw new IOException($"The {what} {fullPath} is a pipe that nobody writes to; give a file.", e);
+        }
+        catch (FileNotFoundException e)
+        {
+            // A link that leads nowhere.
+            throw Missing(what, fullPath, e);
+        }
+    }
+
+    private static FileNotFoundException Missing(string what, string fullPath, Exception? inner = null) =>
+        new($"The {what} {fullPath} does not exist; check the path.", inner);
 
     private static byte[] ReadToEnd(Stream stream, string what, long maxBytes)
     {

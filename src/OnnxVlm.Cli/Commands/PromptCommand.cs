@@ -1,6 +1,7 @@
 using System.CommandLine;
 using System.Text.Json;
 using System.Text.Json.Nodes;
+using OnnxVlm.Imaging;
 using OnnxVlm.Prompting;
 
 namespace OnnxVlm.Cli.Commands;
@@ -10,6 +11,9 @@ namespace OnnxVlm.Cli.Commands;
 /// </summary>
 internal static class PromptCommand
 {
+    // Images in it are written as text.
+    private const int MaxConversationBytes = 256 << 20;
+
     public static Command Create()
     {
         Option<DirectoryInfo> model = SharedOptions.Model();
@@ -83,11 +87,10 @@ internal static class PromptCommand
 
     private static JsonElement ReadArray(FileInfo file)
     {
-        if (!file.Exists)
-            throw new FileNotFoundException($"{file.FullName} does not exist; check the path.");
+        byte[] json = InputFile.ReadBytes(file.FullName, "file", MaxConversationBytes);
         try
         {
-            JsonElement array = JsonElement.Parse(File.ReadAllBytes(file.FullName));
+            JsonElement array = JsonElement.Parse(json);
             return array.ValueKind == JsonValueKind.Array
                 ? array
                 : throw new ArgumentException($"{file.FullName}: expected a JSON array, found {array.ValueKind}.");
@@ -114,9 +117,7 @@ internal static class PromptCommand
                 if (value is not JsonValue given || !given.TryGetValue(out string? text) || text.Contains(':', StringComparison.Ordinal))
                     continue;
                 string path = Path.Combine(folder, text);
-                if (!File.Exists(path))
-                    throw new FileNotFoundException($"The image {path} does not exist; check the path.");
-                part[key] = $"data:image/*;base64,{Convert.ToBase64String(File.ReadAllBytes(path))}";
+                part[key] = $"data:image/*;base64,{Convert.ToBase64String(InputFile.ReadBytes(path, "image", new ImageLimits().MaxBytes))}";
                 changed = true;
             }
         }

@@ -24,7 +24,7 @@ internal static class RunCommand
             Required = true,
             HelpName = "TEXT",
         };
-        Option<FileInfo[]> images = new("--image") { Description = "An image for the question; may be given several times.", HelpName = "FILE" };
+        Option<FileInfo[]> images = SharedOptions.Files("--image", "An image for the question; may be given several times.");
         Option<string?> system = new("--system") { Description = "The system message, or @FILE.", HelpName = "TEXT" };
         Option<bool> reason = new("--reason") { Description = "Let the model reason before it answers, if it can. Its reasoning goes to stderr." };
         Option<string> device = SharedOptions.Device();

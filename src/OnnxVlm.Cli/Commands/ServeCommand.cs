@@ -121,6 +121,8 @@ internal static class ServeCommand
     // model with a given name keeps that.
     private static (string Name, string Model) ReadModel(string argument)
     {
+        if (string.IsNullOrWhiteSpace(argument))
+            throw new WrongArgumentException("--model: expected a folder or a name, found nothing.");
         int equals = argument.IndexOf('=', StringComparison.Ordinal);
         string name = equals > 0 ? argument[..equals] : "";
         return name.Length > 0 && name.IndexOfAny(['/', '\\']) < 0 ? (name, argument[(equals + 1)..])

@@ -1,4 +1,5 @@
 using System.CommandLine;
+using System.CommandLine.Parsing;
 using OnnxVlm.Imaging;
 using OnnxVlm.Runtime;
 
@@ -16,6 +17,23 @@ internal static class SharedOptions
         Required = true,
         HelpName = "DIR|NAME",
     };
+
+    /// <summary>Images, or other files that may be several.</summary>
+    /// <param name="name">The name of the option.</param>
+    /// <param name="description">What it is.</param>
+    public static Option<FileInfo[]> Files(string name, string description)
+    {
+        Option<FileInfo[]> option = new(name) { Description = description, HelpName = "FILE" };
+        option.Validators.Add(RefuseEmptyNames);
+        return option;
+    }
+
+    /// <summary>The parser refuses an empty name of one file by itself, and fails at one of several.</summary>
+    public static void RefuseEmptyNames(SymbolResult result)
+    {
+        if (result.Tokens.Any(token => token.Value.Length == 0))
+            result.AddError($"{(result as OptionResult)?.Option.Name ?? (result as ArgumentResult)?.Argument.Name}: expected a name, found an empty one.");
+    }
 
     public static Option<bool> Yes() => new("--yes", "-y") { Description = "Download without asking." };
 

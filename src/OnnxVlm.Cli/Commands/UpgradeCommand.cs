@@ -14,6 +14,7 @@ internal static class UpgradeCommand
             Description = "Model folders; without one, all outdated models of onnxvlm list.",
             Arity = ArgumentArity.ZeroOrMore,
         };
+        folders.Validators.Add(SharedOptions.RefuseEmptyNames);
         Option<bool> noTrial = SharedOptions.NoTrial();
         Option<bool> json = new("--json") { Description = "Print events, one JSON object a line." };
         Command command = new("upgrade", "Renew model folders that an older version wrote: the same commit is pulled again.") { folders, noTrial, json };

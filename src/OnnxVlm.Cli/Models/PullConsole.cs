@@ -121,7 +121,7 @@ internal sealed class PullConsole(bool json) : IProgress<PullProgress>
     {
         string verb = progress.Stage == PullStage.Finishing ? "computing hashes" : "pulling";
         string rate = progress.BytesPerSecond is double bytes ? $" · {Size((long)bytes)}/s" : "";
-        string left = progress.TimeLeft is TimeSpan time ? $" · {Time(time)} left" : "";
+        string left = progress.TimeLeft is TimeSpan time && progress.BytesDone < progress.BytesTotal ? $" · {Time(time)} left" : "";
         return string.Create(
             CultureInfo.InvariantCulture, $"{verb} {Percent(progress)} % · {Size(progress.BytesDone)} of {Size(progress.BytesTotal)}{rate}{left}");
     }

@@ -128,16 +128,23 @@ internal sealed class Puller(ModelHubOptions options, ModelStore store, Planner 
         }
     }
 
-    /// <summary>An export first reports pieces of the weights, and then hashes.</summary>
+    /// <summary>An export first reports pieces of the weights, and then hashes; only the hashes of large files take long enough to be shown.</summary>
     private sealed class ExportReporter(PullReporter reporter) : IProgress<ExportProgress>
     {
+        private const long LargeFileBytes = 64 << 20;
+
         public void Report(ExportProgress value)
         {
+            bool isHash = value.Step.StartsWith("SHA-256", StringComparison.Ordinal);
             if (value.Step == GraphTrial.Step)
+            {
+                reporter.Report(PullStage.Finishing, 0, 0);
                 reporter.Note(value.Step);
-            else
-                reporter.Report(value.Step.StartsWith("SHA-256", StringComparison.Ordinal) ? PullStage.Finishing : PullStage.Downloading,
-                    value.BytesDone, value.BytesTotal);
+            }
+            else if (!isHash || value.BytesTotal >= LargeFileBytes)
+            {
+                reporter.Report(isHash ? PullStage.Finishing : PullStage.Downloading, value.BytesDone, value.BytesTotal);
+            }
         }
     }
 }

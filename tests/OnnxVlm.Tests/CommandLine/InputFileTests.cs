@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using System.Text;
 using OnnxVlm.Cli.Commands;
 
@@ -70,6 +71,26 @@ internal sealed class InputFileTests
         if (OperatingSystem.IsWindows())
             File.WriteAllBytes(device, new byte[2000]);
         Assert.That(() => InputFile.ReadBytes(device, "image", 1000), Throws.TypeOf<IOException>().With.Message.Contains("at most 1000 bytes"));
+    }
+
+    [Test]
+    public void ReadBytes_PipeThatNobodyWritesTo_IsRefused()
+    {
+        if (OperatingSystem.IsWindows())
+            return; // a pipe has no name among files there
+        string pipe = Path.Combine(_folder, "pipe");
+        using (Process make = Process.Start("mkfifo", [pipe]))
+            make.WaitForExit();
+        Assert.That(() => InputFile.ReadBytes(pipe, "image", 1000), Throws.TypeOf<IOException>().With.Message.Contains("nobody writes to"));
+    }
+
+    [Test]
+    public void ReadBytes_LinkToNothing_IsMissing()
+    {
+        string link = Path.Combine(_folder, "link");
+        if (!OperatingSystem.IsWindows())
+            File.CreateSymbolicLink(link, "nowhere");
+        Assert.That(() => InputFile.ReadBytes(link, "image", 1000), Throws.TypeOf<FileNotFoundException>().With.Message.Contains("does not exist"));
     }
 
     [Test]

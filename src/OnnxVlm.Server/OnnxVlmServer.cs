@@ -15,6 +15,7 @@ using OnnxVlm.Server.Security;
 using OnnxVlm.Server.Telemetry;
 using OnnxVlm.Server.Uploads;
 using OnnxVlm.Server.Wire;
+using OnnxVlm.Server.Wires.Decisions;
 using OnnxVlm.Server.Wires.Messages;
 using OnnxVlm.Server.Wires.Ollama;
 using OnnxVlm.Server.Wires.Responses;
@@ -106,6 +107,7 @@ public static class OnnxVlmServer
         services.AddSingleton<ResponsesEndpoint>();
         services.AddSingleton<MessagesReader>();
         services.AddSingleton<MessagesEndpoint>();
+        services.AddSingleton<DecisionEndpoint>();
         services.AddSingleton<OllamaReader>();
         services.AddSingleton<OllamaEndpoint>();
         services.AddSingleton<AnswerService>();
@@ -158,6 +160,8 @@ public static class OnnxVlmServer
             .Accepts<MessagesRequest>("application/json").Produces<MessagesBody>().WithSummary("Answers a conversation in the form of Anthropic's messages.");
         app.MapPost("/v1/messages/count_tokens", (HttpContext context, MessagesEndpoint endpoint) => endpoint.CountAsync(context))
             .Accepts<MessagesRequest>("application/json").Produces<MessagesCount>().WithSummary("How many tokens the prompt of a message has.");
+        app.MapPost("/v1/decisions", (HttpContext context, DecisionEndpoint endpoint) => endpoint.HandleAsync(context))
+            .Accepts<DecisionRequest>("application/json").Produces<Decision>().ProducesErrors().WithSummary("How probable each of some answers is.");
         app.MapPost("/api/chat", (HttpContext context, OllamaEndpoint endpoint) => endpoint.ChatAsync(context))
             .Accepts<OllamaChatRequest>("application/json").Produces<OllamaBody>().WithSummary("Answers a conversation in Ollama's form.");
         app.MapPost("/api/generate", (HttpContext context, OllamaEndpoint endpoint) => endpoint.GenerateAsync(context))

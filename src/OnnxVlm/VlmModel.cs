@@ -201,6 +201,46 @@ public sealed class VlmModel : IChatModel, IDisposable
         return StreamAsync(_generator.GenerateAsync(prompt, options ?? new GenerationOptions(), CancellationToken.None), cancellationToken);
     }
 
+    /// <summary>
+    /// Tells how probable each of some answers is, instead of generating one: classification, with probabilities. The probability of a choice is the product of the conditional probabilities of its tokens and
+    /// of the answer's end behind them; the shares are normalized over the choices. The prompt is read once, and all choices run as rows of one batch.
+    /// <code>
+    /// Prompt prompt = model.CreatePrompt([new ChatMessage(ChatRole.User, [new DataContent(bytes, "image/png"), new TextContent("Is this a receipt?")])], reasons: false);
+    /// IReadOnlyList&lt;ScoredChoice&gt; choices = await model.ChooseAsync(prompt, ["yes", "no"]);
+    /// </code>
+    /// </summary>
+    /// <param name="prompt">What the model reads. The choices are texts that it could say next.</param>
+    /// <param name="choices">The texts, at least one, all different, none of them empty. A special token's text is ordinary text.</param>
+    /// <param name="cacheScope"><see cref="GenerationOptions.CacheScope"/>.</param>
+    /// <param name="cancellationToken">Ends the work with <see cref="OperationCanceledException"/>.</param>
+    /// <returns>The choices in their order.</returns>
+    /// <exception cref="ArgumentException">There is no choice, one is empty, or two are the same.</exception>
+    /// <exception cref="PromptTooLongException">Prompt and choice do not fit into the context.</exception>
+    /// <exception cref="ObjectDisposedException">The model is disposed, before or while the choices are compared.</exception>
+    public Task<IReadOnlyList<ScoredChoice>> ChooseAsync(Prompt prompt, IReadOnlyList<string> choices, string? cacheScope = null, CancellationToken cancellationToken = default)
+    {
+        ArgumentNullException.ThrowIfNull(prompt);
+        ArgumentNullException.ThrowIfNull(choices);
+        if (choices.Count == 0 || choices.Any(string.IsNullOrEmpty))
+            throw new ArgumentException("Choices: expected one text or more, none of them empty.", nameof(choices));
+        if (choices.Distinct(StringComparer.Ordinal).Count() < choices.Count)
+            throw new ArgumentException("Choices: two are the same; leave one out.", nameof(choices));
+        _lifetime.ThrowIfDisposed(this);
+        return ScoreAsync(prompt, choices, cacheScope, cancellationToken);
+    }
+
+    /// <summary>The same for a conversation, which the model answers without reasoning first.</summary>
+    /// <param name="messages">The conversation, as <see cref="CreatePrompt(IEnumerable{ChatMessage})"/> takes it.</param>
+    /// <param name="choices">As above.</param>
+    /// <param name="cancellationToken">As above.</param>
+    /// <returns>The choices in their order.</returns>
+    /// <exception cref="ArgumentException">As above; or the model cannot read a content.</exception>
+    /// <exception cref="ChatTemplateException">The model's chat template refuses the conversation.</exception>
+    /// <exception cref="InvalidImageException">An image cannot be read or is outside the limits.</exception>
+    /// <exception cref="PromptTooLongException">As above.</exception>
+    public Task<IReadOnlyList<ScoredChoice>> ChooseAsync(IEnumerable<ChatMessage> messages, IReadOnlyList<string> choices, CancellationToken cancellationToken = default) =>
+        ChooseAsync(CreatePrompt(messages, new PromptOptions { Reasons = Manifest.Reasoning is null ? null : false }, cancellationToken), choices, null, cancellationToken);
+
     /// <summary>Starts an empty sequence for callers who choose every token themselves.</summary>
     /// <param name="maxLength">The most tokens it will hold, at most the model's context length; the key-value cache is allocated for this many.</param>
     /// <param name="maxPatches">The most patches of the images in one append; 0 for text only.</param>
@@ -210,6 +250,30 @@ public sealed class VlmModel : IChatModel, IDisposable
 
     /// <summary>Ends the running answers and frees the model. Returns at once; the memory is free when the last answer has ended.</summary>
     public void Dispose() => _lifetime.Dispose();
+
+    private async Task<IReadOnlyList<ScoredChoice>> ScoreAsync(Prompt prompt, IReadOnlyList<string> choices, string? cacheScope, CancellationToken cancellationToken)
+    {
+        using IDisposable use = _lifetime.Use(this);
+        CancellationToken ending = _lifetime.Ending;
+        using CancellationTokenSource either = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken, ending);
+        int[][] tokens = [.. choices.Select(choice => new Prompt(_prompts.Encode([new TextContent(choice)], cancellationToken)).ToTokenIds())];
+        double[] logprobs;
+        try
+        {
+            logprobs = await new ChoiceScorer(_generator).ScoreAsync(prompt, tokens, cacheScope, either.Token).ConfigureAwait(false);
+        }
+        catch (OperationCanceledException) when (cancellationToken.IsCancellationRequested)
+        {
+            throw new OperationCanceledException(cancellationToken);
+        }
+        catch (OperationCanceledException) when (ending.IsCancellationRequested)
+        {
+            throw new ObjectDisposedException(nameof(VlmModel), "The model was disposed while choices were compared.");
+        }
+        // Sums of tiny numbers are exact enough only beside the largest.
+        double max = logprobs.Max(), sum = logprobs.Sum(logprob => Math.Exp(logprob - max));
+        return [.. choices.Select((choice, i) => new ScoredChoice(choice, Math.Exp(logprobs[i] - max) / sum, logprobs[i], tokens[i].Length))];
+    }
 
     // Checked before the images are decoded: their headers determine how many tokens they become.
     private void CheckMeasured(IReadOnlyList<PromptSegment> segments) => PromptSize.CheckTokens(

@@ -25,7 +25,15 @@ internal sealed class PromptService(AnswerService answers)
     /// <param name="context">Who asks.</param>
     /// <param name="work">The work.</param>
     /// <exception cref="ApiException">The request cannot be honoured, or it took too long.</exception>
-    public async Task<T> RunAsync<T>(ModelTurn turn, HttpContext context, Func<CancellationToken, T> work)
+    public Task<T> RunAsync<T>(ModelTurn turn, HttpContext context, Func<CancellationToken, T> work) => RunAsync(turn, context, cancellationToken => Task.FromResult(work(cancellationToken)));
+
+    /// <summary>The same for work that waits.</summary>
+    /// <typeparam name="T">What comes of it.</typeparam>
+    /// <param name="turn">The turn.</param>
+    /// <param name="context">Who asks.</param>
+    /// <param name="work">The work.</param>
+    /// <exception cref="ApiException">As above.</exception>
+    public async Task<T> RunAsync<T>(ModelTurn turn, HttpContext context, Func<CancellationToken, Task<T>> work)
     {
         using CancellationTokenSource either = CancellationTokenSource.CreateLinkedTokenSource(context.RequestAborted, turn.Late);
         try

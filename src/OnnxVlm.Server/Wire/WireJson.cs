@@ -2,6 +2,7 @@ using System.Text.Encodings.Web;
 using System.Text.Json;
 using System.Text.Json.Serialization;
 using OnnxVlm.Server.Uploads;
+using OnnxVlm.Server.Wires.Decisions;
 using OnnxVlm.Server.Wires.Messages;
 using OnnxVlm.Server.Wires.Ollama;
 using OnnxVlm.Server.Wires.Responses;
@@ -61,6 +62,8 @@ namespace OnnxVlm.Server.Wire;
 [JsonSerializable(typeof(OllamaTags))]
 [JsonSerializable(typeof(OllamaShow))]
 [JsonSerializable(typeof(OllamaVersion))]
+[JsonSerializable(typeof(DecisionRequest))]
+[JsonSerializable(typeof(Decision))]
 [JsonSerializable(typeof(TextPart))]
 [JsonSerializable(typeof(RefusalPart))]
 [JsonSerializable(typeof(ImagePart))]

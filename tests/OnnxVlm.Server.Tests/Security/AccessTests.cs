@@ -13,7 +13,7 @@ internal sealed class AccessTests
 
     private static readonly string[] Guarded =
         ["/v1/models", "/v1/models/nano", "/metrics", "/openapi/v1.json", "/nothing", "/v1/chat/completions", "/v1/completions", "/tokenize", "/detokenize", "/props", "/slots", "/apply-template", "/v1/chat/completions/input_tokens",
-            "/v1/responses", "/v1/responses/resp_x", "/v1/responses/input_tokens", "/v1/messages", "/v1/messages/count_tokens", "/api/chat", "/api/generate", "/api/tags", "/api/show", "/api/version", "/health/../metrics", "/index.html/x", "//metrics"];
+            "/v1/responses", "/v1/responses/resp_x", "/v1/responses/input_tokens", "/v1/messages", "/v1/decisions", "/v1/messages/count_tokens", "/api/chat", "/api/generate", "/api/tags", "/api/show", "/api/version", "/health/../metrics", "/index.html/x", "//metrics"];
 
     [TestCase("http://0.0.0.0:0")]
     [TestCase("http://[::]:0")]

@@ -1,7 +1,7 @@
 #:property PublishAot=false
 
 // Puts the service under load and checks what comes back. Starts `onnxvlm serve` as a process of its own, asks a dozen questions one after the other, and then has many
-// clients ask them at once, of which some hang up at random:
+// clients ask them at once, of which some hang up at random. Each question goes over all wires, OpenAI's chat and Responses, Anthropic's messages and Ollama's chat, and has the same answer on each:
 //
 //   dotnet run scripts/load.cs [-- --clients 64] [--seconds 120] [--model onnx-models/nano] [--cache-bytes 67108864] [--hostile 6] [--memory-limit-mb 2000]
 //
@@ -37,10 +37,18 @@ using HttpClient http = new(new SocketsHttpHandler { PooledConnectionLifetime = 
 http.DefaultRequestHeaders.Authorization = new AuthenticationHeaderValue("Bearer", FriendKey);
 try
 {
-    string[] questions = CreateQuestions();
+    Question[] questions = CreateQuestions();
     string[] expected = new string[questions.Length];
     for (int i = 0; i < questions.Length; i++)
-        expected[i] = (await AskAsync(questions[i], maxEvents: int.MaxValue, CancellationToken.None)).Text ?? throw new InvalidOperationException($"question {i} was not answered by the quiet service");
+        expected[i] = (await AskAsync(questions[i], Wire.Chat, maxEvents: int.MaxValue, CancellationToken.None)).Text ?? throw new InvalidOperationException($"question {i} was not answered by the quiet service");
+    foreach ((int i, Question question) in questions.Index())
+    {
+        foreach (Wire wire in question.Bodies.Keys.Where(wire => wire != Wire.Chat))
+        {
+            if ((await AskAsync(question, wire, maxEvents: int.MaxValue, CancellationToken.None)).Text is var text && text != expected[i])
+                throw new InvalidOperationException($"question {i} has another answer on the wire {wire}: {JsonSerializer.Serialize(text)} in place of {JsonSerializer.Serialize(expected[i])}");
+        }
+    }
     Console.WriteLine($"{questions.Length} questions answered one after the other, {expected.Sum(text => text.Length)} characters");
 
     Tally alone = new();
@@ -89,12 +97,13 @@ finally
     Stop(server);
 }
 
-async Task ClientAsync(int seed, string[] questions, string[] expected, Tally tally, Stopwatch watch)
+async Task ClientAsync(int seed, Question[] questions, string[] expected, Tally tally, Stopwatch watch)
 {
     Random random = new(seed);
     while (watch.Elapsed < duration)
     {
         int i = random.Next(questions.Length);
+        Wire wire = questions[i].Bodies.Keys.ElementAt(random.Next(questions[i].Bodies.Count));
         using CancellationTokenSource hangUp = new();
         int fate = random.Next(100);
         if (fate < 10)
@@ -102,7 +111,7 @@ async Task ClientAsync(int seed, string[] questions, string[] expected, Tally ta
         int maxEvents = fate is >= 10 and < 30 ? random.Next(1, 12) : int.MaxValue;
         try
         {
-            (HttpStatusCode status, string? text) = await AskAsync(questions[i], maxEvents, hangUp.Token);
+            (HttpStatusCode status, string? text) = await AskAsync(questions[i], wire, maxEvents, hangUp.Token);
             if (status == HttpStatusCode.TooManyRequests)
             {
                 Interlocked.Increment(ref tally.Refused);
@@ -111,11 +120,14 @@ async Task ClientAsync(int seed, string[] questions, string[] expected, Tally ta
             else if (text is null)
                 Interlocked.Increment(ref tally.HungUp);
             else if (text == expected[i])
+            {
                 Interlocked.Increment(ref tally.Finished);
+                Interlocked.Increment(ref tally.OfWire[(int)wire]);
+            }
             else
             {
                 Interlocked.Increment(ref tally.Wrong);
-                Console.WriteLine($"question {i}: expected {JsonSerializer.Serialize(expected[i])}, got {JsonSerializer.Serialize(text)}");
+                Console.WriteLine($"question {i} ({wire}): expected {JsonSerializer.Serialize(expected[i])}, got {JsonSerializer.Serialize(text)}");
             }
         }
         catch (OperationCanceledException) when (hangUp.IsCancellationRequested)
@@ -125,7 +137,7 @@ async Task ClientAsync(int seed, string[] questions, string[] expected, Tally ta
         catch (Exception e) when (e is HttpRequestException or IOException or InvalidOperationException or OperationCanceledException)
         {
             Interlocked.Increment(ref tally.Errors);
-            Console.WriteLine($"question {i}: {e.Message}");
+            Console.WriteLine($"question {i} ({wire}): {e.Message}");
         }
     }
 }
@@ -176,9 +188,9 @@ async Task HoldAsync(string body, int declaredLength, TimeSpan time)
 }
 
 // The text of a streamed answer; null where this side hung up first.
-async Task<(HttpStatusCode Status, string? Text)> AskAsync(string question, int maxEvents, CancellationToken cancellationToken)
+async Task<(HttpStatusCode Status, string? Text)> AskAsync(Question question, Wire wire, int maxEvents, CancellationToken cancellationToken)
 {
-    using HttpRequestMessage request = new(HttpMethod.Post, "/v1/chat/completions") { Content = new StringContent(question, Encoding.UTF8, "application/json") };
+    using HttpRequestMessage request = new(HttpMethod.Post, wire switch { Wire.Chat => "/v1/chat/completions", Wire.Responses => "/v1/responses", Wire.Messages => "/v1/messages", _ => "/api/chat" }) { Content = new StringContent(question.Bodies[wire], Encoding.UTF8, "application/json") };
     using HttpResponseMessage response = await http.SendAsync(request, HttpCompletionOption.ResponseHeadersRead, cancellationToken);
     if (response.StatusCode == HttpStatusCode.TooManyRequests)
         return (response.StatusCode, null);
@@ -193,45 +205,87 @@ async Task<(HttpStatusCode Status, string? Text)> AskAsync(string question, int 
             return (response.StatusCode, text.ToString());
         if (line is null)
             throw new InvalidOperationException("the stream ended early");
-        if (!line.StartsWith("data: ", StringComparison.Ordinal))
+        if (wire != Wire.Ollama && !line.StartsWith("data: ", StringComparison.Ordinal))
             continue;
-        JsonElement chunk = JsonElement.Parse(line[6..]);
+        JsonElement chunk = JsonElement.Parse(wire == Wire.Ollama ? line : line[6..]);
         if (chunk.TryGetProperty("error", out JsonElement error))
             throw new InvalidOperationException($"error in the stream: {error.GetRawText()}");
-        foreach (JsonElement choice in chunk.GetProperty("choices").EnumerateArray())
+        switch (wire)
         {
-            if (choice.GetProperty("delta").TryGetProperty("content", out JsonElement content))
-                text.Append(content.GetString());
+            case Wire.Chat:
+                foreach (JsonElement choice in chunk.GetProperty("choices").EnumerateArray())
+                {
+                    if (choice.GetProperty("delta").TryGetProperty("content", out JsonElement content))
+                        text.Append(content.GetString());
+                }
+                break;
+            case Wire.Responses when chunk.GetProperty("type").GetString() is "response.output_text.delta":
+                text.Append(chunk.GetProperty("delta").GetString());
+                break;
+            case Wire.Responses when chunk.GetProperty("type").GetString() is "response.completed" or "response.incomplete":
+                return chunk.GetProperty("response").GetProperty("output")[0].GetProperty("content")[0].GetProperty("text").GetString() == text.ToString()
+                    ? (response.StatusCode, text.ToString())
+                    : throw new InvalidOperationException("the whole response is not the sum of its pieces");
+            case Wire.Messages when chunk.GetProperty("type").GetString() is "content_block_delta":
+                text.Append(chunk.GetProperty("delta").GetProperty("text").GetString());
+                break;
+            case Wire.Messages when chunk.GetProperty("type").GetString() is "message_stop":
+                return (response.StatusCode, text.ToString());
+            case Wire.Ollama:
+                text.Append(chunk.GetProperty("message").GetProperty("content").GetString());
+                if (chunk.GetProperty("done").GetBoolean())
+                    return (response.StatusCode, text.ToString());
+                break;
         }
     }
     return (response.StatusCode, null);
 }
 
 // Images, text, sampling with a seed, a schema.
-string[] CreateQuestions()
+Question[] CreateQuestions()
 {
     string[] images = [.. Directory.GetFiles(Path.Combine(root, "tests", "data", "ocr", "images"), "*.png").Order(StringComparer.Ordinal).Take(6)];
-    List<object> questions = [];
-    foreach (string image in images)
-    {
-        object[] content = [new { type = "image_url", image_url = new { url = $"data:image/png;base64,{Convert.ToBase64String(File.ReadAllBytes(image))}" } }, new { type = "text", text = "What does the text say?" }];
-        questions.Add(new { model = "load", stream = true, max_tokens = 40, messages = new[] { new { role = "user", content } } });
-    }
-    for (int i = 0; i < 4; i++)
-        questions.Add(new { model = "load", stream = true, max_tokens = 24, temperature = 1, seed = i, messages = new[] { new { role = "user", content = $"Tell me about number {i}." } } });
     object schema = new { type = "object", properties = new { kind = new { @enum = new[] { "word", "number" } }, sure = new { type = "boolean" } }, required = new[] { "kind", "sure" } };
-    for (int i = 0; i < 2; i++)
+    return
+    [
+        .. images.Select(image => Create("What does the text say?", Convert.ToBase64String(File.ReadAllBytes(image)), 40)),
+        .. Enumerable.Range(0, 4).Select(i => Create($"Tell me about number {i}.", null, 24, seed: i)),
+        .. Enumerable.Range(0, 2).Select(i => Create($"Is {i} a word or a number?", null, 40, schema: schema)),
+    ];
+
+    // Anthropic's wire has no seed.
+    static Question Create(string text, string? image, int tokens, int? seed = null, object? schema = null)
     {
-        questions.Add(new
+        double temperature = seed is null ? 0 : 1;
+        object[] none = [];
+        Dictionary<Wire, object> bodies = new()
         {
-            model = "load",
-            stream = true,
-            max_tokens = 40,
-            messages = new[] { new { role = "user", content = $"Is {i} a word or a number?" } },
-            response_format = new { type = "json_schema", json_schema = new { name = "kind", schema } },
-        });
+            [Wire.Chat] = new
+            {
+                model = "load", stream = true, max_tokens = tokens, temperature, seed, response_format = schema is null ? null : new { type = "json_schema", json_schema = new { name = "kind", schema } },
+                messages = new[] { new { role = "user", content = (image is null ? none : [new { type = "image_url", image_url = new { url = $"data:image/png;base64,{image}" } }]).Append(new { type = "text", text }) } },
+            },
+            [Wire.Responses] = new
+            {
+                model = "load", stream = true, max_output_tokens = tokens, temperature, seed, text = schema is null ? null : new { format = new { type = "json_schema", name = "kind", schema } },
+                input = new[] { new { role = "user", content = (image is null ? none : [new { type = "input_image", image_url = $"data:image/png;base64,{image}" }]).Append(new { type = "input_text", text }) } },
+            },
+            [Wire.Ollama] = new
+            {
+                model = "load", options = new { num_predict = tokens, temperature, seed }, format = schema,
+                messages = new[] { new { role = "user", content = text, images = image is null ? null : new[] { image } } },
+            },
+        };
+        if (seed is null)
+        {
+            bodies[Wire.Messages] = new
+            {
+                model = "load", stream = true, max_tokens = tokens, temperature, output_format = schema is null ? null : new { type = "json_schema", schema },
+                messages = new[] { new { role = "user", content = (image is null ? none : [new { type = "image", source = new { type = "base64", media_type = "image/png", data = image } }]).Append(new { type = "text", text }) } },
+            };
+        }
+        return new Question(bodies.ToDictionary(body => body.Key, body => JsonSerializer.Serialize(body.Value)));
     }
-    return [.. questions.Select(question => JsonSerializer.Serialize(question))];
 }
 
 async Task<Dictionary<string, double>> MetricsAsync()
@@ -302,13 +356,25 @@ string Argument(string name, string fallback)
 
 static string ThisFile([CallerFilePath] string path = "") => path;
 
+internal enum Wire
+{
+    Chat,
+    Responses,
+    Messages,
+    Ollama,
+}
+
+/// <summary>A question in the form of each wire that can ask it.</summary>
+internal sealed record Question(IReadOnlyDictionary<Wire, string> Bodies);
+
 internal sealed class Tally
 {
+    public readonly int[] OfWire = new int[4];
     public int Finished;
     public int HungUp;
     public int Refused;
     public int Wrong;
     public int Errors;
 
-    public override string ToString() => $"{Finished} answered, {HungUp} hung up, {Refused} refused with 429, {Wrong} wrong, {Errors} errors";
+    public override string ToString() => $"{Finished} answered ({string.Join(", ", Enum.GetValues<Wire>().Select(wire => $"{wire} {OfWire[(int)wire]}"))}), {HungUp} hung up, {Refused} refused with 429, {Wrong} wrong, {Errors} errors";
 }

@@ -112,8 +112,8 @@ describe('images', () => {
     await assert.rejects(ask({ messages }), (error) => error instanceof OpenAI.BadRequestError && error.code === 'invalid_image_url' && /messages\[0\]/.test(error.param));
   });
 
-  test('nine pictures are one too many', async () => {
-    const messages = [{ role: 'user', content: Array(9).fill(aboutPicture[0].content[0]) }];
+  test('65 pictures are one too many', async () => {
+    const messages = [{ role: 'user', content: Array(65).fill(aboutPicture[0].content[0]) }];
     await assert.rejects(ask({ messages }), (error) => error instanceof OpenAI.BadRequestError && error.code === 'too_many_images');
   });
 });

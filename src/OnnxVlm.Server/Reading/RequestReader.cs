@@ -15,6 +15,9 @@ namespace OnnxVlm.Server.Reading;
 /// <param name="log">Told of those that are ignored.</param>
 internal sealed class RequestReader(ServerOptions options, RequestLog log)
 {
+    // Objects in memory are many times as large as `{},` in a body; no request that means something has so many.
+    private const int MaxValues = 1_000_000;
+
     // A key that stands twice is refused by who reads it, who knows its path.
     private static readonly JsonDocumentOptions Bounded = new() { MaxDepth = 64 };
 
@@ -32,6 +35,7 @@ internal sealed class RequestReader(ServerOptions options, RequestLog log)
         ReadOnlyMemory<byte> body = Readable(await context.Features.Get<BodyReader>()!.ReadAsync().ConfigureAwait(false));
         try
         {
+            CountValues(body.Span);
             using JsonDocument document = JsonDocument.Parse(body, Bounded);
             if (document.RootElement.ValueKind != JsonValueKind.Object)
                 throw ApiException.Invalid(null, "The body is not a JSON object; send one.");
@@ -80,6 +84,16 @@ internal sealed class RequestReader(ServerOptions options, RequestLog log)
             string? path = e.Path is { Length: > 2 } inside ? inside[2..] : null;
             string? where = param.Length == 0 ? path : path is null ? param : $"{param}.{path}";
             throw new ApiException(StatusCodes.Status400BadRequest, $"{where ?? "The body"}: not JSON of the expected form.", where, null, e);
+        }
+    }
+
+    private static void CountValues(ReadOnlySpan<byte> json)
+    {
+        Utf8JsonReader reader = new(json, new JsonReaderOptions { MaxDepth = Bounded.MaxDepth });
+        for (int count = 0; reader.Read(); count++)
+        {
+            if (count > MaxValues)
+                throw ApiException.Invalid(null, $"The body has more than {MaxValues} values; send a smaller one.");
         }
     }
 

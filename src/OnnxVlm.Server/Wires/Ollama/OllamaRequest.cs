@@ -34,6 +34,10 @@ internal abstract record OllamaRequest
 
     /// <summary>Only false.</summary>
     public bool? Shift { get; init; }
+
+    /// <summary>Accepted, and nothing is done with it: OllamaSharp writes what it sends as headers into the body too.</summary>
+    [JsonPropertyName("CustomHeaders")]
+    public JsonElement CustomHeaders { get; init; }
 }
 
 /// <summary>Body of POST /api/chat.</summary>
@@ -218,4 +222,8 @@ internal sealed record OllamaShowRequest
 
     /// <summary>Accepted, and nothing is done with it: there is no more to tell.</summary>
     public bool? Verbose { get; init; }
+
+    /// <inheritdoc cref="OllamaRequest.CustomHeaders"/>
+    [JsonPropertyName("CustomHeaders")]
+    public JsonElement CustomHeaders { get; init; }
 }

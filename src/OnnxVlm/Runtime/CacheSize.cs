@@ -1,6 +1,6 @@
 namespace OnnxVlm.Runtime;
 
-/// <summary>Memory of one sequence beside the weights: keys and values of its tokens, and what recurrent layers remember of it.</summary>
+/// <summary>The memory of one sequence, without the weights: keys and values of its tokens, and the state of recurrent layers.</summary>
 public sealed record CacheSize
 {
     private const int SavedStateShare = 4;
@@ -8,17 +8,20 @@ public sealed record CacheSize
     /// <summary>Bytes of a token in the layers that keep all tokens.</summary>
     public required long TokenBytes { get; init; }
 
-    /// <summary>Bytes of a token in the layers that keep the last tokens only; 0 where there are none.</summary>
+    /// <summary>Bytes per token in the layers that keep only the last tokens; 0 if there are none.</summary>
     public long WindowTokenBytes { get; init; }
 
-    /// <summary>The most tokens that those layers keep, but while an image is read that is longer than a piece of text; null for all.</summary>
+    /// <summary>The most tokens that those layers keep, except while an image is read that is longer than a piece of text; null if they keep all.</summary>
     public int? WindowTokens { get; init; }
 
     /// <summary>Bytes of the state of recurrent layers, however long the sequence is; 0 for a model without such layers.</summary>
     public long StateBytes { get; init; }
 
-    /// <summary>The most tokens that layers with a window keep on the CPU, some more than the window: a sequence can go back by as many without being read again.</summary>
-    /// <param name="slidingWindow">Tokens that such a layer sees; null where the model has none, or the graph has them keep everything.</param>
+    /// <summary>
+    /// The most tokens that layers with a window keep on the CPU. They keep some more than the window, so that a sequence can be rewound by that many
+    /// tokens without being read again.
+    /// </summary>
+    /// <param name="slidingWindow">Tokens that such a layer sees; null if the model has no such layer, or if its graph makes them keep everything.</param>
     /// <returns>For <see cref="WindowTokens"/>.</returns>
     public static int? WindowTokensOf(int? slidingWindow) => slidingWindow is int window ? new WindowRule(window, OrtDecoder.CpuChunkTokens).MostTokens : null;
 

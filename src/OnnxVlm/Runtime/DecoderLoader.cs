@@ -4,16 +4,16 @@ using OnnxVlm.ModelFolder;
 
 namespace OnnxVlm.Runtime;
 
-/// <summary>Loads a model folder on a device, with the runner that is meant for it.</summary>
+/// <summary>Loads a model folder on a device, with the runner that suits it.</summary>
 /// <param name="folder">The folder, already checked against its manifest.</param>
 /// <param name="manifest">Its manifest.</param>
 /// <param name="runner">What runs the model.</param>
 /// <param name="threads">Threads of the CPU device.</param>
-/// <param name="cacheBytes">Memory for rows on a device that gives it in advance.</param>
+/// <param name="cacheBytes">Memory for rows, on a device that allocates it in advance.</param>
 internal sealed class DecoderLoader(string folder, ModelManifest manifest, Runner runner, int threads, long cacheBytes)
 {
     /// <summary>Loads the model.</summary>
-    /// <param name="device">Where to run; <see cref="Device.Auto"/> takes the first that works.</param>
+    /// <param name="device">Where to run; <see cref="Device.Auto"/> takes the first device that works.</param>
     /// <returns>The model; the caller disposes it.</returns>
     /// <exception cref="ModelLoadException">The runtime refuses the folder, or the device cannot be used; the message says why.</exception>
     public IDecoder Load(Device device)
@@ -30,7 +30,7 @@ internal sealed class DecoderLoader(string folder, ModelManifest manifest, Runne
             }
             catch (ModelLoadException) when (candidate != Device.Cpu)
             {
-                // Auto means the first device that works; `onnxvlm doctor` tells why the others do not.
+                // Auto means the first device that works; `onnxvlm doctor` says why the others do not.
             }
         }
         throw new ModelLoadException("No device works, not even the CPU; run `onnxvlm doctor` to see why.");

@@ -3,7 +3,7 @@ namespace OnnxVlm.Runtime;
 /// <summary>Where the model runs.</summary>
 public enum Device
 {
-    /// <summary>The first that works of CUDA, DirectML and CPU.</summary>
+    /// <summary>The first of CUDA, DirectML and CPU that works.</summary>
     Auto,
 
     /// <summary>An NVIDIA GPU. Needs the package OnnxVlm.Cuda and the libraries of CUDA 13.</summary>

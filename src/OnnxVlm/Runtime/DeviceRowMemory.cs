@@ -4,15 +4,16 @@ using Microsoft.ML.OnnxRuntime;
 namespace OnnxVlm.Runtime;
 
 /// <summary>
-/// Rows in the memory of an NVIDIA GPU. A GPU gives memory when it is asked for and not when it is written, so that a row cannot have room for the whole context: there are several lanes
-/// with rows of different length, and a row that outgrows its lane moves to a longer one. Source of the functions: CUDA Runtime API, "Memory Management".
+/// Rows in the memory of an NVIDIA GPU. A GPU allocates memory on request and not on the first write, so not every row can have room for the whole
+/// context: there are several lanes with rows of different length, and a row that outgrows its lane moves to a longer one. Source of the functions:
+/// CUDA Runtime API, "Memory Management".
 /// </summary>
 internal sealed unsafe class DeviceRowMemory : IRowMemory
 {
     private const int ShortestLane = 1024, LaneFactor = 4, MostSlots = 65;
     private const int DeviceToDevice = 3;
 
-    // For each row, of models with recurrent layers.
+    // One for each row, in models with recurrent layers.
     private const int SavedStates = 2;
 
     private static readonly Lazy<(nint MemcpyRows, nint Synchronize, nint MemoryInfo, nint Fill)> Functions = new(FindFunctions);
@@ -31,11 +32,13 @@ internal sealed unsafe class DeviceRowMemory : IRowMemory
 
     public bool NeedsCommit => false;
 
-    /// <summary>Takes memory for rows: lanes of 1,024 tokens, of four times as many and so on, up to the context, each with an equal share of the memory.</summary>
-    /// <param name="session">The session on the GPU, whose allocator gives the memory.</param>
+    /// <summary>
+    /// Allocates memory for rows: lanes of 1,024 tokens, of four times as many and so on up to the context, each with an equal share of the memory.
+    /// </summary>
+    /// <param name="session">The session on the GPU, whose allocator provides the memory.</param>
     /// <param name="buffers">The state of a row.</param>
     /// <param name="contextLength">Tokens of the longest row.</param>
-    /// <param name="cacheBytes">The most memory for rows; less where the GPU has less free.</param>
+    /// <param name="cacheBytes">The most memory for rows; less is used if the GPU has less free.</param>
     /// <returns>The lanes, those with the shortest rows first.</returns>
     /// <exception cref="ModelLoadException">There is no room for two rows of the longest lane.</exception>
     public static IReadOnlyList<KeyValueRows> CreateLanes(InferenceSession session, IReadOnlyList<StateBuffer> buffers, int contextLength, long cacheBytes)
@@ -52,13 +55,19 @@ internal sealed unsafe class DeviceRowMemory : IRowMemory
         List<KeyValueRows> lanes = [];
         foreach (int capacity in capacities)
         {
-            // The longest lane takes what it needs, also where that is more than its share: else the context could not be used.
-            long slots = Math.Min(MostSlots, share / ((capacity * tokenBytes) + ((1 + SavedStates) * buffers.Sum(buffer => buffer.RowBytes)))), most = uint.MaxValue / (capacity * buffers.Max(buffer => buffer.TokenBytes));
+            // The longest lane takes what it needs, even if that is more than its share; otherwise the context could not be used.
+            long slots = Math.Min(MostSlots, share / ((capacity * tokenBytes) + ((1 + SavedStates) * buffers.Sum(buffer => buffer.RowBytes))));
+            long most = uint.MaxValue / (capacity * buffers.Max(buffer => buffer.TokenBytes));
             slots = Math.Min(most, capacity == contextLength ? Math.Max(2, slots) : slots);
             if (slots >= 2)
             {
                 int saved = (int)slots * SavedStates;
-                lanes.Add(new KeyValueRows(buffers, [.. buffers.Select(buffer => new DeviceRowMemory(allocator, buffer.IsConstant ? (slots + saved) * buffer.RowBytes : slots * capacity * buffer.TokenBytes))], (int)slots, saved, capacity));
+                IRowMemory[] memory =
+                [
+                    .. buffers.Select(buffer => new DeviceRowMemory(
+                        allocator, buffer.IsConstant ? (slots + saved) * buffer.RowBytes : slots * capacity * buffer.TokenBytes)),
+                ];
+                lanes.Add(new KeyValueRows(buffers, memory, (int)slots, saved, capacity));
             }
         }
         if (lanes.Count == 0 || lanes[^1].Capacity < contextLength)
@@ -85,9 +94,10 @@ internal sealed unsafe class DeviceRowMemory : IRowMemory
 
     public void Copy(nint from, long fromStride, nint to, long toStride, long size, int count)
     {
-        delegate* unmanaged<nint, nuint, nint, nuint, nuint, nuint, int, int> copy = (delegate* unmanaged<nint, nuint, nint, nuint, nuint, nuint, int, int>)Functions.Value.MemcpyRows;
+        delegate* unmanaged<nint, nuint, nint, nuint, nuint, nuint, int, int> copy =
+            (delegate* unmanaged<nint, nuint, nint, nuint, nuint, nuint, int, int>)Functions.Value.MemcpyRows;
         int error = copy(to, (nuint)toStride, from, (nuint)fromStride, (nuint)size, (nuint)count, DeviceToDevice);
-        // The copy runs beside the host, and the session does not wait for it.
+        // The copy runs asynchronously to the host, and the session does not wait for it.
         if (error == 0)
             error = ((delegate* unmanaged<int>)Functions.Value.Synchronize)();
         if (error != 0)
@@ -109,7 +119,8 @@ internal sealed unsafe class DeviceRowMemory : IRowMemory
         foreach (string name in names)
         {
             if (NativeLibrary.TryLoad(name, typeof(DeviceRowMemory).Assembly, null, out nint library))
-                return (NativeLibrary.GetExport(library, "cudaMemcpy2D"), NativeLibrary.GetExport(library, "cudaDeviceSynchronize"), NativeLibrary.GetExport(library, "cudaMemGetInfo"), NativeLibrary.GetExport(library, "cudaMemset"));
+                return (NativeLibrary.GetExport(library, "cudaMemcpy2D"), NativeLibrary.GetExport(library, "cudaDeviceSynchronize"),
+                    NativeLibrary.GetExport(library, "cudaMemGetInfo"), NativeLibrary.GetExport(library, "cudaMemset"));
         }
         throw new ModelLoadException($"The library {string.Join(" or ", names)} was not found or could not be loaded.");
     }

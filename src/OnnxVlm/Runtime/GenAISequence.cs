@@ -3,7 +3,7 @@ using OnnxVlm.ModelFolder;
 
 namespace OnnxVlm.Runtime;
 
-/// <summary>One GenAI generator, batch 1. It only computes logits: the token is chosen outside, and read like those of a prompt.</summary>
+/// <summary>One GenAI generator, batch 1. It only computes logits: the token is chosen outside and then read like a token of the prompt.</summary>
 internal sealed class GenAISequence : IDecoderSequence
 {
     private readonly Generator _generator;
@@ -25,8 +25,8 @@ internal sealed class GenAISequence : IDecoderSequence
     /// <param name="model">The model.</param>
     /// <param name="manifest">Its manifest.</param>
     /// <param name="options">Size of the key-value cache, which the runtime allocates at once.</param>
-    /// <param name="bytesPerToken">Memory for a token of it.</param>
-    /// <param name="canAppend">Whether the device takes tokens more than once.</param>
+    /// <param name="bytesPerToken">Memory for each token in it.</param>
+    /// <param name="canAppend">Whether the device accepts tokens more than once.</param>
     /// <exception cref="VlmException">The runtime refuses.</exception>
     public GenAISequence(Model model, ModelManifest manifest, SequenceOptions options, long bytesPerToken, bool canAppend)
     {
@@ -67,12 +67,13 @@ internal sealed class GenAISequence : IDecoderSequence
 
     public int PatchCapacity { get; }
 
-    // Also asked for while another thread reads, so that the runtime is not.
+    // This is also read while another thread is reading tokens, so the runtime is not asked.
     public int Length { get; private set; }
 
     public long SizeBytes => (MaxLength * _bytesPerToken) + _stateBytes;
 
-    public Span<float> Logits => _hasLogits ? _logits : throw new InvalidOperationException("There are no logits before tokens are read, nor after a rewind until more are.");
+    public Span<float> Logits =>
+        _hasLogits ? _logits : throw new InvalidOperationException("There are no logits before tokens are read, nor after a rewind until more are.");
 
     public async Task ReadAsync(IReadOnlyList<PrefillChunk> chunks, Action? progress, CancellationToken cancellationToken)
     {
@@ -88,8 +89,13 @@ internal sealed class GenAISequence : IDecoderSequence
             PrefillChunk chunk = chunks[i];
             using (cancellationToken.UnsafeRegister(_ => Terminate("1"), null))
             {
-                // Fairness: without it a thread that runs an answer goes on with that answer for ever, and other work of the process waits behind it.
-                await Task.Factory.StartNew(() => Read(chunk, cancellationToken), CancellationToken.None, TaskCreationOptions.PreferFairness | TaskCreationOptions.DenyChildAttach, TaskScheduler.Default).ConfigureAwait(false);
+                // Fairness: without it, a thread that runs an answer would continue with that answer forever, and other work of the
+                // process would wait behind it.
+                await Task.Factory.StartNew(
+                    () => Read(chunk, cancellationToken),
+                    CancellationToken.None,
+                    TaskCreationOptions.PreferFairness | TaskCreationOptions.DenyChildAttach,
+                    TaskScheduler.Default).ConfigureAwait(false);
             }
             if (cancellationToken.IsCancellationRequested)
                 Terminate("0");
@@ -101,7 +107,7 @@ internal sealed class GenAISequence : IDecoderSequence
 
     public void CopyFrom(IDecoderSequence source, int length) => throw new NotSupportedException("A generator cannot begin as a copy.");
 
-    // The runtime keeps one state of recurrent layers, the newest.
+    // The runtime keeps only one state of recurrent layers, the newest.
     public int Restorable(int length) => _stateBytes > 0 && length < Length ? 0 : length;
 
     public void RewindTo(int length)
@@ -181,7 +187,7 @@ internal sealed class GenAISequence : IDecoderSequence
         }
     }
 
-    // Where the device takes tokens only once, a single one can still be had: it is the one that the runtime is made to choose.
+    // Where the device accepts tokens only once, a single token can still be added: the runtime is made to choose it.
     private void Take(ReadOnlySpan<int> tokens)
     {
         if (tokens.Length != 1)
@@ -192,14 +198,14 @@ internal sealed class GenAISequence : IDecoderSequence
         _generator.GenerateNextToken();
     }
 
-    // For the runs to come: the graph counts the tokens of its own run.
+    // For later runs: the graph counts the tokens of its own run.
     private void OffsetPositions()
     {
         if (_positionOffset is not null)
             _positionOffset.Data[0] = _images.PositionOffset;
     }
 
-    // What a failed run left in the cache is not known, so that nothing of it is kept.
+    // The contents of the cache after a failed run are unknown, so none of them is kept.
     private void Forget()
     {
         Terminate("0");

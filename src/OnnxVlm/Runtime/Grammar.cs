@@ -4,8 +4,8 @@ using OnnxVlm.Generation;
 namespace OnnxVlm.Runtime;
 
 /// <summary>
-/// A grammar and how far an answer has come in it. It chooses the tokens: a GenAI generator over a graph that predicts nothing gets the scores in place of logits, and takes the best token
-/// that the grammar allows. Used by one thread at a time.
+/// A grammar, and the state of one answer in it. It chooses the tokens: a GenAI generator over a graph that predicts nothing receives the scores in
+/// place of logits and takes the best token that the grammar allows. Used by one thread at a time.
 /// </summary>
 internal sealed class Grammar : IGrammar
 {
@@ -17,7 +17,7 @@ internal sealed class Grammar : IGrammar
 
     /// <summary>Compiles a grammar; see <see cref="GrammarModel.Create"/>.</summary>
     /// <param name="native">The model without predictions.</param>
-    /// <param name="model">What it belongs to.</param>
+    /// <param name="model">The model that it belongs to.</param>
     /// <param name="guidance">The grammar.</param>
     /// <param name="maxTokens">The most tokens of the answer.</param>
     public Grammar(Model native, GrammarModel model, Guidance guidance, int maxTokens)
@@ -40,13 +40,13 @@ internal sealed class Grammar : IGrammar
         NativeOwner.Created();
     }
 
-    /// <summary>Chooses the next token: the best that the grammar allows. Where the answer may end, the best end token is among them.</summary>
+    /// <summary>Chooses the next token: the best that the grammar allows. Where the answer may end, the best end token is among the candidates.</summary>
     /// <param name="scores">float [vocabulary].</param>
     /// <returns>The token, which is now part of the answer.</returns>
     /// <exception cref="ArgumentException">The grammar turns out to be too much at this place.</exception>
     public int Choose(Span<float> scores)
     {
-        // The grammar knows one end token; it stands for the best of them.
+        // The grammar knows one end token; it represents the best of them.
         int end = _model.EndTokenIds[0], bestEnd = end;
         foreach (int id in _model.EndTokenIds)
             bestEnd = scores[id] > scores[bestEnd] ? id : bestEnd;
@@ -73,7 +73,7 @@ internal sealed class Grammar : IGrammar
         }
     }
 
-    /// <summary>Goes back to the start, for another answer.</summary>
+    /// <summary>Returns to the start, for another answer.</summary>
     public void Reset()
     {
         if (!_started)
@@ -91,7 +91,7 @@ internal sealed class Grammar : IGrammar
         NativeOwner.Disposed();
     }
 
-    // What the parser says of its state goes on for many lines, and then comes the grammar.
+    // The parser describes its state on many lines, and then prints the grammar.
     private ArgumentException CannotGuide(Exception e)
     {
         string message = e.Message.ReplaceLineEndings("\n");
@@ -99,10 +99,12 @@ internal sealed class Grammar : IGrammar
             message = message.Split("<state>")[0].ReplaceLineEndings(" ").Trim();
         else
         {
-            // Of a grammar that nobody has written the source says nothing to anybody.
+            // Nobody wrote the source of this grammar, so the message leaves it out.
             message = message.Split('\n')[0];
-            message = message[(message.LastIndexOf("JSON schema: ", StringComparison.Ordinal) is var at and >= 0 ? at + "JSON schema: ".Length : 0)..].Split(" (And ")[0].Trim();
+            message = message[(message.LastIndexOf("JSON schema: ", StringComparison.Ordinal) is var at and >= 0 ? at + "JSON schema: ".Length : 0)..]
+                .Split(" (And ")[0].Trim();
         }
-        return new ArgumentException($"The {_guidance.Description} cannot be used to guide the answer: {(message.Length > 300 ? message[..300] + "…" : message)}", e);
+        return new ArgumentException(
+            $"The {_guidance.Description} cannot be used to guide the answer: {(message.Length > 300 ? message[..300] + "…" : message)}", e);
     }
 }

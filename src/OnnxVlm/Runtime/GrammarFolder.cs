@@ -7,12 +7,13 @@ using OnnxVlm.Tokenizers;
 namespace OnnxVlm.Runtime;
 
 /// <summary>
-/// A temporary folder with what GenAI wants of a model beside its graph: a configuration and a tokenizer.json. The tokenizer is made from the bytes of our vocabulary, so that a
-/// grammar knows the same tokens whatever kind of tokenizer the model has. Its own text is never tokenized: a grammar's forced text would be, but nothing is forced.
+/// A temporary folder with the files that GenAI requires beside a model's graph: a configuration and a tokenizer.json. The tokenizer is made from the
+/// bytes of our vocabulary, so that a grammar has the same tokens whatever kind of tokenizer the model has. It never tokenizes a text: GenAI would
+/// tokenize a grammar's forced text, but we force none.
 /// </summary>
 internal sealed class GrammarFolder : IDisposable
 {
-    // GenAI's JSON reader knows no \uXXXX escapes.
+    // GenAI's JSON reader does not know \uXXXX escapes.
     private static readonly JsonWriterOptions Json = new() { Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping };
 
     /// <summary>Writes the folder.</summary>
@@ -44,9 +45,11 @@ internal sealed class GrammarFolder : IDisposable
     private static string Configuration(int width, int endTokenId) => $$"""
         {
           "model": {
-            "type": "decoder", "context_length": {{GrammarModel.MaxTokens}}, "vocab_size": {{width}}, "eos_token_id": [{{endTokenId}}], "pad_token_id": {{endTokenId}},
+            "type": "decoder", "context_length": {{GrammarModel.MaxTokens}}, "vocab_size": {{width}},
+            "eos_token_id": [{{endTokenId}}], "pad_token_id": {{endTokenId}},
             "decoder": {
-              "filename": "{{GrammarModel.GraphName}}", "head_size": 1, "hidden_size": 1, "num_attention_heads": 1, "num_hidden_layers": 0, "num_key_value_heads": 1,
+              "filename": "{{GrammarModel.GraphName}}", "head_size": 1, "hidden_size": 1, "num_attention_heads": 1,
+              "num_hidden_layers": 0, "num_key_value_heads": 1,
               "inputs": { "input_ids": "{{GrammarGraph.Input}}" }, "outputs": { "logits": "{{GrammarGraph.Output}}" }
             }
           },
@@ -93,7 +96,8 @@ internal sealed class GrammarFolder : IDisposable
         json.WriteEndObject();
     }
 
-    // A grammar needs one token for a text. Of several the last is taken: in a vocabulary with byte fallback the bytes come first, and a model writes "A" and not <0x41>.
+    // A grammar needs one token for each text. If several tokens have it, the last is taken: in a vocabulary with byte fallback the bytes come first,
+    // and a model writes "A" and not <0x41>.
     private static void WriteVocabulary(Utf8JsonWriter json, Vocabulary vocabulary, int width)
     {
         HashSet<string> written = [];

@@ -4,8 +4,8 @@ using System.Text;
 namespace OnnxVlm.Runtime;
 
 /// <summary>
-/// The graph of a model that predicts nothing: int64 [batch, length] to float [batch, length, vocabulary], all zero. Written as protobuf by hand, since it is about 200 bytes; the field
-/// numbers are those of onnx.proto.
+/// The graph of a model that predicts nothing: int64 [batch, length] to float [batch, length, vocabulary], all zero. It is written as protobuf by
+/// hand, since it has only about 200 bytes; the field numbers are those of onnx.proto.
 /// </summary>
 internal static class GrammarGraph
 {

@@ -5,8 +5,9 @@ using OnnxVlm.Prompting;
 namespace OnnxVlm.Runtime;
 
 /// <summary>
-/// What grammars need of a model: its vocabulary and its end tokens, as a GenAI model whose graph predicts nothing. So any runner of the real model can follow a grammar, and any kind of
-/// tokenizer can. The native part is made when the first grammar is: it takes a second or two for a large vocabulary. Safe to use from several threads.
+/// What grammars need from a model, its vocabulary and its end tokens, as a GenAI model whose graph predicts nothing. Therefore grammars work with
+/// any runner of the real model, and with any kind of tokenizer. The native part is created with the first grammar: for a large vocabulary this takes
+/// a second or two. Safe to use from several threads.
 /// </summary>
 /// <param name="vocabulary">The tokens.</param>
 /// <param name="width">Width of the logits.</param>
@@ -16,7 +17,7 @@ internal sealed class GrammarModel(Vocabulary vocabulary, int width, IReadOnlyLi
     /// <summary>The most tokens of an answer.</summary>
     public const int MaxTokens = 1 << 24;
 
-    /// <summary>The graph's name; it stands for bytes in memory, not for a file.</summary>
+    /// <summary>The graph's name; it refers to bytes in memory, not to a file.</summary>
     public const string GraphName = "grammar.onnx";
 
     private readonly Lock _lock = new();
@@ -27,7 +28,7 @@ internal sealed class GrammarModel(Vocabulary vocabulary, int width, IReadOnlyLi
     /// <summary>Width of the logits.</summary>
     public int Width => width;
 
-    /// <summary>The tokens that end an answer. A grammar takes the one with the best score where the answer may end.</summary>
+    /// <summary>The tokens that end an answer. Where the answer may end, a grammar takes the one with the best score.</summary>
     public IReadOnlyList<int> EndTokenIds => endTokenIds;
 
     /// <summary>Compiles a grammar for one answer.</summary>
@@ -60,7 +61,9 @@ internal sealed class GrammarModel(Vocabulary vocabulary, int width, IReadOnlyLi
             if (_model is not null)
                 return _model;
             if (vocabulary.Size == 0)
-                throw new ModelLoadException("The model folder has no tokenizer, so an answer cannot follow a grammar; put tokenizer.json and tokenizer_config.json beside the checkpoint and export it again.");
+                throw new ModelLoadException(
+                    "The model folder has no tokenizer, so an answer cannot follow a grammar; "
+                    + "put tokenizer.json and tokenizer_config.json beside the checkpoint and export it again.");
             GrammarFolder folder = new(vocabulary, width, endTokenIds[0]);
             try
             {

@@ -2,17 +2,20 @@ using OnnxVlm.ModelFolder;
 
 namespace OnnxVlm.Runtime;
 
-/// <summary>Where the images of a sequence are, for models in which the tokens of an image belong together. Guarded by the lock of <see cref="BatchRunner"/>, or used by one thread.</summary>
-/// <param name="rules">The model's.</param>
+/// <summary>
+/// The positions of a sequence's images, for models in which the tokens of an image belong together. Guarded by the lock of
+/// <see cref="BatchRunner"/>, or used by one thread.
+/// </summary>
+/// <param name="rules">The model's rules.</param>
 internal sealed class ImageSpans(ImageRules rules)
 {
-    // Of each image the first placeholder, the token after the last, and how many positions they take where its tokens share one.
+    // For each image: the first placeholder, the token after the last, and how many positions they take if its tokens share one.
     private readonly List<(int Start, int End, int Positions)> _spans = [];
 
-    /// <summary>By how much the index of the next token is ahead of its position, where the tokens of an image share one.</summary>
+    /// <summary>The difference between the index of the next token and its position, for models in which the tokens of an image share a position.</summary>
     public int PositionOffset => _spans.Sum(span => span.End - span.Start - span.Positions);
 
-    /// <summary>Notes the images of a piece that was read; each is whole.</summary>
+    /// <summary>Records the images of a piece that was read; each is complete.</summary>
     /// <param name="start">Index of the piece's first token.</param>
     /// <param name="chunk">The piece.</param>
     public void Add(int start, PrefillChunk chunk)
@@ -37,14 +40,15 @@ internal sealed class ImageSpans(ImageRules rules)
         foreach ((int start, int end, _) in _spans)
         {
             if (length > start && length < end)
-                throw new ArgumentException($"Token {length} is inside an image, whose tokens may have seen each other; rewind to {start} or {end}.", nameof(length));
+                throw new ArgumentException(
+                    $"Token {length} is inside an image, whose tokens may have seen each other; rewind to {start} or {end}.", nameof(length));
         }
         _spans.RemoveAll(span => span.End > length);
     }
 
-    /// <summary>Takes over the images of another sequence up to a position.</summary>
-    /// <param name="source">The other sequence's.</param>
-    /// <param name="length">Number of tokens that are taken over.</param>
+    /// <summary>Copies the images of another sequence up to a position.</summary>
+    /// <param name="source">The spans of the other sequence.</param>
+    /// <param name="length">Number of tokens that are copied.</param>
     public void CopyFrom(ImageSpans source, int length)
     {
         _spans.Clear();

@@ -2,7 +2,10 @@ using Microsoft.ML.OnnxRuntime;
 
 namespace OnnxVlm.Runtime;
 
-/// <summary>The graph in ONNX Runtime, and one run of it: inputs from rows and pieces of prompts, logits back into the rows. Used by one thread, but for <see cref="Interrupt"/>.</summary>
+/// <summary>
+/// The graph in ONNX Runtime, and one run of it: it takes inputs from rows and pieces of prompts and writes logits back into the rows. Used by one
+/// thread, except <see cref="Interrupt"/>.
+/// </summary>
 internal sealed class ModelSession : IDisposable
 {
     private const string Places = "patch_xy", Offset = "position_offset", Evicted = "evicted";
@@ -22,9 +25,9 @@ internal sealed class ModelSession : IDisposable
     private long[] _mask = [];
     private float[] _logits = [];
 
-    /// <summary>Takes over a session.</summary>
+    /// <summary>Takes ownership of a session.</summary>
     /// <param name="session">The graph.</param>
-    /// <param name="allocator">Holds its packed matrices; null where it has none.</param>
+    /// <param name="allocator">Holds its packed matrices; null if it has none.</param>
     public ModelSession(InferenceSession session, PackingAllocator? allocator)
     {
         _session = session;
@@ -43,10 +46,13 @@ internal sealed class ModelSession : IDisposable
     /// <summary>The state of a row.</summary>
     public IReadOnlyList<StateBuffer> Buffers { get; }
 
-    /// <summary>Makes the running run fail soon. May be called by another thread.</summary>
+    /// <summary>Makes the current run fail soon. May be called by another thread.</summary>
     public void Interrupt() => _options.Terminate = true;
 
-    /// <summary>Reads a piece for each row, of the same number of tokens; more than one token, or an image, for one row only. The rows' logits are there afterwards; their lengths are as before.</summary>
+    /// <summary>
+    /// Reads one piece for each row, all with the same number of tokens; more than one token, or an image, for one row only. Afterwards the rows have
+    /// their logits; their lengths are unchanged.
+    /// </summary>
     /// <param name="rows">Rows in neighbouring slots, in their order.</param>
     /// <exception cref="OnnxRuntimeException">The run failed, or was interrupted.</exception>
     public void Run(IReadOnlyList<DecoderRow> rows)
@@ -85,7 +91,7 @@ internal sealed class ModelSession : IDisposable
         return OrtValue.CreateTensorValueFromMemory(ids, [rows.Count, length]);
     }
 
-    // As wide as the longest row; of the others the rest is 0.
+    // As wide as the longest row; the rest of the other rows is 0.
     private OrtValue Mask(IReadOnlyList<DecoderRow> rows, int length)
     {
         int width = rows.Max(row => row.Length) + length, size = rows.Count * width;

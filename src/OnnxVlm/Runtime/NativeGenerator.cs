@@ -5,14 +5,14 @@ using Microsoft.ML.OnnxRuntimeGenAI;
 namespace OnnxVlm.Runtime;
 
 /// <summary>
-/// Two functions that the GenAI library exports and its C# API does not bind: logits out, and logits in.
-/// Source: <c>ort_genai_c.h</c> of GenAI 0.15.
+/// Two functions that the GenAI library exports and its C# API does not bind: reading the logits, and replacing them. Source:
+/// <c>ort_genai_c.h</c> of GenAI 0.15.
 /// </summary>
 internal static unsafe partial class NativeGenerator
 {
     private const string Library = "onnxruntime-genai";
 
-    /// <summary>Runs the model on tokens not run yet, and copies the logits of the next token.</summary>
+    /// <summary>Runs the model on tokens that it has not read yet, and copies the logits of the next token.</summary>
     /// <param name="generator">The generator.</param>
     /// <param name="logits">float [vocabulary].</param>
     public static void CopyLogits(Generator generator, Span<float> logits)
@@ -29,7 +29,7 @@ internal static unsafe partial class NativeGenerator
         }
     }
 
-    /// <summary>Runs the model on the token that was taken last, so that it is in the cache.</summary>
+    /// <summary>Runs the model on the last token, so that it is in the cache.</summary>
     /// <param name="generator">The generator.</param>
     public static void ReadLastToken(Generator generator)
     {
@@ -38,7 +38,7 @@ internal static unsafe partial class NativeGenerator
     }
 
     /// <summary>Replaces the logits of the next token.</summary>
-    /// <param name="generator">The generator; its logits are computed.</param>
+    /// <param name="generator">The generator; its logits must have been computed.</param>
     /// <param name="logits">float [vocabulary], copied.</param>
     public static void SetLogits(Generator generator, ReadOnlySpan<float> logits)
     {

@@ -2,7 +2,10 @@ using System.Diagnostics.Metrics;
 
 namespace OnnxVlm.Runtime;
 
-/// <summary>Counts the live owners of native memory, so that a test can show that none is left, and an operator see it: <c>onnxvlm.native.owners</c> of the meter <c>OnnxVlm</c>.</summary>
+/// <summary>
+/// Counts the live owners of native memory, so that a test can prove that none is left, and an operator can see it: <c>onnxvlm.native.owners</c> of
+/// the meter <c>OnnxVlm</c>.
+/// </summary>
 internal static class NativeOwner
 {
     private static int _count;

@@ -2,12 +2,15 @@ using System.Text;
 
 namespace OnnxVlm.Runtime;
 
-/// <summary>ONNX models of one node with one input and one output, uint8 both. Written as protobuf by hand, since they are about 150 bytes; the field numbers are those of onnx.proto.</summary>
+/// <summary>
+/// ONNX models of one node with one uint8 input and one uint8 output. They are written as protobuf by hand, since they have only about 150 bytes; the
+/// field numbers are those of onnx.proto.
+/// </summary>
 internal static class OneNodeModel
 {
     private const int UInt8 = 2;
 
-    /// <summary><c>Identity</c>: the least that a session can be made of.</summary>
+    /// <summary><c>Identity</c>: the smallest graph that a session accepts.</summary>
     public static byte[] Identity() => Model([.. Text(1, "x"), .. Text(2, "y"), .. Text(4, "Identity")], Tensor("x", "n"), Tensor("y", "n"));
 
     private static byte[] Model(byte[] node, byte[] input, byte[] output)

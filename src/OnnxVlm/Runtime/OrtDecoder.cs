@@ -9,7 +9,9 @@ internal sealed class OrtDecoder : IDecoder
     // Rows for the cache of answers, and some more for sequences that callers hold themselves.
     private const int CachedRows = 64, OtherRows = 16;
 
-    /// <summary>Tokens of a piece of a prompt on the CPU. Measured: smaller pieces cost more, and larger ones do not cost less but hold up the other rows for longer.</summary>
+    /// <summary>
+    /// Tokens per piece of a prompt on the CPU. Measured: smaller pieces cost more; larger ones cost no less, but delay the other rows for longer.
+    /// </summary>
     internal const int CpuChunkTokens = 32;
 
     private readonly ModelManifest _manifest;
@@ -34,7 +36,7 @@ internal sealed class OrtDecoder : IDecoder
         NativeOwner.Created();
     }
 
-    // The runner's thread would else keep the memory of a model that nobody has disposed.
+    // Otherwise the runner's thread would keep the memory of a model that nobody has disposed.
     ~OrtDecoder() => _runner?.BeginDispose();
 
     public int VocabularySize => _manifest.VocabularySize;
@@ -72,8 +74,8 @@ internal sealed class OrtDecoder : IDecoder
     /// <param name="manifest">Its manifest.</param>
     /// <param name="device">The CPU or CUDA.</param>
     /// <param name="threads">Threads of the CPU.</param>
-    /// <param name="allocator">Memory for packed matrices, which the decoder owns afterwards; null for none.</param>
-    /// <param name="cacheBytes">Memory for rows; taken in advance on a GPU.</param>
+    /// <param name="allocator">Memory for packed matrices, which the decoder then owns; null for none.</param>
+    /// <param name="cacheBytes">Memory for rows; allocated in advance on a GPU.</param>
     /// <returns>The loaded model.</returns>
     /// <exception cref="ModelLoadException">There is no memory for rows, or the graph is none of this version.</exception>
     /// <exception cref="OnnxRuntimeException">The runtime refuses the folder.</exception>

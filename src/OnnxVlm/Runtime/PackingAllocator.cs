@@ -7,17 +7,17 @@ using Microsoft.ML.OnnxRuntime;
 namespace OnnxVlm.Runtime;
 
 /// <summary>
-/// The allocator of one model's session on the CPU: ONNX Runtime's own arena, except that the matrices which are packed while the model is loaded go into a <see cref="PackingMemory"/>.
-/// The session takes it when its configuration has <see cref="SessionEntry"/> and it is created under <see cref="Register"/>. To be disposed after the session; while
-/// the session lives on, the memory stays, and it is the finalizer that frees it later.
-/// Source: <c>OrtAllocator</c> and <c>OrtApi</c> in onnxruntime_c_api.h.
+/// The allocator of one model's session on the CPU. It is ONNX Runtime's own arena, except that the matrices which are packed while the model loads
+/// go into a <see cref="PackingMemory"/>. A session uses it if its configuration has <see cref="SessionEntry"/> and it is created under
+/// <see cref="Register"/>. Dispose it after the session; while the session is alive, the memory stays, and the finalizer frees it later. Source:
+/// <c>OrtAllocator</c> and <c>OrtApi</c> in onnxruntime_c_api.h.
 /// </summary>
 internal sealed unsafe partial class PackingAllocator : CriticalFinalizerObject, IDisposable
 {
     /// <summary>The entry that makes a session use the allocator of the environment, set to "1".</summary>
     public const string SessionEntry = "session.use_env_allocators";
 
-    // Places in the table of functions, and the version that has them; later versions keep them.
+    // Positions in the table of functions, and the version that has them; later versions keep them.
     private const uint ApiVersion = 18;
     private const int ReleaseStatus = 93;
     private const int RegisterAllocator = 176;
@@ -36,13 +36,21 @@ internal sealed unsafe partial class PackingAllocator : CriticalFinalizerObject,
         _packed = packed;
         Native* native = (Native*)arena.DangerousGetHandle();
         _state = (State*)NativeMemory.AllocZeroed((nuint)sizeof(State));
-        *_state = new State { Arena = GCHandle.Alloc(arena), Native = native, Free = native->Free, Reserve = native->Reserve, Start = packed.Start, End = packed.End };
+        *_state = new State
+        {
+            Arena = GCHandle.Alloc(arena),
+            Native = native,
+            Free = native->Free,
+            Reserve = native->Reserve,
+            Start = packed.Start,
+            End = packed.End,
+        };
         native->Free = &Free;
         native->Info = &Info;
         ImmutableInterlocked.Update(ref _states, (all, one) => all.Add(one), (nint)_state);
     }
 
-    // A critical one, so that it runs after that of a session which nobody has disposed either.
+    // Critical, so that it runs after the finalizer of a session that nobody has disposed either.
     ~PackingAllocator()
     {
         if (IsInUse)
@@ -51,7 +59,7 @@ internal sealed unsafe partial class PackingAllocator : CriticalFinalizerObject,
             Release();
     }
 
-    /// <summary>Allocators not freed yet.</summary>
+    /// <summary>Allocators that are not freed yet.</summary>
     public static int Count => _states.Length;
 
     /// <summary>The packed matrices, in bytes.</summary>
@@ -60,7 +68,7 @@ internal sealed unsafe partial class PackingAllocator : CriticalFinalizerObject,
     private bool IsInUse => _state is not null && Volatile.Read(ref _state->Blocks) > 0;
 
     /// <summary>Creates the allocator for a model.</summary>
-    /// <param name="weightBytes">The size of the model's weights as they are stored.</param>
+    /// <param name="weightBytes">The size of the model's stored weights.</param>
     /// <returns>The allocator; null where there is not enough address space.</returns>
     /// <exception cref="OnnxRuntimeException">The runtime gives no arena.</exception>
     public static PackingAllocator? TryCreate(long weightBytes)
@@ -70,7 +78,7 @@ internal sealed unsafe partial class PackingAllocator : CriticalFinalizerObject,
         OrtAllocator arena = new(session, Cpu);
         try
         {
-            // Packed, blocks of 32 four-bit weights and a scale, 20 bytes, have a sum of 4 bytes besides.
+            // When packed, a block of 32 four-bit weights and a scale, 20 bytes, also has a sum of 4 bytes.
             return new PackingAllocator(arena, new PackingMemory(weightBytes + (weightBytes / 5)));
         }
         catch (OutOfMemoryException)
@@ -81,8 +89,8 @@ internal sealed unsafe partial class PackingAllocator : CriticalFinalizerObject,
     }
 
     /// <summary>
-    /// Makes this the environment's allocator until the result is disposed, on the same thread; other models wait with theirs. Where GenAI runs the model, it must have read a configuration before,
-    /// because it registers an allocator of its own then.
+    /// Makes this the environment's allocator until the result is disposed on the same thread; other models wait with theirs. If GenAI runs the
+    /// model, it must have read a configuration before, because that is when it registers an allocator of its own.
     /// </summary>
     /// <exception cref="ModelLoadException">The runtime does not take it.</exception>
     public IDisposable Register()
@@ -119,7 +127,7 @@ internal sealed unsafe partial class PackingAllocator : CriticalFinalizerObject,
         GC.SuppressFinalize(this);
     }
 
-    // Only where GenAI is in use too there is one, and nothing tells whether there is.
+    // The environment has one only if GenAI is in use too, and nothing tells whether it has.
     private static bool TryUnregister(OrtEnv environment)
     {
         try
@@ -145,7 +153,7 @@ internal sealed unsafe partial class PackingAllocator : CriticalFinalizerObject,
         _state = null;
     }
 
-    // The callbacks run on threads of the runtime, and may not throw.
+    // The callbacks run on threads of the runtime and must not throw.
 
     [UnmanagedCallersOnly]
     private static nint Info(Native* self) => Cpu.DangerousGetHandle();
@@ -201,7 +209,7 @@ internal sealed unsafe partial class PackingAllocator : CriticalFinalizerObject,
         public delegate* unmanaged<Native*, nuint, void*> Reserve;
     }
 
-    /// <summary>What the callbacks need to know, outside the garbage collector's reach: they also run while the session is finalized.</summary>
+    /// <summary>The data of the callbacks, outside the garbage collector's reach: they also run while the session is finalized.</summary>
     private struct State
     {
         public GCHandle Arena; // an OrtAllocator, which would else be finalized for itself
@@ -217,7 +225,7 @@ internal sealed unsafe partial class PackingAllocator : CriticalFinalizerObject,
     {
         public void Dispose()
         {
-            // From here on only native code allocates: its exceptions must not pass through managed frames.
+            // From here on, only native code allocates: its exceptions must not pass through managed frames.
             allocator._state->Native->Reserve = allocator._state->Reserve;
             allocator._packed.EndLoading();
             _loading = null;

@@ -3,8 +3,8 @@ using System.Runtime.InteropServices;
 namespace OnnxVlm.Runtime;
 
 /// <summary>
-/// Memory for the matrices that ONNX Runtime packs while it loads a model, handed out from front to back. A thread of its own touches the pages
-/// ahead of the packing: the kernel takes longer to hand out fresh pages than the packing to fill them, and so the two run side by side.
+/// Memory for the matrices that ONNX Runtime packs while it loads a model, allocated from front to back. A separate thread touches the pages ahead of
+/// the packing: the kernel needs more time to provide fresh pages than the packing needs to fill them, so the two run in parallel.
 /// </summary>
 internal sealed unsafe class PackingMemory : IDisposable
 {
@@ -18,8 +18,9 @@ internal sealed unsafe class PackingMemory : IDisposable
     private long _used;
     private volatile bool _loaded;
 
-    /// <summary>Reserves address space, and begins to touch its first pages.</summary>
-    /// <param name="size">The most that the blocks will take together, in bytes. What stays unused costs no memory where the system hands out pages when they are touched.</param>
+    /// <summary>Reserves address space and starts to touch its first pages.</summary>
+    /// <param name="size">The most that the blocks will need together, in bytes. The unused part costs no memory on systems that provide pages when
+    /// they are touched.</param>
     /// <exception cref="OutOfMemoryException">The system does not give that much.</exception>
     public PackingMemory(long size)
     {
@@ -35,7 +36,7 @@ internal sealed unsafe class PackingMemory : IDisposable
     /// <summary>The address after the last byte.</summary>
     public nint End => (nint)(_start + _size);
 
-    /// <summary>The blocks taken so far, in bytes, each up to the end of its last page.</summary>
+    /// <summary>Size of the blocks so far, in bytes, each rounded up to the end of its last page.</summary>
     public long Used => Volatile.Read(ref _used);
 
     /// <summary>Takes the next block. Not thread-safe.</summary>
@@ -52,7 +53,7 @@ internal sealed unsafe class PackingMemory : IDisposable
         return block;
     }
 
-    /// <summary>Touches no further page.</summary>
+    /// <summary>Stops touching pages.</summary>
     public void EndLoading()
     {
         if (_loaded)
@@ -62,7 +63,7 @@ internal sealed unsafe class PackingMemory : IDisposable
         _toucher.Join();
     }
 
-    /// <summary>Gives the memory back, with all blocks.</summary>
+    /// <summary>Frees the memory with all blocks.</summary>
     public void Dispose()
     {
         EndLoading();
@@ -76,8 +77,8 @@ internal sealed unsafe class PackingMemory : IDisposable
         {
             while (at >= Used + TouchedAhead && !_loaded)
                 _taken.WaitOne();
-            // Adding zero makes a page present, and keeps what the packing may have written there already. It is one instruction: to read first would map the
-            // page of zeros, and to write then unmap it on all cores.
+            // Adding zero makes a page present and keeps what the packing may already have written there. It is one instruction: a read would first
+            // map the page of zeros, and the following write would unmap it on all cores.
             for (long page = at; page < Math.Min(at + Step, _size); page += Environment.SystemPageSize)
                 Interlocked.Add(ref *(int*)(_start + page), 0);
         }

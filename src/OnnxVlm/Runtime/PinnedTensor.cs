@@ -3,15 +3,17 @@ using Microsoft.ML.OnnxRuntimeGenAI;
 
 namespace OnnxVlm.Runtime;
 
-/// <summary>A graph input over a managed array that the garbage collector does not move: what is written to <see cref="Data"/> is what the next run reads.</summary>
-/// <typeparam name="T">The element, of the size that the element type says.</typeparam>
+/// <summary>
+/// A graph input over a managed array that the garbage collector does not move: the next run reads what is written to <see cref="Data"/>.
+/// </summary>
+/// <typeparam name="T">The element type, of the same size as the graph's element type.</typeparam>
 internal sealed class PinnedTensor<T> : IDisposable
     where T : unmanaged
 {
     private GCHandle _pin;
 
     /// <summary>Allocates and pins the array.</summary>
-    /// <param name="elementType">The element type as the graph knows it.</param>
+    /// <param name="elementType">The element type in the graph.</param>
     /// <param name="shape">The dimensions.</param>
     public PinnedTensor(ElementType elementType, params long[] shape)
     {

@@ -4,16 +4,16 @@ namespace OnnxVlm.Runtime;
 
 /// <summary>A piece of a prompt that the model reads in one run.</summary>
 /// <param name="TokenIds">int32 [n], at least one.</param>
-/// <param name="Images">What of images belongs to the placeholders among the tokens, in their order.</param>
+/// <param name="Images">The parts of images that belong to the placeholders among the tokens, in the same order.</param>
 internal sealed record PrefillChunk(ReadOnlyMemory<int> TokenIds, IReadOnlyList<ImagePart> Images)
 {
-    /// <summary>Whether the state after it is saved, where the model has recurrent layers.</summary>
+    /// <summary>Whether the state after it is saved, if the model has recurrent layers.</summary>
     public bool SavesState { get; init; }
 
     /// <summary>Number of patches.</summary>
     public int PatchCount => Images.Sum(image => image.Count);
 
-    /// <summary>Refuses a piece whose patches are not those of its placeholders: it would be read without an error, and wrongly.</summary>
+    /// <summary>Rejects a piece whose patches do not match its placeholders: the model would read it without an error, but wrongly.</summary>
     /// <param name="placeholder">The token that stands for a patch.</param>
     /// <exception cref="ArgumentException">There are more or fewer placeholders than patches.</exception>
     public void RefuseMissingPatches(int placeholder)
@@ -24,7 +24,7 @@ internal sealed record PrefillChunk(ReadOnlyMemory<int> TokenIds, IReadOnlyList<
     }
 }
 
-/// <summary>Patches of an image that follow each other.</summary>
+/// <summary>Consecutive patches of an image.</summary>
 /// <param name="Image">The image.</param>
 /// <param name="First">The first of them.</param>
 /// <param name="Count">How many.</param>

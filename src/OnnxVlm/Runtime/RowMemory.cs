@@ -9,10 +9,10 @@ internal interface IRowMemory : IDisposable
     /// <summary>The first byte, on the device.</summary>
     nint Start { get; }
 
-    /// <summary>Where it lies, as the runtime says it.</summary>
+    /// <summary>Where it lies, in the runtime's terms.</summary>
     OrtMemoryInfo Info { get; }
 
-    /// <summary>Whether parts have to be committed before they are used.</summary>
+    /// <summary>Whether parts have to be committed before use.</summary>
     bool NeedsCommit { get; }
 
     /// <summary>Makes a part usable.</summary>
@@ -21,7 +21,7 @@ internal interface IRowMemory : IDisposable
     /// <exception cref="VlmException">The system has no more memory.</exception>
     void Commit(long offset, long size);
 
-    /// <summary>Gives the memory of a part back to the system, where that is possible; what is in it is lost.</summary>
+    /// <summary>Returns the memory of a part to the system, where possible; its contents are lost.</summary>
     /// <param name="offset">Its first byte, at the start of a page.</param>
     /// <param name="size">Its size in bytes.</param>
     void Release(long offset, long size);
@@ -32,20 +32,20 @@ internal interface IRowMemory : IDisposable
     /// <exception cref="VlmException">The device failed.</exception>
     void Clear(long offset, long size);
 
-    /// <summary>Copies stretches of memory of this kind that lie at regular distances.</summary>
+    /// <summary>Copies blocks at regular distances within memory of this kind.</summary>
     /// <param name="from">The first byte to read.</param>
-    /// <param name="fromStride">Bytes from a stretch to the next one there.</param>
+    /// <param name="fromStride">Bytes from one block to the next in the source.</param>
     /// <param name="to">The first byte to write.</param>
-    /// <param name="toStride">Bytes from a stretch to the next one there.</param>
-    /// <param name="size">Bytes of a stretch.</param>
-    /// <param name="count">How many stretches.</param>
+    /// <param name="toStride">Bytes from one block to the next in the destination.</param>
+    /// <param name="size">Bytes of a block.</param>
+    /// <param name="count">Number of blocks.</param>
     /// <exception cref="VlmException">The device failed.</exception>
     void Copy(nint from, long fromStride, nint to, long toStride, long size, int count);
 }
 
 /// <summary>
-/// Address space whose pages cost memory only once they are written. So every row has room for the whole context, never moves when it grows, and costs what it holds. Not in huge pages: a
-/// short row would else take one for each of its heads.
+/// Address space whose pages cost memory only once they are written. Therefore every row has room for the whole context, never moves when it grows,
+/// and costs only what it holds. It does not use huge pages, because a short row would need one for each of its heads.
 /// </summary>
 internal sealed partial class HostRowMemory : IRowMemory
 {

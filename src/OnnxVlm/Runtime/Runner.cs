@@ -1,6 +1,6 @@
 namespace OnnxVlm.Runtime;
 
-/// <summary>What runs the model.</summary>
+/// <summary>The runtime that runs the model.</summary>
 public enum Runner
 {
     /// <summary><see cref="Ort"/> on the CPU and on CUDA, <see cref="GenAI"/> elsewhere.</summary>

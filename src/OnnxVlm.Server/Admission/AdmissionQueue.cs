@@ -3,16 +3,17 @@ using OnnxVlm.Server.Hosting;
 namespace OnnxVlm.Server.Admission;
 
 /// <summary>
-/// Lets a bounded number of answers run and a bounded number wait. Fair: clients take turns, the requests of one client come in their order, and where
-/// all places are taken the client with the most of them loses one to another, so that a client with many requests delays mostly itself. Safe to use from several threads.
+/// Lets a limited number of answers run and a limited number wait. It is fair: clients take turns, and the requests of one client keep their order.
+/// When all places are taken, the client with the most of them loses one to another client, so a client with many requests mostly delays itself. Safe
+/// to use from several threads.
 /// </summary>
-/// <param name="options">How many run and wait, and how long.</param>
+/// <param name="options">How many may run and wait, and for how long.</param>
 internal sealed class AdmissionQueue(ServerOptions options)
 {
     private readonly Lock _lock = new();
     private readonly Dictionary<string, LinkedList<TaskCompletionSource>> _waitersOfClient = [];
 
-    // Clients with waiting requests, the next one first.
+    // Clients with waiting requests; the next one is first.
     private readonly LinkedList<string> _turns = new();
     private int _running;
     private int _waiting;
@@ -52,14 +53,14 @@ internal sealed class AdmissionQueue(ServerOptions options)
         }
         catch (Exception e)
         {
-            // The turn may have come in the last moment; then it goes to the next one.
+            // The turn may have arrived at the last moment; then it passes to the next request.
             if (!Remove(client, waiter) && waiter.Task.IsCompletedSuccessfully)
                 Leave();
             throw e is TimeoutException ? Full("The service is too busy: the request's turn did not come in time; try again later.") : e;
         }
     }
 
-    /// <summary>Turns away who waits and who comes from now on; what runs goes on.</summary>
+    /// <summary>Turns away all waiting and new requests; running ones continue.</summary>
     public void Close()
     {
         lock (_lock)
@@ -73,9 +74,10 @@ internal sealed class AdmissionQueue(ServerOptions options)
         }
     }
 
-    private static ApiException Stopping() => new(StatusCodes.Status503ServiceUnavailable, "The service is stopping; ask again later.", null, "stopping") { RetryAfterSeconds = 5 };
+    private static ApiException Stopping() =>
+        new(StatusCodes.Status503ServiceUnavailable, "The service is stopping; ask again later.", null, "stopping") { RetryAfterSeconds = 5 };
 
-    // A guess: each answer takes about a second.
+    // An estimate: each answer takes about a second.
     private ApiException Full(string message) =>
         new(StatusCodes.Status429TooManyRequests, message, null, "queue_full") { RetryAfterSeconds = Math.Clamp(Waiting / options.MaxRunning, 1, 60) };
 
@@ -90,7 +92,7 @@ internal sealed class AdmissionQueue(ServerOptions options)
         _waiting++;
     }
 
-    // Whoever has the most requests waiting gives up its last one to a client with fewer, so that no client can take all the places.
+    // The client with the most waiting requests gives up its last one to a client with fewer, so no client can take all the places.
     private bool MakeRoomFor(string client)
     {
         if (_waitersOfClient.Count == 0)
@@ -130,7 +132,7 @@ internal sealed class AdmissionQueue(ServerOptions options)
                 _running--;
                 return;
             }
-            // Who runs next takes the place of who leaves.
+            // The next request takes the place of the one that leaves.
             string client = turn.Value;
             LinkedList<TaskCompletionSource> waiters = _waitersOfClient[client];
             waiters.First!.Value.SetResult();

@@ -1,12 +1,13 @@
 namespace OnnxVlm.Server.Admission;
 
 /// <summary>
-/// Something of which there is only so much, shared between clients: all of them together hold no more than the capacity, one of them no more than its share, unless it holds nothing else.
-/// Who does not fit waits, in the order of coming; who waits for its own client to give something back does not hold up others. Safe to use from several threads.
+/// Shares a limited amount of something between clients. All of them together hold no more than the capacity, and each no more than its share, unless
+/// it holds nothing else. A request that does not fit waits, in order of arrival; one that waits for its own client to release something does not
+/// delay others. Safe to use from several threads.
 /// </summary>
-/// <param name="capacity">What there is.</param>
-/// <param name="share">What one client may hold.</param>
-/// <param name="maxWaiting">How many of one client may wait; one more is refused.</param>
+/// <param name="capacity">The total amount.</param>
+/// <param name="share">The most that one client may hold.</param>
+/// <param name="maxWaiting">How many requests of one client may wait; any further one is refused.</param>
 internal sealed class ClientGate(long capacity, long share, int maxWaiting)
 {
     private readonly Lock _lock = new();
@@ -15,10 +16,10 @@ internal sealed class ClientGate(long capacity, long share, int maxWaiting)
     private readonly Dictionary<string, int> _waitingOf = [];
     private long _held;
 
-    /// <summary>What is held now.</summary>
+    /// <summary>The amount that is held now.</summary>
     public long Held => Volatile.Read(ref _held);
 
-    /// <summary>How many wait now.</summary>
+    /// <summary>How many requests wait now.</summary>
     public int Waiting
     {
         get
@@ -30,8 +31,8 @@ internal sealed class ClientGate(long capacity, long share, int maxWaiting)
 
     /// <summary>Waits until there is room.</summary>
     /// <param name="client">Who asks.</param>
-    /// <param name="amount">How much it takes; more than the capacity counts as all of it.</param>
-    /// <param name="timeout">The longest it waits.</param>
+    /// <param name="amount">The amount; more than the capacity counts as the whole capacity.</param>
+    /// <param name="timeout">The longest time that it waits.</param>
     /// <param name="cancellationToken">Ends the waiting with <see cref="OperationCanceledException"/>.</param>
     /// <returns>What it holds; disposing it gives it back.</returns>
     /// <exception cref="ApiException">429: too many of the client wait, or there was no room in time.</exception>
@@ -130,7 +131,7 @@ internal sealed class ClientGate(long capacity, long share, int maxWaiting)
         }
     }
 
-    /// <summary>What one request holds.</summary>
+    /// <summary>The amount that one request holds.</summary>
     internal sealed class Pass(ClientGate gate, string client, long amount) : IDisposable
     {
         private int _disposed;
@@ -141,10 +142,10 @@ internal sealed class ClientGate(long capacity, long share, int maxWaiting)
 
         public TaskCompletionSource Admitted { get; } = new(TaskCreationOptions.RunContinuationsAsynchronously);
 
-        /// <summary>Its place among those who wait; null once it is admitted.</summary>
+        /// <summary>Its place in the queue; null once it is admitted.</summary>
         public LinkedListNode<Pass>? Place { get; set; }
 
-        /// <summary>Takes more, if there is room at once: who holds something must not wait for others who do.</summary>
+        /// <summary>Takes more, if there is room at once: a request that holds something must not wait for others that do too.</summary>
         /// <param name="more">How much more.</param>
         public bool TryGrow(long more)
         {

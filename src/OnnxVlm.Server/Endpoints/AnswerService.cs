@@ -11,13 +11,13 @@ using OnnxVlm.Server.Security;
 
 namespace OnnxVlm.Server.Endpoints;
 
-/// <summary>What the endpoints share: a turn with a model, and the answers one after the other.</summary>
+/// <summary>Shared by the endpoints: a turn with a model, and the answers one after the other.</summary>
 /// <param name="queue">Gives turns.</param>
 /// <param name="models">The models.</param>
 /// <param name="options">The service's options.</param>
 internal sealed class AnswerService(AdmissionQueue queue, ModelPool models, ServerOptions options)
 {
-    /// <summary>Waits for a turn and loads the model, if it is not loaded.</summary>
+    /// <summary>Waits for a turn, and loads the model if it is not loaded.</summary>
     /// <param name="name">The model.</param>
     /// <param name="context">Who asks.</param>
     /// <param name="cancellationToken">Ends the waiting with <see cref="OperationCanceledException"/>.</param>
@@ -39,7 +39,7 @@ internal sealed class AnswerService(AdmissionQueue queue, ModelPool models, Serv
         }
     }
 
-    /// <summary>Generates the answers of a request side by side; they share what the model reads of their prompt.</summary>
+    /// <summary>Generates the answers of a request in parallel; they share what the model reads of their prompt.</summary>
     /// <param name="turn">The turn, which the caller ends.</param>
     /// <param name="request">The request.</param>
     /// <param name="cancellationToken">Ends the answers with <see cref="OperationCanceledException"/>.</param>
@@ -48,7 +48,7 @@ internal sealed class AnswerService(AdmissionQueue queue, ModelPool models, Serv
     public async IAsyncEnumerable<AnswerUpdate> AnswerAsync(ModelTurn turn, AnswerRequest request, [EnumeratorCancellation] CancellationToken cancellationToken)
     {
         using CancellationTokenSource either = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken, turn.Late);
-        // An answer waits for a client that is slower.
+        // An answer waits for a client that is slower than the model.
         Channel<AnswerUpdate> updates = Channel.CreateBounded<AnswerUpdate>(request.Choices);
         Task answers = Task.WhenAll(Enumerable.Range(0, request.Choices).Select(choice => Task.Run(() => ForwardAsync(choice), CancellationToken.None)));
         Task completion = CompleteAsync();
@@ -67,14 +67,16 @@ internal sealed class AnswerService(AdmissionQueue queue, ModelPool models, Serv
         {
             try
             {
-                ChatOptions chosen = OptionsOf(turn, request, choice, progress => updates.Writer.TryWrite(new AnswerUpdate(choice, new ChatResponseUpdate(), progress)));
-                await using IAsyncEnumerator<ChatResponseUpdate> pieces = Start(turn.Client, request.ConversationOf(choice), chosen).GetAsyncEnumerator(either.Token);
+                ChatOptions chosen = OptionsOf(
+                    turn, request, choice, progress => updates.Writer.TryWrite(new AnswerUpdate(choice, new ChatResponseUpdate(), progress)));
+                await using IAsyncEnumerator<ChatResponseUpdate> pieces = Start(turn.Client, request.ConversationOf(choice), chosen)
+                    .GetAsyncEnumerator(either.Token);
                 while (await MoveNextAsync(pieces, turn.Late, cancellationToken).ConfigureAwait(false))
                     await updates.Writer.WriteAsync(new AnswerUpdate(choice, pieces.Current), either.Token).ConfigureAwait(false);
             }
             catch
             {
-                // One failure is that of the request; the other answers end with it.
+                // One failure is the failure of the request; the other answers end with it.
                 await either.CancelAsync().ConfigureAwait(false);
                 throw;
             }
@@ -90,7 +92,10 @@ internal sealed class AnswerService(AdmissionQueue queue, ModelPool models, Serv
     private static ChatOptions OptionsOf(ModelTurn turn, AnswerRequest request, int choice, Action<PrefillProgress> onPrefill)
     {
         ChatOptions options = request.OptionsOf(choice).Clone();
-        options.AdditionalProperties = new AdditionalPropertiesDictionary(options.AdditionalProperties ?? []) { [ChatProperties.CacheScope] = request.UsesCache ? turn.Scope : $"{turn.Scope} {Guid.NewGuid():N}" };
+        options.AdditionalProperties = new AdditionalPropertiesDictionary(options.AdditionalProperties ?? [])
+        {
+            [ChatProperties.CacheScope] = request.UsesCache ? turn.Scope : $"{turn.Scope} {Guid.NewGuid():N}",
+        };
         if (request.NeedsProgress)
             options.AdditionalProperties[ChatProperties.OnPrefill] = onPrefill;
         return options;
@@ -116,7 +121,7 @@ internal sealed class AnswerService(AdmissionQueue queue, ModelPool models, Serv
         }
         catch (ArgumentException e)
         {
-            // What the client could only find out by asking the model: a token id, a grammar, a message without a place in the template.
+            // Errors that the client could only find by asking the model: a token id, a grammar, a message without a place in the template.
             throw Refused(e);
         }
         catch (OperationCanceledException e) when (late.IsCancellationRequested && !ending.IsCancellationRequested)
@@ -125,22 +130,32 @@ internal sealed class AnswerService(AdmissionQueue queue, ModelPool models, Serv
         }
     }
 
-    /// <summary>The error for a turn whose time is over.</summary>
-    /// <param name="exception">What ended with it.</param>
+    /// <summary>The error for a turn whose time is up.</summary>
+    /// <param name="exception">The exception that ended it.</param>
     public ApiException TooLate(OperationCanceledException exception) =>
-        new(StatusCodes.Status504GatewayTimeout, $"The answer took longer than {options.AnswerTimeout.TotalSeconds:F0} s; ask for less.", null, "answer_timeout", exception);
+        new(
+            StatusCodes.Status504GatewayTimeout,
+            $"The answer took longer than {options.AnswerTimeout.TotalSeconds:F0} s; ask for less.",
+            null,
+            "answer_timeout",
+            exception);
 
-    // Options that the library and the wire call by one name.
+    // Options that have the same name in the library and on the wire.
     private static string? FieldOf(string message) =>
-        Array.Find([ChatProperties.ChatTemplateKwargs, ChatProperties.ContinueFinalMessage, ChatProperties.Choice], name => message.StartsWith(name, StringComparison.Ordinal));
+        Array.Find([ChatProperties.ChatTemplateKwargs, ChatProperties.ContinueFinalMessage, ChatProperties.Choice],
+            name => message.StartsWith(name, StringComparison.Ordinal));
 
-    /// <summary>What the library refuses, as the client is told: its messages say what is wrong with the request.</summary>
+    /// <summary>A refusal by the library, as the client sees it: its messages say what is wrong with the request.</summary>
     /// <param name="exception">The refusal.</param>
     public static ApiException Refused(ArgumentException exception)
     {
         string message = AnswerMessage.Of(exception);
         bool isSchema = message.Contains("schema", StringComparison.OrdinalIgnoreCase);
-        string? param = message.StartsWith("Tools: ", StringComparison.Ordinal) ? "tools" : isSchema ? "response_format" : message.StartsWith("Reasoning", StringComparison.Ordinal) ? "reasoning_effort" : FieldOf(message);
+        string? param = message.StartsWith("Tools: ", StringComparison.Ordinal)
+            ? "tools"
+            : isSchema ? "response_format"
+            : message.StartsWith("Reasoning", StringComparison.Ordinal) ? "reasoning_effort"
+            : FieldOf(message);
         return new ApiException(StatusCodes.Status400BadRequest, message, param, isSchema ? "invalid_schema" : null, exception);
     }
 }

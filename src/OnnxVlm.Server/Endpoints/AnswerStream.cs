@@ -7,7 +7,8 @@ using OnnxVlm.Server.Wire;
 namespace OnnxVlm.Server.Endpoints;
 
 /// <summary>
-/// Sends answers as they come. While a request waits for its turn nothing is sent, so that it can still get a status code; what keeps the connection open comes once the model is at work.
+/// Sends answers as they are generated. While a request waits for its turn nothing is sent, so that it can still get a status code; keep-alive data
+/// is sent only once the model is at work.
 /// </summary>
 /// <param name="answers">Generates answers.</param>
 /// <param name="options">The service's options.</param>
@@ -45,21 +46,24 @@ internal sealed class AnswerStream(AnswerService answers, ServerOptions options,
         }
     }
 
-    /// <summary>Answers a request in chunks of one form, as OpenAI's completions are streamed.</summary>
+    /// <summary>Answers a request in chunks of one form, in the way that OpenAI's completions are streamed.</summary>
     /// <typeparam name="TChunk">The form of an event.</typeparam>
     /// <param name="context">Who asks.</param>
     /// <param name="request">What is asked.</param>
     /// <param name="form">How an event is written.</param>
     /// <param name="toChunks">The events of an update.</param>
     /// <param name="toUsage">The event with the usage.</param>
-    public Task SendAsync<TChunk>(HttpContext context, AnswerRequest request, JsonTypeInfo<TChunk> form, Func<AnswerUpdate, IEnumerable<TChunk>> toChunks, Func<UsageCounter, TChunk> toUsage) =>
+    public Task SendAsync<TChunk>(HttpContext context, AnswerRequest request, JsonTypeInfo<TChunk> form, Func<AnswerUpdate, IEnumerable<TChunk>> toChunks,
+        Func<UsageCounter, TChunk> toUsage) =>
         SendAsync(context, request, new ChunkWriter<TChunk>(request.IncludeUsage, form, toChunks, toUsage));
 
-    private sealed class ChunkWriter<TChunk>(bool includesUsage, JsonTypeInfo<TChunk> form, Func<AnswerUpdate, IEnumerable<TChunk>> toChunks, Func<UsageCounter, TChunk> toUsage) : IAnswerWriter
+    private sealed class ChunkWriter<TChunk>(
+        bool includesUsage, JsonTypeInfo<TChunk> form, Func<AnswerUpdate, IEnumerable<TChunk>> toChunks, Func<UsageCounter, TChunk> toUsage) : IAnswerWriter
     {
         public IEnumerable<byte[]> Write(AnswerUpdate update) => toChunks(update).Select(chunk => ServerSentEvent.Of(chunk, form));
 
-        public IEnumerable<byte[]> Finish(UsageCounter usage) => [.. includesUsage ? [ServerSentEvent.Of(toUsage(usage), form)] : Array.Empty<byte[]>(), "data: [DONE]\n\n"u8.ToArray()];
+        public IEnumerable<byte[]> Finish(UsageCounter usage) =>
+            [.. includesUsage ? [ServerSentEvent.Of(toUsage(usage), form)] : Array.Empty<byte[]>(), "data: [DONE]\n\n"u8.ToArray()];
 
         public IEnumerable<byte[]> Fail(ApiException error) => [ServerSentEvent.Of(error.Body, WireJson.Relaxed.ErrorBody)];
     }

@@ -11,8 +11,8 @@ namespace OnnxVlm.Server.Endpoints;
 /// <summary>POST /v1/chat/completions, whole or as a stream.</summary>
 /// <param name="requests">Reads bodies.</param>
 /// <param name="reader">Reads requests.</param>
-/// <param name="whole">Sends answers that are whole.</param>
-/// <param name="stream">Sends them as they come.</param>
+/// <param name="whole">Sends complete answers.</param>
+/// <param name="stream">Sends answers as they are generated.</param>
 internal sealed class ChatEndpoint(RequestReader requests, ChatRequestReader reader, WholeAnswer whole, AnswerStream stream)
 {
     public async Task HandleAsync(HttpContext context)
@@ -27,7 +27,12 @@ internal sealed class ChatEndpoint(RequestReader requests, ChatRequestReader rea
             return;
         }
         Dictionary<int, TimingCounter> timings = [];
-        await stream.SendAsync(context, request, WireJson.Relaxed.ChatCompletionChunk, ToChunks, usage => new ChatCompletionChunk(id, created, request.Model, []) { Usage = usage.ToJson() })
+        await stream.SendAsync(
+            context,
+            request,
+            WireJson.Relaxed.ChatCompletionChunk,
+            ToChunks,
+            usage => new ChatCompletionChunk(id, created, request.Model, []) { Usage = usage.ToJson() })
             .ConfigureAwait(false);
 
         IEnumerable<ChatCompletionChunk> ToChunks(AnswerUpdate update)
@@ -46,7 +51,8 @@ internal sealed class ChatEndpoint(RequestReader requests, ChatRequestReader rea
                 yield return Chunk(choice) with { Timings = times };
         }
 
-        ChatCompletionChunk Chunk(ChunkChoice choice) => new(id, created, request.Model, [choice]) { Usage = request.IncludeUsage ? UsageCounter.NoUsage : default };
+        ChatCompletionChunk Chunk(ChunkChoice choice) =>
+            new(id, created, request.Model, [choice]) { Usage = request.IncludeUsage ? UsageCounter.NoUsage : default };
     }
 
     private async Task AnswerWholeAsync(HttpContext context, AnswerRequest request, string id, long created)
@@ -60,7 +66,10 @@ internal sealed class ChatEndpoint(RequestReader requests, ChatRequestReader rea
             if (update.Choice == 0)
                 times = timing.Add(update);
         }).ConfigureAwait(false);
-        ChatCompletion completion = new(id, created, request.Model, [.. updates.Select((all, index) => ToChoice(index, all))], usage.ToUsage()) { Timings = request.ReportsTimings ? times : null };
+        ChatCompletion completion = new(id, created, request.Model, [.. updates.Select((all, index) => ToChoice(index, all))], usage.ToUsage())
+        {
+            Timings = request.ReportsTimings ? times : null,
+        };
         await whole.SendAsync(context, completion, WireJson.Relaxed.ChatCompletion).ConfigureAwait(false);
     }
 
@@ -84,12 +93,16 @@ internal sealed class ChatEndpoint(RequestReader requests, ChatRequestReader rea
         ChatTokenLogprob[] logprobs = [.. LogprobWriter.ToChat(update)];
         string text = update.Text, reasoning = ReasoningOf(update);
         if (text.Length > 0 || reasoning.Length > 0 || logprobs.Length > 0)
-            yield return new ChunkChoice(index, reasoning.Length > 0 ? new Delta { ReasoningContent = reasoning } : new Delta { Content = text }, logprobs.Length > 0 ? new ChatLogprobs(logprobs) : null);
+        {
+            Delta delta = reasoning.Length > 0 ? new Delta { ReasoningContent = reasoning } : new Delta { Content = text };
+            yield return new ChunkChoice(index, delta, logprobs.Length > 0 ? new ChatLogprobs(logprobs) : null);
+        }
         foreach (ResponseToolCall part in ToolCallWriter.ToStream(update))
             yield return new ChunkChoice(index, new Delta { ToolCalls = [part] });
         if (update.FinishReason is { } reason)
             yield return new ChunkChoice(index, new Delta(), FinishReason: reason.Value);
     }
 
-    private static string ReasoningOf(ChatResponseUpdate update) => string.Concat(update.Contents.OfType<TextReasoningContent>().Select(content => content.Text));
+    private static string ReasoningOf(ChatResponseUpdate update) =>
+        string.Concat(update.Contents.OfType<TextReasoningContent>().Select(content => content.Text));
 }

@@ -10,8 +10,8 @@ namespace OnnxVlm.Server.Endpoints;
 /// <summary>POST /v1/completions, whole or as a stream: the model continues a text.</summary>
 /// <param name="requests">Reads bodies.</param>
 /// <param name="reader">Reads requests.</param>
-/// <param name="whole">Sends answers that are whole.</param>
-/// <param name="stream">Sends them as they come.</param>
+/// <param name="whole">Sends complete answers.</param>
+/// <param name="stream">Sends answers as they are generated.</param>
 internal sealed class CompletionEndpoint(RequestReader requests, CompletionRequestReader reader, WholeAnswer whole, AnswerStream stream)
 {
     public async Task HandleAsync(HttpContext context)
@@ -28,7 +28,12 @@ internal sealed class CompletionEndpoint(RequestReader requests, CompletionReque
         }
         Dictionary<int, int> offsets = [];
         Dictionary<int, TimingCounter> timings = [];
-        await stream.SendAsync(context, request, WireJson.Relaxed.TextCompletion, ToChunks, usage => new TextCompletion(id, created, request.Model, []) { Usage = usage.ToJson() }).ConfigureAwait(false);
+        await stream.SendAsync(
+            context,
+            request,
+            WireJson.Relaxed.TextCompletion,
+            ToChunks,
+            usage => new TextCompletion(id, created, request.Model, []) { Usage = usage.ToJson() }).ConfigureAwait(false);
 
         IEnumerable<TextCompletion> ToChunks(AnswerUpdate answer)
         {
@@ -69,14 +74,16 @@ internal sealed class CompletionEndpoint(RequestReader requests, CompletionReque
             if (update.Choice == 0)
                 times = timing.Add(update);
         }).ConfigureAwait(false);
-        TextCompletion completion = new(id, created, request.Model, [.. updates.Select(ToChoice)]) { Usage = usage.ToJson(), Timings = request.ReportsTimings ? times : null };
+        TextCompletion completion =
+            new(id, created, request.Model, [.. updates.Select(ToChoice)]) { Usage = usage.ToJson(), Timings = request.ReportsTimings ? times : null };
         await whole.SendAsync(context, completion, WireJson.Relaxed.TextCompletion).ConfigureAwait(false);
 
         TextChoice ToChoice(List<ChatResponseUpdate> all, int index)
         {
             int offset = 0;
             string text = string.Concat(all.Select(update => update.Text));
-            return new TextChoice(index, echo ? PromptOf(request, index) + text : text, LogprobWriter.ToText(all, ref offset), all[^1].FinishReason!.Value.Value);
+            return new TextChoice(
+                index, echo ? PromptOf(request, index) + text : text, LogprobWriter.ToText(all, ref offset), all[^1].FinishReason!.Value.Value);
         }
     }
 

@@ -6,17 +6,17 @@ using OnnxVlm.Server.Wire;
 
 namespace OnnxVlm.Server.Endpoints;
 
-/// <summary>Log probabilities in OpenAI's two forms. A token that is part of a character only shows as U+FFFD; its bytes tell what it is.</summary>
+/// <summary>Log probabilities in OpenAI's two forms. A token that is only part of a character appears as U+FFFD; its bytes identify it.</summary>
 internal static class LogprobWriter
 {
-    /// <summary>Those of an update, for a chat; none where they were not asked for.</summary>
+    /// <summary>The log probabilities of an update, for a chat; none if they were not requested.</summary>
     /// <param name="update">The update.</param>
     public static IEnumerable<ChatTokenLogprob> ToChat(ChatResponseUpdate update) =>
         TokensOf(update).Select(token => ToChat(token.Token) with { TopLogprobs = [.. token.Top.Select(ToChat)] });
 
-    /// <summary>Those of several updates, for a plain completion; null where they were not asked for.</summary>
+    /// <summary>The log probabilities of several updates, for a plain completion; null if they were not requested.</summary>
     /// <param name="updates">The updates.</param>
-    /// <param name="offset">Where the first token begins in the text, in characters; afterwards, where the next one will.</param>
+    /// <param name="offset">Position of the first token in the text, in characters; afterwards the position of the next one.</param>
     public static TextLogprobs? ToText(IEnumerable<ChatResponseUpdate> updates, ref int offset)
     {
         TokenLogprobs[] tokens = [.. updates.SelectMany(TokensOf)];
@@ -29,7 +29,7 @@ internal static class LogprobWriter
             offsets[i] = offset;
             offset += texts[i].Length;
         }
-        // Two tokens can show as the same text; the more probable one comes first and stays.
+        // Two tokens can appear as the same text; the more probable one comes first and stays.
         return new TextLogprobs(
             texts,
             [.. tokens.Select(token => token.Token.Logprob)],

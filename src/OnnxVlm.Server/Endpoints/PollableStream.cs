@@ -1,20 +1,22 @@
 namespace OnnxVlm.Server.Endpoints;
 
-/// <summary>Reads a stream whose next element can be waited for in pieces of time. Disposing it ends the stream, also while an element is on its way.</summary>
-/// <typeparam name="T">The elements.</typeparam>
+/// <summary>
+/// Reads a stream so that the wait for its next element can be split into several waits. Disposing it ends the stream, even while an element is on its way.
+/// </summary>
+/// <typeparam name="T">Type of the elements.</typeparam>
 internal sealed class PollableStream<T> : IAsyncDisposable
 {
     private readonly CancellationTokenSource _ending = new();
     private readonly IAsyncEnumerator<T> _elements;
     private Task<bool> _next = Task.FromResult(true);
 
-    /// <summary>Begins to read.</summary>
+    /// <summary>Starts to read.</summary>
     /// <param name="stream">The stream.</param>
     public PollableStream(IAsyncEnumerable<T> stream) => _elements = stream.GetAsyncEnumerator(_ending.Token);
 
     public T Current => _elements.Current;
 
-    /// <summary>Goes to the next element; the task may be waited for several times.</summary>
+    /// <summary>Moves to the next element; the task may be awaited several times.</summary>
     public Task<bool> NextAsync() => _next = _elements.MoveNextAsync().AsTask();
 
     public async ValueTask DisposeAsync()

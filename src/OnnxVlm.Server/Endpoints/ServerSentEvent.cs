@@ -13,7 +13,7 @@ internal static class ServerSentEvent
     /// <summary>An event.</summary>
     /// <typeparam name="T">The form of its data.</typeparam>
     /// <param name="value">Its data.</param>
-    /// <param name="form">How they are written.</param>
+    /// <param name="form">Writes the data.</param>
     /// <param name="name">Its name; null for none.</param>
     public static byte[] Of<T>(T value, JsonTypeInfo<T> form, string? name = null) =>
         [.. name is null ? [] : Encoding.ASCII.GetBytes($"event: {name}\n"), .. Data, .. JsonSerializer.SerializeToUtf8Bytes(value, form), .. End];

@@ -4,7 +4,7 @@ using OnnxVlm.Server.Wire;
 
 namespace OnnxVlm.Server.Endpoints;
 
-/// <summary>Follows how long an answer takes. Used by one thread at a time.</summary>
+/// <summary>Measures how long an answer takes. Used by one thread at a time.</summary>
 internal sealed class TimingCounter
 {
     private readonly long _started = Stopwatch.GetTimestamp();
@@ -13,8 +13,8 @@ internal sealed class TimingCounter
     private long _firstToken;
     private long _tokens;
 
-    /// <summary>Takes what comes next of the answer.</summary>
-    /// <param name="answer">A piece, or how far the prompt is read.</param>
+    /// <summary>Records the next part of the answer.</summary>
+    /// <param name="answer">A piece, or the progress of the prompt.</param>
     /// <returns>The times so far.</returns>
     public Timings Add(AnswerUpdate answer)
     {
@@ -33,8 +33,16 @@ internal sealed class TimingCounter
             }
         }
         if (answer.Update.RawRepresentation is GenerationUpdate { Statistics: { } whole })
-            return new Timings(whole.CachedTokens, whole.PromptTokens - whole.CachedTokens, whole.Prefill.TotalMilliseconds, whole.GeneratedTokens, whole.Decode.TotalMilliseconds);
+        {
+            return new Timings(
+                whole.CachedTokens,
+                whole.PromptTokens - whole.CachedTokens,
+                whole.Prefill.TotalMilliseconds,
+                whole.GeneratedTokens,
+                whole.Decode.TotalMilliseconds);
+        }
         double predicted = _tokens == 0 ? 0 : Stopwatch.GetElapsedTime(_firstToken).TotalMilliseconds;
-        return new Timings(_progress?.CachedTokens ?? 0, (_progress?.TokensRead ?? 0) - (_progress?.CachedTokens ?? 0), _prompt.TotalMilliseconds, _tokens, predicted);
+        int cached = _progress?.CachedTokens ?? 0;
+        return new Timings(cached, (_progress?.TokensRead ?? 0) - cached, _prompt.TotalMilliseconds, _tokens, predicted);
     }
 }

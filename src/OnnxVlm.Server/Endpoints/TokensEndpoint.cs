@@ -24,7 +24,9 @@ internal sealed class TokensEndpoint(RequestReader requests, MessageReader messa
         if (request.Prompt is not null && (request.Tools is not null || request.ReasoningEffort is not null))
             throw ApiException.Invalid(request.Tools is not null ? "tools" : "reasoning_effort", "goes with messages; leave it out.");
         ChatOptions options = reader.ReadTemplateOptions(request.Tools, request.ReasoningEffort);
-        IReadOnlyList<ChatMessage>? conversation = request.Messages is null ? null : await messages.ReadAsync(request.Messages, ClientKey.ClientOf(context), context.RequestAborted).ConfigureAwait(false);
+        IReadOnlyList<ChatMessage>? conversation = request.Messages is null
+            ? null
+            : await messages.ReadAsync(request.Messages, ClientKey.ClientOf(context), context.RequestAborted).ConfigureAwait(false);
         using ModelTurn turn = await answers.EnterAsync(ChatRequestReader.RequiredModel(request.Model), context, context.RequestAborted).ConfigureAwait(false);
         VlmModel model = turn.Model;
         int[] tokens = await prompts.RunAsync(turn, context, cancellationToken => conversation is null

@@ -4,7 +4,9 @@ using OnnxVlm.Server.Wire;
 
 namespace OnnxVlm.Server.Endpoints;
 
-/// <summary>Function calls in OpenAI's form. Where the end of an answer cuts a call off, it comes as far as it got, and the finish reason is <c>length</c>.</summary>
+/// <summary>
+/// Function calls in OpenAI's form. If the end of an answer truncates a call, its beginning is sent, and the finish reason is <c>length</c>.
+/// </summary>
 internal static class ToolCallWriter
 {
     /// <summary>What an update adds, for a stream: first index, id, type and name, then pieces of the arguments as the model writes them.</summary>
@@ -19,7 +21,8 @@ internal static class ToolCallWriter
 
     /// <summary>The calls of an answer.</summary>
     /// <param name="updates">All its updates.</param>
-    public static IEnumerable<ResponseToolCall> ToWhole(IEnumerable<ChatResponseUpdate> updates) => updates.SelectMany(DeltasOf).GroupBy(delta => delta.Index).Select(call => new ResponseToolCall
+    public static IEnumerable<ResponseToolCall> ToWhole(IEnumerable<ChatResponseUpdate> updates) =>
+        updates.SelectMany(DeltasOf).GroupBy(delta => delta.Index).Select(call => new ResponseToolCall
     {
         Id = call.First().CallId,
         Type = "function",

@@ -5,8 +5,8 @@ using OnnxVlm.Server.Wire;
 
 namespace OnnxVlm.Server.Endpoints;
 
-/// <summary>Adds up the tokens of a request: those of each prompt once, those of all answers.</summary>
-/// <param name="answersPerPrompt">Answers that share a prompt.</param>
+/// <summary>Adds up the tokens of a request: each prompt counts once, and all answers count.</summary>
+/// <param name="answersPerPrompt">Number of answers that share a prompt.</param>
 internal sealed class UsageCounter(int answersPerPrompt)
 {
     private long _prompt;
@@ -16,7 +16,7 @@ internal sealed class UsageCounter(int answersPerPrompt)
     private long _shrunk;
     private long _completion;
 
-    /// <summary>What stands in place of the usage in every chunk but the last.</summary>
+    /// <summary>The value of the usage in every chunk except the last.</summary>
     public static JsonElement NoUsage { get; } = JsonElement.Parse("null");
 
     /// <summary>Tokens of all answers.</summary>
@@ -34,7 +34,7 @@ internal sealed class UsageCounter(int answersPerPrompt)
     /// <summary>Why the answers ended, separated by commas.</summary>
     public string FinishReasons { get; private set; } = "";
 
-    /// <summary>Takes what an update that ends an answer has.</summary>
+    /// <summary>Records the numbers of an update that ends an answer.</summary>
     /// <param name="update">The update.</param>
     public void Add(AnswerUpdate update)
     {

@@ -6,16 +6,18 @@ using OnnxVlm.Server.Telemetry;
 
 namespace OnnxVlm.Server.Endpoints;
 
-/// <summary>Answers that are sent when they are whole.</summary>
+/// <summary>Sends answers when they are complete.</summary>
 /// <param name="answers">Generates answers.</param>
 /// <param name="options">The service's options.</param>
 /// <param name="log">Writes a line for each request.</param>
 internal sealed class WholeAnswer(AnswerService answers, ServerOptions options, RequestLog log)
 {
-    /// <summary>Has a request answered. The turn ends before the answer is sent, so that a client that does not take it holds up nobody.</summary>
+    /// <summary>
+    /// Generates the answers to a request. The turn ends before the answer is sent, so a client that is slow to accept it does not delay others.
+    /// </summary>
     /// <param name="context">Who asks.</param>
     /// <param name="request">What is asked.</param>
-    /// <param name="take">Takes each update.</param>
+    /// <param name="take">Receives each update.</param>
     /// <returns>Tokens of the request.</returns>
     /// <exception cref="ApiException">The request cannot be honoured, or it took too long.</exception>
     public async Task<UsageCounter> CollectAsync(HttpContext context, AnswerRequest request, Action<AnswerUpdate> take)
@@ -40,7 +42,7 @@ internal sealed class WholeAnswer(AnswerService answers, ServerOptions options, 
     /// <param name="form">How it is written.</param>
     public Task SendAsync<T>(HttpContext context, T body, JsonTypeInfo<T> form) => SendAsync(context, JsonSerializer.SerializeToUtf8Bytes(body, form));
 
-    /// <summary>Sends a body that is written already.</summary>
+    /// <summary>Sends a body that is already serialized.</summary>
     /// <param name="context">Who asked.</param>
     /// <param name="body">JSON.</param>
     public Task SendAsync(HttpContext context, ReadOnlyMemory<byte> body)

@@ -6,16 +6,20 @@ using Microsoft.Net.Http.Headers;
 
 namespace OnnxVlm.Server.Hosting;
 
-/// <summary>The web page: the files of wwwroot, which are inside the assembly. They hold nothing secret, so that a browser gets them without a key; what the page then asks for needs one.</summary>
+/// <summary>
+/// The web page: the files of wwwroot, which are embedded in the assembly. They contain nothing secret, so a browser gets them without a key; the
+/// page's own requests need one.
+/// </summary>
 internal static class EmbeddedPage
 {
     private const string Prefix = "wwwroot/";
 
     private static readonly string[] Methods = [HttpMethods.Get, HttpMethods.Head];
 
-    // The page may load what comes from here and nothing else, nothing inline runs, and nobody may put the page into a frame. Text becomes HTML only where DOMPurify cleans it; the other policy
-    // knows one address, that of the PDF worker.
-    private const string ContentSecurityPolicy = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; font-src 'self'; connect-src 'self'; worker-src 'self'; base-uri 'none'; "
+    // The page may load only from this service, nothing inline runs, and nobody may put the page into a frame. Only DOMPurify turns text into HTML;
+    // the other policy allows one address, that of the PDF worker.
+    private const string ContentSecurityPolicy =
+        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; font-src 'self'; connect-src 'self'; worker-src 'self'; base-uri 'none'; "
         + "form-action 'none'; frame-ancestors 'none'; require-trusted-types-for 'script'; trusted-types dompurify pdf-worker";
 
     /// <summary>Maps each file to its path, and index.html to <c>/</c> as well.</summary>
@@ -26,12 +30,12 @@ internal static class EmbeddedPage
         Assembly assembly = typeof(EmbeddedPage).Assembly;
         foreach (string resource in assembly.GetManifestResourceNames())
         {
-            // Built on Windows the names have backslashes.
+            // When built on Windows, the names have backslashes.
             string path = resource.Replace('\\', '/');
             if (!path.StartsWith(Prefix, StringComparison.Ordinal))
                 continue;
             path = path[Prefix.Length..];
-            // Most of the files are for PDF and LaTeX and are never asked for.
+            // Most of the files are for PDF and LaTeX and are never requested.
             Lazy<(byte[] Bytes, EntityTagHeaderValue Tag)> content = new(() => Read(assembly, resource));
             string type = types.TryGetContentType(path, out string? known) ? known : "application/octet-stream";
             if (type.StartsWith("text/", StringComparison.Ordinal))

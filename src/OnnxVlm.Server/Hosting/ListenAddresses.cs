@@ -3,10 +3,10 @@ using Microsoft.Extensions.Configuration;
 
 namespace OnnxVlm.Server.Hosting;
 
-/// <summary>Where the service will listen, and whether somebody outside this machine could reach it there.</summary>
+/// <summary>The addresses where the service will listen, and whether anyone outside this machine could reach them.</summary>
 internal static class ListenAddresses
 {
-    /// <summary>Where the service listens if nothing says otherwise.</summary>
+    /// <summary>Where the service listens by default.</summary>
     public const string Default = "http://127.0.0.1:8080";
 
     /// <summary>Reads the addresses: the key <c>urls</c>, and Kestrel's own endpoints.</summary>
@@ -20,7 +20,7 @@ internal static class ListenAddresses
         return urls.Length > 0 ? urls : [Default];
     }
 
-    /// <summary>Refuses to listen where others could reach a service that asks for no key.</summary>
+    /// <summary>Refuses to listen where others could reach a service that requires no key.</summary>
     /// <param name="addresses">The addresses.</param>
     /// <exception cref="InvalidOperationException">An address is not of this machine alone.</exception>
     public static void RequireLoopback(IEnumerable<string> addresses)
@@ -28,14 +28,21 @@ internal static class ListenAddresses
         foreach (string address in addresses)
         {
             if (!address.Contains("://", StringComparison.Ordinal))
-                throw new InvalidOperationException($"{address} is no address to listen on; expected for example http://127.0.0.1:8080 (--urls), and for one that other machines reach an API key.");
+                throw new InvalidOperationException(
+                    $"{address} is no address to listen on; expected for example http://127.0.0.1:8080 (--urls), "
+                    + "and for one that other machines reach an API key.");
             if (!IsLoopback(address))
-                throw new InvalidOperationException($"{address} can be reached from other machines, and there is no API key; set one (--api-key, or {ServerOptions.Section}__ApiKeys__0 in the environment), or listen on 127.0.0.1.");
+                throw new InvalidOperationException(
+                    $"{address} can be reached from other machines, and there is no API key; "
+                    + $"set one (--api-key, or {ServerOptions.Section}__ApiKeys__0 in the environment), or listen on 127.0.0.1.");
         }
     }
 
-    /// <summary>Whether an address is of this machine alone: a loopback address, the name localhost, or a Unix socket. Every other name is not, and neither is what cannot be read.</summary>
-    /// <param name="address">A URL as Kestrel takes it.</param>
+    /// <summary>
+    /// Whether an address is of this machine only: a loopback address, the name localhost, or a Unix socket. No other name is, nor is an
+    /// address that cannot be parsed.
+    /// </summary>
+    /// <param name="address">A URL in Kestrel's form.</param>
     public static bool IsLoopback(string address)
     {
         BindingAddress binding;

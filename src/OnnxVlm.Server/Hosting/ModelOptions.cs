@@ -6,7 +6,7 @@ namespace OnnxVlm.Server.Hosting;
 /// <summary>A model of the service.</summary>
 public sealed class ModelOptions
 {
-    /// <summary>The name by which requests ask for it. Required.</summary>
+    /// <summary>The name that requests use for it. Required.</summary>
     [Required(ErrorMessage = "Name is not set; give the model the name that requests will use.")]
     public string Name { get; set; } = "";
 
@@ -24,7 +24,10 @@ public sealed class ModelOptions
     [Range(1, 1024)]
     public int Threads { get; set; } = Environment.ProcessorCount;
 
-    /// <summary><see cref="VlmOptions.CacheBytes"/>. Default null: the default there, or 512 MiB where the models share a <see cref="ServerOptions.MemoryBudgetBytes"/>.</summary>
+    /// <summary>
+    /// <see cref="VlmOptions.CacheBytes"/>. Default null: the default there, or 512 MiB if the models share a
+    /// <see cref="ServerOptions.MemoryBudgetBytes"/>.
+    /// </summary>
     [Range(0, long.MaxValue)]
     public long? CacheBytes { get; set; }
 

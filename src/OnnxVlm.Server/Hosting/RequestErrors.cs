@@ -6,7 +6,7 @@ namespace OnnxVlm.Server.Hosting;
 
 /// <summary>The outermost middleware: gives each request an id, and turns exceptions and bare status codes into OpenAI's error bodies.</summary>
 /// <param name="next">The rest of the pipeline.</param>
-/// <param name="log">Told of errors.</param>
+/// <param name="log">Records errors.</param>
 internal sealed class RequestErrors(RequestDelegate next, RequestLog log)
 {
     private const string IdHeader = "x-request-id";
@@ -18,7 +18,7 @@ internal sealed class RequestErrors(RequestDelegate next, RequestLog log)
         // The same under Anthropic's name.
         context.Response.Headers["request-id"] = context.TraceIdentifier;
         context.Response.Headers.XContentTypeOptions = "nosniff";
-        // The page's files say otherwise of themselves.
+        // The page's files set another value themselves.
         context.Response.Headers.CacheControl = "no-store";
         try
         {
@@ -28,7 +28,7 @@ internal sealed class RequestErrors(RequestDelegate next, RequestLog log)
         }
         catch (Exception) when (context.RequestAborted.IsCancellationRequested)
         {
-            // Nobody is left to be told.
+            // There is no client left to answer.
             log.Abandoned(context);
         }
         catch (Exception e) when (!context.Response.HasStarted)
@@ -49,7 +49,7 @@ internal sealed class RequestErrors(RequestDelegate next, RequestLog log)
         return context.Response.Body.WriteAsync(ErrorForm.Write(context, error), context.RequestAborted).AsTask();
     }
 
-    // An id of the client is taken over if it can do no harm in a log or a header.
+    // A client's id is used if it can do no harm in a log or a header.
     private static string IdOf(string? given) =>
         given is { Length: > 0 and <= 64 } && given.All(c => char.IsAsciiLetterOrDigit(c) || c is '-' or '_' or '.') ? given : $"req_{Guid.NewGuid():N}";
 

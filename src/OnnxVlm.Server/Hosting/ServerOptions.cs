@@ -59,7 +59,10 @@ public sealed class ServerOptions
     [Range(typeof(TimeSpan), "00:00:00", "1.00:00:00")]
     public TimeSpan ShutdownTimeout { get; set; } = TimeSpan.FromSeconds(60);
 
-    /// <summary>Memory in bytes that loaded models may take, counted as their files plus their <see cref="ModelOptions.CacheBytes"/>; the least recently used goes first. Default 0, which is no limit.</summary>
+    /// <summary>
+    /// Memory in bytes that loaded models may take, counted as their files plus their <see cref="ModelOptions.CacheBytes"/>; the least recently used
+    /// goes first. Default 0, which is no limit.
+    /// </summary>
     [Range(0, long.MaxValue)]
     public long MemoryBudgetBytes { get; set; }
 
@@ -71,7 +74,10 @@ public sealed class ServerOptions
     [Range(1024, 1L << 30)]
     public long MaxBodyBytes { get; set; } = 32L << 20;
 
-    /// <summary>Bytes of the bodies of all requests under way; who comes when it is used up waits, and one client gets half of it. Default 96 MiB; at least one body of <see cref="MaxBodyBytes"/> always fits.</summary>
+    /// <summary>
+    /// Bytes of the bodies of all requests under way; who comes when it is used up waits, and one client gets half of it. Default 96 MiB; at least
+    /// one body of <see cref="MaxBodyBytes"/> always fits.
+    /// </summary>
     [Range(1024, 1L << 40)]
     public long MaxBodyBytesUnderWay { get; set; } = 96L << 20;
 
@@ -79,10 +85,15 @@ public sealed class ServerOptions
     [Range(1, 1_000_000)]
     public int MaxConnections { get; set; } = 4096;
 
-    /// <summary>Whether requests with different API keys share the cache of past prompts. Default no: the number of cached tokens and the time would tell one what another has asked.</summary>
+    /// <summary>
+    /// Whether requests with different API keys share the cache of past prompts. Default no: the number of cached tokens and the time would tell
+    /// one what another has asked.
+    /// </summary>
     public bool ShareCache { get; set; }
 
-    /// <summary>Responses that are kept for each API key, for <c>previous_response_id</c> of /v1/responses; the oldest goes first. Default 1000; 0 keeps none.</summary>
+    /// <summary>
+    /// Responses that are kept for each API key, for <c>previous_response_id</c> of /v1/responses; the oldest goes first. Default 1000; 0 keeps none.
+    /// </summary>
     [Range(0, 100_000)]
     public int MaxStoredResponses { get; set; } = 1000;
 

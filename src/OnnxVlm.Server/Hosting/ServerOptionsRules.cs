@@ -4,7 +4,7 @@ using OnnxVlm.Server.Security;
 
 namespace OnnxVlm.Server.Hosting;
 
-/// <summary>Checks what attributes cannot say: model names are unlike each other, folders are model folders, keys are not empty.</summary>
+/// <summary>Checks what attributes cannot express: model names differ, folders are model folders, keys are not empty.</summary>
 internal sealed class ServerOptionsRules : IValidateOptions<ServerOptions>
 {
     public ValidateOptionsResult Validate(string? name, ServerOptions options)
@@ -12,7 +12,8 @@ internal sealed class ServerOptionsRules : IValidateOptions<ServerOptions>
         List<string> failures = [];
         foreach (IGrouping<string, ModelOptions> group in options.Models.GroupBy(model => model.Name, StringComparer.Ordinal).Where(group => group.Count() > 1))
             failures.Add($"Models: two have the name \"{group.Key}\"; give each its own (--model NAME=DIR).");
-        foreach (ModelOptions model in options.Models.Where(model => model.Folder.Length > 0 && !File.Exists(Path.Combine(model.Folder, ModelManifest.FileName))))
+        foreach (ModelOptions model in options.Models.Where(
+            model => model.Folder.Length > 0 && !File.Exists(Path.Combine(model.Folder, ModelManifest.FileName))))
             failures.Add($"Models: {model.Folder} has no {ModelManifest.FileName}; give the folder that `onnxvlm export` wrote.");
         if (options.ApiKeys.Exists(string.IsNullOrWhiteSpace))
             failures.Add("ApiKeys: a key is empty; leave it out or give it a text.");
@@ -22,7 +23,7 @@ internal sealed class ServerOptionsRules : IValidateOptions<ServerOptions>
         return failures.Count == 0 ? ValidateOptionsResult.Success : ValidateOptionsResult.Fail(failures);
     }
 
-    // An origin is compared as a text, so what a browser would never send would never match.
+    // An origin is compared as text, so one that a browser would never send would never match.
     private static string? WhatIsWrong(string origin)
     {
         if (origin == "*")
@@ -31,7 +32,8 @@ internal sealed class ServerOptionsRules : IValidateOptions<ServerOptions>
             return "null is the origin of every page in a sandbox, whoever wrote it; name the origins.";
         if (origin.Contains('*', StringComparison.Ordinal))
             return $"{origin} has a *, which stands for nothing here; name each origin.";
-        return Uri.TryCreate(origin, UriKind.Absolute, out Uri? uri) && uri.Scheme is "http" or "https" && uri.UserInfo.Length == 0 && uri.GetLeftPart(UriPartial.Authority).Equals(origin.TrimEnd('/'), StringComparison.OrdinalIgnoreCase)
+        return Uri.TryCreate(origin, UriKind.Absolute, out Uri? uri) && uri.Scheme is "http" or "https" && uri.UserInfo.Length == 0
+            && uri.GetLeftPart(UriPartial.Authority).Equals(origin.TrimEnd('/'), StringComparison.OrdinalIgnoreCase)
             ? null
             : $"{origin} is no origin; expected scheme, host and port as a browser sends them, for example https://example.org.";
     }

@@ -6,13 +6,13 @@ using OnnxVlm.Server.Wire;
 namespace OnnxVlm.Server.Hosting;
 
 /// <summary>
-/// Loads models before the service listens, so that a damaged one is noticed at the start: all that fit into the memory budget, in their order. When the
-/// service stops, who waits is turned away and who runs may finish.
+/// Loads models before the service listens, so that a damaged one is noticed at the start: in their order, all that fit into the memory budget. When
+/// the service stops, waiting requests are turned away and running ones may finish.
 /// </summary>
 /// <param name="models">The models.</param>
 /// <param name="queue">The queue.</param>
 /// <param name="options">The memory budget.</param>
-/// <param name="lifetime">Tells of the end.</param>
+/// <param name="lifetime">Signals the end.</param>
 internal sealed class ServiceState(ModelPool models, AdmissionQueue queue, ServerOptions options, IHostApplicationLifetime lifetime) : IHostedService
 {
     private volatile string _status = "loading";
@@ -42,7 +42,7 @@ internal sealed class ServiceState(ModelPool models, AdmissionQueue queue, Serve
             }
             catch (ApiException e) when (e.InnerException is VlmException cause)
             {
-                // Whoever starts the service may know what a client may not.
+                // The person who starts the service may know what a client may not.
                 throw new ModelLoadException(cause.Message, cause);
             }
         }

@@ -5,7 +5,7 @@ using Microsoft.Extensions.Options;
 
 namespace OnnxVlm.Server.Hosting;
 
-/// <summary>Refuses settings of the service's section that are no option: a name that is spelled wrong would else change nothing, in silence.</summary>
+/// <summary>Refuses settings of the service's section that are not options: otherwise a misspelled name would silently have no effect.</summary>
 /// <param name="configuration">The configuration.</param>
 internal sealed class UnknownOptions(IConfiguration configuration) : IValidateOptions<ServerOptions>
 {
@@ -22,9 +22,14 @@ internal sealed class UnknownOptions(IConfiguration configuration) : IValidateOp
         if (type.Assembly != typeof(ServerOptions).Assembly && type.Assembly != typeof(VlmOptions).Assembly || type.IsEnum)
             return section.GetChildren().Select(setting => $"{setting.Path} is no option of the service; {section.Path} is a single value.");
         PropertyInfo[] options = type.GetProperties();
-        return section.GetChildren().SelectMany(setting => Array.Find(options, option => option.Name.Equals(setting.Key, StringComparison.OrdinalIgnoreCase)) is { } found
-            ? Find(setting, found.PropertyType)
-            : [$"{setting.Path} is no option of the service; {Nearest(setting.Key, options)} (in the environment: {setting.Path.Replace(":", "__", StringComparison.Ordinal)})."]);
+        return section.GetChildren().SelectMany(setting =>
+            Array.Find(options, option => option.Name.Equals(setting.Key, StringComparison.OrdinalIgnoreCase)) is { } found
+                ? Find(setting, found.PropertyType)
+                :
+                [
+                    $"{setting.Path} is no option of the service; {Nearest(setting.Key, options)} "
+                    + $"(in the environment: {setting.Path.Replace(":", "__", StringComparison.Ordinal)}).",
+                ]);
     }
 
     private static string Nearest(string key, PropertyInfo[] options)

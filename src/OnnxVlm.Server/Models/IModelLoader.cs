@@ -6,7 +6,7 @@ namespace OnnxVlm.Server.Models;
 internal interface IModelLoader
 {
     /// <summary>Loads a model, which may take long.</summary>
-    /// <param name="options">Which one and how.</param>
+    /// <param name="options">The model, and how it is loaded.</param>
     /// <returns>The model; the caller disposes it.</returns>
     LoadedModel Load(ModelOptions options);
 }

@@ -3,7 +3,7 @@ using Microsoft.Extensions.AI;
 namespace OnnxVlm.Server.Models;
 
 /// <summary>A model in memory.</summary>
-/// <param name="client">Answers. Its <c>GetService</c> gives the <see cref="VlmModel"/>.</param>
+/// <param name="client">Generates answers. Its <c>GetService</c> returns the <see cref="VlmModel"/>.</param>
 /// <param name="owner">Frees the model.</param>
 internal sealed class LoadedModel(IChatClient client, IDisposable owner) : IDisposable
 {

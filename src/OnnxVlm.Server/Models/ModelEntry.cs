@@ -4,7 +4,7 @@ using OnnxVlm.Server.Wire;
 
 namespace OnnxVlm.Server.Models;
 
-/// <summary>A registered model. What changes is guarded by the pool's lock.</summary>
+/// <summary>A registered model. The pool's lock guards what changes.</summary>
 internal sealed class ModelEntry
 {
     /// <summary>Reads the manifest of a model folder; the model itself is loaded later.</summary>
@@ -17,11 +17,13 @@ internal sealed class ModelEntry
         ModelManifest manifest = ModelManifest.Load(options.Folder);
         ContextLength = manifest.ContextLength;
         SamplingDefaults? sampling = manifest.Sampling;
-        Sampling = new ModelSampling(sampling?.Temperature ?? 0, sampling?.TopK ?? 0, sampling?.TopP ?? 1, sampling?.MinP ?? 0, sampling?.RepetitionPenalty ?? 1);
+        Sampling = new ModelSampling(
+            sampling?.Temperature ?? 0, sampling?.TopK ?? 0, sampling?.TopP ?? 1, sampling?.MinP ?? 0, sampling?.RepetitionPenalty ?? 1);
         Created = new DateTimeOffset(File.GetLastWriteTimeUtc(Path.Combine(options.Folder, ModelManifest.FileName))).ToUnixTimeSeconds();
         FileBytes = new DirectoryInfo(options.Folder).EnumerateFiles().Sum(file => file.Length);
         SizeBytes = options.CacheBytesOf(server) + FileBytes;
-        (Architecture, Precision, Revision, CanReason) = (manifest.Architecture, manifest.Precision.ToString().ToLowerInvariant(), manifest.Source.Revision ?? "", manifest.Reasoning is not null);
+        (Architecture, Precision, Revision, CanReason) =
+            (manifest.Architecture, manifest.Precision.ToString().ToLowerInvariant(), manifest.Source.Revision ?? "", manifest.Reasoning is not null);
     }
 
     public ModelOptions Options { get; }
@@ -31,7 +33,7 @@ internal sealed class ModelEntry
     /// <summary>Tokens of its context.</summary>
     public int ContextLength { get; }
 
-    /// <summary>What holds where a request says nothing.</summary>
+    /// <summary>Values for fields that a request does not set.</summary>
     public ModelSampling Sampling { get; }
 
     /// <summary>When its folder was written, Unix seconds.</summary>
@@ -40,7 +42,7 @@ internal sealed class ModelEntry
     /// <summary>Its family, as <c>onnxvlm.json</c> names it.</summary>
     public string Architecture { get; }
 
-    /// <summary>How exact its weights are.</summary>
+    /// <summary>The precision of its weights.</summary>
     public string Precision { get; }
 
     /// <summary>The revision of its checkpoint.</summary>
@@ -52,7 +54,7 @@ internal sealed class ModelEntry
     /// <summary>Bytes of its files.</summary>
     public long FileBytes { get; }
 
-    /// <summary>What it counts against the memory budget, in bytes.</summary>
+    /// <summary>Its share of the memory budget, in bytes.</summary>
     public long SizeBytes { get; }
 
     public LoadedModel? Loaded { get; set; }

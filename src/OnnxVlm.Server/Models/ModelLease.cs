@@ -7,7 +7,7 @@ internal sealed class ModelLease : IDisposable
 {
     private Action? _end;
 
-    /// <summary>Begins the use.</summary>
+    /// <summary>Starts the use.</summary>
     /// <param name="entry">The model.</param>
     /// <param name="client">Its chat client.</param>
     /// <param name="end">Ends the use; called once.</param>

@@ -3,8 +3,8 @@ using OnnxVlm.Server.Hosting;
 namespace OnnxVlm.Server.Models;
 
 /// <summary>
-/// The registered models. One is loaded when it is first asked for and stays, until its memory is needed for another and nobody uses it; the least recently used goes first.
-/// Requests name models, never folders. Safe to use from several threads.
+/// The registered models. A model is loaded on its first request and stays until its memory is needed for another one and nobody uses it; the least
+/// recently used model goes first. Requests name models, never folders. Safe to use from several threads.
 /// </summary>
 internal sealed partial class ModelPool : IDisposable
 {
@@ -17,17 +17,19 @@ internal sealed partial class ModelPool : IDisposable
     private long _uses;
     private bool _disposed;
 
-    /// <summary>Registers the models; none is loaded.</summary>
-    /// <param name="options">The models and the memory they may take.</param>
+    /// <summary>Registers the models; none is loaded yet.</summary>
+    /// <param name="options">The models, and the memory that they may use.</param>
     /// <param name="loader">Loads them.</param>
-    /// <param name="logger">Told of loads and unloads.</param>
+    /// <param name="logger">Records loads and unloads.</param>
     /// <exception cref="ModelLoadException">A folder is missing or damaged, or a model alone is over the budget.</exception>
     public ModelPool(ServerOptions options, IModelLoader loader, ILogger<ModelPool> logger)
     {
         (_options, _loader, _logger) = (options, loader, logger);
         Entries = [.. options.Models.Select(model => new ModelEntry(model, options))];
         if (options.MemoryBudgetBytes > 0 && Entries.FirstOrDefault(entry => entry.SizeBytes > options.MemoryBudgetBytes) is { } large)
-            throw new ModelLoadException($"The model \"{large.Name}\" takes {large.SizeBytes} bytes with its cache, and the memory budget is {options.MemoryBudgetBytes}; raise MemoryBudgetBytes or lower its CacheBytes.");
+            throw new ModelLoadException(
+                $"The model \"{large.Name}\" takes {large.SizeBytes} bytes with its cache, "
+                + $"and the memory budget is {options.MemoryBudgetBytes}; raise MemoryBudgetBytes or lower its CacheBytes.");
     }
 
     /// <summary>All models, in the order in which they were registered.</summary>
@@ -57,7 +59,7 @@ internal sealed partial class ModelPool : IDisposable
             return entry.Loaded is not null;
     }
 
-    /// <summary>Uses a model, which is loaded if it is not yet.</summary>
+    /// <summary>Uses a model, and loads it if necessary.</summary>
     /// <param name="entry">The model.</param>
     /// <param name="cancellationToken">Ends the waiting with <see cref="OperationCanceledException"/>; a load that has begun goes on.</param>
     /// <returns>The use; disposing it ends it.</returns>
@@ -87,7 +89,8 @@ internal sealed partial class ModelPool : IDisposable
         }
         catch (VlmException e)
         {
-            throw new ApiException(StatusCodes.Status503ServiceUnavailable, "The model could not be loaded; the server's log says why.", "model", "model_load_failed", e);
+            throw new ApiException(
+                StatusCodes.Status503ServiceUnavailable, "The model could not be loaded; the server's log says why.", "model", "model_load_failed", e);
         }
         finally
         {
@@ -159,7 +162,12 @@ internal sealed partial class ModelPool : IDisposable
             }
             catch (OperationCanceledException e) when (!cancellationToken.IsCancellationRequested)
             {
-                throw new ApiException(StatusCodes.Status503ServiceUnavailable, "The memory for this model is in use by other models; try again later.", "model", "model_busy", e) { RetryAfterSeconds = 10 };
+                throw new ApiException(
+                    StatusCodes.Status503ServiceUnavailable,
+                    "The memory for this model is in use by other models; try again later.",
+                    "model",
+                    "model_busy",
+                    e) { RetryAfterSeconds = 10 };
             }
         }
     }

@@ -5,8 +5,8 @@ using OnnxVlm.Server.Hosting;
 namespace OnnxVlm.Server.Models;
 
 /// <summary>
-/// Loads model folders. Each chat client reports traces and metrics under OpenTelemetry's GenAI names. It gets no log: it would write exceptions there, and the
-/// message of a refused schema quotes the schema.
+/// Loads model folders. Each chat client reports traces and metrics under OpenTelemetry's GenAI names. It gets no logger: it would log exceptions,
+/// and the message of a refused schema quotes the schema.
 /// </summary>
 /// <param name="server">Limits on images, and on memory.</param>
 internal sealed class VlmModelLoader(ServerOptions server) : IModelLoader

@@ -1,9 +1,9 @@
 namespace OnnxVlm.Server.Reading;
 
-/// <summary>What the library says of a request, as one line for the client.</summary>
+/// <summary>The library's error about a request, as one line for the client.</summary>
 internal static class AnswerMessage
 {
-    /// <summary>The message without what is for programmers.</summary>
+    /// <summary>The message without the parts for programmers.</summary>
     /// <param name="exception">The refusal.</param>
     public static string Of(ArgumentException exception)
     {

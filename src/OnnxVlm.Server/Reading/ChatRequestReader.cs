@@ -6,10 +6,12 @@ using OnnxVlm.Server.Wire;
 
 namespace OnnxVlm.Server.Reading;
 
-/// <summary>The body of /v1/chat/completions to what <see cref="VlmChatClient"/> takes. Each field is honoured, or refused under its name before anything runs.</summary>
+/// <summary>
+/// Converts the body of /v1/chat/completions for <see cref="VlmChatClient"/>. Each field is honoured, or refused under its name before anything runs.
+/// </summary>
 /// <param name="messages">Reads the conversation.</param>
 /// <param name="tools">Reads tools.</param>
-/// <param name="guidance">Reads what an answer has to follow.</param>
+/// <param name="guidance">Reads the constraints of an answer.</param>
 /// <param name="limits">The service's limits.</param>
 internal sealed class ChatRequestReader(MessageReader messages, ToolReader tools, GuidanceReader guidance, ServerOptions limits)
 {
@@ -30,7 +32,10 @@ internal sealed class ChatRequestReader(MessageReader messages, ToolReader tools
         if (request.Verbosity is not (null or "low" or "medium" or "high"))
             throw ApiException.Invalid("verbosity", "expected low, medium or high.");
         SamplingReader.CheckStream(request);
-        ChatOptions options = SamplingReader.Read(request, request.MaxCompletionTokens is not null ? ("max_completion_tokens", request.MaxCompletionTokens) : ("max_tokens", request.MaxTokens), limits);
+        ChatOptions options = SamplingReader.Read(
+            request,
+            request.MaxCompletionTokens is not null ? ("max_completion_tokens", request.MaxCompletionTokens) : ("max_tokens", request.MaxTokens),
+            limits);
         int count = (int?)SamplingReader.Within("n", request.N, 1, limits.MaxChoices) ?? 1;
         AddLogprobs(options, request);
         SchemaBudget schemas = new(limits);
@@ -50,7 +55,7 @@ internal sealed class ChatRequestReader(MessageReader messages, ToolReader tools
         };
     }
 
-    /// <summary>Reads what of a request the chat template is told beside the messages.</summary>
+    /// <summary>Reads the fields of a request that the chat template needs besides the messages.</summary>
     /// <param name="declared">The field <c>tools</c>.</param>
     /// <param name="reasoningEffort">The field <c>reasoning_effort</c>.</param>
     /// <exception cref="ApiException">Something cannot be honoured.</exception>
@@ -93,7 +98,11 @@ internal sealed class ChatRequestReader(MessageReader messages, ToolReader tools
     private static void ReadTemplate(ChatCompletionRequest request, ChatOptions options, ServerOptions limits)
     {
         if (request.AddGenerationPrompt is { } begins && begins == (request.ContinueFinalMessage == true))
-            throw ApiException.Invalid("add_generation_prompt", begins ? "not together with continue_final_message; leave it out." : "set continue_final_message to true as well, or leave it out.");
+            throw ApiException.Invalid(
+                "add_generation_prompt",
+                begins
+                    ? "not together with continue_final_message; leave it out."
+                    : "set continue_final_message to true as well, or leave it out.");
         if (request.ContinueFinalMessage == true)
             options.AdditionalProperties![ChatProperties.ContinueFinalMessage] = true;
         ReadTemplateVariables(request.ChatTemplateKwargs, options, limits);
@@ -101,7 +110,7 @@ internal sealed class ChatRequestReader(MessageReader messages, ToolReader tools
 
     /// <summary>Reads more variables for the chat template; those about reasoning become options.</summary>
     /// <param name="field">The field <c>chat_template_kwargs</c>.</param>
-    /// <param name="options">What is set.</param>
+    /// <param name="options">The options to set.</param>
     /// <param name="limits">The service's limits.</param>
     /// <exception cref="ApiException">It is no object, too large, or contradicts another field.</exception>
     public static void ReadTemplateVariables(JsonElement field, ChatOptions options, ServerOptions limits)
@@ -125,10 +134,11 @@ internal sealed class ChatRequestReader(MessageReader messages, ToolReader tools
             variables.Remove(name);
         }
         if (variables.Count > 0)
-            options.AdditionalProperties![ChatProperties.ChatTemplateKwargs] = JsonSerializer.SerializeToElement(variables, WireJson.Relaxed.DictionaryStringJsonElement);
+            options.AdditionalProperties![ChatProperties.ChatTemplateKwargs] = JsonSerializer.SerializeToElement(
+                variables, WireJson.Relaxed.DictionaryStringJsonElement);
     }
 
-    /// <summary>How a model is to reason. Models reason or do not; how much is theirs to say.</summary>
+    /// <summary>Whether a model is to reason. A model either reasons or does not; how much it reasons is its own decision.</summary>
     /// <param name="param">The field.</param>
     /// <param name="effort">Its value.</param>
     /// <exception cref="ApiException">The value is none of those that there are.</exception>

@@ -6,8 +6,10 @@ using OnnxVlm.Server.Wire;
 
 namespace OnnxVlm.Server.Reading;
 
-/// <summary>The body of /v1/completions to what <see cref="VlmChatClient"/> takes: each prompt is a conversation of one message that is read without the chat template.</summary>
-/// <param name="guidance">Reads what an answer has to follow.</param>
+/// <summary>
+/// Converts the body of /v1/completions for <see cref="VlmChatClient"/>: each prompt is a conversation of one message that is read without the chat template.
+/// </summary>
+/// <param name="guidance">Reads the constraints of an answer.</param>
 /// <param name="limits">The service's limits.</param>
 internal sealed class CompletionRequestReader(GuidanceReader guidance, ServerOptions limits)
 {

@@ -6,15 +6,18 @@ using OnnxVlm.Server.Wire;
 
 namespace OnnxVlm.Server.Reading;
 
-/// <summary>What an answer has to follow beside <c>response_format</c>: vLLM's <c>structured_outputs</c> and its older names. What strangers write is counted before it is compiled.</summary>
+/// <summary>
+/// Constraints of an answer besides <c>response_format</c>: vLLM's <c>structured_outputs</c> and its older names. Input from strangers is
+/// measured before it is compiled.
+/// </summary>
 /// <param name="limits">The service's limits.</param>
 internal sealed class GuidanceReader(ServerOptions limits)
 {
     private const int MaxChoices = 1000;
 
-    /// <summary>Sets what the answer follows.</summary>
+    /// <summary>Sets the constraint of the answer.</summary>
     /// <param name="request">The body.</param>
-    /// <param name="options">What is set.</param>
+    /// <param name="options">The options to set.</param>
     /// <param name="schemas">Counts the schemas.</param>
     /// <exception cref="ApiException">It cannot be honoured, or several say something.</exception>
     public void Read(SamplingFields request, ChatOptions options, SchemaBudget schemas)
@@ -71,7 +74,7 @@ internal sealed class GuidanceReader(ServerOptions limits)
 
     private static JsonElement CheckSchema(string param, JsonElement schema, SchemaBudget schemas)
     {
-        // vLLM takes its text too.
+        // vLLM also accepts it as text.
         if (schema.ValueKind == JsonValueKind.String)
         {
             try
@@ -98,7 +101,8 @@ internal sealed class GuidanceReader(ServerOptions limits)
         {
             string message = AnswerMessage.Of(e);
             int reason = message.IndexOf(": ", StringComparison.Ordinal);
-            throw new ApiException(StatusCodes.Status400BadRequest, $"{param}: {(reason < 0 ? message : message[(reason + 2)..])}", param, "invalid_grammar", e);
+            throw new ApiException(
+                StatusCodes.Status400BadRequest, $"{param}: {(reason < 0 ? message : message[(reason + 2)..])}", param, "invalid_grammar", e);
         }
     }
 }

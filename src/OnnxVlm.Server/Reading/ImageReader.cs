@@ -7,15 +7,15 @@ using OnnxVlm.Server.Uploads;
 namespace OnnxVlm.Server.Reading;
 
 /// <summary>
-/// The images of a request: data URIs, images that were uploaded before, and URLs where fetching is switched on. The file's header is read and its size, sides and kind are checked here, before the request waits for its turn;
-/// it is decoded later, by as many requests at once as may run.
+/// The images of a request: data URIs, images that were uploaded before, and URLs where fetching is switched on. The file's header is read and its
+/// size, sides and kind are checked here, before the request waits for its turn; it is decoded later, by as many requests at once as may run.
 /// </summary>
 /// <param name="remote">Fetches images.</param>
-/// <param name="uploads">Has those that were sent ahead.</param>
+/// <param name="uploads">The images that were uploaded before.</param>
 /// <param name="limits">The service's limits.</param>
 internal sealed class ImageReader(RemoteImages remote, UploadStore uploads, ServerOptions limits)
 {
-    /// <summary>Begins to read the images of a request.</summary>
+    /// <summary>Starts to read the images of a request.</summary>
     /// <param name="client">Who asks.</param>
     public RequestImages For(string client) => new(this, client, limits.MaxImages);
 
@@ -42,7 +42,8 @@ internal sealed class ImageReader(RemoteImages remote, UploadStore uploads, Serv
     private static byte[] ReadDataUri(string param, string url)
     {
         int comma = url.IndexOf(',', StringComparison.Ordinal);
-        if (comma < 0 || !url.AsSpan(0, comma).EndsWith(";base64", StringComparison.OrdinalIgnoreCase) || !url.AsSpan(5).StartsWith("image/", StringComparison.OrdinalIgnoreCase))
+        if (comma < 0 || !url.AsSpan(0, comma).EndsWith(";base64", StringComparison.OrdinalIgnoreCase)
+            || !url.AsSpan(5).StartsWith("image/", StringComparison.OrdinalIgnoreCase))
             throw ApiException.Invalid(param, "expected data:image/png;base64,… or another of data:image/jpeg, gif, webp and bmp.", "invalid_image_url");
         return Decode(param, url.AsSpan(comma + 1));
     }
@@ -66,7 +67,7 @@ internal sealed class ImageReader(RemoteImages remote, UploadStore uploads, Serv
             limits.Images.CheckBytes(bytes.Length);
             ImageHeader header = ImageHeader.Read(bytes);
             limits.Images.CheckSize(header.WidthPx, header.HeightPx);
-            // The kind is told by the bytes, whatever the URI says.
+            // The bytes determine the kind, whatever the URI says.
             return new DataContent(bytes, $"image/{header.Format.ToString().ToLowerInvariant()}");
         }
         catch (InvalidImageException e)

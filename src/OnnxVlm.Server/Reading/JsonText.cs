@@ -4,13 +4,13 @@ using System.Text.Unicode;
 namespace OnnxVlm.Server.Reading;
 
 /// <summary>
-/// Makes text of JSON readable wherever it is read: what is not a character becomes U+FFFD, as everywhere where UTF-8 is read. Without it, half of a surrogate pair or a wrong byte would fail only when
-/// the string that holds it is asked for.
+/// Repairs the text of JSON: whatever is not a character becomes U+FFFD, as is usual when UTF-8 is read. Otherwise half of a surrogate pair or a
+/// wrong byte would fail only when its string is read.
 /// </summary>
 internal static class JsonText
 {
-    /// <summary>Replaces wrong bytes, and escapes of one half of a surrogate pair.</summary>
-    /// <param name="json">Bytes that are to be JSON; changed in place where the length allows it.</param>
+    /// <summary>Replaces wrong bytes, and escapes of half a surrogate pair.</summary>
+    /// <param name="json">Bytes that should be JSON; changed in place if the length allows it.</param>
     /// <returns>The same array, or a new one where bytes were wrong.</returns>
     public static byte[] Mend(byte[] json)
     {
@@ -20,8 +20,9 @@ internal static class JsonText
     }
 
     /// <summary>The same for a text that is to be JSON.</summary>
-    /// <param name="json">The text.</param>
-    public static string Mend(string json) => json.Contains("\\u", StringComparison.Ordinal) ? Encoding.UTF8.GetString(Mend(Encoding.UTF8.GetBytes(json))) : json;
+    /// <param name="json">Text that should be JSON.</param>
+    public static string Mend(string json) =>
+        json.Contains("\\u", StringComparison.Ordinal) ? Encoding.UTF8.GetString(Mend(Encoding.UTF8.GetBytes(json))) : json;
 
     private static void ReplaceHalfPairs(Span<byte> json)
     {

@@ -6,7 +6,7 @@ using OnnxVlm.Server.Wire;
 
 namespace OnnxVlm.Server.Reading;
 
-/// <summary>The messages of a request to those of Microsoft.Extensions.AI.</summary>
+/// <summary>Converts the messages of a request to those of Microsoft.Extensions.AI.</summary>
 /// <param name="requests">Reads parts.</param>
 /// <param name="images">Reads images.</param>
 /// <param name="limits">The service's limits.</param>
@@ -71,7 +71,10 @@ internal sealed class MessageReader(RequestReader requests, ImageReader images, 
 
     private static void RefuseAssistantFields(string param, RequestMessage message)
     {
-        string? field = message.ToolCalls is { Count: > 0 } ? "tool_calls" : message.ReasoningContent is { Length: > 0 } ? "reasoning_content" : message.Reasoning is { Length: > 0 } ? "reasoning"
+        string? field = message.ToolCalls is { Count: > 0 }
+            ? "tool_calls"
+            : message.ReasoningContent is { Length: > 0 } ? "reasoning_content"
+            : message.Reasoning is { Length: > 0 } ? "reasoning"
             : message.Refusal is { Length: > 0 } ? "refusal" : null;
         if (field is not null)
             throw ApiException.Invalid($"{param}.{field}", "only in an assistant message.");
@@ -92,7 +95,7 @@ internal sealed class MessageReader(RequestReader requests, ImageReader images, 
         return FunctionArguments.Parse(call.Id, function.Name, JsonText.Mend(arguments));
     }
 
-    // A text, or an array of parts; absent is nothing.
+    // A text, or an array of parts; an absent content is empty.
     private IEnumerable<(string Param, ContentPart Part)> ReadParts(string param, RequestMessage message)
     {
         switch (message.Content.ValueKind)

@@ -2,10 +2,10 @@ using Microsoft.Extensions.AI;
 
 namespace OnnxVlm.Server.Reading;
 
-/// <summary>The images of one request, which are counted. Used by one thread at a time.</summary>
+/// <summary>Reads and counts the images of one request. Used by one thread at a time.</summary>
 /// <param name="reader">Reads one.</param>
 /// <param name="client">Who asks.</param>
-/// <param name="most">How many there may be.</param>
+/// <param name="most">The maximum number.</param>
 internal sealed class RequestImages(ImageReader reader, string client, int most)
 {
     private int _count;
@@ -31,13 +31,15 @@ internal sealed class RequestImages(ImageReader reader, string client, int most)
         return reader.ReadBase64(param, base64);
     }
 
-    /// <summary>Counts images that are in the conversation already.</summary>
-    /// <param name="param">The part of the request that brings them.</param>
+    /// <summary>Counts images that are already in the conversation.</summary>
+    /// <param name="param">The part of the request that refers to them.</param>
     /// <param name="messages">The conversation.</param>
     /// <exception cref="ApiException">There are too many.</exception>
     public void CountThoseOf(string param, IEnumerable<ChatMessage> messages)
     {
-        foreach (AIContent _ in messages.SelectMany(message => message.Contents).SelectMany(content => content is FunctionResultContent { Result: IEnumerable<AIContent> parts } ? parts : [content]).Where(content => content is DataContent))
+        IEnumerable<AIContent> contents = messages.SelectMany(message => message.Contents)
+            .SelectMany(content => content is FunctionResultContent { Result: IEnumerable<AIContent> parts } ? parts : [content]);
+        foreach (AIContent _ in contents.Where(content => content is DataContent))
             Count(param);
     }
 

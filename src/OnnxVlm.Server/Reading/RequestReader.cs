@@ -8,11 +8,11 @@ using OnnxVlm.Server.Telemetry;
 namespace OnnxVlm.Server.Reading;
 
 /// <summary>
-/// Reads the JSON body of a request, and the parts of it whose form depends on their kind. Its size is limited by Kestrel, its time and place in memory by <see cref="BodyGate"/>, its depth by
-/// <see cref="Wire.WireJson"/>. Fields that the service does not know are refused or ignored, as the options say.
+/// Reads the JSON body of a request, and the parts of it whose form depends on their kind. Kestrel limits its size, <see cref="BodyGate"/> its time and place
+/// in memory, and <see cref="Wire.WireJson"/> its depth. Fields that the service does not know are refused or ignored, depending on the options.
 /// </summary>
-/// <param name="options">What becomes of unknown fields.</param>
-/// <param name="log">Told of those that are ignored.</param>
+/// <param name="options">How unknown fields are treated.</param>
+/// <param name="log">Records those that are ignored.</param>
 internal sealed class RequestReader(ServerOptions options, RequestLog log)
 {
     // Objects in memory are many times as large as `{},` in a body; no request that means something has so many.
@@ -57,7 +57,7 @@ internal sealed class RequestReader(ServerOptions options, RequestLog log)
     public T ReadPart<T>(string param, JsonElement part, JsonTypeInfo<T> form)
         where T : class => part.ValueKind == JsonValueKind.Object ? Read(param, part, form) : throw ApiException.Invalid(param, "expected a JSON object.");
 
-    /// <summary>The <c>type</c> of a part, on which its form depends.</summary>
+    /// <summary>The <c>type</c> of a part, which determines its form.</summary>
     /// <param name="param">Where it stands in the request.</param>
     /// <param name="part">The part.</param>
     /// <exception cref="ApiException">It has none.</exception>

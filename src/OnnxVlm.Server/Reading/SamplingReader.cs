@@ -7,10 +7,10 @@ using OnnxVlm.Server.Wire;
 
 namespace OnnxVlm.Server.Reading;
 
-/// <summary>The sampling fields of a request to <see cref="ChatOptions"/>; every number is checked, and refused under its own name.</summary>
+/// <summary>Converts the sampling fields of a request to <see cref="ChatOptions"/>; every number is checked, and refused under its own name.</summary>
 internal static class SamplingReader
 {
-    /// <summary>Checks the fields that are only for a stream.</summary>
+    /// <summary>Checks the fields that are valid for a stream only.</summary>
     /// <param name="request">The body.</param>
     /// <exception cref="ApiException">One is set, and there is no stream.</exception>
     public static void CheckStream(SamplingRequest request)
@@ -23,7 +23,7 @@ internal static class SamplingReader
 
     /// <summary>Reads the fields.</summary>
     /// <param name="request">The body.</param>
-    /// <param name="maxTokens">The most tokens of the answer, under whichever name it came.</param>
+    /// <param name="maxTokens">The most tokens of the answer, whichever field they came from.</param>
     /// <param name="limits">The service's limits.</param>
     /// <exception cref="ApiException">A field cannot be honoured.</exception>
     public static ChatOptions Read(SamplingFields request, (string Name, int? Value) maxTokens, ServerOptions limits)
@@ -46,7 +46,9 @@ internal static class SamplingReader
         if (Within("repetition_penalty", request.RepetitionPenalty, double.Epsilon, 10) is { } penalty)
             more[ChatProperties.RepetitionPenalty] = penalty;
         if (Within("min_tokens", request.MinTokens, 0, int.MaxValue) is { } minTokens)
-            more[ChatProperties.MinTokens] = minTokens <= options.MaxOutputTokens ? (int)minTokens : throw ApiException.Invalid("min_tokens", $"more than the {options.MaxOutputTokens} tokens of {maxTokens.Name}; ask for less.");
+            more[ChatProperties.MinTokens] = minTokens <= options.MaxOutputTokens
+                ? (int)minTokens
+                : throw ApiException.Invalid("min_tokens", $"more than the {options.MaxOutputTokens} tokens of {maxTokens.Name}; ask for less.");
         if (request.StopTokenIds is { Count: > 0 } ids)
         {
             if (ids.Count > 64)
@@ -58,7 +60,7 @@ internal static class SamplingReader
         return options;
     }
 
-    /// <summary>Checks a number; written so that not-a-number is refused too.</summary>
+    /// <summary>Checks a number; written in such a way that not-a-number is refused too.</summary>
     /// <param name="name">The field.</param>
     /// <param name="value">The number; null where it is absent.</param>
     /// <param name="minimum">The smallest allowed; <see cref="double.Epsilon"/> for anything above 0.</param>
@@ -68,18 +70,20 @@ internal static class SamplingReader
     {
         if (value is not { } number || (number >= minimum && number <= maximum))
             return value;
-        string range = minimum == double.Epsilon ? $"a number above 0 and at most {maximum}" : maximum == int.MaxValue ? $"{minimum} or more" : $"a number from {minimum} to {maximum}";
+        string range = minimum == double.Epsilon ? $"a number above 0 and at most {maximum}"
+            : maximum == int.MaxValue ? $"{minimum} or more"
+            : $"a number from {minimum} to {maximum}";
         throw ApiException.Invalid(name, string.Create(CultureInfo.InvariantCulture, $"expected {range}, found {number}."));
     }
 
-    /// <summary>Whether a field is there; null is as good as absent.</summary>
+    /// <summary>Whether a field is present; null counts as absent.</summary>
     /// <param name="field">The field.</param>
     public static bool IsGiven(JsonElement field) => field.ValueKind is not (JsonValueKind.Undefined or JsonValueKind.Null);
 
     /// <summary>Reads texts that end the answer.</summary>
     /// <param name="name">The field.</param>
     /// <param name="field">A text, or an array of texts.</param>
-    /// <param name="most">How many at most.</param>
+    /// <param name="most">The maximum number of texts.</param>
     /// <exception cref="ApiException">It is something else, or there are too many.</exception>
     public static List<string>? ReadStops(string name, JsonElement field, int most)
     {

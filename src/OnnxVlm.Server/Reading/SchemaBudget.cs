@@ -4,11 +4,11 @@ using OnnxVlm.Server.Hosting;
 
 namespace OnnxVlm.Server.Reading;
 
-/// <summary>What the JSON schemas of one request may demand together. A grammar is compiled of them, which costs more than reading them.</summary>
+/// <summary>Limits for all JSON schemas of one request together. They are compiled to a grammar, which costs more than reading them.</summary>
 /// <param name="limits">The service's limits.</param>
 internal sealed class SchemaBudget(ServerOptions limits)
 {
-    // Each of these becomes as many rules of the grammar; a million takes the compiler a minute.
+    // Each of these becomes the same number of rules in the grammar; the compiler needs a minute for a million.
     private static readonly string[] Counts = ["minItems", "maxItems", "minProperties", "maxProperties"];
 
     private int _bytesLeft = limits.MaxSchemaBytes;
@@ -30,7 +30,7 @@ internal sealed class SchemaBudget(ServerOptions limits)
             throw ApiException.Invalid(param, $"{count} may be {limits.MaxSchemaCount} at most; lower it or leave it out.", "invalid_schema");
     }
 
-    // The reader has already refused what is too deep to recurse into.
+    // The reader has already refused anything too deep for this recursion.
     private static int DepthOf(JsonElement value) => value.ValueKind switch
     {
         JsonValueKind.Object => 1 + value.EnumerateObject().Select(property => DepthOf(property.Value)).DefaultIfEmpty().Max(),
@@ -41,7 +41,10 @@ internal sealed class SchemaBudget(ServerOptions limits)
     private string? FindLargeCount(JsonElement value) => value.ValueKind switch
     {
         JsonValueKind.Object => value.EnumerateObject()
-            .Select(property => Counts.Contains(property.Name) && property.Value.ValueKind == JsonValueKind.Number && !(property.Value.GetDouble() <= limits.MaxSchemaCount) ? property.Name : FindLargeCount(property.Value))
+            .Select(property => Counts.Contains(property.Name) && property.Value.ValueKind == JsonValueKind.Number
+                && !(property.Value.GetDouble() <= limits.MaxSchemaCount)
+                    ? property.Name
+                    : FindLargeCount(property.Value))
             .FirstOrDefault(found => found is not null),
         JsonValueKind.Array => value.EnumerateArray().Select(FindLargeCount).FirstOrDefault(found => found is not null),
         _ => null,

@@ -31,7 +31,8 @@ internal sealed partial class ToolReader(RequestReader requests, ServerOptions l
     /// <param name="options">What is set.</param>
     /// <param name="schemas">Counts the schemas.</param>
     /// <exception cref="ApiException">A tool cannot be honoured.</exception>
-    public void Read(IReadOnlyList<RequestTool?>? tools, ChatOptions options, SchemaBudget schemas) => Read(tools, options, (param, tool) => ReadTool(param, tool, schemas));
+    public void Read(IReadOnlyList<RequestTool?>? tools, ChatOptions options, SchemaBudget schemas) =>
+        Read(tools, options, (param, tool) => ReadTool(param, tool, schemas));
 
     /// <summary>Sets the tools of the options, whatever form a wire has for them.</summary>
     /// <typeparam name="T">That form.</typeparam>
@@ -96,14 +97,16 @@ internal sealed partial class ToolReader(RequestReader requests, ServerOptions l
                     _ => throw Unexpected(),
                 };
             case JsonValueKind.Object:
-                return requests.ReadPart("tool_choice", choice, WireJson.Relaxed.NamedToolChoice) is { Type: null or "function", Function.Name: { Length: > 0 } name }
+                return requests.ReadPart("tool_choice", choice, WireJson.Relaxed.NamedToolChoice)
+                    is { Type: null or "function", Function.Name: { Length: > 0 } name }
                     ? ChatToolMode.RequireSpecific(name)
                     : throw Unexpected();
             default:
                 throw Unexpected();
         }
 
-        static ApiException Unexpected() => ApiException.Invalid("tool_choice", "expected none, auto, required, or {\"type\": \"function\", \"function\": {\"name\": …}}.");
+        static ApiException Unexpected() =>
+            ApiException.Invalid("tool_choice", "expected none, auto, required, or {\"type\": \"function\", \"function\": {\"name\": …}}.");
     }
 
     [GeneratedRegex("^[A-Za-z0-9_-]{1,64}\\z")]

@@ -8,8 +8,8 @@ using OnnxVlm.Server.Hosting;
 namespace OnnxVlm.Server.Security;
 
 /// <summary>
-/// Asks for the API key: of every request, of addresses that do not exist too, but for endpoints that say otherwise (/health and the page). Without keys it lets only
-/// requests through that came in at a loopback address.
+/// Requires the API key for every request, including addresses that do not exist, except for endpoints that declare otherwise (/health and the page).
+/// Without configured keys it admits only requests that arrived at a loopback address.
 /// </summary>
 /// <param name="next">The rest of the pipeline.</param>
 /// <param name="options">The keys.</param>
@@ -18,7 +18,7 @@ internal sealed class ApiKeyGate(RequestDelegate next, IOptions<ServerOptions> o
     /// <summary>The longest API key, in characters.</summary>
     public const int MaxKeyLength = 512;
 
-    // Digests have one length, so that comparing them tells nothing about the length of a key either.
+    // Digests all have the same length, so comparing them does not reveal the length of a key.
     private readonly byte[][] _digests = [.. options.Value.ApiKeys.Select(Digest)];
 
     public Task InvokeAsync(HttpContext context)
@@ -33,15 +33,25 @@ internal sealed class ApiKeyGate(RequestDelegate next, IOptions<ServerOptions> o
         }
         string header = context.Request.Headers.Authorization.ToString();
         // Anthropic's clients send it by itself.
-        string given = header.Length == 0 ? context.Request.Headers["x-api-key"].ToString().Trim() : header.StartsWith("Bearer ", StringComparison.OrdinalIgnoreCase) ? header[7..].Trim() : "";
+        string given = header.Length == 0
+            ? context.Request.Headers["x-api-key"].ToString().Trim()
+            : header.StartsWith("Bearer ", StringComparison.OrdinalIgnoreCase) ? header[7..].Trim() : "";
         int number = given.Length > MaxKeyLength ? -1 : Find(Digest(given));
         if (number < 0)
-            throw new ApiException(StatusCodes.Status401Unauthorized, given.Length == 0 ? "An API key is needed; send it as Authorization: Bearer KEY, or as x-api-key: KEY." : "The API key is not known here.", null, "invalid_api_key");
+        {
+            throw new ApiException(
+                StatusCodes.Status401Unauthorized,
+                given.Length == 0
+                    ? "An API key is needed; send it as Authorization: Bearer KEY, or as x-api-key: KEY."
+                    : "The API key is not known here.",
+                null,
+                "invalid_api_key");
+        }
         context.Features.Set(new ClientKey(number));
         return next(context);
     }
 
-    // Compares with every key, each time in the same time.
+    // Compares with every key, in constant time.
     private int Find(byte[] digest)
     {
         int found = -1;

@@ -2,14 +2,14 @@ using System.Globalization;
 
 namespace OnnxVlm.Server.Security;
 
-/// <summary>Which API key a request has.</summary>
-/// <param name="Number">Its place in the options.</param>
+/// <summary>The API key of a request.</summary>
+/// <param name="Number">Its index in the options.</param>
 internal sealed record ClientKey(int Number)
 {
-    /// <summary>The scope of all keys together.</summary>
+    /// <summary>The common scope of all keys.</summary>
     public const string SharedScope = "all";
 
-    /// <summary>Whose answers share what the model has read: those of one key, so that nobody can measure what others have asked.</summary>
+    /// <summary>Answers of the same scope share what the model has read. A scope is one key, so that nobody can measure what others have asked.</summary>
     /// <param name="context">The request.</param>
     public static string ScopeOf(HttpContext context) => string.Create(CultureInfo.InvariantCulture, $"key {context.Features.Get<ClientKey>()?.Number ?? -1}");
 
@@ -17,7 +17,7 @@ internal sealed record ClientKey(int Number)
     /// <param name="client">Who asks.</param>
     public static string KeyOf(string client) => client[..client.IndexOf(' ', StringComparison.Ordinal)];
 
-    /// <summary>Who asks, for the fair order of the queue: the key and the address.</summary>
+    /// <summary>The client, for the fair order of the queue: the key and the address.</summary>
     /// <param name="context">The request.</param>
     public static string ClientOf(HttpContext context) =>
         string.Create(CultureInfo.InvariantCulture, $"{context.Features.Get<ClientKey>()?.Number ?? -1} {context.Connection.RemoteIpAddress}");

@@ -5,8 +5,8 @@ using OnnxVlm.Server.Hosting;
 namespace OnnxVlm.Server.Security;
 
 /// <summary>
-/// Fetches images that requests name by URL, where that is switched on: https at its own port, public addresses, few redirects, limited in size and time, without proxy,
-/// cookies or credentials. Whatever goes wrong, the client is told the same, so that it cannot feel its way through a network; the log has the reason.
+/// Fetches images that requests name by URL, if that is enabled: https at its own port, public addresses, few redirects, limited size and time, no
+/// proxy, cookies or credentials. The client gets the same error for every failure, so that it cannot probe a network; the log has the reason.
 /// </summary>
 internal sealed class RemoteImages : IDisposable
 {
@@ -43,7 +43,7 @@ internal sealed class RemoteImages : IDisposable
     /// <summary>Fetches an image.</summary>
     /// <param name="param">The part of the request.</param>
     /// <param name="url">The URL.</param>
-    /// <param name="client">Who asks: slow hosts of one client hold up that client only.</param>
+    /// <param name="client">The client: its slow hosts delay only itself.</param>
     /// <param name="cancellationToken">Ends the attempt with <see cref="OperationCanceledException"/>.</param>
     /// <returns>The bytes, whatever they are.</returns>
     /// <exception cref="ApiException">Fetching is off, or the image could not be fetched.</exception>
@@ -52,7 +52,8 @@ internal sealed class RemoteImages : IDisposable
         if (!_options.RemoteImages.Enabled)
             throw ApiException.Invalid(param, "images are sent as data URIs (data:image/png;base64,…); this service fetches nothing.", "invalid_image_url");
         if (url.Length > MaxUrlLength)
-            throw ApiException.Invalid(param, $"a URL may have {MaxUrlLength} characters, found {url.Length}; send the image as a data URI.", "invalid_image_url");
+            throw ApiException.Invalid(
+                param, $"a URL may have {MaxUrlLength} characters, found {url.Length}; send the image as a data URI.", "invalid_image_url");
         using CancellationTokenSource deadline = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
         deadline.CancelAfter(_options.RemoteImages.Timeout);
         try
@@ -60,9 +61,11 @@ internal sealed class RemoteImages : IDisposable
             using ClientGate.Pass slot = await _slots.EnterAsync(client, 1, Timeout.InfiniteTimeSpan, deadline.Token).ConfigureAwait(false);
             return await FollowAsync(url, deadline.Token).ConfigureAwait(false);
         }
-        catch (Exception e) when (e is HttpRequestException or IOException or UriFormatException or System.Net.Sockets.SocketException || (e is OperationCanceledException && !cancellationToken.IsCancellationRequested))
+        catch (Exception e) when (e is HttpRequestException or IOException or UriFormatException or System.Net.Sockets.SocketException
+            || (e is OperationCanceledException && !cancellationToken.IsCancellationRequested))
         {
-            throw new ApiException(StatusCodes.Status400BadRequest, $"{param}: the image could not be fetched; send it as a data URI.", param, "invalid_image_url", e);
+            throw new ApiException(
+                StatusCodes.Status400BadRequest, $"{param}: the image could not be fetched; send it as a data URI.", param, "invalid_image_url", e);
         }
     }
 
@@ -75,7 +78,8 @@ internal sealed class RemoteImages : IDisposable
         {
             using HttpRequestMessage request = new(HttpMethod.Get, target);
             using HttpResponseMessage response = await _http.SendAsync(request, cancellationToken).ConfigureAwait(false);
-            if (response.StatusCode is HttpStatusCode.MovedPermanently or HttpStatusCode.Found or HttpStatusCode.SeeOther or HttpStatusCode.TemporaryRedirect or HttpStatusCode.PermanentRedirect)
+            if (response.StatusCode is HttpStatusCode.MovedPermanently or HttpStatusCode.Found or HttpStatusCode.SeeOther
+                or HttpStatusCode.TemporaryRedirect or HttpStatusCode.PermanentRedirect)
             {
                 Uri location = response.Headers.Location ?? throw new HttpRequestException("A redirect without a target.");
                 target = Check(new Uri(target, location));
@@ -98,7 +102,7 @@ internal sealed class RemoteImages : IDisposable
         return url;
     }
 
-    // The length that the other side declares is not believed.
+    // The length that the other side declares is not trusted.
     private async Task<byte[]> ReadAsync(HttpContent content, CancellationToken cancellationToken)
     {
         using Stream stream = await content.ReadAsStreamAsync(cancellationToken).ConfigureAwait(false);

@@ -4,14 +4,14 @@ using System.Text;
 
 namespace OnnxVlm.Server.Telemetry;
 
-/// <summary>What one instrument said: a number, or a histogram, for each combination of its tags. Safe to use from several threads.</summary>
+/// <summary>The values of one instrument: a number, or a histogram, for each combination of its tags. Safe to use from several threads.</summary>
 internal sealed class MetricSeries
 {
-    // A tag that takes ever new values must not fill the memory; what comes after this many is added up in one series.
+    // A tag with ever new values must not fill the memory; beyond this many, values are added up in one series.
     private const int MaxCombinations = 1000;
     private const string Overflow = "otel_metric_overflow=\"true\"";
 
-    // OpenTelemetry's for durations in seconds; an instrument may advise others.
+    // OpenTelemetry's bounds for durations in seconds; an instrument may advise others.
     private static readonly double[] DefaultBounds = [0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1, 2.5, 5, 7.5, 10];
 
     private readonly Lock _lock = new();
@@ -21,7 +21,7 @@ internal sealed class MetricSeries
     private readonly bool _adds;
     private readonly double[]? _bounds;
 
-    /// <summary>Begins with nothing.</summary>
+    /// <summary>Starts empty.</summary>
     /// <param name="instrument">The instrument.</param>
     public MetricSeries(Instrument instrument)
     {
@@ -40,10 +40,10 @@ internal sealed class MetricSeries
         Name = NameOf(instrument, _type);
     }
 
-    /// <summary>The metric's name: dots become underscores, the unit is at the end, and that of a counter ends in <c>_total</c>.</summary>
+    /// <summary>The metric's name: dots become underscores, the unit is at the end, and the name of a counter ends in <c>_total</c>.</summary>
     public string Name { get; }
 
-    /// <summary>Forgets what observed instruments said the last time; they say it anew.</summary>
+    /// <summary>Forgets the last values of observed instruments, which report them again.</summary>
     public void BeginCollection()
     {
         if (!_instrument.IsObservable)
@@ -52,7 +52,7 @@ internal sealed class MetricSeries
             _samples.Clear();
     }
 
-    /// <summary>Takes a measurement.</summary>
+    /// <summary>Records a measurement.</summary>
     /// <param name="value">The number.</param>
     /// <param name="tags">Its tags.</param>
     public void Record(double value, ReadOnlySpan<KeyValuePair<string, object?>> tags)
@@ -128,8 +128,13 @@ internal sealed class MetricSeries
         SortedDictionary<string, string> labels = new(StringComparer.Ordinal);
         foreach ((string key, object? value) in tags)
             labels[Legal(key)] = Convert.ToString(value, CultureInfo.InvariantCulture) ?? "";
-        return string.Join(',', labels.Select(label => $"{label.Key}=\"{label.Value.Replace("\\", "\\\\", StringComparison.Ordinal).Replace("\"", "\\\"", StringComparison.Ordinal).Replace("\n", "\\n", StringComparison.Ordinal)}\""));
+        return string.Join(',', labels.Select(label => $"{label.Key}=\"{Escape(label.Value)}\""));
     }
+
+    private static string Escape(string value) => value
+        .Replace("\\", "\\\\", StringComparison.Ordinal)
+        .Replace("\"", "\\\"", StringComparison.Ordinal)
+        .Replace("\n", "\\n", StringComparison.Ordinal);
 
     private static string NameOf(Instrument instrument, string type)
     {
@@ -164,7 +169,7 @@ internal sealed class MetricSeries
 
         public long Count { get; private set; }
 
-        /// <summary>Measurements of each bucket; those above the last bound are only in <see cref="Count"/>.</summary>
+        /// <summary>Measurements in each bucket; those above the last bound are only in <see cref="Count"/>.</summary>
         public long[] Buckets { get; } = new long[buckets];
 
         public void Add(double value, double[] bounds)

@@ -7,8 +7,8 @@ using OpenTelemetry.Trace;
 namespace OnnxVlm.Server.Telemetry;
 
 /// <summary>
-/// Sends traces and metrics by OTLP where OpenTelemetry's own variables say where to: a span for each request of ASP.NET Core and one for each answer of
-/// Microsoft.Extensions.AI. What users wrote is in none of them, unless OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT asks for it.
+/// Sends traces and metrics by OTLP if OpenTelemetry's own variables give a destination: one span for each request of ASP.NET Core and one for each
+/// answer of Microsoft.Extensions.AI. They do not contain what users wrote, unless OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT asks for it.
 /// </summary>
 internal static class OpenTelemetryExport
 {

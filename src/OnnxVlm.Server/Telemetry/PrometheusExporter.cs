@@ -5,21 +5,22 @@ using System.Text;
 namespace OnnxVlm.Server.Telemetry;
 
 /// <summary>
-/// The process's metrics in Prometheus' text format 0.0.4: listens to the meters named here from the start and writes what they said when it is asked.
+/// The process's metrics in Prometheus' text format 0.0.4. It listens to the meters named here from the start, and writes their values on request.
 /// Safe to use from several threads.
 /// </summary>
 internal sealed class PrometheusExporter : IDisposable
 {
     /// <summary>The meters that are written.</summary>
     public static readonly IReadOnlyList<string> Meters =
-        [ServerMetrics.MeterName, "OnnxVlm", "Experimental.Microsoft.Extensions.AI", "Microsoft.AspNetCore.Hosting", "Microsoft.AspNetCore.Server.Kestrel", "System.Runtime"];
+        [ServerMetrics.MeterName, "OnnxVlm", "Experimental.Microsoft.Extensions.AI", "Microsoft.AspNetCore.Hosting", "Microsoft.AspNetCore.Server.Kestrel",
+            "System.Runtime"];
 
     private readonly MeterListener _listener = new();
     private readonly ConcurrentDictionary<Instrument, MetricSeries> _series = [];
     private readonly Lock _writing = new();
 
-    /// <summary>Begins to listen.</summary>
-    /// <param name="meters">Meters of another factory belong to another service in this process, and are left to it.</param>
+    /// <summary>Starts to listen.</summary>
+    /// <param name="meters">Meters of another factory belong to another service in this process and are ignored.</param>
     public PrometheusExporter(IMeterFactory meters)
     {
         _listener.InstrumentPublished = (instrument, listener) =>
@@ -48,8 +49,9 @@ internal sealed class PrometheusExporter : IDisposable
                 series.BeginCollection();
             _listener.RecordObservableInstruments();
             StringBuilder text = new();
-            // Instruments of one name, from several meters, are one metric.
-            foreach (IGrouping<string, MetricSeries> metric in _series.Values.GroupBy(series => series.Name).OrderBy(group => group.Key, StringComparer.Ordinal))
+            // Instruments of the same name, from several meters, are one metric.
+            foreach (IGrouping<string, MetricSeries> metric
+                in _series.Values.GroupBy(series => series.Name).OrderBy(group => group.Key, StringComparer.Ordinal))
             {
                 metric.First().WriteHeader(text);
                 foreach (MetricSeries series in metric)

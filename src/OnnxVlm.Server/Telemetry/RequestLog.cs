@@ -6,7 +6,8 @@ using OnnxVlm.Server.Reading;
 namespace OnnxVlm.Server.Telemetry;
 
 /// <summary>
-/// One log line for each request, with counts and codes and never with what was said: messages of exceptions that may quote it stay out. Errors are counted too.
+/// Writes one log line for each request, with counts and codes but never with contents: messages of exceptions that may quote the contents are left
+/// out. It also counts errors.
 /// </summary>
 /// <param name="logger">The log.</param>
 /// <param name="metrics">Counts errors.</param>
@@ -16,14 +17,14 @@ internal sealed partial class RequestLog(ILogger<RequestLog> logger, ServerMetri
 
     private readonly HashSet<string> _ignored = [];
 
-    /// <summary>Notes a request that was answered.</summary>
+    /// <summary>Records a request that was answered.</summary>
     /// <param name="context">The request.</param>
     /// <param name="request">What was asked.</param>
     /// <param name="usage">Its tokens.</param>
     public void Answered(HttpContext context, AnswerRequest request, UsageCounter usage) =>
         LogAnswered(context.TraceIdentifier, request.Model, usage.Prompt, usage.Completion, usage.FinishReasons);
 
-    /// <summary>Notes a request that ended with an error.</summary>
+    /// <summary>Records a request that ended with an error.</summary>
     /// <param name="context">The request.</param>
     /// <param name="error">The error.</param>
     public void Failed(HttpContext context, ApiException error)
@@ -37,16 +38,16 @@ internal sealed partial class RequestLog(ILogger<RequestLog> logger, ServerMetri
             LogFailed(error.InnerException is VlmException ? null : error.InnerException, context.TraceIdentifier, error.Status, error.Code, detail);
     }
 
-    /// <summary>Notes a request whose client did not wait for the answer.</summary>
+    /// <summary>Records a request whose client did not wait for the answer.</summary>
     /// <param name="context">The request.</param>
     public void Abandoned(HttpContext context) => LogAbandoned(context.TraceIdentifier);
 
-    /// <summary>Notes a field that was left out, once for each place, however many requests have it.</summary>
+    /// <summary>Records an ignored field, once for each place, however many requests have it.</summary>
     /// <param name="path">Where it stands in the request.</param>
     public void Ignored(string path)
     {
         string place = ItemNumber().Replace(path, "[]");
-        // What is no name of a field may be something that a user wrote.
+        // A text that is not the name of a field may be something that a user wrote.
         if (!FieldPath().IsMatch(place))
             place = "(a name of other characters)";
         lock (_ignored)
@@ -57,7 +58,8 @@ internal sealed partial class RequestLog(ILogger<RequestLog> logger, ServerMetri
         LogIgnored(place);
     }
 
-    // Of the runtime's messages the first line: later ones show its state, and with it what the model read. Images and fetches say nothing of the content.
+    // Only the first line of the runtime's messages: later ones show its state, and with it what the model read. Images and fetches say
+    // nothing about the content.
     private static string DetailOf(Exception? cause) => cause switch
     {
         PromptTooLongException => "",
@@ -74,7 +76,9 @@ internal sealed partial class RequestLog(ILogger<RequestLog> logger, ServerMetri
     [LoggerMessage(Level = LogLevel.Warning, Message = "The field {Field} of requests is not known and is left out (UnknownFields = Ignore)")]
     private partial void LogIgnored(string field);
 
-    [LoggerMessage(Level = LogLevel.Information, Message = "Request {RequestId} to {Model}: {PromptTokens} prompt tokens, {CompletionTokens} answer tokens, {FinishReasons}")]
+    [LoggerMessage(
+        Level = LogLevel.Information,
+        Message = "Request {RequestId} to {Model}: {PromptTokens} prompt tokens, {CompletionTokens} answer tokens, {FinishReasons}")]
     private partial void LogAnswered(string requestId, string model, long promptTokens, long completionTokens, string finishReasons);
 
     [LoggerMessage(Level = LogLevel.Error, Message = "Request {RequestId} failed with {Status} {Code} {Detail}")]

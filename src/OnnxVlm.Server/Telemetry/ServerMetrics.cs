@@ -4,7 +4,9 @@ using OnnxVlm.Server.Models;
 
 namespace OnnxVlm.Server.Telemetry;
 
-/// <summary>The service's own instruments. Requests, connections and tokens are counted by ASP.NET Core and Microsoft.Extensions.AI under OpenTelemetry's names.</summary>
+/// <summary>
+/// The service's own instruments. Requests, connections and tokens are counted by ASP.NET Core and Microsoft.Extensions.AI under OpenTelemetry's names.
+/// </summary>
 internal sealed class ServerMetrics
 {
     /// <summary>Name of the meter.</summary>

@@ -5,9 +5,10 @@ using OnnxVlm.Server.Security;
 namespace OnnxVlm.Server.Uploads;
 
 /// <summary>
-/// Images that were sent ahead, in memory, so that a conversation with many of them names them in place of sending them again. Each API key has its own: a name means nothing to another one. All together take no
-/// more than <see cref="ServerOptions.MaxUploadBytes"/>, one key no more than half of it; what was not used for <see cref="ServerOptions.UploadLifetime"/> is forgotten, and before that the least recently used of the
-/// key that holds most, when there is no room. Safe to use from several threads.
+/// Images that were sent ahead, in memory, so that a conversation with many of them names them in place of sending them again. Each API key has its
+/// own: a name means nothing to another one. All together take no more than <see cref="ServerOptions.MaxUploadBytes"/>, one key no more than half of
+/// it; what was not used for <see cref="ServerOptions.UploadLifetime"/> is forgotten, and before that the least recently used of the key that holds
+/// most, when there is no room. Safe to use from several threads.
 /// </summary>
 /// <param name="options">The limits.</param>
 /// <param name="time">Tells the time.</param>
@@ -47,7 +48,8 @@ internal sealed class UploadStore(ServerOptions options, TimeProvider time)
             Forget(_uploads.GetValueOrDefault((upload.Key, upload.Url)));
             _uploads[(upload.Key, upload.Url)] = _order.AddLast(upload);
             ForgetOld();
-            while (_order.Where(other => other.Key == upload.Key).Sum(other => other.SizeBytes) > options.MaxUploadBytes / 2 && _order.First(other => other.Key == upload.Key) is var own && own != upload)
+            while (_order.Where(other => other.Key == upload.Key).Sum(other => other.SizeBytes) > options.MaxUploadBytes / 2
+                && _order.First(other => other.Key == upload.Key) is var own && own != upload)
                 Forget(_order.Find(own));
             while (_order.Sum(other => other.SizeBytes) > options.MaxUploadBytes)
             {

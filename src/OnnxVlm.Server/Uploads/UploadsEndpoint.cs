@@ -15,9 +15,11 @@ internal sealed class UploadsEndpoint(UploadStore store, ImageReader images, Ser
     {
         // A page of another origin can send a form or a plain text without asking first, but no image.
         if (context.Request.ContentType?.StartsWith("image/", StringComparison.OrdinalIgnoreCase) != true)
-            throw new ApiException(StatusCodes.Status415UnsupportedMediaType, "The body must be an image; send it with Content-Type: image/png or another of image/jpeg, gif, webp and bmp.", null, "unsupported_media_type");
+            throw new ApiException(StatusCodes.Status415UnsupportedMediaType,
+                "The body must be an image; send it with Content-Type: image/png or another of image/jpeg, gif, webp and bmp.", null, "unsupported_media_type");
         if (context.Request.ContentLength > options.Images.MaxBytes)
-            throw new ApiException(StatusCodes.Status413PayloadTooLarge, $"An image has at most {options.Images.MaxBytes} bytes; send a smaller one.", null, "image_too_large");
+            throw new ApiException(
+                StatusCodes.Status413PayloadTooLarge, $"An image has at most {options.Images.MaxBytes} bytes; send a smaller one.", null, "image_too_large");
         byte[] bytes = await context.Features.Get<BodyReader>()!.ReadAsync().ConfigureAwait(false);
         images.Check("body", bytes);
         return new UploadedImage(store.Add(ClientKey.ClientOf(context), bytes), (long)options.UploadLifetime.TotalSeconds);

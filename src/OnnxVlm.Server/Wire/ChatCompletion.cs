@@ -8,7 +8,7 @@ internal sealed record ChatCompletion(string Id, long Created, string Model, IRe
 {
     public string Object { get; } = "chat.completion";
 
-    /// <summary>How long it took, where that was asked for; else absent. Of several answers, the first.</summary>
+    /// <summary>How long it took, if that was requested; otherwise absent. If there are several answers, the time of the first.</summary>
     [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
     public Timings? Timings { get; init; }
 }
@@ -16,14 +16,16 @@ internal sealed record ChatCompletion(string Id, long Created, string Model, IRe
 /// <summary>One of the answers.</summary>
 internal sealed record ChatChoice(int Index, ResponseMessage Message, ChatLogprobs? Logprobs, string FinishReason);
 
-/// <summary>What the model said. The content is null where it called functions and said nothing.</summary>
+/// <summary>The model's message. The content is null if the model called functions and said nothing.</summary>
 internal sealed record ResponseMessage(string? Content)
 {
     public string Role { get; } = "assistant";
 
     public string? Refusal { get; }
 
-    /// <summary>What the model said to itself before; absent where it did not reason. Not OpenAI's; the name is that of vLLM and llama.cpp.</summary>
+    /// <summary>
+    /// The reasoning before the answer; absent if the model did not reason. Not part of OpenAI's API; the name is that of vLLM and llama.cpp.
+    /// </summary>
     [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
     public string? ReasoningContent { get; init; }
 
@@ -36,15 +38,15 @@ internal sealed record ChatCompletionChunk(string Id, long Created, string Model
 {
     public string Object { get; } = "chat.completion.chunk";
 
-    /// <summary>The usage in the last chunk and null in the others where usage was asked for; else absent.</summary>
+    /// <summary>If usage was requested, the usage in the last chunk and null in the others; otherwise absent.</summary>
     [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingDefault)]
     public JsonElement Usage { get; init; }
 
-    /// <summary>How far the prompt is read, where that was asked for; else absent.</summary>
+    /// <summary>The progress of the prompt, if that was requested; otherwise absent.</summary>
     [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
     public PromptProgress? PromptProgress { get; init; }
 
-    /// <summary>How long it took so far, where that was asked for; else absent.</summary>
+    /// <summary>How long it took so far, if that was requested; otherwise absent.</summary>
     [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
     public Timings? Timings { get; init; }
 }
@@ -52,7 +54,7 @@ internal sealed record ChatCompletionChunk(string Id, long Created, string Model
 /// <summary>What a chunk adds to one of the answers.</summary>
 internal sealed record ChunkChoice(int Index, Delta Delta, ChatLogprobs? Logprobs = null, string? FinishReason = null);
 
-/// <summary>What is new; fields without news are absent.</summary>
+/// <summary>What is new; unchanged fields are absent.</summary>
 [JsonConverter(typeof(DeltaConverter))]
 internal sealed record Delta
 {

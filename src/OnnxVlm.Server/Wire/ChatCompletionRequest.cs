@@ -27,37 +27,37 @@ internal sealed record ChatCompletionRequest : SamplingRequest
     /// <summary>Whether the answer may be several calls. Default true.</summary>
     public bool? ParallelToolCalls { get; init; }
 
-    /// <summary>Accepted, and nothing is done with it.</summary>
+    /// <summary>Accepted and ignored.</summary>
     public JsonElement Metadata { get; init; }
 
     /// <summary>Only false: nothing is stored.</summary>
     public bool? Store { get; init; }
 
-    /// <summary>Accepted, and nothing is done with it: there is one tier.</summary>
+    /// <summary>Accepted and ignored: there is only one tier.</summary>
     public string? ServiceTier { get; init; }
 
-    /// <summary>Accepted, and nothing is done with it.</summary>
+    /// <summary>Accepted and ignored.</summary>
     public string? SafetyIdentifier { get; init; }
 
-    /// <summary>Accepted, and nothing is done with it: every conversation is looked up in the cache.</summary>
+    /// <summary>Accepted and ignored: every conversation is looked up in the cache.</summary>
     public string? PromptCacheKey { get; init; }
 
-    /// <summary>Any but <c>none</c> has a model that can reason do so before it answers; for others only <c>none</c>.</summary>
+    /// <summary>Any value except <c>none</c> lets a model that can reason do so before it answers; other models accept only <c>none</c>.</summary>
     public string? ReasoningEffort { get; init; }
 
     /// <summary>The same in OpenRouter's form.</summary>
     public RequestReasoning? Reasoning { get; init; }
 
-    /// <summary>More variables for the model's chat template; <c>enable_thinking</c> is as <c>reasoning_effort</c>.</summary>
+    /// <summary>More variables for the model's chat template; <c>enable_thinking</c> has the same effect as <c>reasoning_effort</c>.</summary>
     public JsonElement ChatTemplateKwargs { get; init; }
 
-    /// <summary>Whether the model goes on with the last message, which is the assistant's. Default false.</summary>
+    /// <summary>Whether the model continues the last message, which is the assistant's. Default false.</summary>
     public bool? ContinueFinalMessage { get; init; }
 
-    /// <summary>Only the contrary of <c>continue_final_message</c>.</summary>
+    /// <summary>Only the opposite of <c>continue_final_message</c>.</summary>
     public bool? AddGenerationPrompt { get; init; }
 
-    /// <summary><c>low</c>, <c>medium</c> or <c>high</c>. Accepted, and nothing is done with it: how much a model says is its own.</summary>
+    /// <summary><c>low</c>, <c>medium</c> or <c>high</c>. Accepted and ignored: the model decides how much it says.</summary>
     public string? Verbosity { get; init; }
 
     /// <summary>Only <c>text</c>.</summary>
@@ -67,10 +67,10 @@ internal sealed record ChatCompletionRequest : SamplingRequest
 /// <summary>Whether a model that can reason does so before it answers.</summary>
 internal sealed record RequestReasoning
 {
-    /// <summary>As <c>reasoning_effort</c>.</summary>
+    /// <summary>The same as <c>reasoning_effort</c>.</summary>
     public string? Effort { get; init; }
 
-    /// <summary>True is as the effort <c>medium</c>, false as <c>none</c>.</summary>
+    /// <summary>True is the same as the effort <c>medium</c>, false the same as <c>none</c>.</summary>
     public bool? Enabled { get; init; }
 
     /// <summary>Whether the reasoning is left out of the answer. Default false.</summary>
@@ -86,7 +86,7 @@ internal sealed record RequestMessage
     /// <summary>A text, or an array of parts.</summary>
     public JsonElement Content { get; init; }
 
-    /// <summary>Who speaks; accepted, and not shown to the model.</summary>
+    /// <summary>The speaker's name; accepted, but not shown to the model.</summary>
     public string? Name { get; init; }
 
     /// <summary>In an assistant message: the calls it made.</summary>
@@ -95,16 +95,16 @@ internal sealed record RequestMessage
     /// <summary>In a tool message: the call that it answers.</summary>
     public string? ToolCallId { get; init; }
 
-    /// <summary>In an assistant message: what it said instead of an answer.</summary>
+    /// <summary>In an assistant message: the refusal that it gave in place of an answer.</summary>
     public string? Refusal { get; init; }
 
-    /// <summary>In an assistant message: what the model had said to itself. What of it is read again, the model's chat template decides.</summary>
+    /// <summary>In an assistant message: the model's earlier reasoning. The model's chat template decides how much of it is read again.</summary>
     public string? ReasoningContent { get; init; }
 
-    /// <summary>Another name of <c>reasoning_content</c>, as OpenRouter and newer vLLM have it.</summary>
+    /// <summary>Another name of <c>reasoning_content</c>, used by OpenRouter and newer vLLM.</summary>
     public string? Reasoning { get; init; }
 
-    /// <summary>In an assistant message: accepted, and nothing is done with it, since clients send whole answers back.</summary>
+    /// <summary>In an assistant message: accepted and ignored, since clients send whole answers back.</summary>
     public JsonElement Annotations { get; init; }
 }
 
@@ -116,7 +116,7 @@ internal sealed record TextPart
 
     public string? Text { get; init; }
 
-    /// <summary>Accepted, and nothing is done with it: every conversation is looked up in the cache.</summary>
+    /// <summary>Accepted and ignored: every conversation is looked up in the cache.</summary>
     public JsonElement CacheControl { get; init; }
 }
 
@@ -145,10 +145,10 @@ internal sealed record ImagePart
 /// <summary>An image.</summary>
 internal sealed record ImageUrl
 {
-    /// <summary>A data: URI; or a URL, where fetching is switched on.</summary>
+    /// <summary>A data: URI; or a URL, if fetching is enabled.</summary>
     public string? Url { get; init; }
 
-    /// <summary><c>auto</c>, <c>low</c> or <c>high</c>. Accepted, and nothing is done with it: an image is always seen by the model's own rule.</summary>
+    /// <summary><c>auto</c>, <c>low</c> or <c>high</c>. Accepted and ignored: the model's own rule sets the resolution of an image.</summary>
     public string? Detail { get; init; }
 }
 
@@ -203,7 +203,7 @@ internal sealed record RequestFunction
 
     public string? Description { get; init; }
 
-    /// <summary>The JSON schema of the arguments; absent for none.</summary>
+    /// <summary>The JSON schema of the arguments; absent if there are none.</summary>
     public JsonElement Parameters { get; init; }
 
     /// <summary>Accepted: calls always follow the schema.</summary>
@@ -218,7 +218,7 @@ internal sealed record ResponseFormat
 
     public ResponseSchema? JsonSchema { get; init; }
 
-    /// <summary>With <c>json_object</c> or in place of <c>json_schema</c>: the JSON schema alone, as llama.cpp's server takes it.</summary>
+    /// <summary>With <c>json_object</c> or instead of <c>json_schema</c>: the bare JSON schema, in the form that llama.cpp's server accepts.</summary>
     public JsonElement Schema { get; init; }
 }
 

@@ -3,10 +3,13 @@ using System.Text.Json.Serialization;
 
 namespace OnnxVlm.Server.Wire;
 
-/// <summary>Writes a delta: the first one with role and content, which is empty, or null where a function call may follow; later ones with what is new only.</summary>
+/// <summary>
+/// Writes a delta: the first one with the role and with a content that is empty, or null if a function call may follow; later ones only with what is new.
+/// </summary>
 internal sealed class DeltaConverter : JsonConverter<Delta>
 {
-    public override Delta Read(ref Utf8JsonReader reader, Type typeToConvert, JsonSerializerOptions options) => throw new NotSupportedException("Deltas are written only.");
+    public override Delta Read(ref Utf8JsonReader reader, Type typeToConvert, JsonSerializerOptions options) =>
+        throw new NotSupportedException("Deltas are written only.");
 
     public override void Write(Utf8JsonWriter writer, Delta value, JsonSerializerOptions options)
     {

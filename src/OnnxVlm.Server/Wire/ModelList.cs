@@ -13,7 +13,7 @@ internal sealed record ModelList(IReadOnlyList<ModelCard> Data)
 /// <param name="Created">When its folder was written, Unix seconds.</param>
 /// <param name="IsLoaded">Whether it is in memory now.</param>
 /// <param name="MaxModelLen">Tokens of its context.</param>
-/// <param name="Sampling">What holds where a request says nothing.</param>
+/// <param name="Sampling">Values for fields that a request does not set.</param>
 internal sealed record ModelCard(string Id, long Created, [property: JsonPropertyName("loaded")] bool IsLoaded, int MaxModelLen, ModelSampling Sampling)
 {
     public string Object { get; } = "model";

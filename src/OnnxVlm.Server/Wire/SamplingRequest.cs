@@ -2,7 +2,10 @@ using System.Text.Json;
 
 namespace OnnxVlm.Server.Wire;
 
-/// <summary>How an answer is chosen: what the bodies of several addresses have in common. Absent and null are the same; ranges are checked by <see cref="Reading.SamplingReader"/>.</summary>
+/// <summary>
+/// The fields that control how an answer is chosen; several addresses share them. Absent and null mean the same;
+/// <see cref="Reading.SamplingReader"/> checks the ranges.
+/// </summary>
 internal abstract record SamplingFields
 {
     /// <summary>Name of a registered model. Required.</summary>
@@ -38,13 +41,13 @@ internal abstract record SamplingFields
     /// <summary>Token id to a number from −100 to 100.</summary>
     public JsonElement LogitBias { get; init; }
 
-    /// <summary>The answer does not end by itself before so many tokens, 0 or more.</summary>
+    /// <summary>The answer does not end by itself before it has this many tokens; 0 or more.</summary>
     public int? MinTokens { get; init; }
 
-    /// <summary>Tokens that end the answer besides the model's own, and are not part of it.</summary>
+    /// <summary>Tokens that end the answer, in addition to the model's own; they are not part of it.</summary>
     public IReadOnlyList<int>? StopTokenIds { get; init; }
 
-    /// <summary>Whether what the model has read before is used. Default true.</summary>
+    /// <summary>Whether the cache of past prompts is used. Default true.</summary>
     public bool? CachePrompt { get; init; }
 
     public StructuredOutputs? StructuredOutputs { get; init; }
@@ -61,7 +64,7 @@ internal abstract record SamplingFields
     /// <summary><see cref="StructuredOutputs.Grammar"/> by its older name.</summary>
     public string? GuidedGrammar { get; init; }
 
-    /// <summary>Who asks. Accepted, and nothing is done with it.</summary>
+    /// <summary>The end user. Accepted and ignored.</summary>
     public string? User { get; init; }
 }
 
@@ -73,10 +76,12 @@ internal abstract record SamplingRequest : SamplingFields
 
     public StreamOptions? StreamOptions { get; init; }
 
-    /// <summary>Whether a stream tells how far the prompt is read, as llama.cpp's server does. Default false; only for a stream.</summary>
+    /// <summary>Whether a stream reports the progress of the prompt, as llama.cpp's server does. Default false; only for a stream.</summary>
     public bool? ReturnProgress { get; init; }
 
-    /// <summary>Whether each piece of a stream, or the whole answer, tells how long prompt and answer took so far, as llama.cpp's server does. Default false.</summary>
+    /// <summary>
+    /// Whether each piece of a stream, or the whole answer, reports how long prompt and answer have taken, as llama.cpp's server does. Default false.
+    /// </summary>
     public bool? TimingsPerToken { get; init; }
 
     /// <summary>The most tokens of the answer, 1 or more; also <c>max_completion_tokens</c>.</summary>
@@ -86,7 +91,7 @@ internal abstract record SamplingRequest : SamplingFields
     public int? N { get; init; }
 }
 
-/// <summary>What the answer has to follow, in vLLM's form; one of these.</summary>
+/// <summary>The constraint of the answer, in vLLM's form; exactly one of these.</summary>
 internal sealed record StructuredOutputs
 {
     /// <summary>A JSON schema: an object, or its text.</summary>
@@ -111,6 +116,6 @@ internal sealed record StreamOptions
     /// <summary>Whether one more chunk with the usage comes before the end.</summary>
     public bool? IncludeUsage { get; init; }
 
-    /// <summary>Accepted, and nothing is done with it: no padding is sent.</summary>
+    /// <summary>Accepted and ignored: no padding is sent.</summary>
     public bool? IncludeObfuscation { get; init; }
 }

@@ -6,5 +6,6 @@ namespace OnnxVlm.Server.Wire;
 internal static class ServiceVersion
 {
     /// <summary>The version without what comes after a plus sign.</summary>
-    public static string Text { get; } = (typeof(ServiceVersion).Assembly.GetCustomAttribute<AssemblyInformationalVersionAttribute>()?.InformationalVersion ?? "0.0.0").Split('+')[0];
+    public static string Text { get; } =
+        (typeof(ServiceVersion).Assembly.GetCustomAttribute<AssemblyInformationalVersionAttribute>()?.InformationalVersion ?? "0.0.0").Split('+')[0];
 }

@@ -16,7 +16,7 @@ internal sealed record TextCompletion(string Id, long Created, string Model, IRe
     [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
     public PromptProgress? PromptProgress { get; init; }
 
-    /// <summary>How long it took so far, where that was asked for; else absent.</summary>
+    /// <summary>How long it took so far, if that was requested; otherwise absent.</summary>
     [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
     public Timings? Timings { get; init; }
 }
@@ -25,4 +25,6 @@ internal sealed record TextCompletion(string Id, long Created, string Model, IRe
 internal sealed record TextChoice(int Index, string Text, TextLogprobs? Logprobs = null, string? FinishReason = null);
 
 /// <summary>Log probabilities, token by token; the offset is in characters of the text.</summary>
-internal sealed record TextLogprobs(IReadOnlyList<string> Tokens, IReadOnlyList<double> TokenLogprobs, IReadOnlyList<IReadOnlyDictionary<string, double>> TopLogprobs, IReadOnlyList<int> TextOffset);
+internal sealed record TextLogprobs(
+    IReadOnlyList<string> Tokens, IReadOnlyList<double> TokenLogprobs, IReadOnlyList<IReadOnlyDictionary<string, double>> TopLogprobs,
+    IReadOnlyList<int> TextOffset);

@@ -1,6 +1,6 @@
 namespace OnnxVlm.Server.Wire;
 
-/// <summary>How long prompt and answer took. Not OpenAI's; form and names are those of llama.cpp's server.</summary>
+/// <summary>How long prompt and answer took. Not part of OpenAI's API; form and names are those of llama.cpp's server.</summary>
 /// <param name="CacheN">Tokens of the prompt that were in the cache already.</param>
 /// <param name="PromptN">Tokens of the prompt that were read.</param>
 /// <param name="PromptMs">Milliseconds until they were read.</param>

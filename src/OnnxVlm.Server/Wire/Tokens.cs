@@ -8,10 +8,10 @@ internal sealed record TokenizeRequest
     /// <summary>Name of a registered model. Required.</summary>
     public string? Model { get; init; }
 
-    /// <summary>A text. A special token's text counts as ordinary text.</summary>
+    /// <summary>A text. The text of a special token counts as ordinary text.</summary>
     public string? Prompt { get; init; }
 
-    /// <summary>A conversation; its tokens are those of the prompt for the next answer.</summary>
+    /// <summary>A conversation; the result has the tokens of the prompt for the next answer.</summary>
     public IReadOnlyList<RequestMessage?>? Messages { get; init; }
 
     /// <summary>With messages: tools that the answer may call, as in a chat completion.</summary>

@@ -2,10 +2,13 @@ using System.Text.Json.Serialization;
 
 namespace OnnxVlm.Server.Wire;
 
-/// <summary>Tokens of a request; of several answers the prompt counts once.</summary>
+/// <summary>Tokens of a request; the prompt of several answers counts once.</summary>
 internal sealed record Usage(long PromptTokens, long CompletionTokens, long TotalTokens, PromptTokensDetails PromptTokensDetails);
 
-/// <summary>Tokens of the prompt that were in the cache already, and those that belong to images; where there are any, the transparent images that were seen without their transparency, and the images that were shrunk by more than 3 a side.</summary>
+/// <summary>
+/// Tokens of the prompt that were already in the cache, and tokens that belong to images. If there are any, also the number of transparent images
+/// that were seen without their transparency, and of images that were shrunk by a factor of more than 3 per side.
+/// </summary>
 internal sealed record PromptTokensDetails(
     long CachedTokens,
     long ImageTokens,

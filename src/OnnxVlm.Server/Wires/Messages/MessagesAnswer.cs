@@ -8,7 +8,9 @@ using OnnxVlm.Server.Wire;
 
 namespace OnnxVlm.Server.Wires.Messages;
 
-/// <summary>An answer while it comes: its blocks, and the events of a stream, in Anthropic's order. What an update adds is written once. Used by one thread at a time.</summary>
+/// <summary>
+/// An answer while it comes: its blocks, and the events of a stream, in Anthropic's order. What an update adds is written once. Used by one thread at a time.
+/// </summary>
 /// <param name="request">What is asked.</param>
 /// <param name="requestId">The request's id, for errors.</param>
 internal sealed class MessagesAnswer(AnswerRequest request, string requestId) : IAnswerWriter
@@ -42,11 +44,13 @@ internal sealed class MessagesAnswer(AnswerRequest request, string requestId) : 
     public IEnumerable<byte[]> Finish(UsageCounter usage) =>
     [
         .. Close().Select(ToBytes),
-        ServerSentEvent.Of(new MessagesEndEvent(new MessagesEnd(StopReason, _stopSequence), ToUsage(usage)), WireJson.Relaxed.MessagesEndEvent, "message_delta"),
+        ServerSentEvent.Of(
+            new MessagesEndEvent(new MessagesEnd(StopReason, _stopSequence), ToUsage(usage)), WireJson.Relaxed.MessagesEndEvent, "message_delta"),
         ToBytes(new MessagesEvent("message_stop")),
     ];
 
-    public IEnumerable<byte[]> Fail(ApiException error) => [ServerSentEvent.Of(MessagesErrorBody.From(error, requestId), WireJson.Relaxed.MessagesErrorBody, "error")];
+    public IEnumerable<byte[]> Fail(ApiException error) =>
+        [ServerSentEvent.Of(MessagesErrorBody.From(error, requestId), WireJson.Relaxed.MessagesErrorBody, "error")];
 
     /// <summary>Ends the answer.</summary>
     /// <param name="usage">Its tokens.</param>
@@ -66,7 +70,10 @@ internal sealed class MessagesAnswer(AnswerRequest request, string requestId) : 
         {
             _hasBegun = true;
             long cached = update.Progress?.CachedTokens ?? 0;
-            yield return new MessagesEvent("message_start") { Message = new MessagesBody(_id, request.Model, [], new MessagesUsage((update.Progress?.TokenCount ?? 0) - cached, cached, 0)) };
+            yield return new MessagesEvent("message_start")
+            {
+                Message = new MessagesBody(_id, request.Model, [], new MessagesUsage((update.Progress?.TokenCount ?? 0) - cached, cached, 0)),
+            };
         }
         if (update.Progress is not null)
             yield break;
@@ -101,7 +108,11 @@ internal sealed class MessagesAnswer(AnswerRequest request, string requestId) : 
         _stopSequence ??= update.StopSequence;
     }
 
-    private string StopReason => _finish == ChatFinishReason.ToolCalls ? "tool_use" : _finish == ChatFinishReason.Length ? "max_tokens" : _stopSequence is not null ? "stop_sequence" : "end_turn";
+    private string StopReason =>
+        _finish == ChatFinishReason.ToolCalls ? "tool_use"
+            : _finish == ChatFinishReason.Length ? "max_tokens"
+            : _stopSequence is not null ? "stop_sequence"
+            : "end_turn";
 
     private static MessagesUsage ToUsage(UsageCounter usage) => new(usage.Prompt - usage.Cached, usage.Cached, usage.Completion);
 
@@ -129,7 +140,9 @@ internal sealed class MessagesAnswer(AnswerRequest request, string requestId) : 
         bool isThinking = _blocks[^1].Type == "thinking";
         CloseLast();
         MessagesEvent stop = new("content_block_stop") { Index = index };
-        return isThinking ? [new MessagesEvent("content_block_delta") { Index = index, Delta = new MessagesDelta { Type = "signature_delta", Signature = "" } }, stop] : [stop];
+        return isThinking
+            ? [new MessagesEvent("content_block_delta") { Index = index, Delta = new MessagesDelta { Type = "signature_delta", Signature = "" } }, stop]
+            : [stop];
     }
 
     private void CloseLast()

@@ -37,6 +37,7 @@ internal sealed class MessagesEndpoint(RequestReader requests, MessagesReader re
     public async Task<MessagesCount> CountAsync(HttpContext context)
     {
         MessagesRequest body = await requests.ReadAsync(context, WireJson.Relaxed.MessagesRequest).ConfigureAwait(false);
-        return new MessagesCount((await prompts.BuildAsync(context, await reader.ReadAsync(body, context, isCount: true).ConfigureAwait(false)).ConfigureAwait(false)).TokenCount);
+        return new MessagesCount(
+            (await prompts.BuildAsync(context, await reader.ReadAsync(body, context, isCount: true).ConfigureAwait(false)).ConfigureAwait(false)).TokenCount);
     }
 }

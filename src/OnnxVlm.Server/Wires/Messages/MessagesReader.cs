@@ -9,7 +9,9 @@ using OnnxVlm.Server.Wire;
 
 namespace OnnxVlm.Server.Wires.Messages;
 
-/// <summary>The body of /v1/messages to what <see cref="VlmChatClient"/> takes. Each field is honoured, or refused under its path before anything runs.</summary>
+/// <summary>
+/// The body of /v1/messages to what <see cref="VlmChatClient"/> takes. Each field is honoured, or refused under its path before anything runs.
+/// </summary>
 /// <param name="requests">Reads parts.</param>
 /// <param name="images">Reads images.</param>
 /// <param name="tools">Reads tools.</param>
@@ -26,7 +28,8 @@ internal sealed class MessagesReader(RequestReader requests, ImageReader images,
         string model = ChatRequestReader.RequiredModel(body.Model);
         if (body.MaxTokens is null && !isCount)
             throw ApiException.Invalid("max_tokens", "say how many tokens the answer may have.");
-        ChatOptions options = SamplingReader.Read(new MessagesSampling { Temperature = body.Temperature, TopP = body.TopP, TopK = body.TopK }, ("max_tokens", body.MaxTokens), limits);
+        ChatOptions options = SamplingReader.Read(
+            new MessagesSampling { Temperature = body.Temperature, TopP = body.TopP, TopK = body.TopK }, ("max_tokens", body.MaxTokens), limits);
         options.StopSequences = SamplingReader.ReadStops("stop_sequences", body.StopSequences, limits.MaxStops);
         SchemaBudget schemas = new(limits);
         ReadFormat(body, options, schemas);
@@ -105,7 +108,8 @@ internal sealed class MessagesReader(RequestReader requests, ImageReader images,
         RequestImages counted = images.For(ClientKey.ClientOf(context));
         List<ChatMessage> conversation = [];
         if (SamplingReader.IsGiven(body.System))
-            conversation.Add(new ChatMessage(ChatRole.System, await ReadBlocksAsync("system", body.System, counted, context.RequestAborted, textOnly: true).ConfigureAwait(false)));
+            conversation.Add(new ChatMessage(
+                ChatRole.System, await ReadBlocksAsync("system", body.System, counted, context.RequestAborted, textOnly: true).ConfigureAwait(false)));
         for (int i = 0; i < messages.Count; i++)
         {
             string param = $"messages[{i}]";
@@ -117,10 +121,17 @@ internal sealed class MessagesReader(RequestReader requests, ImageReader images,
                 _ => throw ApiException.Invalid($"{param}.role", "expected user or assistant; a system message is the field system."),
             };
             List<AIContent> contents = await ReadBlocksAsync($"{param}.content", message.Content, counted, context.RequestAborted).ConfigureAwait(false);
-            if (role == ChatRole.Assistant ? contents.FindIndex(content => content is FunctionResultContent) is var wrong and >= 0 : (wrong = contents.FindIndex(content => content is FunctionCallContent or TextReasoningContent)) >= 0)
-                throw ApiException.Invalid($"{param}.content[{wrong}].type", role == ChatRole.Assistant ? "a tool_result belongs into a message of the user." : "tool_use and thinking belong into a message of the assistant.");
+            if (role == ChatRole.Assistant
+                ? contents.FindIndex(content => content is FunctionResultContent) is var wrong and >= 0
+                : (wrong = contents.FindIndex(content => content is FunctionCallContent or TextReasoningContent)) >= 0)
+                throw ApiException.Invalid(
+                    $"{param}.content[{wrong}].type",
+                    role == ChatRole.Assistant
+                        ? "a tool_result belongs into a message of the user."
+                        : "tool_use and thinking belong into a message of the assistant.");
             // What calls gave is a message of its own to the model, and what the user says comes behind it.
-            AIContent[] results = [.. contents.Where(content => content is FunctionResultContent)], others = [.. contents.Where(content => content is not FunctionResultContent)];
+            AIContent[] results = [.. contents.Where(content => content is FunctionResultContent)];
+            AIContent[] others = [.. contents.Where(content => content is not FunctionResultContent)];
             conversation.AddRange(results.Select(result => new ChatMessage(ChatRole.Tool, [result])));
             if (others.Length > 0 || results.Length == 0)
                 conversation.Add(new ChatMessage(role, [.. others]));
@@ -128,7 +139,8 @@ internal sealed class MessagesReader(RequestReader requests, ImageReader images,
         return conversation;
     }
 
-    private async Task<List<AIContent>> ReadBlocksAsync(string param, JsonElement content, RequestImages counted, CancellationToken cancellationToken, bool textOnly = false)
+    private async Task<List<AIContent>> ReadBlocksAsync(
+        string param, JsonElement content, RequestImages counted, CancellationToken cancellationToken, bool textOnly = false)
     {
         if (content.ValueKind == JsonValueKind.String)
             return [new TextContent(content.GetString()!)];
@@ -151,13 +163,17 @@ internal sealed class MessagesReader(RequestReader requests, ImageReader images,
         switch (kind)
         {
             case "text":
-                return new TextContent(requests.ReadPart(where, block, WireJson.Relaxed.MessagesTextBlock).Text ?? throw ApiException.Invalid($"{where}.text", "the block has no text."));
+                return new TextContent(
+                    requests.ReadPart(where, block, WireJson.Relaxed.MessagesTextBlock).Text
+                    ?? throw ApiException.Invalid($"{where}.text", "the block has no text."));
             case "image":
                 return requests.ReadPart(where, block, WireJson.Relaxed.MessagesImageBlock).Source switch
                 {
                     { Type: "base64", Data: { } data, Url: null } => counted.ReadBase64($"{where}.source.data", data),
-                    { Type: "url", Url: { } url, Data: null } => await counted.ReadUrlAsync($"{where}.source.url", url, cancellationToken).ConfigureAwait(false),
-                    _ => throw ApiException.Invalid($"{where}.source", "expected {\"type\": \"base64\", \"media_type\": …, \"data\": …}; files are not kept here."),
+                    { Type: "url", Url: { } url, Data: null } => await counted.ReadUrlAsync($"{where}.source.url", url, cancellationToken)
+                        .ConfigureAwait(false),
+                    _ => throw ApiException.Invalid(
+                        $"{where}.source", "expected {\"type\": \"base64\", \"media_type\": …, \"data\": …}; files are not kept here."),
                 };
             case "tool_use":
                 MessagesCallBlock call = requests.ReadPart(where, block, WireJson.Relaxed.MessagesCallBlock);
@@ -168,7 +184,9 @@ internal sealed class MessagesReader(RequestReader requests, ImageReader images,
                 MessagesResultBlock result = requests.ReadPart(where, block, WireJson.Relaxed.MessagesResultBlock);
                 if (string.IsNullOrEmpty(result.ToolUseId))
                     throw ApiException.Invalid($"{where}.tool_use_id", "give the id of the call.");
-                List<AIContent> contents = SamplingReader.IsGiven(result.Content) ? await ReadResultAsync($"{where}.content", result.Content, counted, cancellationToken).ConfigureAwait(false) : [];
+                List<AIContent> contents = SamplingReader.IsGiven(result.Content)
+                    ? await ReadResultAsync($"{where}.content", result.Content, counted, cancellationToken).ConfigureAwait(false)
+                    : [];
                 if (contents.Count == 0 && result.IsError == true)
                     contents.Add(new TextContent("The call failed."));
                 return new FunctionResultContent(result.ToolUseId, contents);
@@ -183,7 +201,9 @@ internal sealed class MessagesReader(RequestReader requests, ImageReader images,
     private async Task<List<AIContent>> ReadResultAsync(string param, JsonElement content, RequestImages counted, CancellationToken cancellationToken)
     {
         List<AIContent> contents = await ReadBlocksAsync(param, content, counted, cancellationToken).ConfigureAwait(false);
-        return contents.FindIndex(part => part is not (TextContent or DataContent)) is var wrong and >= 0 ? throw ApiException.Invalid($"{param}[{wrong}].type", "expected text or image.") : contents;
+        return contents.FindIndex(part => part is not (TextContent or DataContent)) is var wrong and >= 0
+            ? throw ApiException.Invalid($"{param}[{wrong}].type", "expected text or image.")
+            : contents;
     }
 
     private sealed record MessagesSampling : SamplingFields;

@@ -32,12 +32,15 @@ internal sealed class OllamaAnswer(string model, bool isChat) : IAnswerWriter
     public IEnumerable<byte[]> Write(AnswerUpdate update)
     {
         (string text, string thinking, OllamaCall[] calls, ChatTokenLogprob[] logprobs) = Take(update);
-        return text.Length + thinking.Length + calls.Length + logprobs.Length == 0 ? [] : [ToBytes(Piece(text, thinking, calls) with { Logprobs = logprobs.Length > 0 ? logprobs : null })];
+        return text.Length + thinking.Length + calls.Length + logprobs.Length == 0
+            ? []
+            : [ToBytes(Piece(text, thinking, calls) with { Logprobs = logprobs.Length > 0 ? logprobs : null })];
     }
 
     public IEnumerable<byte[]> Finish(UsageCounter usage) => [ToBytes(Ended(Piece("", "", null), usage))];
 
-    public IEnumerable<byte[]> Fail(ApiException error) => [[.. JsonSerializer.SerializeToUtf8Bytes(new OllamaError(error.Message), WireJson.Relaxed.OllamaError), (byte)'\n']];
+    public IEnumerable<byte[]> Fail(ApiException error) =>
+        [[.. JsonSerializer.SerializeToUtf8Bytes(new OllamaError(error.Message), WireJson.Relaxed.OllamaError), (byte)'\n']];
 
     /// <summary>Takes an update of an answer that is sent when it is whole.</summary>
     /// <param name="update">The update.</param>
@@ -52,7 +55,8 @@ internal sealed class OllamaAnswer(string model, bool isChat) : IAnswerWriter
 
     /// <summary>The whole answer, once it has ended.</summary>
     /// <param name="usage">Its tokens.</param>
-    public OllamaBody ToWhole(UsageCounter usage) => Ended(Piece(_text.ToString(), _thinking.ToString(), _calls), usage) with { Logprobs = _logprobs.Count > 0 ? _logprobs : null };
+    public OllamaBody ToWhole(UsageCounter usage) =>
+        Ended(Piece(_text.ToString(), _thinking.ToString(), _calls), usage) with { Logprobs = _logprobs.Count > 0 ? _logprobs : null };
 
     private (string Text, string Thinking, OllamaCall[] Calls, ChatTokenLogprob[] Logprobs) Take(AnswerUpdate update)
     {
@@ -62,7 +66,12 @@ internal sealed class OllamaAnswer(string model, bool isChat) : IAnswerWriter
         OllamaCall[] calls = [.. update.Update.Contents.OfType<FunctionCallContent>().Select(call => new OllamaCall
         {
             Id = call.CallId,
-            Function = new OllamaCalledFunction { Name = call.Name, Arguments = JsonSerializer.SerializeToElement(call.Arguments ?? new Dictionary<string, object?>(), AIJsonUtilities.DefaultOptions.GetTypeInfo(typeof(IDictionary<string, object?>))) },
+            Function = new OllamaCalledFunction
+            {
+                Name = call.Name,
+                Arguments = JsonSerializer.SerializeToElement(
+                    call.Arguments ?? new Dictionary<string, object?>(), AIJsonUtilities.DefaultOptions.GetTypeInfo(typeof(IDictionary<string, object?>))),
+            },
         })];
         return (update.Update.Text, update.Reasoning, calls, [.. LogprobWriter.ToChat(update.Update)]);
     }

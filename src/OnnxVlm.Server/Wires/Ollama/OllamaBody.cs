@@ -82,7 +82,9 @@ internal sealed record OllamaDetails(string Family, IReadOnlyList<string> Famili
 }
 
 /// <summary>Answer of POST /api/show.</summary>
-internal sealed record OllamaShow(string Template, string Parameters, OllamaDetails Details, IReadOnlyDictionary<string, JsonElement> ModelInfo, IReadOnlyList<string> Capabilities, string ModifiedAt)
+internal sealed record OllamaShow(
+    string Template, string Parameters, OllamaDetails Details, IReadOnlyDictionary<string, JsonElement> ModelInfo, IReadOnlyList<string> Capabilities,
+    string ModifiedAt)
 {
     public string Modelfile { get; } = "";
 

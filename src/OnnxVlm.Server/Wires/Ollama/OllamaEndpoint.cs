@@ -18,7 +18,8 @@ namespace OnnxVlm.Server.Wires.Ollama;
 /// <param name="whole">Sends answers that are whole.</param>
 /// <param name="stream">Sends them as they come.</param>
 /// <param name="models">The models.</param>
-internal sealed class OllamaEndpoint(RequestReader requests, OllamaReader reader, AnswerService answers, WholeAnswer whole, AnswerStream stream, ModelPool models)
+internal sealed class OllamaEndpoint(
+    RequestReader requests, OllamaReader reader, AnswerService answers, WholeAnswer whole, AnswerStream stream, ModelPool models)
 {
     public async Task ChatAsync(HttpContext context)
     {
@@ -35,10 +36,12 @@ internal sealed class OllamaEndpoint(RequestReader requests, OllamaReader reader
         if (string.IsNullOrEmpty(body.Prompt) && body.Images is not { Count: > 0 })
             await LoadAsync(context, body, isChat: false).ConfigureAwait(false);
         else
-            await AnswerAsync(context, body, reader.Read(body with { Prompt = body.Prompt ?? "" }, ClientKey.ClientOf(context)), isChat: false).ConfigureAwait(false);
+            await AnswerAsync(context, body, reader.Read(body with { Prompt = body.Prompt ?? "" }, ClientKey.ClientOf(context)), isChat: false)
+                .ConfigureAwait(false);
     }
 
-    public OllamaTags Tags() => new([.. models.Entries.Select(entry => new OllamaModel(entry.Name, entry.Name, ModifiedAt(entry), entry.FileBytes, DigestOf(entry), DetailsOf(entry)))]);
+    public OllamaTags Tags() => new(
+        [.. models.Entries.Select(entry => new OllamaModel(entry.Name, entry.Name, ModifiedAt(entry), entry.FileBytes, DigestOf(entry), DetailsOf(entry)))]);
 
     public async Task<OllamaShow> ShowAsync(HttpContext context)
     {
@@ -51,7 +54,9 @@ internal sealed class OllamaEndpoint(RequestReader requests, OllamaReader reader
             [$"{entry.Architecture}.context_length"] = JsonElement.Parse(entry.ContextLength.ToString(CultureInfo.InvariantCulture)),
         };
         string[] capabilities = ["completion", "vision", "tools", .. entry.CanReason ? ["thinking"] : Array.Empty<string>()];
-        return new OllamaShow(template?.Source ?? "", string.Create(CultureInfo.InvariantCulture, $"temperature {entry.Sampling.Temperature}\ntop_k {entry.Sampling.TopK}\ntop_p {entry.Sampling.TopP}"), DetailsOf(entry), info, capabilities, ModifiedAt(entry));
+        return new OllamaShow(template?.Source ?? "",
+            string.Create(CultureInfo.InvariantCulture, $"temperature {entry.Sampling.Temperature}\ntop_k {entry.Sampling.TopK}\ntop_p {entry.Sampling.TopP}"),
+            DetailsOf(entry), info, capabilities, ModifiedAt(entry));
     }
 
     private async Task AnswerAsync(HttpContext context, OllamaRequest body, AnswerRequest request, bool isChat)
@@ -71,13 +76,20 @@ internal sealed class OllamaEndpoint(RequestReader requests, OllamaReader reader
     {
         ModelEntry entry = reader.Find(body.Model);
         (await answers.EnterAsync(entry.Name, context, context.RequestAborted).ConfigureAwait(false)).Dispose();
-        OllamaBody loaded = new(body.Model!, OllamaAnswer.Now) { Message = isChat ? new OllamaReply("") : null, Response = isChat ? null : "", Done = true, DoneReason = "load" };
+        OllamaBody loaded = new(body.Model!, OllamaAnswer.Now)
+        {
+            Message = isChat ? new OllamaReply("") : null,
+            Response = isChat ? null : "",
+            Done = true,
+            DoneReason = "load",
+        };
         await whole.SendAsync(context, loaded, WireJson.Relaxed.OllamaBody).ConfigureAwait(false);
     }
 
     private static OllamaDetails DetailsOf(ModelEntry entry) => new(entry.Architecture, [entry.Architecture], entry.Precision);
 
-    private static string ModifiedAt(ModelEntry entry) => DateTimeOffset.FromUnixTimeSeconds(entry.Created).ToString("yyyy-MM-dd'T'HH:mm:ss'Z'", CultureInfo.InvariantCulture);
+    private static string ModifiedAt(ModelEntry entry) =>
+        DateTimeOffset.FromUnixTimeSeconds(entry.Created).ToString("yyyy-MM-dd'T'HH:mm:ss'Z'", CultureInfo.InvariantCulture);
 
     private static string DigestOf(ModelEntry entry) => Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes($"{entry.Name} {entry.Revision}")));
 

@@ -9,7 +9,10 @@ using OnnxVlm.Server.Wire;
 
 namespace OnnxVlm.Server.Wires.Ollama;
 
-/// <summary>The bodies of /api/chat and /api/generate to what <see cref="VlmChatClient"/> takes. Each field is honoured, or refused under its path before anything runs.</summary>
+/// <summary>
+/// Converts the bodies of /api/chat and /api/generate for <see cref="VlmChatClient"/>. Each field is honoured, or refused under its
+/// path before anything runs.
+/// </summary>
 /// <param name="images">Reads images.</param>
 /// <param name="tools">Reads tools.</param>
 /// <param name="models">The models.</param>
@@ -31,7 +34,7 @@ internal sealed class OllamaReader(ImageReader images, ToolReader tools, ModelPo
             throw ApiException.Invalid("messages", $"at most {limits.MaxMessages} messages, found {messages.Count}.");
         RequestImages counted = images.For(client);
         List<ChatMessage> conversation = new(messages.Count);
-        // Calls without an answer, oldest first: messages of tools may name the function only.
+        // Unanswered calls, oldest first: a tool message may name only the function.
         List<FunctionCallContent> open = [];
         for (int i = 0; i < messages.Count; i++)
             conversation.Add(ReadMessage($"messages[{i}]", messages[i], counted, open));
@@ -57,13 +60,15 @@ internal sealed class OllamaReader(ImageReader images, ToolReader tools, ModelPo
         return new AnswerRequest(model.Name, [[new ChatMessage(ChatRole.User, contents)]], options);
     }
 
-    /// <summary>Finds a model; Ollama's clients may put <c>:latest</c> behind its name.</summary>
+    /// <summary>Finds a model; Ollama's clients may append <c>:latest</c> to its name.</summary>
     /// <param name="name">The name.</param>
     /// <exception cref="ApiException">404: there is none of this name.</exception>
     public ModelEntry Find(string? name)
     {
         string required = ChatRequestReader.RequiredModel(name);
-        return models.Entries.Any(entry => entry.Name == required) || !required.EndsWith(Latest, StringComparison.Ordinal) ? models.Find(required) : models.Find(required[..^Latest.Length]);
+        return models.Entries.Any(entry => entry.Name == required) || !required.EndsWith(Latest, StringComparison.Ordinal)
+            ? models.Find(required)
+            : models.Find(required[..^Latest.Length]);
     }
 
     private (ModelEntry Model, ChatOptions Options, SchemaBudget Schemas) ReadShared(OllamaRequest body)
@@ -135,12 +140,14 @@ internal sealed class OllamaReader(ImageReader images, ToolReader tools, ModelPo
         _ => throw ApiException.Invalid("think", "expected true, false, low, medium or high."),
     };
 
-    private static AIFunctionDeclaration ReadTool(string param, OllamaTool? tool, SchemaBudget schemas) => tool is { Type: null or "function", Function: { } function }
+    private static AIFunctionDeclaration ReadTool(string param, OllamaTool? tool, SchemaBudget schemas) =>
+        tool is { Type: null or "function", Function: { } function }
         ? ToolReader.Declare($"{param}.function", function.Name, function.Description, "parameters", function.Parameters, schemas)
         : throw ApiException.Invalid(param, "expected {\"type\": \"function\", \"function\": {…}}.");
 
     private static List<AIContent> ReadImages(string param, IReadOnlyList<string?>? encoded, RequestImages counted) =>
-        [.. (encoded ?? []).Select((image, i) => (AIContent)counted.ReadBase64($"{param}[{i}]", image ?? throw ApiException.Invalid($"{param}[{i}]", "expected base64.")))];
+        [.. (encoded ?? []).Select(
+            (image, i) => (AIContent)counted.ReadBase64($"{param}[{i}]", image ?? throw ApiException.Invalid($"{param}[{i}]", "expected base64.")))];
 
     private static ChatMessage ReadMessage(string param, OllamaMessage? message, RequestImages counted, List<FunctionCallContent> open)
     {
@@ -169,7 +176,8 @@ internal sealed class OllamaReader(ImageReader images, ToolReader tools, ModelPo
         {
             if (call is not { Function: { Name: { Length: > 0 } name, Arguments.ValueKind: JsonValueKind.Object } function })
                 throw ApiException.Invalid($"{param}.tool_calls[{i}]", "expected {\"function\": {\"name\": …, \"arguments\": {…}}}.");
-            FunctionCallContent content = FunctionArguments.Parse(call.Id is { Length: > 0 } id ? id : $"call_{param}_{i}", name, function.Arguments.GetRawText());
+            FunctionCallContent content = FunctionArguments.Parse(
+                call.Id is { Length: > 0 } id ? id : $"call_{param}_{i}", name, function.Arguments.GetRawText());
             contents.Add(content);
             open.Add(content);
         }

@@ -10,11 +10,12 @@ using OnnxVlm.Server.Wire;
 namespace OnnxVlm.Server.Wires.Responses;
 
 /// <summary>
-/// A response while it comes: its items, and the events of a stream, in OpenAI's order. What an update adds is written once; the whole is put together at the end. Used by one thread at a time.
+/// A response while it comes: its items, and the events of a stream, in OpenAI's order. What an update adds is written once; the whole is put
+/// together at the end. Used by one thread at a time.
 /// </summary>
 /// <param name="body">The request.</param>
-/// <param name="request">The same as the model takes it.</param>
-/// <param name="keep">Keeps the finished response; null where it is not to be kept.</param>
+/// <param name="request">The same request in the form for the model.</param>
+/// <param name="keep">Stores the finished response; null if it is not stored.</param>
 internal sealed class ResponseAnswer(ResponsesRequest body, AnswerRequest request, Action<StoredResponse>? keep) : IAnswerWriter
 {
     private static readonly JsonElement NoMetadata = JsonElement.Parse("{}"), AutoChoice = JsonElement.Parse("\"auto\"");
@@ -24,7 +25,7 @@ internal sealed class ResponseAnswer(ResponsesRequest body, AnswerRequest reques
     private readonly List<ResponsesItem> _items = [];
     private readonly Dictionary<string, IReadOnlyList<AIContent>> _contents = [];
 
-    // The item that is open, the last one: its text, and what the log probabilities of its tokens are.
+    // The open item, which is the last one: its text, and the log probabilities of its tokens.
     private readonly StringBuilder _text = new();
     private readonly List<ChatTokenLogprob> _logprobs = [];
     private bool _isOpen;
@@ -92,7 +93,7 @@ internal sealed class ResponseAnswer(ResponsesRequest body, AnswerRequest reques
     /// <returns>The last events.</returns>
     public IEnumerable<ResponsesEvent> End(UsageCounter usage)
     {
-        // An answer without a word is an empty message.
+        // An answer without text is an empty message.
         if (_items.Count == 0)
         {
             foreach (ResponsesEvent opened in Open("message"))
@@ -101,14 +102,16 @@ internal sealed class ResponseAnswer(ResponsesRequest body, AnswerRequest reques
         foreach (ResponsesEvent closed in Close(isLast: true))
             yield return closed;
         string status = _isCut ? "incomplete" : "completed";
-        ResponsesBody response = Body(status, new ResponsesUsage(usage.Prompt, new ResponsesInputDetails(usage.Cached), usage.Completion, new ResponsesOutputDetails(usage.Reasoning), usage.Prompt + usage.Completion)) with
+        ResponsesBody response = Body(status, new ResponsesUsage(usage.Prompt, new ResponsesInputDetails(usage.Cached), usage.Completion,
+            new ResponsesOutputDetails(usage.Reasoning), usage.Prompt + usage.Completion)) with
         {
             CompletedAt = _isCut ? null : DateTimeOffset.UtcNow.ToUnixTimeSeconds(),
             IncompleteDetails = _isCut ? new ResponsesIncomplete("max_output_tokens") : null,
         };
         Whole = JsonSerializer.SerializeToUtf8Bytes(response, WireJson.Relaxed.ResponsesBody);
-        // Before the client learns of the end, so that it can go on at once.
-        keep?.Invoke(new StoredResponse(Id, [.. request.Conversations[0], new ChatMessage(ChatRole.Assistant, [.. _items.SelectMany(item => _contents[item.Id])])], _contents, Whole));
+        // Before the client learns of the end, so that its next request finds the response.
+        keep?.Invoke(new StoredResponse(
+            Id, [.. request.Conversations[0], new ChatMessage(ChatRole.Assistant, [.. _items.SelectMany(item => _contents[item.Id])])], _contents, Whole));
         yield return Event($"response.{status}") with { Response = response };
     }
 
@@ -148,7 +151,13 @@ internal sealed class ResponseAnswer(ResponsesRequest body, AnswerRequest reques
             foreach (ResponsesEvent closed in Close(isLast: false))
                 yield return closed;
             _call = delta.Index;
-            yield return Begin(new ResponsesItem("function_call", $"fc_{Guid.NewGuid():N}") { Status = "in_progress", CallId = delta.CallId, Name = delta.Name, Arguments = "" });
+            yield return Begin(new ResponsesItem("function_call", $"fc_{Guid.NewGuid():N}")
+            {
+                Status = "in_progress",
+                CallId = delta.CallId,
+                Name = delta.Name,
+                Arguments = "",
+            });
         }
         if (delta.Arguments.Length == 0)
             yield break;
@@ -174,7 +183,11 @@ internal sealed class ResponseAnswer(ResponsesRequest body, AnswerRequest reques
             default:
                 ResponsesPart part = Part(text);
                 bool isMessage = item.Type == "message";
-                item = item with { Content = [part], EncryptedContent = !isMessage && _writesEncrypted ? Convert.ToBase64String(Encoding.UTF8.GetBytes(text)) : null };
+                item = item with
+                {
+                    Content = [part],
+                    EncryptedContent = !isMessage && _writesEncrypted ? Convert.ToBase64String(Encoding.UTF8.GetBytes(text)) : null,
+                };
                 _contents[item.Id] = [isMessage ? new TextContent(text) : new TextReasoningContent(text)];
                 yield return OfPart(isMessage ? "response.output_text.done" : "response.reasoning_text.done") with { Text = text, Logprobs = part.Logprobs };
                 yield return OfPart("response.content_part.done") with { Part = part };
@@ -186,7 +199,9 @@ internal sealed class ResponseAnswer(ResponsesRequest body, AnswerRequest reques
         _logprobs.Clear();
     }
 
-    private ResponsesPart Part(string text) => _items[^1].Type == "message" ? new ResponsesPart("output_text", text) { Annotations = [], Logprobs = [.. _logprobs] } : new ResponsesPart("reasoning_text", text);
+    private ResponsesPart Part(string text) => _items[^1].Type == "message"
+        ? new ResponsesPart("output_text", text) { Annotations = [], Logprobs = [.. _logprobs] }
+        : new ResponsesPart("reasoning_text", text);
 
     private ResponsesBody Body(string status, ResponsesUsage? usage) => new(Id, _created, request.Model, status, [.. _items])
     {
@@ -205,12 +220,14 @@ internal sealed class ResponseAnswer(ResponsesRequest body, AnswerRequest reques
         TopLogprobs = body.TopLogprobs ?? 0,
         Text = new ResponsesTextForm(FormatOf(body.Text?.Format), body.Text?.Verbosity ?? "medium"),
         ToolChoice = SamplingReader.IsGiven(body.ToolChoice) ? body.ToolChoice : AutoChoice,
-        Tools = [.. (body.Tools ?? []).Select(tool => tool! with { Strict = tool.Strict ?? true, Parameters = SamplingReader.IsGiven(tool.Parameters) ? tool.Parameters : NoMetadata })],
+        Tools = [.. (body.Tools ?? []).Select(
+            tool => tool! with { Strict = tool.Strict ?? true, Parameters = SamplingReader.IsGiven(tool.Parameters) ? tool.Parameters : NoMetadata })],
         Usage = usage,
         User = body.User,
     };
 
-    private static ResponsesFormatForm FormatOf(ResponsesFormat? format) => format is null ? new ResponsesFormatForm("text") : new ResponsesFormatForm(format.Type!)
+    private static ResponsesFormatForm FormatOf(ResponsesFormat? format) =>
+        format is null ? new ResponsesFormatForm("text") : new ResponsesFormatForm(format.Type!)
     {
         Name = format.Name,
         Description = format.Description,

@@ -4,8 +4,8 @@ using OnnxVlm.Server.Hosting;
 namespace OnnxVlm.Server.Wires.Responses;
 
 /// <summary>
-/// Responses that a later request may name, in memory. Each API key has its own, up to a number, for a time; all of them together stay within a number of bytes, and the key with the most of them loses its
-/// oldest first. Safe to use from several threads.
+/// Responses that a later request may name, in memory. Each API key has its own, up to a number, for a time; all of them together stay within a
+/// number of bytes, and the key with the most of them loses its oldest first. Safe to use from several threads.
 /// </summary>
 /// <param name="options">How many, how long, how much.</param>
 /// <param name="time">The clock.</param>

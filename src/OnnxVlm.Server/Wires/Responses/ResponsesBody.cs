@@ -84,7 +84,8 @@ internal sealed record ResponsesError(string Code, string Message);
 internal sealed record ResponsesIncomplete(string Reason);
 
 /// <summary>Tokens of a response.</summary>
-internal sealed record ResponsesUsage(long InputTokens, ResponsesInputDetails InputTokensDetails, long OutputTokens, ResponsesOutputDetails OutputTokensDetails, long TotalTokens);
+internal sealed record ResponsesUsage(
+    long InputTokens, ResponsesInputDetails InputTokensDetails, long OutputTokens, ResponsesOutputDetails OutputTokensDetails, long TotalTokens);
 
 /// <summary>Tokens of the prompt that were in the cache already.</summary>
 internal sealed record ResponsesInputDetails(long CachedTokens);

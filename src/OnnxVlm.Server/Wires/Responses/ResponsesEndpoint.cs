@@ -12,7 +12,8 @@ namespace OnnxVlm.Server.Wires.Responses;
 /// <param name="stream">Sends them as they come.</param>
 /// <param name="prompts">Builds prompts.</param>
 /// <param name="store">Earlier responses.</param>
-internal sealed class ResponsesEndpoint(RequestReader requests, ResponsesReader reader, WholeAnswer whole, AnswerStream stream, PromptService prompts, ResponseStore store)
+internal sealed class ResponsesEndpoint(
+    RequestReader requests, ResponsesReader reader, WholeAnswer whole, AnswerStream stream, PromptService prompts, ResponseStore store)
 {
     public async Task HandleAsync(HttpContext context)
     {
@@ -41,7 +42,8 @@ internal sealed class ResponsesEndpoint(RequestReader requests, ResponsesReader 
     public async Task<InputTokens> CountAsync(HttpContext context)
     {
         ResponsesRequest body = await requests.ReadAsync(context, WireJson.Relaxed.ResponsesRequest).ConfigureAwait(false);
-        return new InputTokens((await prompts.BuildAsync(context, await reader.ReadAsync(body, context).ConfigureAwait(false)).ConfigureAwait(false)).TokenCount);
+        return new InputTokens(
+            (await prompts.BuildAsync(context, await reader.ReadAsync(body, context).ConfigureAwait(false)).ConfigureAwait(false)).TokenCount);
     }
 
     /// <summary>A response that is kept.</summary>
@@ -54,7 +56,13 @@ internal sealed class ResponsesEndpoint(RequestReader requests, ResponsesReader 
     /// <param name="context">Who asks.</param>
     /// <param name="id">Its id.</param>
     /// <exception cref="ApiException">404: this key has none of this id.</exception>
-    public ResponsesDeleted Delete(HttpContext context, string id) => store.Remove(ClientKey.ScopeOf(context), id) ? new ResponsesDeleted(id) : throw NotFound();
+    public ResponsesDeleted Delete(HttpContext context, string id) =>
+        store.Remove(ClientKey.ScopeOf(context), id) ? new ResponsesDeleted(id) : throw NotFound();
 
-    private static ApiException NotFound() => new(StatusCodes.Status404NotFound, "There is no response of this id here; it was not stored, its time is over, or it is of another key.", "response_id", "response_not_found");
+    private static ApiException NotFound() =>
+        new(
+            StatusCodes.Status404NotFound,
+            "There is no response of this id here; it was not stored, its time is over, or it is of another key.",
+            "response_id",
+            "response_not_found");
 }

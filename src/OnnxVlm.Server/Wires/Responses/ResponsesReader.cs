@@ -10,14 +10,17 @@ using OnnxVlm.Server.Wire;
 
 namespace OnnxVlm.Server.Wires.Responses;
 
-/// <summary>The body of /v1/responses to what <see cref="VlmChatClient"/> takes. Each field is honoured, or refused under its path before anything runs.</summary>
+/// <summary>
+/// Converts the body of /v1/responses for <see cref="VlmChatClient"/>. Each field is honoured, or refused under its path before anything runs.
+/// </summary>
 /// <param name="requests">Reads parts.</param>
 /// <param name="images">Reads images.</param>
 /// <param name="tools">Reads tools.</param>
-/// <param name="guidance">Reads what an answer has to follow.</param>
+/// <param name="guidance">Reads the constraints of an answer.</param>
 /// <param name="store">Earlier responses.</param>
 /// <param name="limits">The service's limits.</param>
-internal sealed class ResponsesReader(RequestReader requests, ImageReader images, ToolReader tools, GuidanceReader guidance, ResponseStore store, ServerOptions limits)
+internal sealed class ResponsesReader(
+    RequestReader requests, ImageReader images, ToolReader tools, GuidanceReader guidance, ResponseStore store, ServerOptions limits)
 {
     /// <summary>Reads a request.</summary>
     /// <param name="body">The body.</param>
@@ -55,7 +58,9 @@ internal sealed class ResponsesReader(RequestReader requests, ImageReader images
             throw ApiException.Invalid("text.verbosity", "expected low, medium or high.");
         if (body.StreamOptions is not null && body.Stream != true)
             throw ApiException.Invalid("stream_options", "only for a stream; set stream to true or leave it out.");
-        if (SamplingReader.IsGiven(body.Metadata) && (body.Metadata.ValueKind != JsonValueKind.Object || body.Metadata.GetRawText().Length > 32 << 10 || body.Metadata.EnumerateObject().Any(pair => pair.Value.ValueKind != JsonValueKind.String)))
+        if (SamplingReader.IsGiven(body.Metadata) && (body.Metadata.ValueKind != JsonValueKind.Object
+            || body.Metadata.GetRawText().Length > 32 << 10
+            || body.Metadata.EnumerateObject().Any(pair => pair.Value.ValueKind != JsonValueKind.String)))
             throw ApiException.Invalid("metadata", "expected an object of texts, of 32 KiB at most.");
     }
 
@@ -126,7 +131,8 @@ internal sealed class ResponsesReader(RequestReader requests, ImageReader images
                     ?? throw ApiException.Invalid($"{Param}.tools[{i}]", "expected {\"type\": \"function\", \"name\": …} with the name of one of the tools."))];
                 return;
             default:
-                throw ApiException.Invalid(Param, "expected none, auto, required, {\"type\": \"function\", \"name\": …} or {\"type\": \"allowed_tools\", \"mode\": …, \"tools\": […]}.");
+                throw ApiException.Invalid(Param,
+                    "expected none, auto, required, {\"type\": \"function\", \"name\": …} or {\"type\": \"allowed_tools\", \"mode\": …, \"tools\": […]}.");
         }
 
         static ChatToolMode ModeOf(string param, string? mode) => mode switch
@@ -167,12 +173,15 @@ internal sealed class ResponsesReader(RequestReader requests, ImageReader images
         return conversation;
     }
 
-    private async Task ReadItemAsync(string param, JsonElement item, List<ChatMessage> conversation, RequestImages counted, string scope, CancellationToken cancellationToken)
+    private async Task ReadItemAsync(
+        string param, JsonElement item, List<ChatMessage> conversation, RequestImages counted, string scope, CancellationToken cancellationToken)
     {
         if (item.ValueKind != JsonValueKind.Object)
             throw ApiException.Invalid(param, "expected an item.");
-        // A message may leave its type out, and so may a reference.
-        string kind = item.TryGetProperty("type", out JsonElement type) && type.ValueKind == JsonValueKind.String ? type.GetString()! : item.TryGetProperty("role", out _) ? "message" : "item_reference";
+        // Both a message and a reference may omit their type.
+        string kind = item.TryGetProperty("type", out JsonElement type) && type.ValueKind == JsonValueKind.String
+            ? type.GetString()!
+            : item.TryGetProperty("role", out _) ? "message" : "item_reference";
         switch (kind)
         {
             case "message":
@@ -200,14 +209,17 @@ internal sealed class ResponsesReader(RequestReader requests, ImageReader images
                 ResponsesCallOutput output = requests.ReadPart(param, item, WireJson.Relaxed.ResponsesCallOutput);
                 if (string.IsNullOrEmpty(output.CallId))
                     throw ApiException.Invalid($"{param}.call_id", "give the id of the call.");
-                conversation.Add(new ChatMessage(ChatRole.Tool, [new FunctionResultContent(output.CallId, await ReadPartsAsync($"{param}.output", output.Output, counted, cancellationToken).ConfigureAwait(false))]));
+                List<AIContent> parts = await ReadPartsAsync($"{param}.output", output.Output, counted, cancellationToken).ConfigureAwait(false);
+                conversation.Add(new ChatMessage(ChatRole.Tool, [new FunctionResultContent(output.CallId, parts)]));
                 break;
             case "reasoning":
                 AddToAnswer(conversation, ReadReasoning(param, requests.ReadPart(param, item, WireJson.Relaxed.ResponsesReasoningItem)));
                 break;
             case "item_reference":
                 string? id = requests.ReadPart(param, item, WireJson.Relaxed.ResponsesItemReference).Id;
-                AddToAnswer(conversation, string.IsNullOrEmpty(id) ? throw ApiException.Invalid($"{param}.id", "give the id of an item.") : store.FindItem(scope, id) ?? throw NotFound($"{param}.id", "item"));
+                AddToAnswer(conversation, string.IsNullOrEmpty(id)
+                    ? throw ApiException.Invalid($"{param}.id", "give the id of an item.")
+                    : store.FindItem(scope, id) ?? throw NotFound($"{param}.id", "item"));
                 break;
             default:
                 throw ApiException.Invalid($"{param}.type", "expected message, function_call, function_call_output, reasoning or item_reference.");
@@ -218,7 +230,7 @@ internal sealed class ResponsesReader(RequestReader requests, ImageReader images
     private static void AddToAnswer(List<ChatMessage> conversation, IReadOnlyList<AIContent> contents)
     {
         if (conversation.Count > 0 && conversation[^1].Role == ChatRole.Assistant)
-            // A stored message belongs to its response too, and is not changed.
+            // A stored message also belongs to its response, so it is not changed.
             conversation[^1] = new ChatMessage(ChatRole.Assistant, [.. conversation[^1].Contents, .. contents]);
         else
             conversation.Add(new ChatMessage(ChatRole.Assistant, [.. contents]));
@@ -237,13 +249,16 @@ internal sealed class ResponsesReader(RequestReader requests, ImageReader images
             switch (RequestReader.KindOf(where, part))
             {
                 case "input_text" or "output_text" or "text":
-                    contents.Add(new TextContent(requests.ReadPart(where, part, WireJson.Relaxed.ResponsesTextPart).Text ?? throw ApiException.Invalid(where, "the part has no text.")));
+                    contents.Add(new TextContent(
+                        requests.ReadPart(where, part, WireJson.Relaxed.ResponsesTextPart).Text ?? throw ApiException.Invalid(where, "the part has no text.")));
                     break;
                 case "refusal":
-                    contents.Add(new TextContent(requests.ReadPart(where, part, WireJson.Relaxed.RefusalPart).Refusal ?? throw ApiException.Invalid(where, "the part has no refusal.")));
+                    contents.Add(new TextContent(
+                        requests.ReadPart(where, part, WireJson.Relaxed.RefusalPart).Refusal ?? throw ApiException.Invalid(where, "the part has no refusal.")));
                     break;
                 case "input_image":
-                    string url = requests.ReadPart(where, part, WireJson.Relaxed.ResponsesImagePart).ImageUrl ?? throw ApiException.Invalid($"{where}.image_url", "give the image as a data: URI; files are not kept here.");
+                    string url = requests.ReadPart(where, part, WireJson.Relaxed.ResponsesImagePart).ImageUrl
+                        ?? throw ApiException.Invalid($"{where}.image_url", "give the image as a data: URI; files are not kept here.");
                     contents.Add(await counted.ReadUrlAsync($"{where}.image_url", url, cancellationToken).ConfigureAwait(false));
                     break;
                 default:
@@ -267,5 +282,9 @@ internal sealed class ResponsesReader(RequestReader requests, ImageReader images
     }
 
     private static ApiException NotFound(string param, string what) =>
-        new(StatusCodes.Status404NotFound, $"{param}: there is no {what} of this id here; it was not stored, its time is over, or it is of another key. Send the items themselves.", param, $"{what}_not_found");
+        new(
+            StatusCodes.Status404NotFound,
+            $"{param}: there is no {what} of this id here; it was not stored, its time is over, or it is of another key. Send the items themselves.",
+            param,
+            $"{what}_not_found");
 }

@@ -5,7 +5,7 @@ public sealed record CacheSize
 {
     private const int SavedStateShare = 4;
 
-    /// <summary>Bytes of a token in the layers that keep all tokens.</summary>
+    /// <summary>Bytes per token in the layers that keep all tokens.</summary>
     public required long TokenBytes { get; init; }
 
     /// <summary>Bytes per token in the layers that keep only the last tokens; 0 if there are none.</summary>
@@ -29,7 +29,7 @@ public sealed record CacheSize
     /// <param name="tokens">Its tokens.</param>
     public long Bytes(int tokens) => (tokens * TokenBytes) + (Math.Min(tokens, WindowTokens ?? tokens) * WindowTokenBytes) + StateBytes;
 
-    /// <summary>What of a cache is for the states of recurrent layers that are saved on the way: a quarter, where there are such layers.</summary>
+    /// <summary>The part of a cache that is reserved for saved states of recurrent layers: a quarter, if there are such layers.</summary>
     /// <param name="cacheBytes">The cache, in bytes.</param>
     public long SavedStateBytes(long cacheBytes) => StateBytes == 0 ? 0 : cacheBytes / SavedStateShare;
 

@@ -25,10 +25,16 @@ internal sealed class OrtDecoder : IDecoder
         Device = device;
         CacheBytesPerToken = session.Buffers.Sum(buffer => buffer.TokenBytes);
         StateBytes = session.Buffers.Sum(buffer => buffer.RowBytes);
-        // On a GPU every row has its memory in advance, and keeps all tokens.
+        // On a GPU, every row has its memory in advance and keeps all tokens.
         WindowRule? window = device == Device.Cpu && manifest.SlidingWindow is int reach ? new WindowRule(reach, ChunkTokens) : null;
         long windowTokenBytes = session.Buffers.Where(buffer => buffer.HasWindow).Sum(buffer => buffer.TokenBytes);
-        CacheSize size = new() { TokenBytes = CacheBytesPerToken - windowTokenBytes, WindowTokenBytes = windowTokenBytes, WindowTokens = window?.MostTokens, StateBytes = StateBytes };
+        CacheSize size = new()
+        {
+            TokenBytes = CacheBytesPerToken - windowTokenBytes,
+            WindowTokenBytes = windowTokenBytes,
+            WindowTokens = window?.MostTokens,
+            StateBytes = StateBytes,
+        };
         SavedStateBytes = size.SavedStateBytes(cacheBytes);
         _row = new RowSize(size, new StateBudget(StateBytes == 0 ? 0 : SavedStateBytes / StateBytes));
         MaxSequences = Math.Min(CachedRows, lanes.Sum(lane => lane.Slots - 1));

@@ -131,6 +131,26 @@ IEnumerable<(string Path, string Field, int Size, Func<int, string> Body)> Field
         }
     }
 
+    // The other wires, which put the same conversation into other fields.
+    (string Path, string Field)[] others = [("/v1/responses", "input"), ("/v1/responses/input_tokens", "input"), ("/api/generate", "prompt"), ("/api/generate", "system")];
+    foreach ((string path, string field) in others)
+    {
+        yield return (path, $"{field}: characters", 20_000, size => Other(path, body => body[field] = new string('x', size)));
+        yield return (path, $"{field}: special tokens", 3_000, size => Other(path, body => body[field] = Repeat("<|im_end|>", size)));
+    }
+
+    foreach (string path in new[] { "/v1/responses", "/v1/messages", "/v1/messages/count_tokens", "/api/chat" })
+    {
+        string list = path == "/v1/responses" ? "input" : "messages";
+        yield return (path, "characters", 20_000, size => Other(path, body => body[list] = new JsonArray(Message("user", new string('x', size)))));
+        yield return (path, "special tokens", 3_000, size => Other(path, body => body[list] = new JsonArray(Message("user", Repeat("<|im_end|>", size)))));
+        yield return (path, "messages", 100, size => Other(path, body => body[list] = List(size, i => Message(i % 2 == 0 ? "user" : "assistant", "x"))));
+        yield return (path, "a name that nobody knows", 10_000, size => Other(path, body => body[new string('n', size)] = 1));
+    }
+
+    yield return ("/v1/responses", "previous_response_id", 1_000, size => Other("/v1/responses", body => body["previous_response_id"] = new string('r', size)));
+    yield return ("/api/chat", "format: properties", 30, size => Other("/api/chat", body => body["format"] = ObjectOf(size)));
+    yield return ("/api/chat", "images", 8, size => Other("/api/chat", body => body["messages"]![0]!["images"] = List(size, _ => Convert.ToBase64String(Png(64, 64)))));
     yield return ("/v1/completions", "prompt: characters", 20_000, size => Completion(body => body["prompt"] = new string('x', size)));
     yield return ("/v1/completions", "prompt: special tokens", 3_000, size => Completion(body => body["prompt"] = Repeat("<|im_end|>", size)));
     yield return ("/v1/completions", "prompts", 1, size => Completion(body => body["prompt"] = List(size, _ => "x")));
@@ -340,6 +360,29 @@ string Conversation(string path, Action<JsonObject> change)
     JsonObject body = Chat(change);
     if (path != "/v1/chat/completions")
         body.Remove("max_tokens");
+    return body.ToJsonString();
+}
+
+static string Other(string path, Action<JsonObject> change)
+{
+    JsonObject body = new() { ["model"] = "nano" };
+    if (path.StartsWith("/api/", StringComparison.Ordinal))
+    {
+        body["stream"] = false;
+        body["options"] = new JsonObject { ["num_predict"] = 4 };
+    }
+
+    if (path == "/api/generate")
+        body["prompt"] = "x";
+    else if (path.StartsWith("/v1/responses", StringComparison.Ordinal))
+        body["input"] = "x";
+    else
+        body["messages"] = new JsonArray(Message("user", "x"));
+    if (path == "/v1/responses")
+        body["max_output_tokens"] = 16;
+    if (path == "/v1/messages")
+        body["max_tokens"] = 4;
+    change(body);
     return body.ToJsonString();
 }
 

@@ -11,10 +11,12 @@ namespace OnnxVlm.Hub;
 public sealed record ModelHubOptions
 {
     private const string DefaultEndpoint = "https://huggingface.co";
+    private const double MaxSeconds = 24 * 60 * 60;
 
     private readonly Func<string, string?> _environment;
 
     /// <summary>The options of this process's environment.</summary>
+    /// <exception cref="ModelHubException">The environment names a token or an address that is none.</exception>
     public ModelHubOptions()
         : this(Environment.GetEnvironmentVariable)
     {
@@ -24,7 +26,7 @@ public sealed record ModelHubOptions
     {
         _environment = name => environment(name) is { Length: > 0 } value ? value : null;
         ModelsFolder = Expand(_environment("ONNXVLM_MODELS")) ?? DefaultModelsFolder();
-        Endpoint = new Uri((_environment("HF_ENDPOINT") ?? DefaultEndpoint).TrimEnd('/') + "/");
+        Endpoint = ReadEndpoint(_environment("HF_ENDPOINT") ?? DefaultEndpoint);
         IsOffline = IsSet("HF_HUB_OFFLINE") || IsSet("TRANSFORMERS_OFFLINE");
         CacheFolder = HuggingFaceCache.FindFolder(_environment);
         Token = AccessToken.Find(_environment);
@@ -84,9 +86,14 @@ public sealed record ModelHubOptions
 
     private bool IsSet(string name) => _environment(name)?.ToUpperInvariant() is "1" or "ON" or "YES" or "TRUE";
 
+    private static Uri ReadEndpoint(string text) =>
+        Uri.TryCreate(text.Trim().TrimEnd('/') + "/", UriKind.Absolute, out Uri? address) && address.Scheme is "http" or "https"
+            ? address
+            : throw new ModelHubException(ModelHubError.Other, $"HF_ENDPOINT: expected an address such as {DefaultEndpoint}, found \"{text}\"; set it again");
+
     private TimeSpan Seconds(string name) =>
         double.TryParse(_environment(name), NumberStyles.Float, CultureInfo.InvariantCulture, out double seconds) && seconds > 0
-            ? TimeSpan.FromSeconds(seconds)
+            ? TimeSpan.FromSeconds(Math.Min(seconds, MaxSeconds))
             : TimeSpan.FromSeconds(10);
 
     private string DefaultModelsFolder() => OperatingSystem.IsWindows()

@@ -46,6 +46,18 @@ internal sealed class ModelHubOptionsTests
         }
     }
 
+    [TestCase("nonsense")]
+    [TestCase("ftp://mirror.example")]
+    [TestCase("https://")]
+    [TestCase("/hf")]
+    public void Endpoint_NoAddress_SaysSo(string text) =>
+        Assert.That(() => Options($"HF_ENDPOINT={text}"), Throws.TypeOf<ModelHubException>().With.Message.StartsWith("HF_ENDPOINT: expected an address"));
+
+    [TestCase("1e300")]
+    [TestCase("Infinity")]
+    public void Timeout_OutOfRange_IsADay(string text) =>
+        Assert.That(Options($"HF_HUB_ETAG_TIMEOUT={text}").MetadataTimeout, Is.EqualTo(TimeSpan.FromDays(1)));
+
     [Test]
     public void Endpoint_WithAndWithoutSlash_IsTheSame()
     {

@@ -53,7 +53,10 @@ public sealed class ImagePreprocessor
         long start = Stopwatch.GetTimestamp();
         ImageHeader header = Check(encoded, out FileStructure structure);
         using IDisposable admission = Admit(header, structure, cancellationToken);
-        return Cut(Decode(encoded, header, structure), start, out timings);
+        byte[] pixels = PixelBuffers.Take((int)header.RgbaBytes);
+        PatchGrid patches = Cut(Decode(encoded, header, structure, pixels), start, out timings);
+        PixelBuffers.GiveBack(pixels);
+        return patches;
     }
 
     /// <summary>Turns pixels into patches.</summary>
@@ -76,7 +79,7 @@ public sealed class ImagePreprocessor
     {
         ImageHeader header = Check(encoded, out FileStructure structure);
         using IDisposable admission = Admit(header, structure, cancellationToken);
-        return Decode(encoded, header, structure);
+        return Decode(encoded, header, structure, GC.AllocateUninitializedArray<byte>((int)header.RgbaBytes));
     }
 
     /// <summary>Reads only the header of an image file.</summary>
@@ -121,11 +124,12 @@ public sealed class ImagePreprocessor
         return DecodingBudget.OfProcess.Enter(bytes, cancellationToken);
     }
 
-    private RgbImage Decode(ReadOnlySpan<byte> encoded, ImageHeader header, FileStructure structure)
+    // The image lies at the start of the pixels, unless it had to be turned.
+    private RgbImage Decode(ReadOnlySpan<byte> encoded, ImageHeader header, FileStructure structure, byte[] pixels)
     {
-        byte[] pixels = GC.AllocateUninitializedArray<byte>((int)header.RgbaBytes);
-        _decoder.Decode(encoded, header, pixels);
-        bool isDropped = Transparency.Remove(pixels, structure.HasAlphaChannel, _rules.Alpha, _blendsAlpha);
+        Span<byte> rgba = pixels.AsSpan(0, (int)header.RgbaBytes);
+        _decoder.Decode(encoded, header, rgba);
+        bool isDropped = Transparency.Remove(rgba, structure.HasAlphaChannel, _rules.Alpha, _blendsAlpha);
         RgbImage image = RgbImage.AtStartOf(pixels, header.WidthPx, header.HeightPx, isDropped);
         return image.Turn(header.Orientation);
     }

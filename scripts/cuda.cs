@@ -2,11 +2,13 @@
 
 // Verifies and measures the models on an NVIDIA GPU, and prints one table. Where there is no GPU, or its libraries are missing, it says so in one line and ends with exit code 0.
 //
-//   dotnet run scripts/cuda.cs [-- --goldens DIR]... [--large unified-decoder-9b] [--rows 1,8,32] [--work DIR]
+//   dotnet run scripts/cuda.cs [-- --goldens DIR]... [--large unified-decoder-9b] [--rows 1,8,32] [--work DIR] [--tool FILE]
 //
-// Each folder of goldens is a checkpoint with cases/ (tests/data/neo, tests/data/gemma4_unified and the shipped model by default). It is exported for CUDA as fp16 and int4, and compared with
+// Each folder of goldens is a checkpoint with cases/ (tests/data/neo, gemma4_unified and qwen3_5 by default). It is exported for CUDA as fp16 and int4, and compared with
 // the reference by `onnxvlm verify`: fp16 must agree within its rounding, and of int4 the difference is told. Then the large model is written with random weights in both precisions,
 // and `onnxvlm bench --parallel` measures it. Exit code 1 where a comparison fails.
+//
+// --tool is a published onnxvlm for a machine where it cannot be built.
 
 using System.Diagnostics;
 using System.Globalization;
@@ -15,7 +17,8 @@ using System.Text.Json;
 using System.Text.RegularExpressions;
 
 string root = Path.GetFullPath(Path.Combine(Path.GetDirectoryName(ThisFile())!, ".."));
-string[] goldens = Arguments("--goldens") is { Length: > 0 } given ? given : [Path.Combine(root, "tests", "data", "neo"), Path.Combine(root, "tests", "data", "gemma4_unified")];
+string[] families = ["neo", "gemma4_unified", "qwen3_5"];
+string[] goldens = Arguments("--goldens") is { Length: > 0 } given ? given : [.. families.Select(family => Path.Combine(root, "tests", "data", family))];
 string large = Arguments("--large").FirstOrDefault() ?? "unified-decoder-9b", rows = Arguments("--rows").FirstOrDefault() ?? "1,8,32";
 string work = Arguments("--work").FirstOrDefault() ?? Path.Combine(Path.GetTempPath(), "onnxvlm-cuda");
 
@@ -24,7 +27,8 @@ if (!HasGpu())
     Console.WriteLine("No CUDA here: nvidia-smi finds no NVIDIA GPU, so nothing was verified or measured.");
     return 0;
 }
-if (Run("dotnet", ["build", Path.Combine(root, "src", "OnnxVlm.Cli"), "-c", "Release", "--nologo", "-v", "quiet", "-p:OnnxVlmRuntime=cuda"], Console.WriteLine) != 0)
+string? published = Arguments("--tool").FirstOrDefault();
+if (published is null && Run("dotnet", ["build", Path.Combine(root, "src", "OnnxVlm.Cli"), "-c", "Release", "--nologo", "-v", "quiet", "-p:OnnxVlmRuntime=cuda"], Console.WriteLine) != 0)
     return 1;
 string tool = Path.Combine(root, "src", "OnnxVlm.Cli", "bin", "Release", "net10.0", "OnnxVlm.Cli.dll");
 Directory.CreateDirectory(work);
@@ -97,7 +101,7 @@ int Tool(string[] arguments, out string output)
 {
     List<string> lines = [];
     Console.Error.WriteLine($"onnxvlm {string.Join(' ', arguments)}");
-    int code = Run("dotnet", [tool, .. arguments], lines.Add);
+    int code = published is null ? Run("dotnet", [tool, .. arguments], lines.Add) : Run(published, arguments, lines.Add);
     output = string.Join('\n', lines);
     return code;
 }

@@ -86,6 +86,24 @@ public sealed record ExportOptions
     /// </summary>
     public int? RandomSeed { get; init; }
 
+    /// <summary>
+    /// Storage of keys and values in the cache. Default null: as the activations. <see cref="Precision.Int8"/>: a quarter of the memory on the CPU, with a scale for each channel, for which the finished
+    /// graph runs on <see cref="Calibration"/>. Not for <see cref="Device.DirectMl"/>, nor for fp16 on the CPU.
+    /// </summary>
+    /// <exception cref="ArgumentOutOfRangeException">The value is neither null nor Int8.</exception>
+    public Precision? KeyValues
+    {
+        get;
+        init => field = value is null or Precision.Int8 ? value : throw new ArgumentOutOfRangeException(nameof(KeyValues), value, "expected Int8, or null for the type of the activations");
+    }
+
+    /// <summary>
+    /// What the model reads for <see cref="KeyValues"/>: a text file, an image, or a folder of these. Default null: texts and images that come with this library, and random tokens where the
+    /// checkpoint has no tokenizer.
+    /// </summary>
+    /// <exception cref="ArgumentException">The value is empty or blank.</exception>
+    public string? Calibration { get; init => field = value is null ? null : NotBlank(value, nameof(Calibration)); }
+
     /// <summary>Replaces the files of an earlier export in <see cref="OutputFolder"/>; other files and folders there are left alone. Default false.</summary>
     public bool Overwrite { get; init; }
 

@@ -30,7 +30,10 @@ public sealed record ExportReport
     /// <summary>One entry for each quantized weight; empty for fp32 and fp16.</summary>
     public required IReadOnlyList<TensorReport> Quantized { get; init; }
 
-    /// <summary>The same grouped by layer, in order; weights outside the layers come first.</summary>
+    /// <summary>One entry for each layer whose keys and values are cached in 8 bits; empty for none.</summary>
+    public IReadOnlyList<CacheReport> Caches { get; init; } = [];
+
+    /// <summary><see cref="Quantized"/> grouped by layer, in order; weights outside the layers come first.</summary>
     public IReadOnlyList<LayerReport> Layers =>
     [
         .. Quantized.GroupBy(tensor => tensor.Layer).OrderBy(layer => layer.Key ?? -1).Select(layer => new LayerReport(

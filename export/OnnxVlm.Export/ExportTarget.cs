@@ -1,3 +1,4 @@
+using OnnxVlm.Export.Blocks;
 using OnnxVlm.Export.Onnx;
 using OnnxVlm.Runtime;
 
@@ -18,6 +19,15 @@ internal sealed record ExportTarget(
     Device Device, ElementType Activations, int MatrixBits, IReadOnlyList<string> Int8Matrices, int EmbeddingBits, int HeadBits, int BlockSize, bool Asymmetric,
     bool Pack, int AccuracyLevel)
 {
+    /// <summary>Whether keys and values are cached in 8 bits.</summary>
+    public bool QuantizesCache { get; init; }
+
+    /// <summary>The scales of such a cache; null while they are not known, and the cache is one of floats.</summary>
+    public CacheScales? CacheScales { get; init; }
+
+    /// <summary>Whether the graph, with a cache of floats, tells what <see cref="CacheScales"/> would do to the answer of each attention.</summary>
+    public bool MeasuresCacheError { get; init; }
+
     /// <summary>Whether q, k and v are separate matrices; DirectML's attention does not take them packed.</summary>
     public bool SeparateQueryKeyValue => !Pack || RotatesApart;
 
@@ -45,6 +55,7 @@ internal sealed record ExportTarget(
     public static ExportTarget For(ExportOptions options)
     {
         bool cpu = options.Device == Device.Cpu;
+        RefuseCache(options);
         int bits = Bits(options.Precision), head = options.Head is Precision chosen ? Bits(chosen) : bits == 0 ? 0 : 8;
         ElementType activations = options.Precision switch
         {
@@ -55,8 +66,20 @@ internal sealed record ExportTarget(
 
         // DirectML cannot gather from quantized rows. 8 bits are enough for an embedding, of which a token reads one row.
         int embedding = bits == 0 || options.Device == Device.DirectMl ? 0 : 8;
-        return new ExportTarget(options.Device, activations, bits, options.Int8Matrices, embedding, head, options.BlockSize, options.Asymmetric, options.Pack,
-            AccuracyLevel: cpu ? 4 : 0);
+        return new ExportTarget(options.Device, activations, bits, options.Int8Matrices, embedding, head, options.BlockSize, options.Asymmetric, options.Pack, AccuracyLevel: cpu ? 4 : 0)
+        {
+            QuantizesCache = options.KeyValues == Precision.Int8,
+        };
+    }
+
+    private static void RefuseCache(ExportOptions options)
+    {
+        if (options.KeyValues != Precision.Int8)
+            return;
+        if (options.Device == Device.DirectMl)
+            throw new UnsupportedModelException("A cache in 8 bits: DirectML's attention does not have it; leave it out (--kv), or choose another device");
+        if (options.Device == Device.Cpu && options.Precision == Precision.Fp16)
+            throw new UnsupportedModelException("A cache in 8 bits: the CPU's attention is slower with it in fp16 than without; choose another precision, or leave it out (--kv)");
     }
 
     private static int Bits(Precision precision) => precision switch

@@ -1,6 +1,7 @@
 using System.Diagnostics;
 using System.Reflection;
 using OnnxVlm.Export.Architectures;
+using OnnxVlm.Export.Calibration;
 using OnnxVlm.Export.Blocks;
 using OnnxVlm.Export.FolderWriting;
 using OnnxVlm.Export.HuggingFace;
@@ -60,8 +61,7 @@ public static class Exporter
     {
         var watch = Stopwatch.StartNew();
         cancellationToken.ThrowIfCancellationRequested();
-        using PreparedExport export = Prepare(
-            options, target, () => options.RandomSeed is int seed ? new RandomTensors(seed) : Checkpoint.Open(options.CheckpointFolder));
+        using PreparedExport export = Prepare(options, target, OpenWeights);
         using FolderTransaction output = new(options.OutputFolder, options.Overwrite);
         try
         {
@@ -75,8 +75,18 @@ public static class Exporter
                 }
                 : SourceIdentity.Find(options.CheckpointFolder, options.SourceName, export.Weights.Paths, progress, cancellationToken);
             WriteFiles(output.Folder, export, source, progress, cancellationToken);
+            IReadOnlyList<CacheReport> caches = [];
+            if (target.QuantizesCache)
+            {
+                CacheCalibration calibration = new(output.Folder, options.Calibration, with => Prepare(options, with(target), OpenWeights));
+                (CacheScales scales, caches) = calibration.Run(progress, cancellationToken);
+                using PreparedExport quantized = Prepare(options, target with { CacheScales = scales }, OpenWeights);
+                foreach (string path in Directory.EnumerateFiles(output.Folder).Where(path => Path.GetFileName(path) is [not '.', ..] and not GraphBuilder.DataFile))
+                    File.Delete(path);
+                WriteFiles(output.Folder, quantized, source, progress, cancellationToken);
+            }
             string? omitted = TryGraph(output.Folder, export, progress, cancellationToken);
-            ExportReport report = export.Report(output.Folder, watch.Elapsed) with { TrialOmitted = omitted };
+            ExportReport report = export.Report(output.Folder, watch.Elapsed) with { TrialOmitted = omitted, Caches = caches };
             output.Commit();
             return report;
         }
@@ -84,6 +94,8 @@ public static class Exporter
         {
             throw CannotWrite(export, exception);
         }
+
+        TensorStore OpenWeights() => options.RandomSeed is int seed ? new RandomTensors(seed) : Checkpoint.Open(options.CheckpointFolder);
     }
 
     /// <summary>Reads everything but the weights, builds the graph, and refuses what is wrong with the checkpoint's form.</summary>
@@ -164,6 +176,7 @@ public static class Exporter
             ToolSyntax = export.Model.ToolSyntax,
             Sampling = export.Defaults.Sampling,
             CacheNumbersPerToken = export.Model.CachedNumbers,
+            CachePrecision = export.Options.KeyValues is null ? null : ModelManifest.Precisions[(int)Precision.Int8],
             SlidingWindow = export.Model.EvictingWindow,
             StateElements = export.Model.StateElements > 0 ? export.Model.StateElements : null,
             Image = export.Model.Image,

@@ -10,6 +10,7 @@ namespace OnnxVlm.Cli;
 
 /// <summary>The JSON of the command line: text without unnecessary escapes, keys in snake case, null left out.</summary>
 [JsonSerializable(typeof(BenchmarkResult))]
+[JsonSerializable(typeof(ContextResult))]
 [JsonSerializable(typeof(ParallelReport))]
 [JsonSerializable(typeof(IReadOnlyList<GraphValue>))]
 [JsonSerializable(typeof(IReadOnlyList<WeightGroup>))]

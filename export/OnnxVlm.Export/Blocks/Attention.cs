@@ -1,4 +1,5 @@
 using OnnxVlm.Export.Onnx;
+using OnnxVlm.Runtime;
 
 namespace OnnxVlm.Export.Blocks;
 
@@ -67,34 +68,62 @@ internal static class Attention
             (q, k) = (FillHeads(model, $"{key}.q", q, shape.HeadSize, shape), FillHeads(model, $"{key}.k", k, shape.HeadSize, shape));
         if (stored != shape.ValueSize)
             v = FillHeads(model, $"{key}.v", v, shape.ValueSize, shape);
+        if (model.Target.QuantizesCache)
+            RefuseQuantizedCache(model.Target, key, shape);
         WindowLengths? kept = shape.Window is null ? null : lengths.Window;
-        string past = kept is null ? "past" : WindowPast, total = kept is null ? "total" : "window_total";
-        Value pastKey = g.Input($"past_key_values.{layer}.key", model.Type, "batch", shape.KeyValueHeads, past, stored);
-        Value pastValue = g.Input($"past_key_values.{layer}.value", model.Type, "batch", shape.KeyValueHeads, past, stored);
         if (rotary is not null && model.Target.RotatesApart)
         {
             (q, k) = (model.Rotate($"{key}.q", q, shape.Heads, rotary, lengths), model.Rotate($"{key}.k", k, shape.KeyValueHeads, rotary, lengths));
             rotary = null;
         }
 
-        List<Value> inputs = [q, k, v, pastKey, pastValue, kept?.LastPosition ?? lengths.LastPosition, kept?.Total ?? lengths.Total];
-        if (rotary is not null)
-            inputs.AddRange([rotary.Cos, rotary.Sin]);
-        if (rotary is not null && kept is not null)
-            inputs.Add(lengths.Positions);
-        NodeBuilder attention = g.Fused("GroupQueryAttention", key, [.. inputs])
-            .Set("num_heads", shape.Heads).Set("kv_num_heads", shape.KeyValueHeads).Set("scale", shape.Scale)
-            .Set("do_rotary", rotary is null ? 0 : 1).Set("rotary_interleaved", 0);
-        if (shape.Window is int window)
-            attention.Set("local_window_size", window);
-        Value attended = attention.Output(model.Type);
-        Value presentKey = attention.Output($"present.{layer}.key", model.Type), presentValue = attention.Output($"present.{layer}.value", model.Type);
-        g.Output(presentKey, "batch", shape.KeyValueHeads, total, stored);
-        g.Output(presentValue, "batch", shape.KeyValueHeads, total, stored);
+        (Value Key, Value Value)? scales = model.Target.CacheScales?.Of(g, layer, shape);
+        bool measures = model.Target.MeasuresCacheError;
+        (Value attended, Value presentKey, Value presentValue) = Node(key, "", measures ? null : scales);
+        if (measures)
+        {
+            Value difference = g.Node("Sub", $"{key}.cache_error", Node($"{key}.quantized", "quantized.", scales).Attended, attended).Output(model.Type);
+            Sum("error", difference);
+            Sum("answer", attended);
+        }
+
         if (stored != shape.ValueSize)
             attended = model.CutHeads(key, attended, shape);
-        return images is null ? attended : images.Apply(key, attended, q, presentKey, presentValue, shape, rotary);
+        return images is null ? attended : images.Apply(key, attended, q, presentKey, presentValue, shape, rotary, measures ? null : scales);
+
+        (Value Attended, Value Key, Value Value) Node(string path, string prefix, (Value Key, Value Value)? scales)
+        {
+            ElementType type = scales is null ? model.Type : ElementType.Int8;
+            string past = kept is null ? "past" : WindowPast, total = kept is null ? "total" : "window_total";
+            Value pastKey = g.Input($"{prefix}past_key_values.{layer}.key", type, "batch", shape.KeyValueHeads, past, stored);
+            Value pastValue = g.Input($"{prefix}past_key_values.{layer}.value", type, "batch", shape.KeyValueHeads, past, stored);
+
+            // Of the optional inputs: 7 and 8 the tables, 9 positions, 12 and 13 the scales. The last that are left out are not named.
+            Value[] optional = [rotary?.Cos ?? Value.None, rotary?.Sin ?? Value.None, rotary is null || kept is null ? Value.None : lengths.Positions, Value.None, Value.None, scales?.Key ?? Value.None, scales?.Value ?? Value.None];
+            int named = Array.FindLastIndex(optional, value => value != Value.None) + 1;
+            NodeBuilder attention = g.Fused("GroupQueryAttention", path, [q, k, v, pastKey, pastValue, kept?.LastPosition ?? lengths.LastPosition, kept?.Total ?? lengths.Total, .. optional[..named]])
+                .Set("num_heads", shape.Heads).Set("kv_num_heads", shape.KeyValueHeads).Set("scale", shape.Scale)
+                .Set("do_rotary", rotary is null ? 0 : 1).Set("rotary_interleaved", 0);
+            if (shape.Window is int window)
+                attention.Set("local_window_size", window);
+            if (scales is not null)
+                attention.Set("k_quant_type", "PER_CHANNEL").Set("v_quant_type", "PER_CHANNEL").Set("kv_cache_bit_width", 8);
+            Value answer = attention.Output(model.Type);
+            Value presentKey = attention.Output($"{prefix}present.{layer}.key", type), presentValue = attention.Output($"{prefix}present.{layer}.value", type);
+            g.Output(presentKey, "batch", shape.KeyValueHeads, total, stored);
+            g.Output(presentValue, "batch", shape.KeyValueHeads, total, stored);
+            return (answer, presentKey, presentValue);
+        }
+
+        void Sum(string name, Value x)
+        {
+            Value numbers = model.Type == ElementType.Float32 ? x : g.Cast($"{key}.cache_{name}", x, ElementType.Float32);
+            g.Output(g.Node("ReduceSumSquare", $"{key}.cache_{name}", numbers).Set("keepdims", 0).Output(CacheErrorOutput(layer, name), ElementType.Float32));
+        }
     }
+
+    /// <summary>Name of the output with the sum of squares of what 8 bits change in a layer's answer, <c>error</c>, or of the answer, <c>answer</c>; where the target measures it.</summary>
+    public static string CacheErrorOutput(int layer, string name) => $"cache_{name}.{layer}";
 
     /// <summary>Rotates the first elements of each head by halves, at the positions that the run's tokens have in their sequences.</summary>
     /// <returns>As x, [B, S, heads · size].</returns>
@@ -110,6 +139,17 @@ internal static class Attention
         Value heads = g.Node("Reshape", $"{path}.heads", x, g.Constant(0, 0, shape.Heads * parts, shape.StoredHeadSize / parts)).Output(model.Type);
         Value cut = g.Node("Slice", $"{path}.cut", heads, g.Constant(0), g.Constant(shape.ValueSize / parts), g.Constant(-1)).Output(model.Type);
         return g.Node("Reshape", $"{path}.cut", cut, g.Constant(0, 0, shape.Heads * shape.ValueSize)).Output(model.Type);
+    }
+
+    /// <summary>CUDA's attention reads 8 bits without a detour for some shapes only (docs/contrib_ops/cuda/gqa.md).</summary>
+    private static void RefuseQuantizedCache(ExportTarget target, string key, AttentionShape shape)
+    {
+        int group = shape.Heads / shape.KeyValueHeads;
+        if (target.Device == Device.Cuda && (group is not (4 or 8 or 16 or 32) || shape.StoredHeadSize is not (64 or 128 or 256)))
+        {
+            throw new UnsupportedModelException(
+                $"{key}: a cache in 8 bits: CUDA's attention is fast with it for 4, 8, 16 or 32 query heads to a key head, of 64, 128 or 256 numbers; found {group} of {shape.StoredHeadSize}; leave it out (--kv)");
+        }
     }
 
     private static Value FillHeads(ModelGraph model, string path, Value x, int size, AttentionShape shape)

@@ -64,8 +64,9 @@ internal sealed class ImageAttention
     /// <param name="values">The same of the values.</param>
     /// <param name="shape">Sizes.</param>
     /// <param name="rotary">The tables to rotate q with; null where it is already rotated.</param>
+    /// <param name="scales">Scales of a cache of 8-bit codes; null for one of floats.</param>
     /// <returns>[B, S, heads · value size].</returns>
-    public Value Apply(string path, Value causal, Value q, Value keys, Value values, AttentionShape shape, RotaryTables? rotary)
+    public Value Apply(string path, Value causal, Value q, Value keys, Value values, AttentionShape shape, RotaryTables? rotary, (Value Key, Value Value)? scales)
     {
         GraphBuilder g = _model.Graph;
         path += ".image";
@@ -74,8 +75,14 @@ internal sealed class ImageAttention
         Value Attend()
         {
             Value rotated = rotary is null ? q : _model.Rotate(path, q, shape.Heads, rotary, _lengths);
-            Value seenKeys = g.Node("Slice", $"{path}.keys", keys, _firstKept, _endKept, g.Constant(2)).Output(_model.Type);
-            Value seenValues = g.Node("Slice", $"{path}.values", values, _firstKept, _endKept, g.Constant(2)).Output(_model.Type);
+            Value seenKeys = g.Node("Slice", $"{path}.keys", keys, _firstKept, _endKept, g.Constant(2)).Output(keys.Type);
+            Value seenValues = g.Node("Slice", $"{path}.values", values, _firstKept, _endKept, g.Constant(2)).Output(values.Type);
+            if (scales is var (keyScale, valueScale))
+            {
+                seenKeys = CacheScales.Dequantize(_model, $"{path}.keys", seenKeys, keyScale);
+                seenValues = CacheScales.Dequantize(_model, $"{path}.values", seenValues, valueScale);
+            }
+
             bool filled = shape.ValueSize < shape.StoredHeadSize;
             if (filled && !shape.FillHalves)
                 seenValues = g.Node("Slice", $"{path}.value_size", seenValues, g.Constant(0), g.Constant(shape.ValueSize), g.Constant(3)).Output(_model.Type);

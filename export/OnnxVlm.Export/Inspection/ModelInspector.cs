@@ -156,7 +156,7 @@ public static class ModelInspector
     private static long CacheBytes(ValueInfoProto value)
     {
         TypeProto.Types.Tensor tensor = value.Type.TensorType;
-        return tensor.Shape.Dim[1].DimValue * tensor.Shape.Dim[3].DimValue * (tensor.ElemType == (int)ElementType.Float16 ? 2 : 4);
+        return tensor.Shape.Dim[1].DimValue * tensor.Shape.Dim[3].DimValue * (ElementType)tensor.ElemType switch { ElementType.Int8 => 1, ElementType.Float16 => 2, _ => 4 };
     }
 
     private static GraphValue Describe(ValueInfoProto value)

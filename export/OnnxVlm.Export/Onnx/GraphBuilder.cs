@@ -125,6 +125,9 @@ internal sealed class GraphBuilder
         return Inline(string.Create(CultureInfo.InvariantCulture, $"scalar/{type}/{number}"), type, [], bytes);
     }
 
+    /// <summary>A small constant of 32-bit floats that lies in <c>model.onnx</c>, unlike a weight.</summary>
+    public Value Numbers(string name, ReadOnlySpan<float> numbers, params ReadOnlySpan<long> shape) => Inline(name, ElementType.Float32, shape, MemoryMarshal.AsBytes(numbers));
+
     /// <summary>Declares a weight and gives it its place in the data file.</summary>
     public Initializer Declare(string name, ElementType type, params ReadOnlySpan<long> shape)
     {

@@ -168,6 +168,8 @@ public sealed class StreamedCheckpoint
 
     private PreparedExport Prepare(ExportOptions options)
     {
+        if (options.KeyValues is not null)
+            throw new UnsupportedModelException("A cache in 8 bits is calibrated on the finished graph, which a streamed export does not do; export from a checkpoint on the disk: onnxvlm export --kv int8");
         options = options with { CheckpointFolder = _folder, RandomSeed = null };
         return Exporter.Prepare(options, ExportTarget.For(options), () => Checkpoint.FromHeaders(_folder, Files.Select(file => (file.File.Name, file.Header))));
     }

@@ -41,13 +41,15 @@ internal static class BenchCommand
             HelpName = "N,N,…",
         };
         Option<int?> requests = new("--requests") { Description = "With --parallel: requests in all. Default: as many as streams.", HelpName = "N" };
+        Option<int?> longContext = new("--context") { Description = "Measure the end of a sequence of N tokens instead: the cache is filled with random numbers, the last -p tokens are read and -n generated. On the CPU.", HelpName = "N" };
+        Option<bool> real = new("--real") { Description = "With --context: read all of the prompt, and fill nothing." };
         Option<string> device = SharedOptions.Device();
         Option<string> runner = SharedOptions.Runner();
         Option<int?> imageTokens = SharedOptions.ImageTokens();
         Option<bool> json = SharedOptions.Json();
         Command command = new("bench", "Measure prefill, decoding, loading, preprocessing and memory.")
         {
-            model, prompt, generated, image, repetitions, parallel, requests, imageTokens, device, runner, yes, json,
+            model, prompt, generated, image, repetitions, parallel, requests, longContext, real, imageTokens, device, runner, yes, json,
         };
         command.SetWork(async (result, cancellationToken) =>
         {
@@ -55,6 +57,25 @@ internal static class BenchCommand
                 result.GetValue(model)!, result.GetValue(device)!, result.GetValue(yes), cancellationToken).ConfigureAwait(false);
             FileInfo? file = result.GetValue(image);
             byte[]? encoded = file is null ? null : InputFile.ReadBytes(file.FullName, "image", new ImageLimits().MaxBytes);
+            if (result.GetValue(real) && result.GetValue(longContext) is null)
+                throw new WrongArgumentException("--real is for --context N; give both.");
+            if (result.GetValue(longContext) is int end)
+            {
+                int read = Positive(result.GetValue(prompt), "-p"), more = Positive(result.GetValue(generated), "-n"), most = ModelManifest.Load(folder.FullName).ContextLength;
+                if (end <= read + more || end > most)
+                    throw new WrongArgumentException($"--context: expected {read + more + 1} (-p and -n together, and one more) to {most} (the model's context), found {end}.");
+                if (encoded is not null || result.GetValue(parallel) is not null)
+                    throw new WrongArgumentException("--context measures one sequence of text; leave out --image and --parallel.");
+                if (result.GetValue(runner) == "genai" || result.GetValue(device) is not ("auto" or "cpu"))
+                    throw new WrongArgumentException("--context runs on the CPU with the runner ort; leave out --device and --runner.");
+                using VlmModel loaded = SharedOptions.LoadModel(folder, "cpu", runner: "ort");
+                ContextResult found = new ContextBenchmark(loaded, step => Console.Error.WriteLine($"measuring: {step}")).Run(end, read, more, result.GetValue(real), cancellationToken);
+                if (result.GetValue(json))
+                    Console.Out.WriteLine(JsonSerializer.Serialize(found, CliJson.Indented.ContextResult));
+                else
+                    Print(found);
+                return ExitCode.Done;
+            }
             if (result.GetValue(parallel) is { } streams)
             {
                 using VlmModel loaded = SharedOptions.LoadModel(
@@ -103,6 +124,16 @@ internal static class BenchCommand
         return [.. parts.Select(part => int.TryParse(part, NumberStyles.None, CultureInfo.InvariantCulture, out int count) && count is >= 1 and <= 64
             ? count
             : throw new WrongArgumentException($"--parallel: expected numbers from 1 to 64 separated by commas, found \"{text}\"."))];
+    }
+
+    private static void Print(ContextResult r)
+    {
+        Table table = PlainTable.Create("", "median", "lowest", "highest", "");
+        table.AddRow("context", $"{r.ContextTokens}", "", "", $"tokens, {r.FilledTokens} of them random numbers");
+        table.AddRow($"prefill, {r.PromptTokens} tokens", Number(r.PrefillTokensPerSecond), "", "", "tokens/s");
+        table.AddRow($"a token, {r.GeneratedTokens} generated", Number(r.TokenMs.Median), Number(r.TokenMs.Min), Number(r.TokenMs.Max), "ms");
+        table.AddRow("peak working set", Number(r.PeakWorkingSetBytes / 1e6), "", "", "MB");
+        PlainTable.Write(table);
     }
 
     private static void Print(IReadOnlyList<ParallelResult> rows)

@@ -40,11 +40,14 @@ internal static class ExportCommand
         };
         Option<string> device = new("--device") { Description = "The device that the graph is written for.", DefaultValueFactory = _ => "cpu" };
         device.AcceptOnlyFromAmong("cpu", "cuda", "directml");
+        Option<string?> cache = new("--kv") { Description = "Storage of keys and values in the cache: fp32 is that of the activations; int8 takes a quarter of it on the CPU, and is calibrated on texts and images.", HelpName = "fp32|int8" };
+        cache.AcceptOnlyFromAmong("fp32", "int8");
+        Option<string?> calibration = new("--calibration") { Description = "With --kv int8: a text file, an image or a folder of these to calibrate on, in place of those that come with the exporter.", HelpName = "FILE|FOLDER" };
         Option<bool> overwrite = new("--overwrite") { Description = "Replace an earlier export in the output folder." };
         Option<bool> noTrial = SharedOptions.NoTrial();
         Command command = new("export", "Turn a Hugging Face checkpoint into a model folder.")
         {
-            checkpoint, random, output, precision, blockSize, asymmetric, separate, head, int8Matrices, device, overwrite, noTrial,
+            checkpoint, random, output, precision, blockSize, asymmetric, separate, head, int8Matrices, cache, calibration, device, overwrite, noTrial,
         };
         command.SetWork((result, cancellationToken) =>
         {
@@ -59,6 +62,8 @@ internal static class ExportCommand
                 Pack = !result.GetValue(separate),
                 Head = result.GetValue(head) is string chosen ? Enum.Parse<Precision>(chosen, ignoreCase: true) : null,
                 Int8Matrices = result.GetValue(int8Matrices) ?? [],
+                KeyValues = result.GetValue(cache) == "int8" ? Precision.Int8 : null,
+                Calibration = result.GetValue(calibration) is not string path ? null : result.GetValue(cache) == "int8" ? path : throw new WrongArgumentException("--calibration is for --kv int8; give both."),
                 Device = Enum.Parse<Runtime.Device>(result.GetValue(device)!, ignoreCase: true),
                 Overwrite = result.GetValue(overwrite),
                 Trial = result.GetValue(noTrial) ? null : TrialProcess.On(Enum.Parse<Runtime.Device>(result.GetValue(device)!, ignoreCase: true)),
@@ -114,6 +119,7 @@ internal static class ExportCommand
                     layer.Worst.RelativeError.ToString("F5", CultureInfo.InvariantCulture));
             PlainTable.Write(layers);
         }
+        PrintCaches(report.Caches);
         if (!report.HasTokenizer)
             Console.Error.WriteLine("note: the checkpoint has no tokenizer.json; the folder can be verified, and cannot be prompted");
         else if (report.ChatTemplate == TemplateOrigin.None)
@@ -128,6 +134,17 @@ internal static class ExportCommand
         Console.Out.WriteLine(string.Create(CultureInfo.InvariantCulture,
             $"{report.Architecture}, {report.Parameters / 1e6:F1} million parameters, {report.SizeBytes / 1e6:F1} MB in {report.Elapsed.TotalSeconds:F1} s, " +
             $"peak memory {PeakWorkingSet() / 1e6:F0} MB: {report.OutputFolder}"));
+    }
+
+    private static void PrintCaches(IReadOnlyList<CacheReport> caches)
+    {
+        if (caches.Count == 0)
+            return;
+        Table table = PlainTable.Create("cache of layer", "largest key", "largest value", "relative error of the attention");
+        foreach (CacheReport cache in caches)
+            table.AddRow(cache.Layer.ToString(CultureInfo.InvariantCulture), cache.LargestKey.ToString("F3", CultureInfo.InvariantCulture), cache.LargestValue.ToString("F3", CultureInfo.InvariantCulture), cache.AttentionError.ToString("F5", CultureInfo.InvariantCulture));
+        PlainTable.Write(table);
+        Console.Out.WriteLine();
     }
 
     private static long PeakWorkingSet()

@@ -58,6 +58,16 @@ public sealed class VlmSequence : IDisposable
             _content.AddRange(segments);
     }
 
+    /// <summary>Has an empty sequence go on as if it had read so many tokens, for benchmarks: its cache holds random numbers.</summary>
+    /// <param name="length">Tokens.</param>
+    /// <exception cref="NotSupportedException">The model is not run by ONNX Runtime itself on the CPU.</exception>
+    internal void Fill(int length)
+    {
+        if (_sequence is not DecoderRow row || _decoder.Device != Device.Cpu)
+            throw new NotSupportedException("A cache can be filled on the CPU with the runner ort only.");
+        row.Fill(length);
+    }
+
     /// <summary>The logits of the next token.</summary>
     /// <returns>float [vocabulary], a new array.</returns>
     /// <exception cref="InvalidOperationException">Nothing was appended since the start or the last rewind.</exception>

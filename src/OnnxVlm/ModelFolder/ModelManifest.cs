@@ -76,6 +76,9 @@ public sealed record ModelManifest
     /// <summary>KV-cache elements of one token; null where all layers are alike, and <c>genai_config.json</c> determines it.</summary>
     public long? CacheNumbersPerToken { get; init; }
 
+    /// <summary>Storage of keys and values in the cache: <c>int8</c>, with a scale for each channel; null for floats of the type of the activations.</summary>
+    public string? CachePrecision { get; init; }
+
     /// <summary>
     /// Tokens that a layer with a window sees, where the graph has the input <c>evicted</c>: then the cache of such layers needs no more than these.
     /// Null for models without such layers, and for graphs in which they cache all tokens.
@@ -97,9 +100,11 @@ public sealed record ModelManifest
     [JsonIgnore]
     public bool HasTokenizer => Files.ContainsKey(TokenizerFiles[0]);
 
-    /// <summary>
-    /// Bytes of an element of the hidden states and of the key/value cache. Graphs for GPUs compute in 16 bits, unless they were exported as fp32.
-    /// </summary>
+    /// <summary>Bytes of a number of the key/value cache.</summary>
+    [JsonIgnore]
+    internal int CacheNumberBytes => CachePrecision is null ? ActivationBytes : 1;
+
+    /// <summary>Bytes of a number of the hidden states: graphs for GPUs compute in 16 bits, unless they were exported as fp32.</summary>
     [JsonIgnore]
     internal int ActivationBytes => Precision == "fp16" || (Device is not null && Precision != "fp32") ? 2 : 4;
 
@@ -266,6 +271,8 @@ public sealed record ModelManifest
         Sampling?.Validate();
         if (CacheNumbersPerToken is <= 0)
             throw new ArgumentException($"cache_numbers_per_token: expected 1 or more, found {CacheNumbersPerToken}; export the model again");
+        if (CachePrecision is not (null or "int8"))
+            throw new ArgumentException($"cache_precision: expected int8 or nothing, found \"{CachePrecision}\"; update OnnxVlm, or export the model again");
         if (SlidingWindow is <= 0)
             throw new ArgumentException($"sliding_window: expected 1 or more, found {SlidingWindow}; export the model again");
         if (StateElements is <= 0)

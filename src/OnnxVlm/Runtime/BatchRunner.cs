@@ -82,6 +82,20 @@ internal sealed class BatchRunner : IDisposable
         }
     }
 
+    /// <summary>Has an empty row go on as if it had read so many tokens: its cache is filled with random numbers, which take memory and time as those of a prompt do. For benchmarks.</summary>
+    /// <param name="row">A row that has read nothing.</param>
+    /// <param name="length">Tokens.</param>
+    public void Fill(DecoderRow row, int length)
+    {
+        lock (_lock)
+        {
+            row.Source = new RowCopy(row, row, length, null);
+            row.Length = length;
+            row.Evicted = _window?.Evict(0, length, 1) ?? 0;
+            Monitor.Pulse(_lock);
+        }
+    }
+
     /// <summary>The longest beginning of a row that there is a state of its recurrent layers for, and that its layers with a window still have.</summary>
     /// <param name="row">The row.</param>
     /// <param name="length">The most tokens.</param>
@@ -447,6 +461,12 @@ internal sealed class BatchRunner : IDisposable
             if (copy.From.Failure is { } failure)
                 throw failure;
             Place(copy.To, copy.Length);
+            if (copy.From == copy.To)
+            {
+                copy.To.Rows!.Fill(copy.To.Slot, copy.Length, copy.To.Evicted);
+                copy.To.StateLength = copy.Length;
+                return;
+            }
             copy.To.Rows!.Copy(copy.From, copy.To, copy.Length);
             if (_hasState && copy.Length > 0)
             {
@@ -521,7 +541,7 @@ internal sealed class BatchRunner : IDisposable
 }
 
 /// <summary>A copy to be made.</summary>
-/// <param name="From">The row to read.</param>
+/// <param name="From">The row to read; the row to write for <see cref="BatchRunner.Fill"/>.</param>
 /// <param name="To">The row to write.</param>
 /// <param name="Length">Tokens.</param>
 /// <param name="State">What recurrent layers remembered at that length; null for what they do when the copy is made.</param>

@@ -100,6 +100,10 @@ internal sealed class DecoderRow : IDecoderSequence
         _runner.Fork(row, this, length);
     }
 
+    /// <summary>As <see cref="BatchRunner.Fill"/>.</summary>
+    /// <param name="length">Tokens.</param>
+    public void Fill(int length) => _runner.Fill(this, length);
+
     public void RewindTo(int length)
     {
         if (length == Length)

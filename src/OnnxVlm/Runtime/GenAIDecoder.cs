@@ -95,13 +95,13 @@ internal sealed class GenAIDecoder : IDecoder
     private static long ReadCacheBytesPerToken(string folder, ModelManifest manifest)
     {
         if (manifest.CacheNumbersPerToken is long numbers)
-            return numbers * manifest.ActivationBytes;
+            return numbers * manifest.CacheNumberBytes;
         string path = Path.Combine(folder, "genai_config.json");
         try
         {
             using JsonDocument document = JsonDocument.Parse(File.ReadAllBytes(path));
             JsonElement decoder = document.RootElement.GetProperty("model").GetProperty("decoder");
-            return 2L * manifest.ActivationBytes * decoder.GetProperty("num_hidden_layers").GetInt32() * decoder.GetProperty("num_key_value_heads").GetInt32() * decoder.GetProperty("head_size").GetInt32();
+            return 2L * manifest.CacheNumberBytes * decoder.GetProperty("num_hidden_layers").GetInt32() * decoder.GetProperty("num_key_value_heads").GetInt32() * decoder.GetProperty("head_size").GetInt32();
         }
         catch (Exception e) when (e is JsonException or KeyNotFoundException or InvalidOperationException or FormatException)
         {

@@ -188,6 +188,35 @@ internal sealed class KeyValueRows : IDisposable
     /// <exception cref="VlmException">The system has no more memory, or the device failed.</exception>
     public void Copy(DecoderRow source, DecoderRow target, int length) => Copy(source.Rows!, source.Slot, target.Slot, length);
 
+    /// <summary>Fills a row with random numbers between −1 and 1, or codes of 8 bits, and the state of recurrent layers with 0.</summary>
+    /// <param name="slot">The row's slot, with nothing in it.</param>
+    /// <param name="length">Tokens.</param>
+    /// <param name="evicted">Of these, tokens that buffers with a window lack.</param>
+    /// <exception cref="VlmException">The system has no more memory.</exception>
+    public unsafe void Fill(int slot, int length, int evicted)
+    {
+        _evicted[slot] = evicted;
+        Grow(slot, length);
+        ClearState(slot);
+        for (int i = 0; i < _buffers.Count; i++)
+        {
+            StateBuffer buffer = _buffers[i];
+            if (buffer.IsConstant)
+                continue;
+            byte[] numbers = buffer.RandomNumbers(256, new Random(i));
+            long size = (long)(buffer.HasWindow ? length - evicted : length) * buffer.HeadBytes;
+            fixed (byte* first = numbers)
+            {
+                for (int head = 0; head < buffer.Heads; head++)
+                {
+                    nint target = _memory[i].Start + (nint)OffsetOf(buffer, slot, head);
+                    for (long done = 0; done < size; done += numbers.Length)
+                        _memory[i].Copy((nint)first, 0, target + (nint)done, 0, Math.Min(numbers.Length, size - done), 1);
+                }
+            }
+        }
+    }
+
     /// <summary>Brings rows together, with as little copying as there can be, and sorts them by their slots.</summary>
     /// <param name="rows">Rows of these.</param>
     public void BringTogether(List<DecoderRow> rows)

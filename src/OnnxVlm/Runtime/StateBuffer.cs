@@ -1,3 +1,4 @@
+using System.Runtime.InteropServices;
 using Microsoft.ML.OnnxRuntime;
 using Microsoft.ML.OnnxRuntime.Tensors;
 
@@ -63,6 +64,22 @@ internal sealed record StateBuffer(string Input, string Output, TensorElementTyp
             buffers.Add(new StateBuffer(name, output, input.ElementDataType, input.Dimensions[1], input.Dimensions[3]) { HasWindow = input.SymbolicDimensions[2] == WindowPast });
         }
         return buffers;
+    }
+
+    /// <summary>Random numbers between −1 and 1, or codes of 8 bits, of the buffer's type.</summary>
+    /// <param name="tokens">For how many tokens of a head.</param>
+    /// <param name="random">Where they come from.</param>
+    public byte[] RandomNumbers(int tokens, Random random)
+    {
+        byte[] bytes = new byte[tokens * HeadBytes];
+        random.NextBytes(bytes);
+        Span<float> numbers = Type == TensorElementType.Float ? MemoryMarshal.Cast<byte, float>(bytes.AsSpan()) : [];
+        Span<Half> halves = Type == TensorElementType.Float16 ? MemoryMarshal.Cast<byte, Half>(bytes.AsSpan()) : [];
+        foreach (ref float number in numbers)
+            number = (2 * random.NextSingle()) - 1;
+        foreach (ref Half half in halves)
+            half = (Half)((2 * random.NextSingle()) - 1);
+        return bytes;
     }
 
     /// <summary>A tensor over neighbouring rows.</summary>

@@ -55,6 +55,30 @@ internal sealed class CommandLineTests
         Assert.That(output, Is.EqualTo(expected));
     }
 
+    [TestCase(600, false, 24)]
+    [TestCase(600, true, 0)]
+    public async Task Bench_Context_FillsReadsAndGenerates(int context, bool real, int filled)
+    {
+        (int exitCode, string output, string error) = await RunAsync(["bench", "--model", Nano.Folder, "--context", $"{context}", "--json", .. real ? new[] { "--real" } : []]);
+
+        Assert.That(exitCode, Is.Zero, error);
+        JsonElement root = JsonDocument.Parse(output).RootElement;
+        Assert.That((root.GetProperty("context_tokens").GetInt32(), root.GetProperty("filled_tokens").GetInt32(), root.GetProperty("prompt_tokens").GetInt32()), Is.EqualTo((context, filled, context - filled - 64)));
+        Assert.That(root.GetProperty("token_ms").GetProperty("values").GetArrayLength(), Is.EqualTo(64));
+        Assert.That(root.GetProperty("peak_working_set_bytes").GetInt64(), Is.GreaterThan(20_000_000));
+    }
+
+    [TestCase("576", "expected 577 ")]
+    [TestCase("2049", "to 2048 (the model's context), found 2049")]
+    [TestCase("1000 --runner genai", "runs on the CPU with the runner ort")]
+    [TestCase("1000 --parallel 2", "leave out --image and --parallel")]
+    public async Task Bench_ContextThatCannotBe_Refused(string arguments, string message)
+    {
+        (int exitCode, _, string error) = await RunAsync(["bench", "--model", Nano.Folder, "--context", .. arguments.Split(' ')]);
+        Assert.That((exitCode, error), Is.EqualTo((2, error)));
+        Assert.That(error, Does.Contain(message));
+    }
+
     [Test]
     public async Task Run_PromptTooLong_SaysSo()
     {

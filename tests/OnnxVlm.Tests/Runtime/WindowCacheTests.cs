@@ -12,10 +12,14 @@ namespace OnnxVlm.Tests.Runtime;
 /// A tiny Gemma whose layers with a window keep the last tokens only, against the same model with all tokens cached: random conversations, many windows long, of several rows with images, copies and
 /// rewinds of every depth. What a row cannot go back to is read again.
 /// </summary>
-[TestFixture(8)]
-[TestFixture(40)]
-internal sealed class WindowCacheTests(int window)
+[TestFixture(8, null)]
+[TestFixture(40, null)]
+[TestFixture(24, Precision.Int8)]
+internal sealed class WindowCacheTests(int window, Precision? keyValues)
 {
+    // Where numbers are cached in 8 bits, another order of additions may round one of them to the next code; logits with wrong rows differ by several units.
+    private static double s_tolerance;
+
     private const int Steps = 60;
 
     private readonly string _folder = Directory.CreateTempSubdirectory("onnxvlm-window-").FullName;
@@ -35,7 +39,8 @@ internal sealed class WindowCacheTests(int window)
         JsonNode config = JsonNode.Parse(File.ReadAllText(Path.Combine(checkpoint, "config.json")))!;
         (config["text_config"]!["sliding_window"], config["text_config"]!["max_position_embeddings"]) = (window, 4096);
         File.WriteAllText(Path.Combine(checkpoint, "config.json"), config.ToJsonString());
-        Exporter.Export(new ExportOptions { CheckpointFolder = checkpoint, OutputFolder = ModelFolder });
+        Exporter.Export(new ExportOptions { CheckpointFolder = checkpoint, OutputFolder = ModelFolder, KeyValues = keyValues });
+        s_tolerance = keyValues is null ? 1e-4 : 0.3;
         _manifest = ModelManifest.Load(ModelFolder);
         _windows = new DecoderLoader(ModelFolder, _manifest, Runner.Ort, threads: 1, cacheBytes: 0).Load(Device.Cpu);
         _full = new DecoderLoader(ModelFolder, _manifest with { SlidingWindow = null }, Runner.Ort, threads: 1, cacheBytes: 0).Load(Device.Cpu);
@@ -141,6 +146,22 @@ internal sealed class WindowCacheTests(int window)
     }
 
     [Test]
+    public void Fill_SyntheticCache_IsAsLargeAndGoesOnAsARealOne()
+    {
+        using VlmModel model = VlmModel.Load(ModelFolder, new VlmOptions { Runner = Runner.Ort });
+        using VlmSequence filled = model.CreateSequence(1200), other = model.CreateSequence(1200);
+        filled.Fill(1000);
+        other.Fill(1000);
+        PromptSegment text = Text(new Random(5), 40);
+        filled.Append(text);
+        other.Append(text);
+
+        Assert.That(filled.Length, Is.EqualTo(1040));
+        Assert.That(filled.NextLogits(), Has.All.Matches<float>(float.IsFinite));
+        Assert.That(filled.NextLogits(), Is.EqualTo(other.NextLogits()).Within(1e-4f), "the numbers are the same each time");
+    }
+
+    [Test]
     public async Task RewindTo_PlaceThatIsGone_BeginsAgain()
     {
         using IDecoderSequence sequence = _windows.CreateSequence(new SequenceOptions(2000, 0));
@@ -169,7 +190,8 @@ internal sealed class WindowCacheTests(int window)
             if (turn % 8 == 7)
                 conversation.RemoveRange(conversation.Count / 2, conversation.Count / 2);
             List<GenerationUpdate> found = await windows.GenerateAsync(new Prompt([.. conversation]), options).ToListAsync(), expected = await full.GenerateAsync(new Prompt([.. conversation]), options).ToListAsync();
-            Assert.That(found.Select(update => update.TokenId), Is.EqualTo(expected.Select(update => update.TokenId)), $"turn {turn}");
+            if (keyValues is null)
+                Assert.That(found.Select(update => update.TokenId), Is.EqualTo(expected.Select(update => update.TokenId)), $"turn {turn}");
             GenerationStatistics statistics = found[^1].Statistics!;
             again += statistics.RereadTokens;
             Assert.That(statistics.RereadTokens + statistics.CachedTokens, Is.LessThanOrEqualTo(statistics.PromptTokens));
@@ -234,7 +256,7 @@ internal sealed class WindowCacheTests(int window)
             Assert.That(_windows.Length, Is.EqualTo(_full.Length));
             float[]? found = Logits(_windows), expected = Logits(_full);
             if (found is not null && expected is not null)
-                Assert.That(found.Zip(expected, (a, b) => Math.Abs(a - b)).Max(), Is.LessThan(1e-4), $"step {step}, {Length} tokens");
+                Assert.That(found.Zip(expected, (a, b) => Math.Abs(a - b)).Max(), Is.LessThan(s_tolerance), $"step {step}, {Length} tokens");
         }
 
         public void Dispose()

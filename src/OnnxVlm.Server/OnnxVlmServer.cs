@@ -7,6 +7,8 @@ using Microsoft.Extensions.DependencyInjection.Extensions;
 using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Options;
 using OnnxVlm.Server.Admission;
+using OnnxVlm.Hub;
+using OnnxVlm.Server.Downloads;
 using OnnxVlm.Server.Endpoints;
 using OnnxVlm.Server.Hosting;
 using OnnxVlm.Server.Models;
@@ -94,6 +96,9 @@ public static class OnnxVlmServer
         services.AddSingleton<RemoteImages>();
         services.AddSingleton(provider => new UploadStore(provider.GetRequiredService<ServerOptions>(), provider.GetService<TimeProvider>() ?? TimeProvider.System));
         services.AddSingleton<UploadsEndpoint>();
+        services.TryAddSingleton<Func<ModelHub>>(() => new ModelHub());
+        services.AddSingleton<ModelDownloads>();
+        services.AddSingleton<DownloadsEndpoint>();
         services.AddSingleton<RequestReader>();
         services.AddSingleton<ImageReader>();
         services.AddSingleton<MessageReader>();
@@ -180,6 +185,12 @@ public static class OnnxVlmServer
         app.MapGet("/v1/models/{name}", (string name, ModelsEndpoint endpoint) => endpoint.Get(name)).ProducesErrors().WithSummary("Describes a model.");
         app.MapPost("/v1/uploads", (HttpContext context, UploadsEndpoint endpoint) => endpoint.AddAsync(context))
             .Accepts<byte[]>("image/png", "image/jpeg", "image/gif", "image/webp", "image/bmp").Produces<UploadedImage>().ProducesErrors().WithSummary("Takes an image that requests then name by its hash.");
+        app.MapGet("/v1/downloads", (HttpContext context, DownloadsEndpoint endpoint) => endpoint.Status(context)).ProducesErrors().WithSummary("Whether models can be downloaded, and how far the last download is.");
+        app.MapPost("/v1/downloads/plan", (HttpContext context, DownloadsEndpoint endpoint) => endpoint.PlanAsync(context))
+            .Accepts<PlanRequest>("application/json").Produces<DownloadPlan>().ProducesErrors().WithSummary("What downloading a model takes.");
+        app.MapPost("/v1/downloads", (HttpContext context, DownloadsEndpoint endpoint) => endpoint.StartAsync(context))
+            .Accepts<DownloadRequest>("application/json").Produces<DownloadStatus>().ProducesErrors().WithSummary("Downloads a model as planned.");
+        app.MapDelete("/v1/downloads", (HttpContext context, DownloadsEndpoint endpoint) => endpoint.Cancel(context)).Produces<DownloadStatus>().ProducesErrors().WithSummary("Breaks off a download.");
         app.MapGet("/v1/uploads", (UploadsEndpoint endpoint) => endpoint.Limits()).ProducesErrors().WithSummary("What the images of a request must keep to.");
         app.MapGet("/health", Health).Anonymous().WithSummary("Whether requests are answered: 200, or 503 while the service stops.");
         app.MapGet("/health/ready", Health).Anonymous().WithSummary("As /health.");

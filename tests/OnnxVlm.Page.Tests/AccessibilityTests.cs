@@ -5,7 +5,8 @@ using static Microsoft.Playwright.Assertions;
 
 namespace OnnxVlm.Page.Tests;
 
-/// <summary>axe finds nothing in any state of the page, in dark and in light, on a screen of 320 pixels and on a wide one; and everything can be done by keyboard.</summary>
+/// <summary>axe finds nothing in any state of the page, in dark and in light, on a screen of 320 pixels and on a wide one; and everything can be done by
+/// keyboard.</summary>
 internal sealed class AccessibilityTests : PageFixture
 {
     private const string Everything = """

@@ -5,7 +5,8 @@ using static Microsoft.Playwright.Assertions;
 
 namespace OnnxVlm.Page.Tests;
 
-/// <summary>A conversation of 100 turns and 50 pictures, with a scripted model. How long its frames take is told and not asserted, since it depends on the machine.</summary>
+/// <summary>A conversation of 100 turns and 50 pictures, with a scripted model. How long its frames take is told and not asserted, since it depends on the
+/// machine.</summary>
 internal sealed class LongConversationTests : PageFixture
 {
     private const int Turns = 100;

@@ -5,7 +5,8 @@ using static Microsoft.Playwright.Assertions;
 namespace OnnxVlm.Page.Tests;
 
 /// <summary>
-/// A fresh browser profile with the page open for each test. Whatever a test does, the page may ask only its own server for something, must not break its content security
+/// A fresh browser profile with the page open for each test. Whatever a test does, the page may ask only its own server for something, must not break its
+/// content security
 /// policy, and must not throw.
 /// </summary>
 [FixtureLifeCycle(LifeCycle.InstancePerTestCase)]
@@ -115,7 +116,8 @@ internal abstract class PageFixture
 
     protected ILocator Setting(string label) => Page.GetByRole(AriaRole.Dialog, new() { Name = "Settings" }).GetByLabel(label);
 
-    /// <summary>Makes answers as long as the context allows, by asking for a JSON text with more characters than that, whatever tokens the model spells it with.</summary>
+    /// <summary>Makes answers as long as the context allows, by asking for a JSON text with more characters than that, whatever tokens the model spells it
+    /// with.</summary>
     protected async Task HoldToLongAnswersAsync()
     {
         await OpenSettingsAsync();
@@ -124,7 +126,8 @@ internal abstract class PageFixture
         await Setting("Most tokens").FillAsync("1900");
     }
 
-    /// <summary>From now on answers arrive at some ten tokens a second, as those of a large model do: the shipped one answers faster than a browser's test can act.</summary>
+    /// <summary>From now on answers arrive at some ten tokens a second, as those of a large model do: the shipped one answers faster than a browser's test
+    /// can act.</summary>
     protected async Task SlowDownAsync()
     {
         ICDPSession browser = await Page.Context.NewCDPSessionAsync(Page);

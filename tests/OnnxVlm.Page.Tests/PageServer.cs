@@ -29,7 +29,7 @@ internal sealed class PageServer : IAsyncDisposable
     /// <summary>Address of the page, without a slash at the end.</summary>
     public string Address => _app.Urls.First();
 
-    public static async Task<PageServer> StartAsync(string? apiKey = null)
+    public static async Task<PageServer> StartAsync(string? apiKey = null, Action<WebApplicationBuilder>? configure = null)
     {
         Dictionary<string, string?> settings = new()
         {
@@ -39,7 +39,11 @@ internal sealed class PageServer : IAsyncDisposable
         };
         if (apiKey is not null)
             settings["OnnxVlmServer:ApiKeys:0"] = apiKey;
-        WebApplication app = OnnxVlmServer.Create(settings, builder => builder.Logging.ClearProviders());
+        WebApplication app = OnnxVlmServer.Create(settings, builder =>
+        {
+            builder.Logging.ClearProviders();
+            configure?.Invoke(builder);
+        });
         await app.StartAsync();
         return new PageServer(app, apiKey);
     }

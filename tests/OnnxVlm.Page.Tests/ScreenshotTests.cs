@@ -4,7 +4,8 @@ using static Microsoft.Playwright.Assertions;
 
 namespace OnnxVlm.Page.Tests;
 
-/// <summary>The pictures of the README. Where the environment variable OnnxVlmScreenshots names a folder, they go there (scripts/screenshots.cs); else they are only checked.</summary>
+/// <summary>The pictures of the README. Where the environment variable OnnxVlmScreenshots names a folder, they go there (scripts/screenshots.cs); else they
+/// are only checked.</summary>
 internal sealed class ScreenshotTests : PageFixture
 {
     [Test]

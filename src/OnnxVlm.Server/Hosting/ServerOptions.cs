@@ -113,6 +113,11 @@ public sealed class ServerOptions
     [Range(0, 1000)]
     public int MaxImages { get; set; } = 64;
 
+    /// <summary>
+    /// Whether clients may have models downloaded from the hub (<c>/v1/downloads</c>), one at a time, onto this machine's disk: clients with an API key, or without keys those on this machine. Default no.
+    /// </summary>
+    public bool AllowDownloads { get; set; }
+
     /// <summary>Bytes of the images that were sent ahead (<c>/v1/uploads</c>) and are kept in memory; one API key gets half of it. Default 256 MiB.</summary>
     [Range(1024, 1L << 40)]
     public long MaxUploadBytes { get; set; } = 256L << 20;

@@ -26,14 +26,26 @@ internal sealed partial class ModelPool : IDisposable
     {
         (_options, _loader, _logger) = (options, loader, logger);
         Entries = [.. options.Models.Select(model => new ModelEntry(model, options))];
-        if (options.MemoryBudgetBytes > 0 && Entries.FirstOrDefault(entry => entry.SizeBytes > options.MemoryBudgetBytes) is { } large)
-            throw new ModelLoadException(
-                $"The model \"{large.Name}\" takes {large.SizeBytes} bytes with its cache, "
-                + $"and the memory budget is {options.MemoryBudgetBytes}; raise MemoryBudgetBytes or lower its CacheBytes.");
+        foreach (ModelEntry entry in Entries)
+            RequireBudget(entry);
     }
 
     /// <summary>All models, in the order in which they were registered.</summary>
-    public IReadOnlyList<ModelEntry> Entries { get; }
+    public IReadOnlyList<ModelEntry> Entries { get; private set; }
+
+    /// <summary>Registers a model that came while the service runs; one of its name stays as it is.</summary>
+    /// <param name="model">The model.</param>
+    /// <exception cref="ModelLoadException">The folder is damaged, or the model alone is over the budget.</exception>
+    public void Add(ModelOptions model)
+    {
+        ModelEntry entry = new(model, _options);
+        RequireBudget(entry);
+        lock (_lock)
+        {
+            if (Entries.All(other => other.Name != entry.Name))
+                Entries = [.. Entries, entry];
+        }
+    }
 
     /// <summary>Number of models in memory.</summary>
     public int LoadedCount
@@ -108,6 +120,16 @@ internal sealed partial class ModelPool : IDisposable
                 entry.Loaded?.Dispose();
                 entry.Loaded = null;
             }
+        }
+    }
+
+    private void RequireBudget(ModelEntry entry)
+    {
+        if (_options.MemoryBudgetBytes > 0 && entry.SizeBytes > _options.MemoryBudgetBytes)
+        {
+            throw new ModelLoadException(
+                $"The model \"{entry.Name}\" takes {entry.SizeBytes} bytes with its cache, "
+                + $"and the memory budget is {_options.MemoryBudgetBytes}; raise MemoryBudgetBytes or lower its CacheBytes.");
         }
     }
 

@@ -1,6 +1,7 @@
 using System.Text.Encodings.Web;
 using System.Text.Json;
 using System.Text.Json.Serialization;
+using OnnxVlm.Server.Downloads;
 using OnnxVlm.Server.Uploads;
 using OnnxVlm.Server.Wires.Decisions;
 using OnnxVlm.Server.Wires.Messages;
@@ -23,6 +24,10 @@ namespace OnnxVlm.Server.Wire;
 [JsonSerializable(typeof(HealthStatus))]
 [JsonSerializable(typeof(UploadedImage))]
 [JsonSerializable(typeof(UploadLimits))]
+[JsonSerializable(typeof(PlanRequest))]
+[JsonSerializable(typeof(DownloadRequest))]
+[JsonSerializable(typeof(DownloadPlan))]
+[JsonSerializable(typeof(DownloadStatus))]
 [JsonSerializable(typeof(ErrorBody))]
 [JsonSerializable(typeof(Usage))]
 [JsonSerializable(typeof(IReadOnlyList<ResponseToolCall>))]

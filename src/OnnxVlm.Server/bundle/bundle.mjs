@@ -1,4 +1,5 @@
-// Bundles the page's libraries into ../wwwroot/vendor, and axe for the tests. Run it by scripts/bundle.cs; what it writes is committed, so that no build needs npm.
+// Bundles the page's libraries into ../wwwroot/vendor, and axe for the tests. Run it by scripts/bundle.cs; what it writes is committed, so that no build
+// needs npm.
 //
 //   node bundle.mjs [ROOT]     ROOT is where src and tests are; by default this repository
 
@@ -26,7 +27,8 @@ const css = await readFile(join(modules, "katex/dist/katex.min.css"), "utf8");
 await write("katex/katex.css", css.replace(/,url\([^)]+\.(?:woff|ttf)\) format\("[^"]+"\)/g, ""));
 for (const font of await readdir(join(modules, "katex/dist/fonts"))) if (font.endsWith(".woff2")) await copy(`katex/dist/fonts/${font}`, `katex/fonts/${font}`);
 
-// ---- PDF, when the first one is attached: the build for older browsers too, decoders without WebAssembly (which the content security policy forbids), tables for Asian texts, the standard fonts
+// ---- PDF, when the first one is attached: the build for older browsers too, decoders without WebAssembly (which the content security policy forbids),
+// tables for Asian texts, the standard fonts
 
 for (const file of ["pdf", "pdf.worker"]) await copy(`pdfjs-dist/legacy/build/${file}.min.mjs`, `pdf/${file}.js`);
 for (const file of ["jbig2_nowasm_fallback.js", "openjpeg_nowasm_fallback.js"]) await copy(`pdfjs-dist/wasm/${file}`, `pdf/wasm/${file}`);

@@ -28,7 +28,7 @@ export class Answering {
         const running = { controller, turn };
         const pace = new Pace(() => {
             const piece = answer.takePiece();
-            if (piece) this.store.append(turn, piece); // first, so that nothing is shown that a reload loses
+            if (piece && !running.isForgotten) this.store.append(turn, piece); // first, so that nothing is shown that a reload loses
             this.show.update(turn);
         });
         this.stop();
@@ -69,7 +69,8 @@ export class Answering {
         const pictures = Chat.picturesOf([...chat.before(turn), turn]);
         for (let isSecond = false; ; isSecond = true) {
             await upload(pictures, { apiKey, signal });
-            const body = { ...fields, messages: chat.messages(turn, system, urlOf), stream: true, stream_options: { include_usage: true }, return_progress: true };
+            const messages = chat.messages(turn, system, urlOf);
+            const body = { ...fields, messages, stream: true, stream_options: { include_usage: true }, return_progress: true };
             try {
                 yield* streamChat(body, { apiKey, signal });
                 return;

@@ -10,6 +10,7 @@ import { ImportError, read, toJson, toMarkdown } from "./chats/exchange.js";
 import { ChatStore } from "./chats/store.js";
 import { Composer } from "./composer.js";
 import { h } from "./dom.js";
+import { Downloads } from "./downloads.js";
 import { Models } from "./models.js";
 import { Panel } from "./panels.js";
 import { Settings, SettingsError } from "./settings.js";
@@ -55,6 +56,14 @@ const models = new Models(settings, (error) => {
         $("settings").elements.api_key.focus();
     } else composer.note(error.message, { label: "Try again", run: loadModels });
 });
+const downloads = new Downloads(settings, {
+    async onDone(model) {
+        await loadModels();
+        settings.model = model;
+        announce(`${model} is downloaded.`);
+    },
+    onProblem: (message) => composer.note(message),
+});
 const list = new ChatList(store, { onOpen: open, onRename: rename, onDelete: remove, onExport: exportChats, onImport: importChats });
 const settingsPanel = new Panel($("settings-panel"), $("open-settings"), $("close-settings"));
 const chatsPanel = new Panel($("chats-panel"), $("open-chats"), $("close-chats"), () => list.refresh());
@@ -73,6 +82,7 @@ async function loadModels() {
     if (await models.load()) {
         composer.clearNote();
         models.showContext(chat.last?.answer);
+        downloads.look();
     }
 }
 
@@ -191,7 +201,9 @@ async function changedElsewhere({ chat: id, isDeleted }) {
         answering.forget();
         await open(null);
         composer.note("This chat was deleted in another tab.");
-    } else if (!answering.isRunning && !composer.isEditing) {
+    } else if (answering.isRunning || composer.isEditing) {
+        chat.title = (await store.load(id))?.title ?? chat.title;
+    } else {
         const shown = chat.chosen;
         await open(id);
         Object.assign(chat.chosen, shown); // each tab shows its own path

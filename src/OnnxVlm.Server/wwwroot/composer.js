@@ -228,7 +228,8 @@ async function choosePages(name, count, room) {
         title: name, label: `Pages, 1 to ${count}, such as 1-3, 5`, value: `1-${Math.max(1, Math.min(count, room, 4))}`, confirm: "Attach",
         check: (value) => {
             const numbers = pageNumbers(value, count);
-            return numbers === null ? `Give pages from 1 to ${count}, such as 1-3, 5.` : numbers.length > room ? `There is room for ${Math.max(0, room)} more pictures.` : null;
+            if (numbers === null) return `Give pages from 1 to ${count}, such as 1-3, 5.`;
+            return numbers.length > room ? `There is room for ${Math.max(0, room)} more pictures.` : null;
         },
     });
     return text === null ? [] : pageNumbers(text, count);

@@ -2,7 +2,8 @@
 
 /**
  * Makes an element: h("button", { class: "plain", onclick: send }, icon("send"), "Send").
- * An attribute that is true is set empty, one that is false or null is left out; `on…` is a listener. Children that are null or false are left out; an array stands for what is
+ * An attribute that is true is set empty, one that is false or null is left out; `on…` is a listener. Children that are null or false are left out; an array
+ * stands for what is
  * in it, since an argument each is too many for a long text.
  */
 export function h(tag, attributes = {}, ...children) {

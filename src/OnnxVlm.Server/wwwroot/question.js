@@ -28,7 +28,9 @@ export function ask({ title, label, value = "", confirm, details = [], check = (
         } },
         h("h2", { id: `${id}-title` }, title), details,
         label && h("label", { class: "field" }, label, input), problem,
-        h("div", { class: "question-buttons" }, h("button", { type: "button", onclick: () => dialog.close() }, "Cancel"), h("button", { type: "submit", class: "confirm" }, confirm))));
+        h("div", { class: "question-buttons" },
+            h("button", { type: "button", onclick: () => dialog.close() }, "Cancel"),
+            h("button", { type: "submit", class: "confirm" }, confirm))));
         document.body.append(dialog);
         dialog.showModal();
         input?.select();

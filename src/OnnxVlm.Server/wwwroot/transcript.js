@@ -70,6 +70,8 @@ export class Transcript {
         const index = versions.indexOf(turn);
         const step = (label, name, other) => button(label, name, () => this.actions.onChoose(other), { wordless: true, class: "quiet", disabled: !other });
         return h("div", { class: "versions", role: "group", "aria-label": "Versions" },
-            step("Previous version", "previous", versions[index - 1]), h("span", {}, `${index + 1} of ${versions.length}`), step("Next version", "next", versions[index + 1]));
+            step("Previous version", "previous", versions[index - 1]),
+            h("span", {}, `${index + 1} of ${versions.length}`),
+            step("Next version", "next", versions[index + 1]));
     }
 }

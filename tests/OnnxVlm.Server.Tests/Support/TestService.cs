@@ -36,7 +36,13 @@ internal sealed class TestService : IAsyncDisposable
     /// <summary>Starts the service.</summary>
     /// <param name="loader">Loads models; null for the real loader.</param>
     /// <param name="settings">Options, as <c>Name=Value</c>; the model <c>nano</c> is always there.</param>
-    public static async Task<TestService> StartAsync(IModelLoader? loader, params string[] settings)
+    public static Task<TestService> StartAsync(IModelLoader? loader, params string[] settings) => StartAsync(loader, _ => { }, settings);
+
+    /// <summary>Starts the service, with other services than its own.</summary>
+    /// <param name="loader">Loads models; null for the real loader.</param>
+    /// <param name="configure">Changes the services.</param>
+    /// <param name="settings">Options, as <c>Name=Value</c>.</param>
+    public static async Task<TestService> StartAsync(IModelLoader? loader, Action<IServiceCollection> configure, params string[] settings)
     {
         MemoryLog log = new();
         WebApplication app = OnnxVlmServer.Create(Settings(settings), builder =>
@@ -44,12 +50,13 @@ internal sealed class TestService : IAsyncDisposable
             builder.Logging.ClearProviders().AddProvider(log).SetMinimumLevel(LogLevel.Trace);
             if (loader is not null)
                 builder.Services.AddSingleton(loader);
+            configure(builder.Services);
         });
         await app.StartAsync();
         return new TestService(app, log);
     }
 
-    /// <summary>The configuration that <see cref="StartAsync"/> gives.</summary>
+    /// <summary>The configuration that the service starts with.</summary>
     public static IEnumerable<KeyValuePair<string, string?>> Settings(params string[] settings) => new Dictionary<string, string?>(
         settings.Select(setting => setting.Split('=', 2)).Select(pair => KeyValuePair.Create(pair[0] == "urls" ? pair[0] : $"OnnxVlmServer:{pair[0]}", (string?)pair[1])))
     {

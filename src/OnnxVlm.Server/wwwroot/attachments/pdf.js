@@ -29,7 +29,9 @@ export async function readPdf(file, choose) {
     try {
         const document = await loading.promise;
         const pictures = [];
-        for (const number of await choose(file.name, document.numPages)) pictures.push(await draw(await document.getPage(number), `${file.name}, page ${number}`));
+        for (const number of await choose(file.name, document.numPages)) {
+            pictures.push(await draw(await document.getPage(number), `${file.name}, page ${number}`));
+        }
         return pictures;
     } catch (error) {
         if (error instanceof AttachmentError) throw error;

@@ -1,4 +1,5 @@
-// Pictures go to the server once; requests then name them by the hash that it gave them. The server forgets them after some time, and says so: then they are sent again.
+// Pictures go to the server once; requests then name them by the hash that it gave them. The server forgets them after some time, and says so: then they are
+// sent again.
 
 import { json } from "../api.js";
 import { keep, recallObject } from "../storage.js";

@@ -69,7 +69,8 @@ export class Answer {
 
     /** What has come since this was asked last, or null. */
     takePiece() {
-        const piece = { text: this.text.slice(this.#saved.text), reasoning: this.reasoning.slice(this.#saved.reasoning), tokens: this.tokens.slice(this.#saved.tokens) };
+        const { text, reasoning, tokens } = this.#saved;
+        const piece = { text: this.text.slice(text), reasoning: this.reasoning.slice(reasoning), tokens: this.tokens.slice(tokens) };
         this.#saved = { text: this.text.length, reasoning: this.reasoning.length, tokens: this.tokens.length };
         return piece.text || piece.reasoning || piece.tokens.length > 0 ? piece : null;
     }

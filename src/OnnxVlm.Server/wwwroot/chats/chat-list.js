@@ -53,9 +53,12 @@ export class ChatList {
         const isUnfolded = id === this.#unfoldedId;
         return h("li", {},
             h("div", { class: "chat-row" },
-                h("button", { type: "button", class: "chat-title", "data-key": id, "aria-current": id === this.#shownId && "true", title, onclick: () => this.actions.onOpen(id) },
-                    h("span", {}, title || "Chat"), h("small", {}, when(changed))),
-                button(`More about ${title}`, "more", () => this.#unfold(isUnfolded ? null : id), { wordless: true, "data-key": `${id} more`, "aria-expanded": String(isUnfolded) })),
+                h("button", {
+                    type: "button", class: "chat-title", "data-key": id, "aria-current": id === this.#shownId && "true", title, onclick: () => this.actions.onOpen(id),
+                }, h("span", {}, title || "Chat"), h("small", {}, when(changed))),
+                button(`More about ${title}`, "more", () => this.#unfold(isUnfolded ? null : id), {
+                    wordless: true, "data-key": `${id} more`, "aria-expanded": String(isUnfolded),
+                })),
             isUnfolded && h("div", { class: "chat-actions" },
                 button("Rename", "edit", () => this.#rename(id, title), { class: "quiet" }),
                 button("JSON", "download", () => this.actions.onExport([id], "json"), { class: "quiet", "aria-label": "Export as JSON" }),
@@ -69,7 +72,8 @@ export class ChatList {
     }
 
     async #rename(id, title) {
-        const name = await ask({ title: "Rename the chat", label: "Name", value: title, confirm: "Rename", check: (text) => (text.trim() ? null : "Give it a name.") });
+        const check = (text) => (text.trim() ? null : "Give it a name.");
+        const name = await ask({ title: "Rename the chat", label: "Name", value: title, confirm: "Rename", check });
         if (name !== null) this.actions.onRename(id, name.trim().slice(0, 200));
     }
 

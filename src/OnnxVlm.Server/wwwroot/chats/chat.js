@@ -1,4 +1,5 @@
-// A conversation as a tree: editing a question or asking it again makes another version beside it, and each version has its own continuation. One path through the tree is shown and sent.
+// A conversation as a tree: editing a question or asking it again makes another version beside it, and each version has its own continuation. One path
+// through the tree is shown and sent.
 
 import { newId } from "./id.js";
 

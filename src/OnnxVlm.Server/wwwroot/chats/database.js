@@ -1,4 +1,5 @@
-// IndexedDB, one record under one id. What the browser does not keep (storage is blocked or full) is kept in memory until the tab is closed, so that the page goes on.
+// IndexedDB, one record under one id. What the browser does not keep (storage is blocked or full) is kept in memory until the tab is closed, so that the
+// page goes on.
 
 const name = "onnxvlm";
 const version = 1;

@@ -1,4 +1,5 @@
-// Chats as files. JSON has everything: all versions, pictures, tokens. Markdown has the path that is shown, to be read by people; it can be imported again as well.
+// Chats as files. JSON has everything: all versions, pictures, tokens. Markdown has the path that is shown, to be read by people; it can be imported again
+// as well.
 
 import { readPicture } from "../attachments/pictures.js";
 import { Answer } from "./answer.js";
@@ -17,7 +18,7 @@ export class ImportError extends Error {}
 /** A file with these chats. */
 export async function toJson(chats) {
     const pictures = {};
-    for (const picture of chats.flatMap((chat) => Chat.picturesOf([...chat.turns.values()]))) pictures[picture.id] ??= { type: picture.type, base64: await base64Of(picture.blob) };
+    for (const { id, type, blob } of chats.flatMap((chat) => Chat.picturesOf([...chat.turns.values()]))) pictures[id] ??= { type, base64: await base64Of(blob) };
     const plain = chats.map(({ title, created, changed, chosen, turns }) => ({
         title, created, changed, chosen,
         turns: [...turns.values()].map(({ id, parent, created: asked, question: { text, files, pictures: shown }, answer }) => ({
@@ -39,7 +40,9 @@ export async function read(file) {
     } catch (error) {
         throw new ImportError(`${file.name} is not valid JSON (${error.message}).`);
     }
-    if (data.format !== format || data.version !== 1 || !Array.isArray(data.chats)) throw new ImportError(`${file.name} holds no chats of this page: expected "format": "${format}", "version": 1.`);
+    if (data.format !== format || data.version !== 1 || !Array.isArray(data.chats)) {
+        throw new ImportError(`${file.name} holds no chats of this page: expected "format": "${format}", "version": 1.`);
+    }
     const pictures = new Map();
     for (const [id, picture] of Object.entries(data.pictures ?? {})) pictures.set(id, await pictureOf(picture?.base64, picture?.type));
     return data.chats.map((chat) => fromPlain(chat, pictures, file.name));
@@ -48,10 +51,13 @@ export async function read(file) {
 // Takes over what is of the expected type and nothing else; parents come before their children, so that there is no circle.
 function fromPlain(plain, pictures, fileName) {
     if (!Array.isArray(plain?.turns) || plain.turns.length > mostTurns) throw new ImportError(`${fileName}: a chat has no list of at most ${mostTurns} turns.`);
-    const chat = new Chat({ title: string(plain.title).slice(0, 200) || "Imported chat", created: number(plain.created) ?? Date.now(), changed: number(plain.changed) ?? Date.now() });
+    const now = Date.now();
+    const chat = new Chat({ title: string(plain.title).slice(0, 200) || "Imported chat", created: number(plain.created) ?? now, changed: number(plain.changed) ?? now });
     const ids = new Map([["", ""]]);
     for (const turn of plain.turns) {
-        if (!turn || typeof turn.id !== "string" || ids.has(turn.id) || !ids.has(turn.parent ?? "")) throw new ImportError(`${fileName}: a turn has no id of its own, or stands before the one that it follows.`);
+        if (!turn || typeof turn.id !== "string" || ids.has(turn.id) || !ids.has(turn.parent ?? "")) {
+            throw new ImportError(`${fileName}: a turn has no id of its own, or stands before the one that it follows.`);
+        }
         const id = newId();
         ids.set(turn.id, id);
         const { question = {}, answer = {} } = turn;
@@ -60,7 +66,9 @@ function fromPlain(plain, pictures, fileName) {
             question: {
                 text: string(question.text),
                 files: list(question.files).map((file) => ({ name: string(file?.name) || "text", text: string(file?.text) })),
-                pictures: list(question.pictures).filter((picture) => pictures.get(picture?.id)).map((picture) => ({ ...pictures.get(picture.id), id: newId(), name: string(picture.name) || "picture" })),
+                pictures: list(question.pictures)
+                    .filter((picture) => pictures.get(picture?.id))
+                    .map(({ id: picture, name }) => ({ ...pictures.get(picture), id: newId(), name: string(name) || "picture" })),
             },
             answer: answerFrom(answer),
         });
@@ -72,8 +80,9 @@ function fromPlain(plain, pictures, fileName) {
 function answerFrom({ text, reasoning, usage, finishReason, isStopped, isInterrupted, error, isJson, model, firstTokenMs, tokensMs, tokens }) {
     const [prompt, completion] = [number(usage?.prompt_tokens), number(usage?.completion_tokens)];
     return Answer.from({
-        text: string(text), reasoning: string(reasoning), usage: prompt === null || completion === null ? null : { prompt_tokens: prompt, completion_tokens: completion },
-        finishReason: string(finishReason) || null, isStopped: isStopped === true, isInterrupted: isInterrupted === true, error: string(error) || null, isRunning: false,
+        text: string(text), reasoning: string(reasoning), error: string(error) || null, isRunning: false,
+        usage: prompt === null || completion === null ? null : { prompt_tokens: prompt, completion_tokens: completion },
+        finishReason: string(finishReason) || null, isStopped: isStopped === true, isInterrupted: isInterrupted === true,
         isJson: isJson === true, model: string(model), firstTokenMs: number(firstTokenMs), tokensMs: number(tokensMs) ?? 0,
     }, list(tokens).map(tokenFrom).filter(Boolean));
 }
@@ -97,7 +106,7 @@ export async function toMarkdown(chat) {
     let text = `# ${chat.title}\n\n`;
     for (const { question, answer } of chat.path) {
         text += `${part("question")}## You\n\n`;
-        for (const picture of question.pictures) text += `![${picture.name.replace(/[[\]\\]/g, "")}](data:${picture.type};base64,${await base64Of(picture.blob)})\n\n`;
+        for (const { name, type, blob } of question.pictures) text += `![${name.replace(/[[\]\\]/g, "")}](data:${type};base64,${await base64Of(blob)})\n\n`;
         text += `${escaped(question.text)}\n\n`;
         for (const file of question.files) text += `${part(`file ${encodeURIComponent(file.name)}`)}${fenced(escaped(file.text))}\n\n`;
         text += `${part("answer")}## ${answer.model || "Answer"}\n\n${escaped(answer.text)}\n\n`;

@@ -31,7 +31,9 @@ export class ChatStore {
         const words = text.toLowerCase().split(/\s+/).filter(Boolean);
         const database = await this.#database;
         const texts = new Map((await database.all("chats")).map(({ id, title }) => [id, [title]]));
-        for (const { chat, question, answer } of await database.all("turns")) texts.get(chat)?.push(question.text, ...question.files.flatMap((file) => [file.name, file.text]), answer.text);
+        for (const { chat, question, answer } of await database.all("turns")) {
+            texts.get(chat)?.push(question.text, ...question.files.flatMap((file) => [file.name, file.text]), answer.text);
+        }
         return new Set([...texts].filter(([, parts]) => {
             const whole = parts.join("\n").toLowerCase();
             return words.every((word) => whole.includes(word));

@@ -1,4 +1,5 @@
-// Finds LaTeX in Markdown: $…$ and \(…\) in a line, $$…$$, \[…\] and \begin{…}…\end{…} over several. What is found is kept as it is, and what is not stays Markdown: prices keep their dollars, and a
+// Finds LaTeX in Markdown: $…$ and \(…\) in a line, $$…$$, \[…\] and \begin{…}…\end{…} over several. What is found is kept as it is, and what is not stays
+// Markdown: prices keep their dollars, and a
 // bracket that is never closed keeps its backslash. Searches are bounded, so that the time is linear in the text.
 
 const longestInline = 2_000; // characters

@@ -25,7 +25,8 @@ function load() {
 function draw(element) {
     const displayMode = element.classList.contains("display");
     try {
-        const tree = katex.__renderToDomTree(withoutDelimiters(element.textContent), { displayMode, throwOnError: true, strict: "ignore", trust: false, maxSize: 40, maxExpand: 1000 });
+        const options = { displayMode, throwOnError: true, strict: "ignore", trust: false, maxSize: 40, maxExpand: 1000 };
+        const tree = katex.__renderToDomTree(withoutDelimiters(element.textContent), options);
         dropStyles(tree);
         element.replaceChildren(tree.toNode());
     } catch {

@@ -1,4 +1,5 @@
-// The headings of an answer stand below those of the page, and none is deeper than the one before it allows, whatever the model wrote: screen readers go by their order.
+// The headings of an answer stand below those of the page, and none is deeper than the one before it allows, whatever the model wrote: screen readers go by
+// their order.
 
 const above = 2; // the page's own heading of an answer
 

@@ -1,4 +1,5 @@
-// Shows Markdown as DOM nodes. markdown-it reads it, with HTML in it as text; DOMPurify turns what comes out into nodes, so that no other code of the page has to do with HTML. A picture becomes a
+// Shows Markdown as DOM nodes. markdown-it reads it, with HTML in it as text; DOMPurify turns what comes out into nodes, so that no other code of the page
+// has to do with HTML. A picture becomes a
 // link (nothing is ever fetched), and only http, https and mailto addresses are links.
 
 import { MarkdownIt } from "../vendor/text.js";

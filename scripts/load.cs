@@ -146,7 +146,7 @@ async Task ClientAsync(int seed, Question[] questions, string[] expected, Tally 
 async Task AttackAsync(int number, Stopwatch watch)
 {
     string patterns = string.Join(',', Enumerable.Range(1, 199).Select(i => $$"""{"pattern":"^.*a.{{{i}}}b.*$"}"""));
-    string schema = $$"""{"model":"load","max_tokens":200,"messages":[{"role":"user","content":"x"}],"response_format":{"type":"json_schema","json_schema":{"name":"x","schema":{"type":"string","allOf":[{{patterns}}]}}}}""";
+    string schema = """{"model":"load","max_tokens":200,"messages":[{"role":"user","content":"x"}],"response_format":{"type":"json_schema","json_schema":{"name":"x","schema":{"type":"string","allOf":[""" + patterns + "]}}}}";
     string special = $$"""{"model":"load","messages":[{"role":"user","content":"{{string.Concat(Enumerable.Repeat("<|image|>", 80_000))}}"}]}""";
     string large = $$"""{"model":"load","messages":[{"role":"user","content":"{{new string('x', 30_000_000)}}"}]}""";
     const string Unread = """{"model":"load","stream":true,"n":8,"max_tokens":1000,"temperature":2,"logprobs":true,"top_logprobs":20,"messages":[{"role":"user","content":"Tell me everything."}]}""";

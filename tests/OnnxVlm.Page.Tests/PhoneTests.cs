@@ -30,6 +30,15 @@ internal sealed class PhoneTests : PageFixture
     }
 
     [Test]
+    public async Task Width_ContextShown_NothingScrollsSideways([Values(320, 360)] int widthPx)
+    {
+        await Page.SetViewportSizeAsync(widthPx, 700);
+        await AskAsync("What are you?");
+        await Expect(Page.Locator("#context")).ToBeVisibleAsync();
+        await AssertFitsAsync("context");
+    }
+
+    [Test]
     public async Task Settings_OnAPhone_CoverThePageUntilClosed()
     {
         await OpenSettingsAsync();

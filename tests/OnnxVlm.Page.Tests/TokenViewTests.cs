@@ -39,6 +39,10 @@ internal sealed class TokenViewTests : PageFixture
         await Expect(Details.Locator("code")).ToHaveTextAsync(["p", "lo", "\u00a0there"]);
         await Expect(Details.Locator(".token-percent")).ToHaveTextAsync(["60.0 %", "25.0 %", "10.0 %"]);
         await Expect(Details.Locator(".chosen code")).ToHaveTextAsync("lo");
+        Assert.That(await Details.EvaluateAsync<bool>("""
+            (details) => { const { left, top } = details.getBoundingClientRect(); return document.elementsFromPoint(left + 5, top + 5).length > 0
+                && Math.abs(top - document.querySelectorAll(".token")[1].getBoundingClientRect().bottom - 6) < 2; }
+            """), "it is right below its token");
         await Page.Mouse.MoveAsync(1, 1);
         await Expect(Details).ToBeHiddenAsync();
     }

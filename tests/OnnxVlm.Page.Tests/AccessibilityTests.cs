@@ -1,4 +1,3 @@
-using System.Text;
 using System.Text.Json.Nodes;
 using Microsoft.Playwright;
 using static Microsoft.Playwright.Assertions;
@@ -40,7 +39,7 @@ internal sealed class AccessibilityTests : PageFixture
         await Page.SetViewportSizeAsync(widthPx, 700);
         await ExpectNothingAsync("start");
         await AnswerWithAsync(FakeToken.Thought("Hm."), new FakeToken(Everything, 0.5, ("x", 0.3)));
-        await Page.GetByLabel("Files", new() { Exact = true }).SetInputFilesAsync([PageServer.SampleImage, Notes()]);
+        await Page.GetByLabel("Files", new() { Exact = true }).SetInputFilesAsync([Sample(), Notes()]);
         await Expect(Pictures).ToHaveCountAsync(2);
         await ExpectNothingAsync("attached files");
         await AskAsync("Anything");
@@ -133,10 +132,7 @@ internal sealed class AccessibilityTests : PageFixture
         Assert.That(await Page.EvaluateAsync<int>("document.documentElement.scrollWidth - document.documentElement.clientWidth"), Is.Zero, $"{state}: nothing scrolls sideways");
     }
 
-    private static string Notes()
-    {
-        string path = Path.Combine(Path.GetTempPath(), "onnxvlm-notes.txt");
-        File.WriteAllText(path, "some notes\n", Encoding.UTF8);
-        return path;
-    }
+    private static FilePayload Sample() => new() { Name = "sample.png", MimeType = "image/png", Buffer = File.ReadAllBytes(PageServer.SampleImage) };
+
+    private static FilePayload Notes() => new() { Name = "notes.txt", MimeType = "text/plain", Buffer = "some notes"u8.ToArray() };
 }

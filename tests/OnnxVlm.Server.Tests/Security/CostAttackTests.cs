@@ -60,11 +60,14 @@ internal sealed class CostAttackTests
     }
 
     [Test]
-    public async Task Attack02_MillionsOfTokensToDetokenize_AreRefused()
+    public async Task Attack02_ManyTokensToDetokenize_AreRefused()
     {
-        Reply reply = await Service.PostAsync("/detokenize", new { model = "nano", tokens = new int[1_000_000] });
+        Reply tokens = await Service.PostAsync("/detokenize", new { model = "nano", tokens = new int[900_000] });
+        Reply values = await Service.PostAsync("/detokenize", new { model = "nano", tokens = new int[2_000_000] });
 
-        Assert.That((reply.Status, reply.ErrorParam), Is.EqualTo((HttpStatusCode.BadRequest, "tokens")), reply.Text);
+        Assert.That((tokens.Status, tokens.ErrorParam), Is.EqualTo((HttpStatusCode.BadRequest, "tokens")), tokens.Text);
+        Assert.That(values.Status, Is.EqualTo(HttpStatusCode.BadRequest));
+        Assert.That(values.Text, Does.Contain("1000000 values"));
     }
 
     [Test]

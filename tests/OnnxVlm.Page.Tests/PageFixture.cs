@@ -59,7 +59,8 @@ internal abstract class PageFixture
         if (_context is not null)
             await _context.CloseAsync();
         _context = await Shared.Browser.NewContextAsync(ContextOptions);
-        await _context.GrantPermissionsAsync(["clipboard-read", "clipboard-write"]);
+        // The clipboard is one for all tests that run at the same time, so each page gets its own.
+        await _context.AddInitScriptAsync("Object.defineProperty(navigator, 'clipboard', { value: { async writeText(text) { window.copied = text; } } })");
         Page = await _context.NewPageAsync();
         Page.PageError += (_, error) => _errors.Add(error);
         Page.Console += (_, message) =>
@@ -109,7 +110,7 @@ internal abstract class PageFixture
     {
         await Answer.Locator(".actions").GetByRole(AriaRole.Button, new() { Name = "Copy" }).ClickAsync();
         await Expect(Answer.Locator(".actions")).ToContainTextAsync("Copied");
-        return await Page.EvaluateAsync<string>("navigator.clipboard.readText()");
+        return await Page.EvaluateAsync<string>("window.copied");
     }
 
     protected async Task OpenSettingsAsync() => await Page.GetByRole(AriaRole.Button, new() { Name = "Settings", Exact = true }).ClickAsync();

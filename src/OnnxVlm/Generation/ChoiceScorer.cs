@@ -9,6 +9,9 @@ namespace OnnxVlm.Generation;
 /// <param name="generator">The model, its cache and its tokens.</param>
 internal sealed class ChoiceScorer(TokenGenerator generator)
 {
+    // More would leave no room for other answers; later ones take over the rows of earlier ones.
+    private const int MostRows = 16;
+
     /// <summary>Scores answers.</summary>
     /// <param name="prompt">What the model reads before.</param>
     /// <param name="choices">The answers as token ids, none of them empty.</param>
@@ -30,7 +33,8 @@ internal sealed class ChoiceScorer(TokenGenerator generator)
                 scores[i] = await ScoreAsync(prompt, choices[i], scope, ending.Token).ConfigureAwait(false);
             return scores;
         }
-        Task<double>[] all = [.. choices.Select(choice => Task.Run(() => ScoreAsync(prompt, choice, scope, ending.Token), CancellationToken.None))];
+        using SemaphoreSlim rows = new(MostRows);
+        Task<double>[] all = [.. choices.Select(choice => Task.Run(() => ScoreInTurnAsync(rows, prompt, choice, scope, ending.Token), CancellationToken.None))];
         try
         {
             return await Task.WhenAll(all).ConfigureAwait(false);
@@ -41,6 +45,19 @@ internal sealed class ChoiceScorer(TokenGenerator generator)
             await ending.CancelAsync().ConfigureAwait(false);
             await ((Task)Task.WhenAll(all)).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
             throw;
+        }
+    }
+
+    private async Task<double> ScoreInTurnAsync(SemaphoreSlim rows, Prompt prompt, int[] choice, string? scope, CancellationToken cancellationToken)
+    {
+        await rows.WaitAsync(cancellationToken).ConfigureAwait(false);
+        try
+        {
+            return await ScoreAsync(prompt, choice, scope, cancellationToken).ConfigureAwait(false);
+        }
+        finally
+        {
+            rows.Release();
         }
     }
 

@@ -3,8 +3,8 @@ using OnnxVlm.Prompting;
 namespace OnnxVlm.Generation;
 
 /// <summary>
-/// How probable each of some answers is: the product of the conditional probabilities of its tokens and of its end. The prompt is read once; each answer goes on from a copy of its row, and all of them run
-/// as rows of one batch. Where the model's runner copies no rows, they run one after the other and the row goes back to the prompt's end in between.
+/// How probable each of some answers is: the product of the conditional probabilities of its tokens and of its end. The prompt is read once; each answer goes on from a copy of its row, and up to
+/// <see cref="MostRows"/> of them run as rows of one batch. Where the model's runner copies no rows, they run one after the other and the row goes back to the prompt's end in between.
 /// </summary>
 /// <param name="generator">The model, its cache and its tokens.</param>
 internal sealed class ChoiceScorer(TokenGenerator generator)
